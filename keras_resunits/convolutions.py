@@ -1,0 +1,71 @@
+"""The convolution of the project: initialisation, bias and padding of the authors' code, in one place."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+from keras_resunits.serialization import register
+
+
+@register
+class PaddedConv2D(keras.layers.Conv2D):
+    """`keras.layers.Conv2D` that pads `kernel_size // 2` zeros on every side, as Torch and the authors' code do.
+
+    Keras' `padding="same"` pads an even-sized image only at the bottom and on the right when the stride is 2, which
+    shifts the features by a pixel and is another network.
+
+    Args:
+        filters: Output channels.
+        kernel_size: Size of the (odd) kernel.
+        **kwargs: As `keras.layers.Conv2D`; `padding` is not among them.
+
+    Shapes: `[batch, height, width, channels]` to `[batch, ceil(height / strides), ceil(width / strides), filters]`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_resunits import PaddedConv2D
+    >>> PaddedConv2D(8, 3, strides=2)(np.zeros((1, 32, 32, 3))).shape == (1, 16, 16, 8)
+    True
+    """
+
+    def __init__(self, filters, kernel_size, **kwargs):
+        kwargs = {**kwargs, "padding": "valid", "data_format": "channels_last"}
+        super().__init__(filters, kernel_size, **kwargs)
+
+    def call(self, inputs):
+        height, width = (size // 2 for size in self.kernel_size)
+        return super().call(ops.pad(inputs, ((0, 0), (height, height), (width, width), (0, 0))))
+
+    def compute_output_shape(self, input_shape):
+        batch, *sides, channels = input_shape
+        padded = (side and side + 2 * (size // 2) for side, size in zip(sides, self.kernel_size, strict=True))
+        return super().compute_output_shape((batch, *padded, channels))
+
+
+def conv(filters: int, kernel_size: int, strides: int = 1, name: str = "conv") -> keras.layers.Layer:
+    """A convolution as in the authors' code: no bias, He normal over fan-out, zeros on all sides.
+
+    He normal is N(0, sqrt(2 / n)), `n = kernel_size**2 * filters`, untruncated (fb.resnet.torch, `models/resnet.lua`).
+
+    Args:
+        filters: Output channels.
+        kernel_size: 1, 3, 7, ...
+        strides: 1 by default.
+        name: The layer's name; "conv" by default.
+
+    Returns:
+        A Keras layer on `[batch, height, width, channels]`.
+    """
+    symmetric = kernel_size == 1 or strides == 1  # where "same" pads both sides alike already
+    return (keras.layers.Conv2D if symmetric else PaddedConv2D)(
+        filters,
+        kernel_size,
+        strides=strides,
+        padding="same",
+        use_bias=False,
+        kernel_initializer=keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal"),
+        data_format="channels_last",
+        name=name,
+    )

@@ -1,0 +1,57 @@
+"""A recipe: five choices that turn any slot into a unit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+
+from keras_resunits.bodies import Body
+from keras_resunits.merges import Merge, add
+from keras_resunits.orders import Order
+from keras_resunits.series import series
+from keras_resunits.shortcuts import Shortcut
+from keras_resunits.slots import Slot
+from keras_resunits.units import Unit
+
+
+def no_tail(slot: Slot) -> list[keras.layers.Layer]:
+    """Nothing at the end of the branch."""
+    return []
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a network's units are made of: `recipe(slot)` is the unit for that slot.
+
+    Args:
+        body: The weight layers of `F`: a `Body`.
+        order: Where norm and activation stand: an `Order`.
+        shortcut: `h`: a function `(Slot, Order) -> Layer`.
+        merge: `M`: a function `Slot -> Merge`; `add` by default.
+        tail: What ends `F`: a function `Slot -> [layers]`; nothing by default.
+
+    Example:
+
+    >>> from keras_resunits import FullPreAct, Recipe, Slot, basic, projection
+    >>> recipe = Recipe(basic, FullPreAct(), projection)
+    >>> recipe(Slot(index=7, total=9, in_filters=16, filters=32, strides=2)).name
+    'unit007'
+    """
+
+    body: Body
+    order: Order
+    shortcut: Shortcut
+    merge: Callable[[Slot], Merge] = add
+    tail: Callable[[Slot], list[keras.layers.Layer]] = no_tail
+
+    def __call__(self, slot: Slot) -> Unit:
+        return Unit(
+            entry=series(self.order.entry(slot), name="entry"),
+            shortcut=self.shortcut(slot, self.order),
+            branch=series([*self.order.branch(self.body(slot), slot), *self.tail(slot)], name="branch"),
+            merge=self.merge(slot),
+            exit=series(self.order.exit(slot), name="exit"),
+            name=slot.name,
+        )

@@ -1,0 +1,67 @@
+"""Layers one after the other, as one layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+
+from keras_resunits.serialization import register, revived, serialized
+
+
+def built(layer: keras.layers.Layer, *input_shapes):
+    """Build `layer` unless it is built (layers revived from a config are), and return its output's shape."""
+    if not layer.built:
+        layer.build(*input_shapes)
+    return layer.compute_output_shape(*input_shapes)
+
+
+@register
+class Series(keras.layers.Layer):
+    """Composition of layers, `x -> layers[-1](... layers[0](x))`.
+
+    Lighter than `keras.Sequential`: it builds by shapes alone, without tracing a model of its own, which is what makes
+    a network of hundreds of units quick to build.
+
+    Args:
+        layers: One-input layers, in order of application; may be empty (the identity).
+        name: The layer's name.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> from keras_resunits import Series
+    >>> double = Series([keras.layers.Rescaling(4.0), keras.layers.Rescaling(0.5)])
+    >>> float(double(np.ones((1, 1)))[0, 0])
+    2.0
+    """
+
+    def __init__(self, layers: Sequence[keras.layers.Layer], **kwargs):
+        super().__init__(**kwargs)
+        self.layers = list(layers)
+
+    def build(self, input_shape):
+        for layer in self.layers:
+            input_shape = built(layer, input_shape)
+
+    def call(self, x, training=None):
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    def compute_output_shape(self, input_shape):
+        for layer in self.layers:
+            input_shape = layer.compute_output_shape(input_shape)
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), **serialized(layers=self.layers)}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**revived(config, "layers"))
+
+
+def series(layers: Sequence[keras.layers.Layer], name: str) -> keras.layers.Layer:
+    """The layers as one: Keras' `Identity` for none of them, else a `Series`."""
+    return Series(layers, name=name) if layers else keras.layers.Identity(name=name)

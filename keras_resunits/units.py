@@ -1,0 +1,97 @@
+"""The unit: one equation, five slots."""
+
+from __future__ import annotations
+
+import keras
+
+from keras_resunits.merges import Add
+from keras_resunits.serialization import register, revived, serialized
+from keras_resunits.series import built
+
+
+@register
+class Unit(keras.layers.Layer):
+    """A residual unit in its most general form,
+
+        z  = e(x)
+        x' = f( M( h(z), F(z); z ) )
+
+    which is He et al. 2016, Eq. 1 and 2 (`y = h(x) + F(x)`, `x' = f(y)`) with a shared entry `e` and any merge `M`.
+
+    A unit holds five concrete layers and knows no policy: what goes into the slots is a `Recipe`'s business.
+
+    Args:
+        branch: `F`, the residual function: a one-input layer.
+        shortcut: `h`, a one-input layer; the identity by default.
+        merge: `M`, a `Merge`; `Add` by default.
+        entry: `e`, a one-input layer that both paths share; the identity by default.
+        exit: `f`, a one-input layer; the identity by default.
+        name: The layer's name; the position (`unit007`) inside the networks of this package.
+
+    Shapes: any that the five layers accept; `[batch, height, width, channels]` in the networks of this package.
+
+    Raises:
+        ValueError: when built with edges that the merge refuses.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> from keras_resunits import Unit
+    >>> unit = Unit(branch=keras.layers.Rescaling(2.0))
+    >>> float(unit(np.ones((1, 1)))[0, 0])
+    3.0
+    """
+
+    def __init__(self, branch, shortcut=None, merge=None, entry=None, exit=None, **kwargs):
+        super().__init__(**kwargs)
+        self.entry = entry or keras.layers.Identity(name="entry")
+        self.shortcut = shortcut or keras.layers.Identity(name="shortcut")
+        self.branch = branch
+        self.merge = merge or Add(name="merge")
+        self.exit = exit or keras.layers.Identity(name="exit")
+
+    def build(self, input_shape):
+        z = built(self.entry, input_shape)
+        y = built(self.merge, built(self.shortcut, z), built(self.branch, z), z)
+        built(self.exit, y)
+
+    def edges(self, x):
+        """The unit's two edges before they meet, for whoever wants to look inside without a second forward pass.
+
+        Args:
+            x: The unit's input.
+
+        Returns:
+            `(z, carry, branch)`, that is `e(x)`, `h(z)` and `F(z)`, in the caller's mode (training or inference);
+            called from no layer or model, in inference mode.
+
+        Example:
+
+        >>> import keras, numpy as np
+        >>> from keras_resunits import Unit
+        >>> z, carry, branch = Unit(branch=keras.layers.Rescaling(2.0)).edges(np.ones((1, 1)))
+        >>> float(carry[0, 0]), float(branch[0, 0])
+        (1.0, 2.0)
+        """
+        z = self.entry(x)
+        return z, self.shortcut(z), self.branch(z)
+
+    def call(self, x, training=None):
+        z, carry, branch = self.edges(x)
+        return self.exit(self.merge(carry, branch, z))
+
+    def compute_output_shape(self, input_shape):
+        z = self.entry.compute_output_shape(input_shape)
+        carry, branch = self.shortcut.compute_output_shape(z), self.branch.compute_output_shape(z)
+        return self.exit.compute_output_shape(self.merge.compute_output_shape(carry, branch, z))
+
+    def get_config(self):
+        slots = {slot: getattr(self, slot) for slot in _SLOTS}
+        return {**super().get_config(), **serialized(**slots)}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**revived(config, *_SLOTS))
+
+
+_SLOTS = ("entry", "shortcut", "branch", "merge", "exit")
