@@ -5,6 +5,7 @@ from keras_resunits.convolutions import PaddedConv2D
 from keras_resunits.merges import Add, BranchOnly, Merge, add, branch_only
 from keras_resunits.models import PreActResNet, ResNet, network
 from keras_resunits.normalization import BatchNormalization
+from keras_resunits.optimizers import CoupledSGD
 from keras_resunits.orders import (
     BnAfterAdd,
     FullPreAct,
@@ -16,6 +17,7 @@ from keras_resunits.orders import (
 )
 from keras_resunits.recipes import Recipe
 from keras_resunits.series import Series
+from keras_resunits.serving.export import export_saved_model
 from keras_resunits.shortcuts import ZeroPad, identity, projection, projection_always, zero_pad
 from keras_resunits.slots import Slot, Stage, plan
 from keras_resunits.stems import Stem

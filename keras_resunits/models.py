@@ -338,3 +338,7 @@ def PreActResNet(
         name=name,
     )
     return _factory("preactresnet", depth, block, order, shortcut, width, stem, bottleneck_v1_5, top)
+
+
+FACTORIES = {"PreActResNet": PreActResNet, "ResNet": ResNet}
+"""Every family by the name of its factory."""

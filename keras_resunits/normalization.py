@@ -76,10 +76,16 @@ class BatchNormalization(keras.layers.BatchNormalization):
             epsilon=self.epsilon,
             is_training=learn,
         )
-        # The kernel's variance is the unbiased one, n / (n - 1) times the variance it normalised with. Keras' moving
-        # variance follows the latter.
-        n = tf.cast(tf.reduce_prod(tf.shape(inputs)[:-1]), tf.float32)
-        return result.y, result.batch_mean, result.batch_variance * (n - 1.0) / n
+        return result.y, result.batch_mean, result.batch_variance * _biased(inputs)
 
     def _move(self, moving, batch) -> None:
-        moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
+        value = tf.convert_to_tensor(moving)
+        moving.assign(value - (value - batch) * (1.0 - self.momentum))
+
+
+def _biased(inputs):
+    """`(n - 1) / n`: the kernel gives the unbiased variance, Keras' moving variance follows the biased one."""
+    n = inputs.shape[:-1].num_elements()  # known at tracing where the batch size is; fewer nodes, faster start
+    if n is None:
+        n = tf.cast(tf.size(inputs) // inputs.shape[-1], tf.float32)
+    return 1.0 - 1.0 / n

@@ -1,0 +1,65 @@
+"""PreActResNet-164 in native PyTorch, for images in `channels_last` memory."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+def _conv(in_filters, filters, size, stride=1):
+    return nn.Conv2d(in_filters, filters, size, stride, padding=size // 2, bias=False)
+
+
+class Unit(nn.Module):
+    """He et al. 2016's bottleneck unit; norm and activation shared by both paths where the shape changes."""
+
+    def __init__(self, in_filters, filters, stride):
+        super().__init__()
+        narrow = filters // 4
+        self.norm1, self.conv1 = nn.BatchNorm2d(in_filters), _conv(in_filters, narrow, 1, stride)
+        self.norm2, self.conv2 = nn.BatchNorm2d(narrow), _conv(narrow, narrow, 3)
+        self.norm3, self.conv3 = nn.BatchNorm2d(narrow), _conv(narrow, filters, 1)
+        self.project = None if in_filters == filters else _conv(in_filters, filters, 1, stride)
+
+    def forward(self, x):
+        z = F.relu(self.norm1(x))
+        shortcut = x if self.project is None else self.project(z)
+        y = self.conv1(z)
+        y = self.conv2(F.relu(self.norm2(y)))
+        y = self.conv3(F.relu(self.norm3(y)))
+        return shortcut + y
+
+
+class PreActResNet164(nn.Module):
+    """`[batch, 3, 32, 32]` to logits `[batch, 10]`; 1,703,258 parameters."""
+
+    def __init__(self):
+        super().__init__()
+        units, in_filters = [], 16
+        for filters in (64, 128, 256):
+            for i in range(18):
+                units.append(Unit(in_filters, filters, stride=2 if i == 0 and filters > 64 else 1))
+                in_filters = filters
+        self.stem = _conv(3, 16, 3)
+        self.units = nn.Sequential(*units)
+        self.norm = nn.BatchNorm2d(in_filters)
+        self.classifier = nn.Linear(in_filters, 10)
+
+    def forward(self, x):
+        x = F.relu(self.norm(self.units(self.stem(x))))
+        return self.classifier(x.mean((2, 3)))
+
+
+def compile_step(bfloat16: bool):
+    """One training step, `(images, labels) -> loss`, with the papers' SGD."""
+    model = PreActResNet164().to(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-4)
+
+    def step(images, labels):
+        optimizer.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            loss = F.cross_entropy(model(images).float(), labels)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step

@@ -1,0 +1,35 @@
+"""PreActResNet-164 of stock Keras layers: what a user writes from the tutorial, as a flat functional model."""
+
+import keras
+from keras import layers
+
+
+def _norm_act(x):
+    return layers.ReLU()(layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x))
+
+
+def _conv(x, filters, size, strides=1):
+    return layers.Conv2D(
+        filters, size, strides, padding="same", use_bias=False, kernel_initializer="he_normal"
+    )(x)
+
+
+def _unit(x, filters, strides):
+    narrow = filters // 4
+    z = _norm_act(x)
+    shortcut = x if x.shape[-1] == filters else _conv(z, filters, 1, strides)
+    y = _conv(z, narrow, 1, strides)
+    y = _conv(_norm_act(y), narrow, 3)
+    y = _conv(_norm_act(y), filters, 1)
+    return layers.Add()([shortcut, y])
+
+
+def preact_resnet164() -> keras.Model:
+    """`[batch, 32, 32, 3]` to logits `[batch, 10]`; 1,703,258 trainable parameters."""
+    images = keras.Input((32, 32, 3))
+    x = _conv(images, 16, 3)
+    for filters in (64, 128, 256):
+        for i in range(18):
+            x = _unit(x, filters, strides=2 if i == 0 and filters > 64 else 1)
+    x = layers.GlobalAveragePooling2D()(_norm_act(x))
+    return keras.Model(images, layers.Dense(10, dtype="float32")(x))

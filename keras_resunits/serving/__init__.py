@@ -1,0 +1,1 @@
+"""From a model to what a server answers from. TensorFlow only."""

@@ -1,0 +1,125 @@
+"""Export: a model becomes a versioned SavedModel that takes pixels and answers names."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+
+from keras_resunits.normalization import ON_TENSORFLOW
+from keras_resunits.series import built
+
+
+def export_saved_model(
+    model: keras.Model,
+    path: str | os.PathLike,
+    class_names: Sequence[str] | None = None,
+    preprocessing: keras.layers.Layer | None = None,
+    top_k: int | None = None,
+) -> Path:
+    """Write `model` as `path/<version>/`, a SavedModel that TensorFlow Serving answers from.
+
+    Its signature `serving_default` takes
+
+    - `images`: uint8 `[batch, height, width, channels]` of the model's size, 0..255 (any other shape is refused with
+      an error, not a crash: the shape is pinned in the graph);
+
+    and returns, by name,
+
+    - `probabilities`: float32 `[batch, classes]`, in the order of `class_names`;
+    - `classes`: strings `[batch, k]`, the likeliest first;
+    - `scores`: float32 `[batch, k]`, their probabilities.
+
+    Preprocessing and softmax are inside; nothing of this package, nor Keras, is needed to load it. The version is the
+    number after the highest that exists, so nothing is ever overwritten, and the directory appears under its number only
+    when it is whole: it is written beside and renamed, as a server that polls the folder needs it.
+
+    Args:
+        model: A classifier of images, giving logits, or probabilities if its last layer's activation is softmax.
+        path: The model's folder; made if it does not exist.
+        class_names: One name for each class; "0", "1", ... by default.
+        preprocessing: A layer from float32 pixels 0..255 to what the model takes, such as a
+            `keras.layers.Normalization`; none by default.
+        top_k: How many classes `classes` and `scores` hold; all by default.
+
+    Returns:
+        The new version's directory.
+
+    Raises:
+        ValueError: if the number of names is not the number of classes, `top_k` is not within 1..classes, or the
+            model's output is not `[batch, classes]`.
+        RuntimeError: under another Keras backend than TensorFlow.
+
+    Example:
+
+    >>> import tempfile, keras_resunits as kr
+    >>> path = kr.export_saved_model(kr.PreActResNet(depth=20, input_shape=(8, 8, 1)), tempfile.mkdtemp())
+    >>> path.name
+    '1'
+    """
+    if not ON_TENSORFLOW:
+        raise RuntimeError(f"export_saved_model wants Keras on TensorFlow. Received: {keras.backend.backend()}.")
+    names = _checked_names(model, class_names)
+    k = len(names) if top_k is None else top_k
+    if not 1 <= k <= len(names):
+        raise ValueError(f"`top_k` must be within 1..{len(names)}, the number of classes. Received: top_k={top_k}.")
+    root = Path(path)
+    root.mkdir(parents=True, exist_ok=True)
+    unfinished = root / f".unfinished-{os.getpid()}"
+    try:
+        _write(model, preprocessing, names, k, unfinished)
+        return _publish(unfinished, root)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)  # gone already when all went well
+
+
+def _checked_names(model: keras.Model, class_names: Sequence[str] | None) -> list[str]:
+    shape = model.output_shape
+    if not isinstance(shape, tuple) or len(shape) != 2:
+        raise ValueError(f"`model` must give [batch, classes]. Received: output shape {shape} (model '{model.name}').")
+    names = [str(i) for i in range(shape[1])] if class_names is None else [str(name) for name in class_names]
+    if len(names) != shape[1]:
+        raise ValueError(
+            f"`class_names` must hold {shape[1]} names, one for each output of model '{model.name}'. "
+            f"Received: {len(names)}."
+        )
+    return names
+
+
+def _write(model, preprocessing, names: list[str], k: int, path: Path) -> None:
+    import tensorflow as tf
+
+    gives_probabilities = getattr(model.layers[-1], "activation", None) is keras.activations.softmax
+
+    def serve(images):
+        pixels = tf.cast(tf.ensure_shape(images, model.input_shape), tf.float32)
+        outputs = model(preprocessing(pixels) if preprocessing else pixels, training=False)
+        outputs = tf.cast(outputs, tf.float32)
+        probabilities = outputs if gives_probabilities else tf.nn.softmax(outputs)
+        scores, best = tf.math.top_k(probabilities, k)
+        return {"probabilities": probabilities, "classes": tf.gather(tf.constant(names), best), "scores": scores}
+
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    if preprocessing:
+        built(preprocessing, model.input_shape)
+        archive.track(preprocessing)
+    images = tf.TensorSpec(model.input_shape, tf.uint8, name="images")
+    archive.add_endpoint("serving_default", serve, input_signature=[images])
+    archive.write_out(str(path), verbose=False)
+
+
+def _publish(unfinished: Path, root: Path) -> Path:
+    """Rename to the next free version; a number that another process took meanwhile is passed over."""
+    version = 1 + max((int(d.name) for d in root.iterdir() if d.name.isdecimal()), default=0)
+    while True:
+        try:
+            return unfinished.rename(root / str(version))
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            version += 1

@@ -1,0 +1,164 @@
+"""Train a residual network on images and export what TensorFlow Serving answers from.
+
+    python -m train
+        PreActResNet-20 on scikit-learn's handwritten digits: no network, no data of yours, under three minutes.
+    python -m train --dataset=cifar10 --depth=110 --model=ResNet
+        Any image classification set of tensorflow-datasets.
+    python -m train --dataset=path/to/folder --epochs=30
+        A folder of images: train/<class>/*, test/<class>/*.
+    python -m train --resume --run=NAME
+        Go on where a run stopped.
+
+Writes runs/<run>/ (config.json, history.csv, curves.png, tensorboard/, checkpoints/) and saved_models/<run>/<version>/.
+Exit codes: 0 done, 2 something to mend in flags or data, said in one line.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what TensorFlow says of drivers it did not find is no news
+
+from absl import app, flags  # noqa: E402
+
+from train import config as configuration  # noqa: E402
+from train.errors import BadInput  # noqa: E402
+
+FLAGS = flags.FLAGS
+flags.adopt_module_key_flags(configuration)
+
+
+def main() -> None:
+    """The pipeline: config -> data -> model -> loop -> checkpoint -> export -> check."""
+    config, run = configure()
+    import keras  # after the flags: a typing error is answered at once, not after seconds of imports
+
+    from keras_resunits import export_saved_model
+    from train.check import check_answers
+    from train.datasets import load
+
+    keras.utils.set_random_seed(config.seed)
+    keras.config.set_dtype_policy(config.precision)
+    data = load(config)
+    model, preprocessing = build(config, data)
+    run.claim()
+    config.save(run.config)
+    print(f"{run.name}: {model.count_params():,} parameters, {len(data.train[0]):,} images\n{config}", flush=True)
+    train(config, run, data, model, preprocessing)
+    saved_model = export_saved_model(model, run.saved_models, data.class_names, preprocessing)
+    difference = check_answers(saved_model, model, preprocessing, data.test[0][:64])
+    report(run, saved_model, difference)
+
+
+def configure():
+    """`(Config, Run)`: what is to be done, and where."""
+    from train.runs import new_run, old_run
+
+    config = configuration.resolve()
+    if not FLAGS.resume:
+        return config, new_run(FLAGS.output, FLAGS.run, config.default_run)
+    run = old_run(FLAGS.output, FLAGS.run, config.default_run)
+    return configuration.resolve(saved=run.config), run
+
+
+def build(config, data):
+    """`(network, normalisation)` for the data's images."""
+    import keras
+
+    from keras_resunits.choices import resolve
+    from keras_resunits.models import FACTORIES
+
+    choices = {name: getattr(config, name) for name in ("block", "order", "shortcut", "stem")}
+    try:
+        model = resolve("model", config.model, FACTORIES)(
+            config.depth,
+            data.image_shape,
+            data.classes,
+            width=config.width,
+            **{name: choice for name, choice in choices.items() if choice is not None},
+        )
+    except ValueError as error:
+        raise BadInput(str(error)) from error
+    pixels = data.train[0]
+    axes = tuple(range(pixels.ndim - 1))
+    preprocessing = keras.layers.Normalization(
+        mean=pixels.mean(axes), variance=pixels.var(axes), dtype="float32", name="normalization"
+    )
+    preprocessing.build((None, *data.image_shape))  # here, not in a traced step: its constants live outside
+    return model, preprocessing
+
+
+def train(config, run, data, model, preprocessing) -> None:
+    """The loop, with a checkpoint after each epoch."""
+    import keras
+
+    from train.callbacks import Curves, Progress
+    from train.checkpoints import Checkpoints
+    from train.loop import NotFinite, Trainer
+    from train.pipeline import Augmentation, test_batches, training_batches
+    from train.recipe import optimizer
+
+    batch_size = min(config.batch_size, len(data.train[0]))
+    steps = len(data.train[0]) // batch_size
+    trainer = Trainer(model, preprocessing, optimizer(config, config.epochs * steps))
+    checkpoints = Checkpoints(run.checkpoints, model, trainer.optimizer)
+    first_epoch = checkpoints.restore() if FLAGS.resume else 0
+    augmentation = Augmentation(
+        pad=min(data.image_shape[:2]) // 8 if config.pad is None else config.pad,
+        flip=data.mirror if config.flip is None else config.flip,
+    )
+    model.compile(trainer.optimizer)  # callbacks find the optimiser, and its rate, on the model
+    callbacks = keras.callbacks.CallbackList(
+        [
+            Progress(config.epochs, first_epoch, steps, batch_size),
+            keras.callbacks.CSVLogger(run.history, append=FLAGS.resume),
+            keras.callbacks.TensorBoard(run.tensorboard, write_graph=False),
+            keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: checkpoints.save(epoch + 1)),
+            Curves(run.history, run.curves),
+        ],
+        model=model,
+        epochs=config.epochs,
+        steps=steps,
+    )
+    batches = iter(training_batches(data, batch_size, augmentation, config.seed, first_epoch * steps))
+    try:
+        trainer.fit(batches, test_batches(data, batch_size), range(first_epoch, config.epochs), steps, callbacks)
+    except NotFinite as error:
+        good = f"last good checkpoint: epoch {int(checkpoints.epochs_done.numpy())}" if checkpoints.newest else "none yet"
+        raise BadInput(f"{error}; not saved ({good}, {run.checkpoints}). Lower --learning_rate.") from None
+
+
+def report(run, saved_model, difference: float) -> None:
+    """What came out, where it lies, and what to try next."""
+    from train.curves import read_history
+
+    accuracy = read_history(run.history)["val_accuracy"][-1]
+    print(
+        f"test accuracy {accuracy:.2%}\n"
+        f"exported      {saved_model} (answers equal the trained network's, at most {difference:.0e} off)\n"
+        f"curves        {run.curves}\n"
+        f"try next      python train/answer.py {saved_model} IMAGE.png\n"
+        f"              tensorboard --logdir {run.tensorboard}"
+    )
+
+
+def run_main(argv: list[str]) -> int:
+    """Parse the flags, run, and turn what a user can mend into one line and exit code 2."""
+    try:
+        rest = FLAGS(argv)
+        if rest[1:]:
+            raise BadInput(f"unexpected argument {rest[1]!r}; flags are --name=value, see --help.")
+        main()
+    except (BadInput, flags.Error) as error:
+        print(f"train: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("train: interrupted; --resume goes on from the last epoch's checkpoint.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    app.define_help_flags()
+    sys.exit(run_main(sys.argv))

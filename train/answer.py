@@ -1,0 +1,54 @@
+"""Ask an exported SavedModel, as TensorFlow Serving does: through a TF1 session, with TensorFlow alone.
+
+    python train/answer.py saved_models/RUN/1 IMAGE.png ...       prints the classes of images
+    python train/answer.py saved_models/RUN/1 IMAGES.npy OUT.npz  writes the answers to uint8 [n, height, width, channels]
+"""
+
+import os
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+
+def answer(saved_model: str, images) -> dict:
+    """The answers of signature `serving_default`, by name, to uint8 images (an array, or a function of their shape)."""
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        loaded = tf.compat.v1.saved_model.load(session, ["serve"], saved_model)
+        signature = loaded.signature_def["serving_default"]
+        (pixels,) = signature.inputs.values()
+        if callable(images):
+            images = images([dim.size for dim in pixels.tensor_shape.dim][1:])
+        return session.run({name: t.name for name, t in signature.outputs.items()}, {pixels.name: images})
+
+
+def pictures(paths, shape):
+    """Image files as uint8 `[n, height, width, channels]`, resized where they are of another size."""
+    height, width, channels = shape
+
+    def read(path):
+        image = tf.io.decode_image(tf.io.read_file(path), channels=channels, expand_animations=False)
+        if image.shape[:2] != (height, width):
+            image = tf.cast(tf.round(tf.image.resize(image, (height, width))), tf.uint8)
+        return image.numpy()
+
+    with tf.init_scope():
+        return np.stack([read(path) for path in paths])
+
+
+def main(saved_model: str, *paths: str) -> None:
+    """The command line."""
+    if paths[0].endswith(".npy"):
+        np.savez(paths[1], **answer(saved_model, np.load(paths[0])))
+        return
+    answers = answer(saved_model, lambda shape: pictures(paths, shape))
+    for path, classes, scores in zip(paths, answers["classes"], answers["scores"], strict=True):
+        print(path, *(f"{name.decode()} {score:.1%}" for name, score in zip(classes[:3], scores, strict=False)), sep="  ")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
+    main(*sys.argv[1:])

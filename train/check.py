@@ -1,0 +1,37 @@
+"""The exported model answers as the trained one: asked in a process of its own, which knows TensorFlow alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from train import answer
+
+TOLERANCE = {"float32": 1e-5, "bfloat16": 2e-2, "float16": 2e-3}
+
+
+def check_answers(saved_model: Path, model: keras.Model, preprocessing: keras.layers.Layer, images: np.ndarray) -> float:
+    """The largest difference between the two models' probabilities over `images`.
+
+    Raises:
+        RuntimeError: if it is larger than the network's precision explains, or the other process fails.
+    """
+    expected = tf.nn.softmax(tf.cast(model(preprocessing(images), training=False), tf.float32)).numpy()
+    with tempfile.TemporaryDirectory() as folder:
+        asked, answered = f"{folder}/images.npy", f"{folder}/answers.npz"
+        np.save(asked, images)
+        command = [sys.executable, answer.__file__, str(saved_model), asked, answered]
+        process = subprocess.run(command, capture_output=True, text=True)
+        if process.returncode:
+            raise RuntimeError(f"{saved_model} cannot be read back:\n{process.stderr}")
+        with np.load(answered) as answers:
+            difference = float(np.abs(answers["probabilities"] - expected).max())
+    if not difference <= TOLERANCE[model.compute_dtype]:
+        raise RuntimeError(f"{saved_model} answers otherwise than the trained network: {difference} off.")
+    return difference

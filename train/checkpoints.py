@@ -1,0 +1,51 @@
+"""Checkpoints: all that a run needs to go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from train.errors import BadInput
+
+
+class Checkpoints:
+    """The last checkpoints of a run: network, optimiser and the number of epochs done.
+
+    Args:
+        folder: Where they lie.
+        model: A built network.
+        optimizer: A built optimiser.
+        keep: How many to keep; 3 by default.
+    """
+
+    def __init__(self, folder: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer, keep: int = 3):
+        self.epochs_done = tf.Variable(0, trainable=False, dtype=tf.int64)
+        checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, epochs_done=self.epochs_done)
+        self._manager = tf.train.CheckpointManager(checkpoint, str(folder), keep)
+
+    @property
+    def newest(self) -> str | None:
+        """The newest checkpoint's path, if there is one."""
+        return self._manager.latest_checkpoint
+
+    def save(self, epochs_done: int) -> None:
+        """Save after an epoch."""
+        self.epochs_done.assign(epochs_done)
+        self._manager.save(checkpoint_number=epochs_done)
+
+    def restore(self) -> int:
+        """Restore the newest, and return how many epochs were done.
+
+        Raises:
+            BadInput: if there is none, or it does not fit the network.
+        """
+        path = self.newest
+        if path is None:
+            raise BadInput(f"--resume: there is no checkpoint in {self._manager.directory}.")
+        try:
+            self._manager.checkpoint.restore(path).assert_consumed()
+        except (ValueError, AssertionError, IndexError, tf.errors.OpError) as error:
+            raise BadInput(f"--resume: {path} does not fit this network or is damaged: {error}") from error
+        return int(self.epochs_done.numpy())

@@ -1,0 +1,121 @@
+"""Flags, and the one resolved configuration that they become."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from absl import flags
+
+from train.errors import BadInput
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string(
+    "dataset",
+    "digits",
+    "What to train on: 'digits' (scikit-learn's handwritten digits), the name of a tensorflow-datasets image "
+    "classification set ('cifar10'), a folder of images (train/<class>/*, test/<class>/*; JPEG or PNG), a folder of "
+    "IDX files (train-images-idx3-ubyte, ...; .gz or not), or an .npz file with x_train, y_train, x_test, y_test.",
+)
+flags.DEFINE_string("data_dir", None, "Where tensorflow-datasets keeps its sets; its own default if not given.")
+flags.DEFINE_integer("image_size", None, "Resize a folder's images to this height and width, in pixels.")
+flags.DEFINE_list("class_names", None, "Names of the classes, in the order of the labels, separated by commas.")
+flags.DEFINE_bool("skip_bad_images", False, "Leave out images of a folder that cannot be read, instead of stopping.")
+flags.DEFINE_string("model", "PreActResNet", "The network's family: PreActResNet or ResNet.")
+flags.DEFINE_integer("depth", 20, "The network's depth, in weight layers: 20, 56, 110, 164, ...; 18, 50, ...")
+flags.DEFINE_string("block", None, "The branch: basic, bottleneck, ...; by default the paper's for the depth.")
+flags.DEFINE_string("order", None, "The order of norm, activation, weights (full_pre_act, post_act, ...).")
+flags.DEFINE_string("shortcut", None, "The shortcut: zero_pad, projection, ...; by default the paper's.")
+flags.DEFINE_integer("width", 1, "Multiplies the filters of every stage.", lower_bound=1)
+flags.DEFINE_string("stem", None, "What precedes the first unit: cifar, imagenet, imagenet_3x3.")
+flags.DEFINE_integer("epochs", None, "Epochs in all; by default 40 for digits, else 164 as in the authors' code.")
+flags.DEFINE_integer("batch_size", None, "Images a step; by default 64 for digits, else 128 as in the paper.")
+flags.DEFINE_float("learning_rate", 0.1, "The first rate; a tenth from half of the run, a hundredth from 3/4.")
+flags.DEFINE_float("momentum", 0.9, "Of SGD.", 0.0, 1.0)
+flags.DEFINE_bool("nesterov", True, "Whether SGD's momentum looks ahead, as in the authors' code.")
+flags.DEFINE_float("weight_decay", 1e-4, "Coupled, on all parameters, as the papers mean it.", lower_bound=0.0)
+flags.DEFINE_integer(
+    "pad", None, "Pixels that a training image may be shifted by; by default an eighth of its side (4 at 32)."
+)
+flags.DEFINE_bool("flip", None, "Mirror half of the training images; by default yes, except for digits.")
+flags.DEFINE_enum(
+    "precision", "float32", ["float32", "mixed_bfloat16", "mixed_float16"], "Keras' dtype policy for the network."
+)
+flags.DEFINE_integer("seed", 0, "Of weights, order and augmentation.")
+flags.DEFINE_string("output", ".", "The folder that gets runs/<run>/ and saved_models/<run>/<version>/.")
+flags.DEFINE_string("run", None, "The run's name; by default the dataset, family and depth, numbered if taken.")
+flags.DEFINE_bool("resume", False, "Go on from the run's last checkpoint, with the flags it was started with.")
+
+
+@dataclass(frozen=True)
+class Config:
+    """All that a run depends on. `None` stands for the default that depends on the data or the network."""
+
+    dataset: str
+    data_dir: str | None
+    image_size: int | None
+    class_names: list[str] | None
+    skip_bad_images: bool
+    model: str
+    depth: int
+    block: str | None
+    order: str | None
+    shortcut: str | None
+    width: int
+    stem: str | None
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    momentum: float
+    nesterov: bool
+    weight_decay: float
+    pad: int | None
+    flip: bool | None
+    precision: str
+    seed: int
+
+    @property
+    def default_run(self) -> str:
+        """The run's name if the user gives none: `cifar10-preactresnet20`."""
+        dataset = Path(self.dataset.replace(":", "-").rstrip("/")).name.removesuffix(".npz")
+        return f"{dataset}-{self.model.lower()}{self.depth}"
+
+    def save(self, path: Path) -> None:
+        """Write as JSON."""
+        path.write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+    def __str__(self) -> str:
+        return "\n".join(f"  {name:<16}{value}" for name, value in asdict(self).items() if value is not None)
+
+
+def resolve(saved: Path | None = None) -> Config:
+    """The configuration that the flags ask for.
+
+    Args:
+        saved: The configuration of the run that is resumed: it stands wherever a flag is not given.
+
+    Raises:
+        BadInput: for a value out of its range, or a flag that contradicts the resumed run.
+    """
+    values = {field.name: FLAGS[field.name].value for field in fields(Config)}
+    if saved is not None:
+        values = _resumed(values, json.loads(saved.read_text()), saved)
+    digits = values["dataset"] == "digits"
+    values["epochs"] = (40 if digits else 164) if values["epochs"] is None else values["epochs"]
+    values["batch_size"] = (64 if digits else 128) if values["batch_size"] is None else values["batch_size"]
+    for name in ("epochs", "batch_size", "learning_rate"):
+        if not values[name] > 0:
+            raise BadInput(f"--{name} must be > 0, got {values[name]}.")
+    if values["pad"] is not None and values["pad"] < 0:
+        raise BadInput(f"--pad must be >= 0, got {values['pad']}.")
+    return Config(**values)
+
+
+def _resumed(flag_values: dict, saved: dict, path: Path) -> dict:
+    given = {name: value for name, value in flag_values.items() if FLAGS[name].present}
+    for name, value in given.items():
+        if name != "epochs" and saved.get(name) != value:
+            raise BadInput(f"--{name}={value}, but the run to resume has {name}={saved.get(name)} ({path}).")
+    return {**flag_values, **saved, **given}

@@ -1,0 +1,53 @@
+"""Histories as pictures."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")  # a server has no screen
+from matplotlib import pyplot as plt  # noqa: E402
+
+
+def read_history(path: Path) -> dict[str, list[float]]:
+    """The columns of a CSV history."""
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else ())}
+
+
+def draw_curves(histories: Mapping[str, Path], picture: Path) -> None:
+    """Loss and error over the epochs, train thin and test thick as in He et al. 2016, Fig. 6, one colour a run.
+
+    Args:
+        histories: CSV histories (`epoch, loss, accuracy, val_loss, val_accuracy`) by the run's name.
+        picture: The PNG file to write.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    for i, (name, path) in enumerate(histories.items()):
+        history = read_history(path)
+        epochs = [epoch + 1 for epoch in history["epoch"]]
+        best = max(history["val_accuracy"])
+        for axes, train, test in (
+            (left, history["loss"], history["val_loss"]),
+            (right, _error(history["accuracy"]), _error(history["val_accuracy"])),
+        ):
+            axes.plot(epochs, train, color=f"C{i}", linewidth=0.8, linestyle="--")
+            axes.plot(epochs, test, color=f"C{i}", linewidth=1.8, label=f"{name} (best test {best:.2%})")
+    left.set(xlabel="epoch", ylabel="loss (dashed: train, solid: test)", yscale="log")
+    right.set(xlabel="epoch", ylabel="error, % (dashed: train, solid: test)", yscale="log")
+    right.yaxis.set_major_formatter("{x:g}")
+    right.yaxis.set_minor_formatter("{x:g}")
+    for axes in (left, right):
+        axes.grid(alpha=0.3, which="both")
+    right.legend(frameon=False, fontsize="small")
+    figure.savefig(picture, dpi=120)
+    plt.close(figure)
+
+
+def _error(accuracy: list[float]) -> list[float]:
+    """In %, never below the 0.01 that a logarithmic axis can show."""
+    return [max(100 * (1 - a), 0.01) for a in accuracy]

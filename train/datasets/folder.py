@@ -1,0 +1,120 @@
+"""A folder of images: train/<class>/* and test/<class>/*, JPEG or PNG."""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from train.datasets.images import ImageData
+from train.errors import BadInput
+
+SUFFIXES = {".jpg", ".jpeg", ".png"}
+GREY_MODES = {"1", "L", "I", "I;16", "F", "LA"}
+SHOWN = 5
+
+
+def load_folder(root: Path, image_size: int | None = None, skip_bad_images: bool = False) -> ImageData:
+    """Decode every image into memory. Grey images stay grey if all are; one colour image makes all RGB.
+
+    Args:
+        root: The folder with `train/` and `test/`.
+        image_size: Height and width to resize to, in pixels; none by default.
+        skip_bad_images: Whether unreadable images are left out instead of refused.
+
+    Raises:
+        BadInput: if a split or class is missing or empty, an image is unreadable, or sizes differ.
+    """
+    classes = _classes(root / "train")
+    if _classes(root / "test") != classes:
+        raise BadInput(_class_difference(root, classes, _classes(root / "test")))
+    files = [path for split in ("train", "test") for name in classes for path in _files(root / split / name)]
+    pictures, bad = _decode(files, image_size)
+    _report(bad, skip_bad_images)
+    colour = any(picture.ndim == 3 for picture in pictures.values())
+    _check_sizes(pictures)
+    train, test = (_stack(pictures, root / split, classes, colour) for split in ("train", "test"))
+    return ImageData(train, test, classes)
+
+
+def _classes(folder: Path) -> list[str]:
+    wanted = f"wanted a folder of images for each class: {folder}/<class>/*"
+    if not folder.is_dir():
+        raise BadInput(f"{folder} is missing; {wanted}.")
+    classes = sorted(d.name for d in folder.iterdir() if d.is_dir() and not d.name.startswith("."))
+    if len(classes) < 2:
+        raise BadInput(f"{folder} has {f'one class ({classes[0]!r})' if classes else 'no class'}; {wanted}, two or more.")
+    return classes
+
+
+def _class_difference(root: Path, train: list[str], test: list[str]) -> str:
+    missing, extra = sorted(set(train) - set(test)), sorted(set(test) - set(train))
+    differences = [f"test lacks {', '.join(missing)}"] * bool(missing) + [f"train lacks {', '.join(extra)}"] * bool(extra)
+    return f"{root}: train and test must have the same classes; {'; '.join(differences)}."
+
+
+def _files(folder: Path) -> list[Path]:
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    if not files:
+        raise BadInput(f"{folder} has no images ({', '.join(sorted(SUFFIXES))}).")
+    return files
+
+
+def _read(path: Path, image_size: int | None) -> np.ndarray:
+    """One image as uint8, `[height, width]` if grey, else `[height, width, 3]`."""
+    with Image.open(path) as image:
+        picture = image.convert("L" if image.mode in GREY_MODES else "RGB")
+    if image_size:
+        picture = picture.resize((image_size, image_size), Image.Resampling.BILINEAR)
+    return np.asarray(picture)
+
+
+def _decode(files: list[Path], image_size: int | None) -> tuple[dict[Path, np.ndarray], dict[Path, str]]:
+    """`({path: picture}, {path: why it cannot be read})`, decoded on all cores."""
+
+    def attempt(path: Path):
+        try:
+            return path, _read(path, image_size), ""
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # what PIL raises on bad files
+            return path, None, str(error) or type(error).__name__
+
+    pictures, bad = {}, {}
+    with ThreadPoolExecutor() as pool:
+        for path, picture, why in tqdm(pool.map(attempt, files), "reading images", len(files), unit="img", disable=None):
+            if picture is None:
+                bad[path] = why
+            else:
+                pictures[path] = picture
+    return pictures, bad
+
+
+def _report(bad: dict[Path, str], skip: bool) -> None:
+    if not bad:
+        return
+    shown = "; ".join(f"{path}: {why}" for path, why in list(bad.items())[:SHOWN])
+    summary = f"{len(bad)} unreadable image{'s' * (len(bad) > 1)} ({shown}{'; ...' * (len(bad) > SHOWN)})"
+    if not skip:
+        raise BadInput(f"{summary}. Mend or remove, or pass --skip_bad_images.")
+    print(f"skipped {summary}", file=sys.stderr)
+
+
+def _check_sizes(pictures: dict[Path, np.ndarray]) -> None:
+    first: dict[tuple[int, ...], Path] = {}
+    for path, picture in pictures.items():
+        first.setdefault(picture.shape[:2], path)
+    if len(first) > 1:
+        examples = ", ".join(f"{path} is {h}x{w}" for (h, w), path in list(first.items())[:2])
+        raise BadInput(f"images have {len(first)} sizes ({examples}); pass --image_size to resize them to one.")
+
+
+def _stack(pictures: dict[Path, np.ndarray], folder: Path, classes: list[str], colour: bool):
+    """The images and labels of one split, in the order of classes and names."""
+    found = [(pictures[path], i) for i, name in enumerate(classes) for path in _files(folder / name) if path in pictures]
+    if not found:
+        raise BadInput(f"{folder} has no readable image.")
+    images = [np.stack([p] * 3, -1) if colour and p.ndim == 2 else p for p, _ in found]
+    return np.stack(images), np.array([label for _, label in found])

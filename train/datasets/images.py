@@ -1,0 +1,83 @@
+"""Images and labels in memory, and what makes them fit for training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from train.errors import BadInput
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """A classification set.
+
+    Args:
+        train, test: `(images, labels)`: uint8 `[n, height, width, channels]` (or without channels, for grey) and
+            whole numbers `[n]`.
+        class_names: One for each class; `None` where the source has none.
+        mirror: Whether a mirrored image still shows its class.
+    """
+
+    train: tuple[np.ndarray, np.ndarray]
+    test: tuple[np.ndarray, np.ndarray]
+    class_names: Sequence[str] | None = None
+    mirror: bool = True
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """`(height, width, channels)`."""
+        return self.train[0].shape[1:]
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are."""
+        return len(self.class_names or ())
+
+
+def checked(data: ImageData, class_names: Sequence[str] | None) -> ImageData:
+    """The data in its canonical form: channels last, labels `[n]`, classes named.
+
+    Raises:
+        BadInput: if images or labels are not what the form wants.
+    """
+    train, test = (_canonical(split, name) for split, name in ((data.train, "train"), (data.test, "test")))
+    if train[0].shape[1:] != test[0].shape[1:]:
+        raise BadInput(f"train images are {train[0].shape[1:]}, test images {test[0].shape[1:]}; wanted one shape.")
+    names = class_names or data.class_names or [str(i) for i in range(int(train[1].max()) + 1)]
+    for (_, labels), split in ((train, "train"), (test, "test")):
+        _check_labels(labels, names, split)
+    if len(names) < 2:
+        raise BadInput(f"there is one class ({names[0]!r}); wanted two or more.")
+    return replace(data, train=train, test=test, class_names=list(names))
+
+
+def _canonical(split, name: str):
+    images, labels = (np.asarray(part) for part in split)
+    if images.dtype != np.uint8 or images.ndim not in (3, 4):
+        raise BadInput(
+            f"{name} images must be uint8 [n, height, width] or [n, height, width, channels], 0..255; "
+            f"got {images.dtype} {list(images.shape)}."
+        )
+    if images.ndim == 3:
+        images = images[..., np.newaxis]
+    if not len(images):
+        raise BadInput(f"split '{name}' has no images.")
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+        raise BadInput(f"{name} labels must be whole numbers [n]; got {labels.dtype} {list(labels.shape)}.")
+    if len(labels) != len(images):
+        raise BadInput(f"split '{name}' has {len(images)} images but {len(labels)} labels.")
+    return images, labels.astype(np.int64)
+
+
+def _check_labels(labels: np.ndarray, names: Sequence[str], split: str) -> None:
+    outside = np.flatnonzero((labels < 0) | (labels >= len(names)))
+    if len(outside):
+        raise BadInput(
+            f"label {labels[outside[0]]} at record {outside[0]} of split '{split}' is outside 0..{len(names) - 1} "
+            f"({len(outside)} such labels); there are {len(names)} classes."
+        )

@@ -1,0 +1,32 @@
+"""An .npz file with x_train, y_train, x_test and y_test, as `keras.datasets` stores them."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from train.datasets.images import ImageData
+from train.errors import BadInput
+
+ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+
+
+def load_npz(path: Path) -> ImageData:
+    """Read the four arrays.
+
+    Raises:
+        BadInput: if there is no such file, it is not an .npz file, or an array is missing or holds pickled objects.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            missing = [name for name in ARRAYS if name not in arrays]
+            if missing:
+                raise BadInput(f"{path} lacks {', '.join(missing)}; it holds {', '.join(arrays) or 'nothing'}.")
+            x_train, y_train, x_test, y_test = (arrays[name] for name in ARRAYS)
+    except FileNotFoundError:
+        raise BadInput(f"--dataset={path}: there is no such file.") from None
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise BadInput(f"{path} is not a readable .npz file: {error}.") from None
+    return ImageData((x_train, y_train), (x_test, y_test))
