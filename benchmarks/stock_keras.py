@@ -9,9 +9,7 @@ def _norm_act(x):
 
 
 def _conv(x, filters, size, strides=1):
-    return layers.Conv2D(
-        filters, size, strides, padding="same", use_bias=False, kernel_initializer="he_normal"
-    )(x)
+    return layers.Conv2D(filters, size, strides, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
 
 
 def _unit(x, filters, strides):
@@ -33,3 +31,13 @@ def preact_resnet164() -> keras.Model:
             x = _unit(x, filters, strides=2 if i == 0 and filters > 64 else 1)
     x = layers.GlobalAveragePooling2D()(_norm_act(x))
     return keras.Model(images, layers.Dense(10, dtype="float32")(x))
+
+
+def compile_step():
+    """One training step, `(images, labels) -> loss`: `Model.train_on_batch` with Keras' SGD."""
+    model = preact_resnet164()
+    model.compile(
+        keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    return model.train_on_batch

@@ -16,18 +16,24 @@ def near_matches(name: str, names) -> str:
     return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
 
 
-def resolve(kind: str, choice: T | str, known: Mapping[str, T]) -> T:
+def resolve(kind: str, choice: T | str, known: Mapping[str, T], wanted: type) -> T:
     """The object named `choice`, or `choice` itself where it is an object already.
 
+    Args:
+        kind: What is chosen, for the error.
+        choice: A name or an object.
+        known: The objects by name.
+        wanted: The type (or `collections.abc.Callable`) that an object must have.
+
     Raises:
-        ValueError: for a name that is not known, with the names that are, or something neither a name nor callable.
+        ValueError: for a name that is not known, with the names that are, or an object of another type.
     """
     if isinstance(choice, str):
         if choice not in known:
-            raise ValueError(
-                f"unknown {kind} {choice!r}.{near_matches(choice, known)} Choices: {', '.join(known)}; or an object."
-            )
+            raise ValueError(f"unknown {kind} {choice!r}.{near_matches(choice, known)} Choices: {', '.join(known)}.")
         return known[choice]
-    if not isinstance(choice, tuple({type(value) for value in known.values()})) and not callable(choice):
-        raise ValueError(f"`{kind}` must be one of {', '.join(known)}, or an object. Received: {choice!r}.")
+    if not isinstance(choice, wanted):
+        raise ValueError(
+            f"`{kind}` must be one of {', '.join(known)}, or a {wanted.__name__}. Received: {kind}={choice!r}."
+        )
     return choice

@@ -86,6 +86,3 @@ def add(slot: Slot) -> Merge:
 def branch_only(slot: Slot) -> Merge:
     """`BranchOnly`, in every unit."""
     return BranchOnly(name="merge")
-
-
-MERGES = {"add": add, "branch_only": branch_only}

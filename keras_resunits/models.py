@@ -164,9 +164,9 @@ def _layout(depth: int | Sequence[int], block: Body | None) -> _Layout:
     preferred = (bottleneck, basic) if depth >= CIFAR_BOTTLENECK_FROM else (basic, bottleneck)
     bodies = preferred if block is None else (block,)
     for body in bodies:
-        units, rest = divmod(depth - 2, CIFAR_STAGES * body.depth)
-        if rest == 0 and units > 0:
-            return _Layout(body, (units,) * CIFAR_STAGES)
+        each, rest = divmod(depth - 2, CIFAR_STAGES * body.depth)
+        if rest == 0 and each > 0:
+            return _Layout(body, (each,) * CIFAR_STAGES)
     raise ValueError(_no_such_depth(depth, bodies))
 
 
@@ -204,14 +204,14 @@ def _factory(
     top: dict[str, Any],
 ) -> keras.Model:
     """Resolve names and the papers' defaults, and assemble."""
-    layout = _layout(depth, block and resolve("block", block, BODIES))
+    layout = _layout(depth, None if block is None else resolve("block", block, BODIES, Body))
     if block is None and layout.imagenet and layout.body is bottleneck:
         layout = _Layout(imagenet_bottleneck, layout.units)
     if shortcut is None:
         shortcut = projection if layout.imagenet or layout.body.expansion > 1 else zero_pad
-    order = resolve("order", order, ORDERS)
-    stem = resolve("stem", layout.stem(top["input_shape"]) if stem is None else stem, STEMS)
-    recipe = Recipe(layout.body, order, resolve("shortcut", shortcut, SHORTCUTS))
+    order = resolve("order", order, ORDERS, Order)
+    stem = resolve("stem", layout.stem(top["input_shape"]) if stem is None else stem, STEMS, Stem)
+    recipe = Recipe(layout.body, order, resolve("shortcut", shortcut, SHORTCUTS, Callable))
     slots = plan(layout.stages(width), stem.filters, stem.activated)
     if top["name"] is None:
         top = {**top, "name": f"{family}{depth if isinstance(depth, int) else '_'.join(map(str, depth))}"}
@@ -263,21 +263,20 @@ def ResNet(
         ValueError: for a depth that does not exist (naming the nearest), an unknown name (naming the choices), or an
             image smaller than the strides allow.
 
-    Example: ResNet-110 has 1.7M parameters (He et al. 2015, Table 6)
+    Example: ResNet-110 has 1.7M parameters (He et al. 2015, Table 6), and 8,096 moving statistics
 
     >>> import keras_resunits as kr
-    >>> sum(w.shape.num_elements() if hasattr(w.shape, "num_elements") else int(w.value.size)
-    ...     for w in kr.ResNet(depth=110).trainable_weights)
+    >>> kr.ResNet(depth=110).count_params() - 8096
     1727962
     """
-    top = dict(
-        input_shape=input_shape,
-        classes=classes,
-        include_top=include_top,
-        pooling=pooling,
-        classifier_activation=classifier_activation,
-        name=name,
-    )
+    top = {
+        "input_shape": input_shape,
+        "classes": classes,
+        "include_top": include_top,
+        "pooling": pooling,
+        "classifier_activation": classifier_activation,
+        "name": name,
+    }
     return _factory("resnet", depth, block, order, shortcut, width, stem, bottleneck, top)
 
 
@@ -329,14 +328,14 @@ def PreActResNet(
     >>> [layer.name for layer in model.layers[:4]]
     ['images', 'stem', 'unit000', 'unit001']
     """
-    top = dict(
-        input_shape=input_shape,
-        classes=classes,
-        include_top=include_top,
-        pooling=pooling,
-        classifier_activation=classifier_activation,
-        name=name,
-    )
+    top = {
+        "input_shape": input_shape,
+        "classes": classes,
+        "include_top": include_top,
+        "pooling": pooling,
+        "classifier_activation": classifier_activation,
+        "name": name,
+    }
     return _factory("preactresnet", depth, block, order, shortcut, width, stem, bottleneck_v1_5, top)
 
 

@@ -18,9 +18,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     Its equation, weights and their order are those of `keras.layers.BatchNormalization`, so weights move freely between
     the two; only the defaults differ, and on TensorFlow the way it is computed. The fused kernel reads the activations
-    once, keeps 16-bit activations 16-bit (statistics are float32), and gives one and the same gradient each time, which
-    Keras' layer does not. Other backends, other ranks than `[batch, height, width, channels]`, other axes than the last,
-    masks, renorm, float64, and statistics synchronised over several replicas take Keras' path.
+    once, keeps 16-bit activations 16-bit (statistics are float32), and gives one and the same gradient each time,
+    which Keras' layer does not. Other backends, other ranks than `[batch, height, width, channels]`, other axes than
+    the last, masks, renorm, float64, and statistics synchronised over several replicas take Keras' path.
 
     Args:
         axis: The channel axis; -1 by default.

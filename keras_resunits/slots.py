@@ -9,7 +9,11 @@ from dataclasses import dataclass, fields
 def _require_positive_ints(record, where: str) -> None:
     for field in fields(record):
         value = getattr(record, field.name)
-        if field.type == "int" and field.name != "index" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        if (
+            field.type == "int"
+            and field.name != "index"
+            and (isinstance(value, bool) or not isinstance(value, int) or value < 1)
+        ):
             raise ValueError(f"`{field.name}` must be a positive int. Received: {field.name}={value!r} ({where}).")
 
 

@@ -15,15 +15,18 @@ Exit codes: 0 done, 2 something to mend in flags or data, said in one line.
 
 from __future__ import annotations
 
+import difflib
 import os
 import sys
+from collections.abc import Callable
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what TensorFlow says of drivers it did not find is no news
 
-from absl import app, flags  # noqa: E402
+from absl import app, flags
 
-from train import config as configuration  # noqa: E402
-from train.errors import BadInput  # noqa: E402
+from train import config as configuration
+from train.errors import BadInput
+from train.quiet import native_stderr_held
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(configuration)
@@ -32,11 +35,12 @@ flags.adopt_module_key_flags(configuration)
 def main() -> None:
     """The pipeline: config -> data -> model -> loop -> checkpoint -> export -> check."""
     config, run = configure()
-    import keras  # after the flags: a typing error is answered at once, not after seconds of imports
+    with native_stderr_held():  # after the flags: a typing error is answered at once, not after seconds of imports
+        import keras
 
-    from keras_resunits import export_saved_model
-    from train.check import check_answers
-    from train.datasets import load
+        from keras_resunits import export_saved_model
+        from train.check import check_answers
+        from train.datasets import load
 
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.precision)
@@ -71,7 +75,7 @@ def build(config, data):
 
     choices = {name: getattr(config, name) for name in ("block", "order", "shortcut", "stem")}
     try:
-        model = resolve("model", config.model, FACTORIES)(
+        model = resolve("model", config.model, FACTORIES, Callable)(
             config.depth,
             data.image_shape,
             data.classes,
@@ -125,7 +129,9 @@ def train(config, run, data, model, preprocessing) -> None:
     try:
         trainer.fit(batches, test_batches(data, batch_size), range(first_epoch, config.epochs), steps, callbacks)
     except NotFinite as error:
-        good = f"last good checkpoint: epoch {int(checkpoints.epochs_done.numpy())}" if checkpoints.newest else "none yet"
+        good = (
+            f"last good checkpoint: epoch {int(checkpoints.epochs_done.numpy())}" if checkpoints.newest else "none yet"
+        )
         raise BadInput(f"{error}; not saved ({good}, {run.checkpoints}). Lower --learning_rate.") from None
 
 
@@ -150,6 +156,11 @@ def run_main(argv: list[str]) -> int:
         if rest[1:]:
             raise BadInput(f"unexpected argument {rest[1]!r}; flags are --name=value, see --help.")
         main()
+    except flags.UnrecognizedFlagError as error:
+        close = difflib.get_close_matches(error.flagname, FLAGS)
+        hint = f" Did you mean {' or '.join(f'--{name}' for name in close)}?" if close else ""
+        print(f"train: unknown flag --{error.flagname}.{hint} See --help.", file=sys.stderr)
+        return 2
     except (BadInput, flags.Error) as error:
         print(f"train: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

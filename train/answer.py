@@ -1,7 +1,7 @@
 """Ask an exported SavedModel, as TensorFlow Serving does: through a TF1 session, with TensorFlow alone.
 
-    python train/answer.py saved_models/RUN/1 IMAGE.png ...       prints the classes of images
-    python train/answer.py saved_models/RUN/1 IMAGES.npy OUT.npz  writes the answers to uint8 [n, height, width, channels]
+python train/answer.py saved_models/RUN/1 IMAGE.png ...       prints the classes of images
+python train/answer.py saved_models/RUN/1 IMAGES.npy OUT.npz  writes the answers to uint8 [n, height, width, channels]
 """
 
 import os
@@ -9,8 +9,8 @@ import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import numpy as np  # noqa: E402
-import tensorflow as tf  # noqa: E402
+import numpy as np
+import tensorflow as tf
 
 
 def answer(saved_model: str, images) -> dict:
@@ -45,7 +45,9 @@ def main(saved_model: str, *paths: str) -> None:
         return
     answers = answer(saved_model, lambda shape: pictures(paths, shape))
     for path, classes, scores in zip(paths, answers["classes"], answers["scores"], strict=True):
-        print(path, *(f"{name.decode()} {score:.1%}" for name, score in zip(classes[:3], scores, strict=False)), sep="  ")
+        print(
+            path, *(f"{name.decode()} {score:.1%}" for name, score in zip(classes[:3], scores, strict=False)), sep="  "
+        )
 
 
 if __name__ == "__main__":

@@ -16,7 +16,9 @@ from train import answer
 TOLERANCE = {"float32": 1e-5, "bfloat16": 2e-2, "float16": 2e-3}
 
 
-def check_answers(saved_model: Path, model: keras.Model, preprocessing: keras.layers.Layer, images: np.ndarray) -> float:
+def check_answers(
+    saved_model: Path, model: keras.Model, preprocessing: keras.layers.Layer, images: np.ndarray
+) -> float:
     """The largest difference between the two models' probabilities over `images`.
 
     Raises:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
@@ -99,7 +100,7 @@ def resolve(saved: Path | None = None) -> Config:
     Raises:
         BadInput: for a value out of its range, or a flag that contradicts the resumed run.
     """
-    values = {field.name: FLAGS[field.name].value for field in fields(Config)}
+    values: dict[str, Any] = {field.name: FLAGS[field.name].value for field in fields(Config)}
     if saved is not None:
         values = _resumed(values, json.loads(saved.read_text()), saved)
     digits = values["dataset"] == "digits"
@@ -113,7 +114,7 @@ def resolve(saved: Path | None = None) -> Config:
     return Config(**values)
 
 
-def _resumed(flag_values: dict, saved: dict, path: Path) -> dict:
+def _resumed(flag_values: dict[str, Any], saved: dict[str, Any], path: Path) -> dict[str, Any]:
     given = {name: value for name, value in flag_values.items() if FLAGS[name].present}
     for name, value in given.items():
         if name != "epochs" and saved.get(name) != value:

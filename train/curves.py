@@ -9,7 +9,8 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use("Agg")  # a server has no screen
-from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib import pyplot as plt
+from matplotlib.ticker import LogLocator, NullFormatter
 
 
 def read_history(path: Path) -> dict[str, list[float]]:
@@ -20,7 +21,9 @@ def read_history(path: Path) -> dict[str, list[float]]:
 
 
 def draw_curves(histories: Mapping[str, Path], picture: Path) -> None:
-    """Loss and error over the epochs, train thin and test thick as in He et al. 2016, Fig. 6, one colour a run.
+    """Loss and error over the epochs, train dashed and test solid as in He et al. 2016, Fig. 6, one colour a run.
+
+    The legends give each run's last test value.
 
     Args:
         histories: CSV histories (`epoch, loss, accuracy, val_loss, val_accuracy`) by the run's name.
@@ -30,20 +33,20 @@ def draw_curves(histories: Mapping[str, Path], picture: Path) -> None:
     for i, (name, path) in enumerate(histories.items()):
         history = read_history(path)
         epochs = [epoch + 1 for epoch in history["epoch"]]
-        best = max(history["val_accuracy"])
         for axes, train, test in (
             (left, history["loss"], history["val_loss"]),
             (right, _error(history["accuracy"]), _error(history["val_accuracy"])),
         ):
             axes.plot(epochs, train, color=f"C{i}", linewidth=0.8, linestyle="--")
-            axes.plot(epochs, test, color=f"C{i}", linewidth=1.8, label=f"{name} (best test {best:.2%})")
+            axes.plot(epochs, test, color=f"C{i}", linewidth=1.8, label=f"{name}: {test[-1]:.3g}")
     left.set(xlabel="epoch", ylabel="loss (dashed: train, solid: test)", yscale="log")
     right.set(xlabel="epoch", ylabel="error, % (dashed: train, solid: test)", yscale="log")
-    right.yaxis.set_major_formatter("{x:g}")
-    right.yaxis.set_minor_formatter("{x:g}")
     for axes in (left, right):
-        axes.grid(alpha=0.3, which="both")
-    right.legend(frameon=False, fontsize="small")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False, fontsize="small")
     figure.savefig(picture, dpi=120)
     plt.close(figure)
 

@@ -35,8 +35,8 @@ def export_saved_model(
     - `scores`: float32 `[batch, k]`, their probabilities.
 
     Preprocessing and softmax are inside; nothing of this package, nor Keras, is needed to load it. The version is the
-    number after the highest that exists, so nothing is ever overwritten, and the directory appears under its number only
-    when it is whole: it is written beside and renamed, as a server that polls the folder needs it.
+    number after the highest that exists, so nothing is ever overwritten, and the directory appears under its number
+    only when it is whole: it is written beside and renamed, as a server that polls the folder needs it.
 
     Args:
         model: A classifier of images, giving logits, or probabilities if its last layer's activation is softmax.

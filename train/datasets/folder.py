@@ -47,13 +47,17 @@ def _classes(folder: Path) -> list[str]:
         raise BadInput(f"{folder} is missing; {wanted}.")
     classes = sorted(d.name for d in folder.iterdir() if d.is_dir() and not d.name.startswith("."))
     if len(classes) < 2:
-        raise BadInput(f"{folder} has {f'one class ({classes[0]!r})' if classes else 'no class'}; {wanted}, two or more.")
+        raise BadInput(
+            f"{folder} has {f'one class ({classes[0]!r})' if classes else 'no class'}; {wanted}, two or more."
+        )
     return classes
 
 
 def _class_difference(root: Path, train: list[str], test: list[str]) -> str:
     missing, extra = sorted(set(train) - set(test)), sorted(set(test) - set(train))
-    differences = [f"test lacks {', '.join(missing)}"] * bool(missing) + [f"train lacks {', '.join(extra)}"] * bool(extra)
+    differences = [f"test lacks {', '.join(missing)}"] * bool(missing) + [f"train lacks {', '.join(extra)}"] * bool(
+        extra
+    )
     return f"{root}: train and test must have the same classes; {'; '.join(differences)}."
 
 
@@ -79,12 +83,19 @@ def _decode(files: list[Path], image_size: int | None) -> tuple[dict[Path, np.nd
     def attempt(path: Path):
         try:
             return path, _read(path, image_size), ""
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # what PIL raises on bad files
+        except (
+            OSError,
+            SyntaxError,
+            ValueError,
+            Image.DecompressionBombError,
+        ) as error:  # what PIL raises on bad files
             return path, None, str(error) or type(error).__name__
 
     pictures, bad = {}, {}
     with ThreadPoolExecutor() as pool:
-        for path, picture, why in tqdm(pool.map(attempt, files), "reading images", len(files), unit="img", disable=None):
+        for path, picture, why in tqdm(
+            pool.map(attempt, files), "reading images", len(files), unit="img", disable=None
+        ):
             if picture is None:
                 bad[path] = why
             else:
@@ -113,7 +124,9 @@ def _check_sizes(pictures: dict[Path, np.ndarray]) -> None:
 
 def _stack(pictures: dict[Path, np.ndarray], folder: Path, classes: list[str], colour: bool):
     """The images and labels of one split, in the order of classes and names."""
-    found = [(pictures[path], i) for i, name in enumerate(classes) for path in _files(folder / name) if path in pictures]
+    found = [
+        (pictures[path], i) for i, name in enumerate(classes) for path in _files(folder / name) if path in pictures
+    ]
     if not found:
         raise BadInput(f"{folder} has no readable image.")
     images = [np.stack([p] * 3, -1) if colour and p.ndim == 2 else p for p, _ in found]

@@ -39,12 +39,10 @@ def _builder(name: str, data_dir: str | None):
     except tfds.core.DatasetNotFoundError:
         hint = near_matches(name, [*tfds.list_builders(), "digits"])
         raise BadInput(
-            f"unknown dataset {name!r}.{hint} Wanted 'digits', a name of tensorflow-datasets, a folder, or an .npz file."
+            f"unknown dataset {name!r}.{hint} Wanted 'digits', a tensorflow-datasets name, a folder, or an .npz file."
         ) from None
     try:
-        builder.download_and_prepare(
-            download_config=tfds.download.DownloadConfig(force_checksums_validation=True)
-        )
+        builder.download_and_prepare(download_config=tfds.download.DownloadConfig(force_checksums_validation=True))
     except Exception as error:  # whatever the set's own script or the network raises, the user's way out is the same
         why = (str(error).splitlines() or [type(error).__name__])[0]
         raise BadInput(f"--dataset={name} is not prepared in {builder.data_dir} and cannot be: {why}") from error
