@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -16,7 +16,7 @@ def near_matches(name: str, names) -> str:
     return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
 
 
-def resolve(kind: str, choice: T | str, known: Mapping[str, T], wanted: type) -> T:
+def resolve(kind: str, choice: T | str, known: Mapping[str, T], wanted: Any) -> T:
     """The object named `choice`, or `choice` itself where it is an object already.
 
     Args:

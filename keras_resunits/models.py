@@ -117,9 +117,9 @@ def _require_top_arguments(classes, pooling) -> None:
 
 
 def _require_size(input_shape, stem: Stem, slots: Sequence[Slot]) -> None:
-    if len(input_shape) != 3 or not input_shape[2]:
+    if not isinstance(input_shape, Sequence) or len(input_shape) != 3 or not input_shape[2]:
         raise ValueError(
-            f"`input_shape` must be (height, width, channels), channels known. Received: input_shape={input_shape}."
+            f"`input_shape` must be (height, width, channels), channels known. Received: input_shape={input_shape!r}."
         )
     least = stem.strides * stem.pool
     for slot in slots:
@@ -155,6 +155,8 @@ class _Layout:
 
 def _layout(depth: int | Sequence[int], block: Body | None) -> _Layout:
     """The layout of a depth, by the papers' convention where several fit."""
+    if isinstance(depth, (str, bool)) or not isinstance(depth, (int, Sequence)):
+        raise ValueError(f"`depth` must be an int, or the units of each stage as ints. Received: depth={depth!r}.")
     if not isinstance(depth, int):
         return _listed(depth, block or basic)
     if depth in IMAGENET_UNITS:

@@ -21,7 +21,11 @@ flags.DEFINE_string(
     "IDX files (train-images-idx3-ubyte, ...; .gz or not), or an .npz file with x_train, y_train, x_test, y_test.",
 )
 flags.DEFINE_string("data_dir", None, "Where tensorflow-datasets keeps its sets; its own default if not given.")
-flags.DEFINE_integer("image_size", None, "Resize a folder's images to this height and width, in pixels.")
+flags.DEFINE_integer(
+    "image_size",
+    None,
+    "Resize the images of a folder or a tensorflow-datasets set to this height and width, in pixels.",
+)
 flags.DEFINE_list("class_names", None, "Names of the classes, in the order of the labels, separated by commas.")
 flags.DEFINE_bool("skip_bad_images", False, "Leave out images of a folder that cannot be read, instead of stopping.")
 flags.DEFINE_string("model", "PreActResNet", "The network's family: PreActResNet or ResNet.")

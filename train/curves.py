@@ -1,8 +1,12 @@
-"""Histories as pictures."""
+"""Histories as pictures.
+
+    python -m train.curves PICTURE.png NAME=HISTORY.csv ...   several runs in one picture
+"""
 
 from __future__ import annotations
 
 import csv
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -54,3 +58,10 @@ def draw_curves(histories: Mapping[str, Path], picture: Path) -> None:
 def _error(accuracy: list[float]) -> list[float]:
     """In %, never below the 0.01 that a logarithmic axis can show."""
     return [max(100 * (1 - a), 0.01) for a in accuracy]
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 3 or not all("=" in argument for argument in sys.argv[2:]):
+        print(__doc__, file=sys.stderr)
+        sys.exit(2)
+    draw_curves({name: Path(path) for name, path in (a.rsplit("=", 1) for a in sys.argv[2:])}, Path(sys.argv[1]))

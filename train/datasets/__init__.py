@@ -34,5 +34,5 @@ def load(config: Config) -> ImageData:
     elif path.is_absolute() or config.dataset.startswith((".", "~")) or config.dataset.endswith("/"):
         raise BadInput(f"--dataset={path}: there is no such folder.")
     else:
-        data = load_tfds(config.dataset, config.data_dir)
+        data = load_tfds(config.dataset, config.data_dir, config.image_size)
     return checked(data, config.class_names)

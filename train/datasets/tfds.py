@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import numpy as np
+import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from keras_resunits.choices import near_matches
 from train.datasets.images import ImageData
 from train.errors import BadInput
 
-MIRROR_CHANGES_CLASS = ("mnist", "svhn", "digit", "emnist", "kmnist", "omniglot")
+MIRROR_CHANGES_CLASS = ("mnist", "svhn", "digit", "omniglot")
+READ_AT_ONCE = 1024
 
 
-def load_tfds(name: str, data_dir: str | None = None) -> ImageData:
+def load_tfds(name: str, data_dir: str | None = None, image_size: int | None = None) -> ImageData:
     """Read the set's train and test (or validation) splits into memory, downloading and preparing it where needed.
 
     Args:
         name: As tensorflow-datasets spells it, `cifar10`, `fashion_mnist`, `cmaterdb/bangla:1.0.0`.
         data_dir: Where prepared sets lie; tensorflow-datasets' default if not given.
+        image_size: Height and width to resize to, in pixels; none by default.
 
     Raises:
-        BadInput: if there is no such set, it cannot be downloaded, or it has no images with labels.
+        BadInput: if there is no such set, it cannot be downloaded, it has no images with labels, or they differ in size
+            and `image_size` is not given.
     """
     builder = _builder(name, data_dir)
     features = builder.info.features
@@ -29,8 +33,11 @@ def load_tfds(name: str, data_dir: str | None = None) -> ImageData:
     test = next((split for split in ("test", "validation") if split in builder.info.splits), None)
     if "train" not in builder.info.splits or test is None:
         raise BadInput(f"--dataset={name}: wanted splits 'train' and 'test'; got {sorted(builder.info.splits)}.")
+    if None in features["image"].shape and not image_size:
+        raise BadInput(f"--dataset={name}: images differ in size; pass --image_size to resize them to one.")
     mirror = not any(word in name for word in MIRROR_CHANGES_CLASS) or "fashion" in name
-    return ImageData(_arrays(builder, "train"), _arrays(builder, test), features["label"].names, mirror)
+    train, test = (_arrays(builder, split, image_size) for split in ("train", test))
+    return ImageData(train, test, features["label"].names, mirror)
 
 
 def _builder(name: str, data_dir: str | None):
@@ -49,7 +56,13 @@ def _builder(name: str, data_dir: str | None):
     return builder
 
 
-def _arrays(builder, split: str):
-    dataset = builder.as_dataset(split=split, batch_size=-1, as_supervised=True)
-    images, labels = tfds.as_numpy(dataset)
-    return np.asarray(images), np.asarray(labels)
+def _arrays(builder, split: str, image_size: int | None):
+    def resized(image, label):
+        image = tf.image.resize(image, (image_size, image_size), antialias=True)
+        return tf.cast(tf.clip_by_value(tf.round(image), 0, 255), tf.uint8), label
+
+    dataset = builder.as_dataset(split=split, as_supervised=True)
+    if image_size:
+        dataset = dataset.map(resized, num_parallel_calls=tf.data.AUTOTUNE)
+    images, labels = zip(*dataset.batch(READ_AT_ONCE).as_numpy_iterator(), strict=True)
+    return np.concatenate(images), np.concatenate(labels)
