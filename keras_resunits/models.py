@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 
@@ -133,7 +132,7 @@ def _require_size(input_shape, stem: Stem, slots: Sequence[Slot]) -> None:
 
 @dataclass(frozen=True)
 class _Layout:
-    """What a depth stands for: a body, units per stage, and the family whose stem and widths go with them."""
+    """What a depth stands for: a body, units per stage, and the defaults that go with them."""
 
     body: Body
     units: tuple[int, ...]
@@ -141,6 +140,11 @@ class _Layout:
     @property
     def imagenet(self) -> bool:
         return len(self.units) != CIFAR_STAGES
+
+    @property
+    def shortcut(self) -> Shortcut:
+        """The papers': option A for CIFAR networks of basic units, else B (He et al. 2015, sec. 4)."""
+        return projection if self.imagenet or self.body.expansion > 1 else zero_pad
 
     def stem(self, input_shape) -> Stem:
         if not self.imagenet:
@@ -194,30 +198,8 @@ def _no_such_depth(depth: int, bodies: Sequence[Body]) -> str:
     )
 
 
-def _factory(
-    family: str,
-    depth: int | Sequence[int],
-    block: str | Body | None,
-    order: str | Order,
-    shortcut: str | Shortcut | None,
-    width: int,
-    stem: str | Stem | None,
-    imagenet_bottleneck: Body,
-    top: dict[str, Any],
-) -> keras.Model:
-    """Resolve names and the papers' defaults, and assemble."""
-    layout = _layout(depth, None if block is None else resolve("block", block, BODIES, Body))
-    if block is None and layout.imagenet and layout.body is bottleneck:
-        layout = _Layout(imagenet_bottleneck, layout.units)
-    if shortcut is None:
-        shortcut = projection if layout.imagenet or layout.body.expansion > 1 else zero_pad
-    order = resolve("order", order, ORDERS, Order)
-    stem = resolve("stem", layout.stem(top["input_shape"]) if stem is None else stem, STEMS, Stem)
-    recipe = Recipe(layout.body, order, resolve("shortcut", shortcut, SHORTCUTS, Callable))
-    slots = plan(layout.stages(width), stem.filters, stem.activated)
-    if top["name"] is None:
-        top = {**top, "name": f"{family}{depth if isinstance(depth, int) else '_'.join(map(str, depth))}"}
-    return network([(recipe, slot) for slot in slots], stem, order, **top)
+def _name(family: str, depth: int | Sequence[int]) -> str:
+    return f"{family}{depth if isinstance(depth, int) else '_'.join(map(str, depth))}"
 
 
 def ResNet(
@@ -271,15 +253,23 @@ def ResNet(
     >>> kr.ResNet(depth=110).count_params() - 8096
     1727962
     """
-    top = {
-        "input_shape": input_shape,
-        "classes": classes,
-        "include_top": include_top,
-        "pooling": pooling,
-        "classifier_activation": classifier_activation,
-        "name": name,
-    }
-    return _factory("resnet", depth, block, order, shortcut, width, stem, bottleneck, top)
+    layout = _layout(depth, None if block is None else resolve("block", block, BODIES, Body))
+    order = resolve("order", order, ORDERS, Order)
+    stem = resolve("stem", layout.stem(input_shape) if stem is None else stem, STEMS, Stem)
+    shortcut = resolve("shortcut", layout.shortcut if shortcut is None else shortcut, SHORTCUTS, Callable)
+    recipe = Recipe(layout.body, order, shortcut)
+    slots = plan(layout.stages(width), stem.filters, stem.activated)
+    return network(
+        [(recipe, slot) for slot in slots],
+        stem,
+        order,
+        input_shape=input_shape,
+        classes=classes,
+        include_top=include_top,
+        pooling=pooling,
+        classifier_activation=classifier_activation,
+        name=name or _name("resnet", depth),
+    )
 
 
 def PreActResNet(
@@ -330,15 +320,22 @@ def PreActResNet(
     >>> [layer.name for layer in model.layers[:4]]
     ['images', 'stem', 'unit000', 'unit001']
     """
-    top = {
-        "input_shape": input_shape,
-        "classes": classes,
-        "include_top": include_top,
-        "pooling": pooling,
-        "classifier_activation": classifier_activation,
-        "name": name,
-    }
-    return _factory("preactresnet", depth, block, order, shortcut, width, stem, bottleneck_v1_5, top)
+    if block is None and isinstance(depth, int) and IMAGENET_UNITS.get(depth, (None,))[0] is bottleneck:
+        block = bottleneck_v1_5
+    return ResNet(
+        depth,
+        input_shape,
+        classes,
+        include_top,
+        pooling,
+        classifier_activation,
+        name or _name("preactresnet", depth),
+        block=block,
+        order=order,
+        shortcut=shortcut,
+        width=width,
+        stem=stem,
+    )
 
 
 FACTORIES = {"PreActResNet": PreActResNet, "ResNet": ResNet}
