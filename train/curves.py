@@ -1,6 +1,6 @@
 """Histories as pictures.
 
-    python -m train.curves PICTURE.png NAME=HISTORY.csv ...   several runs in one picture
+python -m train.curves PICTURE.png NAME=HISTORY.csv ...   several runs in one picture
 """
 
 from __future__ import annotations
