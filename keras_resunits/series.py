@@ -38,7 +38,7 @@ class Series(keras.layers.Layer):
 
     def __init__(self, layers: Sequence[keras.layers.Layer], **kwargs):
         super().__init__(**kwargs)
-        self.layers = list(layers)
+        self.layers = tuple(layers)  # a tuple: tf.train.Checkpoint does not look into a list that Keras tracks
 
     def build(self, input_shape):
         for layer in self.layers:

@@ -99,6 +99,7 @@ def train(config, run, data, model, preprocessing) -> None:
 
     from train.callbacks import Curves, Progress
     from train.checkpoints import Checkpoints
+    from train.curves import cut_history
     from train.loop import NotFinite, Trainer
     from train.pipeline import Augmentation, test_batches, training_batches
     from train.recipe import optimizer
@@ -108,6 +109,7 @@ def train(config, run, data, model, preprocessing) -> None:
     trainer = Trainer(model, preprocessing, optimizer(config, config.epochs * steps))
     checkpoints = Checkpoints(run.checkpoints, model, trainer.optimizer)
     first_epoch = checkpoints.restore() if FLAGS.resume else 0
+    cut_history(run.history, first_epoch)
     augmentation = Augmentation(
         pad=min(data.image_shape[:2]) // 8 if config.pad is None else config.pad,
         flip=data.mirror if config.flip is None else config.flip,
@@ -115,10 +117,10 @@ def train(config, run, data, model, preprocessing) -> None:
     model.compile(trainer.optimizer)  # callbacks find the optimiser, and its rate, on the model
     callbacks = keras.callbacks.CallbackList(
         [
-            Progress(config.epochs, first_epoch, steps, batch_size),
             keras.callbacks.CSVLogger(run.history, append=FLAGS.resume),
             keras.callbacks.TensorBoard(run.tensorboard, write_graph=False),
             keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: checkpoints.save(epoch + 1)),
+            Progress(config.epochs, first_epoch, steps, batch_size),
             Curves(run.history, run.curves),
         ],
         model=model,
@@ -152,6 +154,9 @@ def report(run, saved_model, difference: float) -> None:
 def run_main(argv: list[str]) -> int:
     """Parse the flags, run, and turn what a user can mend into one line and exit code 2."""
     try:
+        if {"--help", "-help", "--helpshort", "-h"} & set(argv[1:]):
+            app.usage(shorthelp=True, writeto_stdout=True)  # absl's own flag leaves with exit code 1
+            return 0
         rest = FLAGS(argv)
         if rest[1:]:
             raise BadInput(f"unexpected argument {rest[1]!r}; flags are --name=value, see --help.")

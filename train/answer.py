@@ -6,6 +6,7 @@ python train/answer.py saved_models/RUN/1 IMAGES.npy OUT.npz  writes the answers
 
 import os
 import sys
+from contextlib import closing
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -15,11 +16,13 @@ import tensorflow as tf
 
 def answer(saved_model: str, images) -> dict:
     """The answers of signature `serving_default`, by name, to uint8 images (an array, or a function of their shape)."""
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        loaded = tf.compat.v1.saved_model.load(session, ["serve"], saved_model)
+    graph = tf.Graph()
+    with closing(tf.compat.v1.Session(graph=graph)) as session:
+        with graph.as_default():
+            loaded = tf.compat.v1.saved_model.load(session, ["serve"], saved_model)
         signature = loaded.signature_def["serving_default"]
         (pixels,) = signature.inputs.values()
-        if callable(images):
+        if callable(images):  # outside the graph: decoding pictures wants eager execution
             images = images([dim.size for dim in pixels.tensor_shape.dim][1:])
         return session.run({name: t.name for name, t in signature.outputs.items()}, {pixels.name: images})
 
@@ -31,11 +34,10 @@ def pictures(paths, shape):
     def read(path):
         image = tf.io.decode_image(tf.io.read_file(path), channels=channels, expand_animations=False)
         if image.shape[:2] != (height, width):
-            image = tf.cast(tf.round(tf.image.resize(image, (height, width))), tf.uint8)
+            image = tf.cast(tf.round(tf.image.resize(image, (height, width), antialias=True)), tf.uint8)
         return image.numpy()
 
-    with tf.init_scope():
-        return np.stack([read(path) for path in paths])
+    return np.stack([read(path) for path in paths])
 
 
 def main(saved_model: str, *paths: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ flags.DEFINE_integer(
     "image_size",
     None,
     "Resize the images of a folder or a tensorflow-datasets set to this height and width, in pixels.",
+    lower_bound=1,
 )
 flags.DEFINE_list("class_names", None, "Names of the classes, in the order of the labels, separated by commas.")
 flags.DEFINE_bool("skip_bad_images", False, "Leave out images of a folder that cannot be read, instead of stopping.")
@@ -48,7 +50,7 @@ flags.DEFINE_bool("flip", None, "Mirror half of the training images; by default 
 flags.DEFINE_enum(
     "precision", "float32", ["float32", "mixed_bfloat16", "mixed_float16"], "Keras' dtype policy for the network."
 )
-flags.DEFINE_integer("seed", 0, "Of weights, order and augmentation.")
+flags.DEFINE_integer("seed", 0, "Of weights, order and augmentation.", 0, 2**32 - 1)
 flags.DEFINE_string("output", ".", "The folder that gets runs/<run>/ and saved_models/<run>/<version>/.")
 flags.DEFINE_string("run", None, "The run's name; by default the dataset, family and depth, numbered if taken.")
 flags.DEFINE_bool("resume", False, "Go on from the run's last checkpoint, with the flags it was started with.")
@@ -106,16 +108,32 @@ def resolve(saved: Path | None = None) -> Config:
     """
     values: dict[str, Any] = {field.name: FLAGS[field.name].value for field in fields(Config)}
     if saved is not None:
-        values = _resumed(values, json.loads(saved.read_text()), saved)
+        values = _resumed(values, _saved(saved), saved)
     digits = values["dataset"] == "digits"
     values["epochs"] = (40 if digits else 164) if values["epochs"] is None else values["epochs"]
     values["batch_size"] = (64 if digits else 128) if values["batch_size"] is None else values["batch_size"]
     for name in ("epochs", "batch_size", "learning_rate"):
         if not values[name] > 0:
             raise BadInput(f"--{name} must be > 0, got {values[name]}.")
+    for name in ("learning_rate", "momentum", "weight_decay"):
+        if not math.isfinite(values[name]):
+            raise BadInput(f"--{name} must be finite, got {values[name]}.")
     if values["pad"] is not None and values["pad"] < 0:
         raise BadInput(f"--pad must be >= 0, got {values['pad']}.")
     return Config(**values)
+
+
+def _saved(path: Path) -> dict[str, Any]:
+    try:
+        saved = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path} cannot be read: {error}.") from None
+    if not isinstance(saved, dict):
+        raise BadInput(f"{path} holds no configuration.")
+    unknown = sorted(set(saved) - {field.name for field in fields(Config)})
+    if unknown:
+        raise BadInput(f"{path} is of another version: it has {', '.join(unknown)}.")
+    return saved
 
 
 def _resumed(flag_values: dict[str, Any], saved: dict[str, Any], path: Path) -> dict[str, Any]:

@@ -24,6 +24,15 @@ def read_history(path: Path) -> dict[str, list[float]]:
     return {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else ())}
 
 
+def cut_history(path: Path, epochs: int) -> None:
+    """Leave out the rows after `epochs` epochs: of those that no checkpoint remembers."""
+    if path.exists():
+        with open(path, newline="") as file:
+            lines = file.readlines()
+        with open(path, "w", newline="") as file:
+            file.writelines(lines[: epochs + 1])
+
+
 def draw_curves(histories: Mapping[str, Path], picture: Path) -> None:
     """Loss and error over the epochs, train dashed and test solid as in He et al. 2016, Fig. 6, one colour a run.
 

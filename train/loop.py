@@ -110,6 +110,10 @@ class Trainer:
             logs = self.results()
             callbacks.on_test_begin()
             tested = self.evaluate(test)
+            if not math.isfinite(tested["loss"]):  # the last update's harm shows here first
+                raise NotFinite(
+                    f"test loss became {tested['loss']} after step {(epoch + 1) * steps} (epoch {epoch + 1})"
+                )
             callbacks.on_test_end(tested)
             callbacks.on_epoch_end(epoch, {**logs, **{f"val_{name}": value for name, value in tested.items()}})
         callbacks.on_train_end()

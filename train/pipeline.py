@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from train.datasets import ImageData
 
+SALT = (0x1E3779B97F4A7C15, 0x3F58476D1CE4E5B9, 0x14D049BB133111EB)  # a key near zero hardly shuffles small sets
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -75,6 +77,7 @@ def _order(step, batch_size: int, count: int, seed: int):
     positions = step * batch_size + tf.range(batch_size, dtype=tf.int64)
     epoch = positions // count
     seeds = tf.stack([tf.fill([batch_size], tf.constant(seed, tf.int64)), epoch, tf.zeros_like(epoch)], axis=1)
+    seeds = tf.bitwise.bitwise_xor(seeds, tf.constant(SALT, tf.int64))
     return tf.raw_ops.RandomIndexShuffle(
         index=positions % count, seed=seeds, max_index=tf.constant(count - 1, tf.int64), rounds=4
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -63,11 +64,16 @@ class Run:
         Raises:
             BadInput: if one cannot be written to.
         """
+        made: list[Path] = []
         for folder in (self.folder, self.saved_models):
             try:
+                made += [new for new in (folder, *folder.parents) if not new.exists()]
                 folder.mkdir(parents=True, exist_ok=True)
                 tempfile.TemporaryFile(dir=folder).close()
             except OSError as error:
+                for new in made:  # deepest first
+                    with suppress(OSError):
+                        new.rmdir()
                 raise BadInput(f"--output={self.output}: {folder} cannot be written to ({error.strerror}).") from None
 
 
@@ -80,6 +86,8 @@ def new_run(output: str, name: str | None, default: str) -> Run:
     if name is None:
         names = (default if i == 1 else f"{default}-{i}" for i in count(1))
         return next(run for run in (Run(Path(output), name) for name in names) if not run.config.exists())
+    if name in ("", "..") or name != Path(name).name:
+        raise BadInput(f"--run={name} must be the name of a folder, not a path.")
     run = Run(Path(output), name)
     if run.config.exists():
         raise BadInput(f"--run={name} exists already in {run.folder}; pass --resume to go on with it, or another name.")

@@ -106,7 +106,7 @@ class Files:
     def arrays(
         train: int = 16, test: int = 8, shape=(8, 8, 1), classes: int = 2, seed: int = 0
     ) -> dict[str, np.ndarray]:
-        """`x_train, y_train, x_test, y_test`: noise, brighter the higher the class, so that there is something to learn."""
+        """`x_train, y_train, x_test, y_test`: noise, brighter the higher the class, which can be learnt."""
         rng = np.random.default_rng(seed)
         arrays = {}
         for split, count in (("train", train), ("test", test)):

@@ -23,6 +23,8 @@ def load(config: Config) -> ImageData:
         BadInput: if they are not there or not fit for training.
     """
     path = Path(config.dataset)
+    if not config.dataset:
+        raise BadInput("--dataset must not be empty.")
     if config.dataset == "digits":
         data = load_digits()
     elif path.suffix == ".npz":

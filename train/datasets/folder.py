@@ -62,7 +62,7 @@ def _class_difference(root: Path, train: list[str], test: list[str]) -> str:
 
 
 def _files(folder: Path) -> list[Path]:
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.name[0] != ".")
     if not files:
         raise BadInput(f"{folder} has no images ({', '.join(sorted(SUFFIXES))}).")
     return files
@@ -71,6 +71,8 @@ def _files(folder: Path) -> list[Path]:
 def _read(path: Path, image_size: int | None) -> np.ndarray:
     """One image as uint8, `[height, width]` if grey, else `[height, width, 3]`."""
     with Image.open(path) as image:
+        if image.mode.startswith("I"):  # 16 bits, which PIL would clip to 255, not scale
+            image = Image.fromarray((np.asarray(image, np.int64).clip(0, 65535) // 257).astype(np.uint8))
         picture = image.convert("L" if image.mode in GREY_MODES else "RGB")
     if image_size:
         picture = picture.resize((image_size, image_size), Image.Resampling.BILINEAR)

@@ -50,7 +50,9 @@ def read_idx(path: Path) -> np.ndarray:
     if len(content) < 4 or content[:3] != bytes([0, 0, UNSIGNED_BYTE]):
         raise BadInput(f"{path} is not an IDX file of unsigned bytes: it begins {content[:4].hex(' ') or 'nowhere'}.")
     start = 4 + 4 * content[3]
-    shape = np.frombuffer(content[4:start], ">i4")
+    if len(content) < start:
+        raise BadInput(f"{path} is cut short: its header wants {start} bytes, it has {len(content)}.")
+    shape = np.frombuffer(content[4:start], ">u4").astype(np.int64)
     if len(content) - start != shape.prod():
         raise BadInput(f"{path} is cut short: its header wants {shape.prod()} values, it has {len(content) - start}.")
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)

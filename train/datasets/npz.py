@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,6 @@ def load_npz(path: Path) -> ImageData:
             x_train, y_train, x_test, y_test = (arrays[name] for name in ARRAYS)
     except FileNotFoundError:
         raise BadInput(f"--dataset={path}: there is no such file.") from None
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, TypeError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise BadInput(f"{path} is not a readable .npz file: {error}.") from None
     return ImageData((x_train, y_train), (x_test, y_test))

@@ -37,7 +37,7 @@ def load_tfds(name: str, data_dir: str | None = None, image_size: int | None = N
         raise BadInput(f"--dataset={name}: images differ in size; pass --image_size to resize them to one.")
     mirror = not any(word in name for word in MIRROR_CHANGES_CLASS) or "fashion" in name
     train, test = (_arrays(builder, split, image_size) for split in ("train", test))
-    return ImageData(train, test, features["label"].names, mirror)
+    return ImageData(train, test, getattr(features["label"], "names", None), mirror)
 
 
 def _builder(name: str, data_dir: str | None):
@@ -48,6 +48,9 @@ def _builder(name: str, data_dir: str | None):
         raise BadInput(
             f"unknown dataset {name!r}.{hint} Wanted 'digits', a tensorflow-datasets name, a folder, or an .npz file."
         ) from None
+    except Exception as error:  # a name, version or configuration that cannot be
+        hint = near_matches(name.replace("-", "_"), tfds.list_builders())
+        raise BadInput(f"--dataset={name!r}:{hint} {error}") from error
     try:
         builder.download_and_prepare(download_config=tfds.download.DownloadConfig(force_checksums_validation=True))
     except Exception as error:  # whatever the set's own script or the network raises, the user's way out is the same
@@ -57,12 +60,14 @@ def _builder(name: str, data_dir: str | None):
 
 
 def _arrays(builder, split: str, image_size: int | None):
-    def resized(image, label):
-        image = tf.image.resize(image, (image_size, image_size), antialias=True)
-        return tf.cast(tf.clip_by_value(tf.round(image), 0, 255), tf.uint8), label
+    def pair(record):
+        image = record["image"]
+        if image_size:
+            image = tf.image.resize(image, (image_size, image_size), antialias=True)
+            image = tf.cast(tf.clip_by_value(tf.round(image), 0, 255), tf.uint8)
+        return image, record["label"]
 
-    dataset = builder.as_dataset(split=split, as_supervised=True)
-    if image_size:
-        dataset = dataset.map(resized, num_parallel_calls=tf.data.AUTOTUNE)
+    wanted = tfds.decode.PartialDecoding({"image": True, "label": True})
+    dataset = builder.as_dataset(split=split, decoders=wanted).map(pair, num_parallel_calls=tf.data.AUTOTUNE)
     images, labels = zip(*dataset.batch(READ_AT_ONCE).as_numpy_iterator(), strict=True)
     return np.concatenate(images), np.concatenate(labels)

@@ -1,0 +1,413 @@
+"""What a user can mend is said in one line, with exit code 2, no traceback, and nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+QUICK = ("--depth=8", "--epochs=1")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A command line (`{data}` and `{output}` are folders), files made before it, and the line that answers it."""
+
+    name: str
+    arguments: tuple[str, ...]
+    line: str
+    make: Callable = field(default=lambda data, files: None)
+
+
+def arguments(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+FLAGS = [
+    Case("unknown flag", ("--depht=8",), r"unknown flag --depht\. Did you mean --depth\?"),
+    Case("unlike any flag", ("--xyzzy",), r"unknown flag --xyzzy\. See --help"),
+    Case("word for a number", ("--depth=deep",), r"--depth=deep.*invalid literal for int"),
+    Case("fraction for a whole number", ("--epochs=1.5",), r"--epochs=1\.5.*invalid literal for int"),
+    Case("word for a rate", ("--learning_rate=fast",), r"--learning_rate=fast.*could not convert string to float"),
+    Case("word for a switch", ("--flip=maybe",), r"--flip=maybe.*[Bb]oolean"),
+    Case("no value", ("--depth",), r"Missing value for flag --depth"),
+    Case("unknown precision", ("--precision=float64",), r"--precision=float64.*float32\|mixed_bfloat16\|mixed_float16"),
+    Case("positional argument", ("digits",), r"unexpected argument 'digits'; flags are --name=value, see --help"),
+    Case("no epochs", ("--epochs=0",), r"--epochs must be > 0, got 0"),
+    Case("negative rate", ("--learning_rate=-1",), r"--learning_rate must be > 0, got -1"),
+    Case("rate that is no number", ("--learning_rate=nan",), r"--learning_rate must be .*got nan"),
+    Case("empty batches", ("--batch_size=0",), r"--batch_size must be > 0, got 0"),
+    Case("negative pad", ("--pad=-2",), r"--pad must be >= 0, got -2"),
+    Case("no width", ("--width=0",), r"--width=0: 0 is not a positive integer"),
+    Case("negative decay", ("--weight_decay=-1",), r"--weight_decay=-1.* non-negative"),
+    Case("too much momentum", ("--momentum=2",), r"--momentum=2.* \[0\.0, 1\.0\]"),
+    Case("negative seed", ("--seed=-1",), r"--seed"),
+    Case("nothing to resume", ("--resume",), r"--resume: there is no run 'digits-preactresnet20' in .*runs"),
+    Case("no such run", ("--resume", "--run=mine"), r"--resume: there is no run 'mine' in .*runs"),
+]
+
+NETWORKS = [
+    Case("unknown model", ("--model=PreActRenset",), r"unknown model 'PreActRenset'\. Did you mean 'PreActResNet'"),
+    Case("model of another case", ("--model=resnet",), r"unknown model 'resnet'\. Did you mean 'ResNet'"),
+    Case("unknown order", ("--order=full_preact",), r"unknown order 'full_preact'\. Did you mean 'full_pre_act'"),
+    Case("unknown shortcut", ("--shortcut=project",), r"unknown shortcut 'project'\. Did you mean 'projection'"),
+    Case("unknown block", ("--block=botleneck",), r"unknown block 'botleneck'\. Did you mean 'bottleneck'"),
+    Case("unknown stem", ("--stem=cifar10",), r"unknown stem 'cifar10'\. Did you mean 'cifar'"),
+    Case("no such depth", ("--depth=21",), r"no network of depth 21.*Nearest: 18, 20, 26"),
+    Case("no depth", ("--depth=0",), r"no network of depth 0"),
+    Case("negative depth", ("--depth=-4",), r"no network of depth -4"),
+    Case("depth of another block", ("--depth=22", "--block=bottleneck"), r"depth 22: depths are 9n\+2 .*Nearest: "),
+    Case(
+        "images smaller than the strides",
+        ("--dataset={data}/set.npz", *QUICK),
+        r"at least 4x4.*Received: input_shape=\(2, 2, 1\)",
+        lambda data, files: files.npz(data / "set.npz", **files.arrays(shape=(2, 2))),
+    ),
+]
+
+FOLDER = ("--dataset={data}/pets", *QUICK)
+
+
+def folder_with(change: Callable[[Path], None], **options):
+    """A sound folder, and then a change to it."""
+
+    def make(data, files):
+        change(files.image_folder(data / "pets", **options))
+
+    return make
+
+
+def remove(path: Path) -> None:
+    for file in sorted(path.rglob("*"), reverse=True):
+        file.rmdir() if file.is_dir() else file.unlink()
+    path.rmdir()
+
+
+def spoil(*paths: str):
+    return lambda root: [(root / path).write_bytes(b"no image") for path in paths]
+
+
+def one_of_another_size(data, files):
+    root = files.image_folder(data / "pets")
+    files.image(root / "test" / "dog" / "1.png", np.zeros((9, 8), np.uint8))
+
+
+FOLDERS = [
+    Case("no such folder", ("--dataset={data}/none", *QUICK), r"--dataset=.*data/none: there is no such folder"),
+    Case("unknown dataset", ("--dataset=cifar11", *QUICK), r"unknown dataset 'cifar11'\. Did you mean .*'cifar10'"),
+    Case("empty folder", FOLDER, r"pets/train is missing; wanted", lambda data, files: (data / "pets").mkdir()),
+    Case("no train", FOLDER, r"pets/train is missing", folder_with(lambda root: remove(root / "train"))),
+    Case("no test", FOLDER, r"pets/test is missing", folder_with(lambda root: remove(root / "test"))),
+    Case("one class", FOLDER, r"pets/train has one class \('cat'\)", folder_with(lambda _: None, classes=("cat",))),
+    Case(
+        "test lacks a class",
+        FOLDER,
+        r"same classes; test lacks dog",
+        folder_with(lambda r: remove(r / "test/dog"), classes=("cat", "dog", "eel")),
+    ),
+    Case(
+        "test has another class",
+        FOLDER,
+        r"same classes; train lacks emu",
+        folder_with(lambda r: (r / "test" / "emu").mkdir()),
+    ),
+    Case(
+        "class without images",
+        FOLDER,
+        r"train/eel has no images",
+        folder_with(lambda r: [(r / s / "eel").mkdir() for s in ("train", "test")]),
+    ),
+    Case(
+        "one bad image",
+        FOLDER,
+        r"^train: 1 unreadable image \(.*train/cat/0\.png: .*--skip_bad_images",
+        folder_with(spoil("train/cat/0.png")),
+    ),
+    Case(
+        "two bad images",
+        FOLDER,
+        r"^train: 2 unreadable images \(.*cat/0\.png.*dog/1\.png",
+        folder_with(spoil("train/cat/0.png", "test/dog/1.png")),
+    ),
+    Case(
+        "images of several sizes",
+        FOLDER,
+        r"images have 2 sizes \(.* is 8x8, .*dog/1\.png is 9x8\); pass --image_size",
+        one_of_another_size,
+    ),
+    Case(
+        "names for other labels",
+        (*FOLDER, "--class_names=cat"),
+        r"label 1 at record 3 of split 'train' is outside 0\.\.0",
+        folder_with(lambda _: None),
+    ),
+]
+
+NPZ = ("--dataset={data}/set.npz", *QUICK)
+
+
+def npz_with(**changes):
+    return lambda data, files: files.npz(data / "set.npz", **changes)
+
+
+def labels(*values, dtype=np.int64):
+    return np.resize(np.array(values, dtype), 16)
+
+
+ARRAYS = [
+    Case("no such npz", NPZ, r"--dataset=.*set\.npz: there is no such file"),
+    Case(
+        "not an npz",
+        NPZ,
+        r"set\.npz is not a readable \.npz file",
+        lambda data, files: (data / "set.npz").write_text("no"),
+    ),
+    Case(
+        "array missing",
+        NPZ,
+        r"set\.npz lacks y_train, x_test; it holds x_train, y_test",
+        npz_with(y_train=None, x_test=None),
+    ),
+    Case(
+        "float images",
+        NPZ,
+        r"train images must be uint8 .*0\.\.255; got float32 \[16, 8, 8\]",
+        npz_with(x_train=np.zeros((16, 8, 8), np.float32)),
+    ),
+    Case(
+        "flat images",
+        NPZ,
+        r"test images must be uint8 .* got uint8 \[8, 64\]",
+        npz_with(x_test=np.zeros((8, 64), np.uint8)),
+    ),
+    Case(
+        "one-hot labels",
+        NPZ,
+        r"train labels must be whole numbers \[n\]; got int64 \[16, 2\]",
+        npz_with(y_train=np.eye(2, dtype=np.int64)[labels(0, 1)]),
+    ),
+    Case(
+        "fractions as labels",
+        NPZ,
+        r"train labels must be whole numbers \[n\]; got float64",
+        npz_with(y_train=labels(0, 1, dtype=float)),
+    ),
+    Case(
+        "negative label",
+        NPZ,
+        r"label -1 at record 3 of split 'train' is outside 0\.\.1 \(1 such label",
+        npz_with(y_train=np.array([0, 1, 0, -1] + [0, 1] * 6)),
+    ),
+    Case(
+        "label that has no name",
+        (*NPZ, "--class_names=dark,light"),
+        r"label 2 at record 2 of split 'train' is outside 0\.\.1 \(5 such labels\)",
+        npz_with(y_train=labels(0, 1, 2)),
+    ),
+    Case(
+        "test label that train has not",
+        NPZ,
+        r"label 5 at record 0 of split 'test' is outside 0\.\.1",
+        npz_with(y_test=np.array([5] + [0] * 7)),
+    ),
+    Case(
+        "more images than labels",
+        NPZ,
+        r"split 'train' has 16 images but 15 labels",
+        npz_with(y_train=labels(0, 1)[:15]),
+    ),
+    Case(
+        "no images",
+        NPZ,
+        r"split 'test' has no images",
+        npz_with(x_test=np.zeros((0, 8, 8, 1), np.uint8), y_test=np.zeros(0, int)),
+    ),
+    Case(
+        "one class of arrays",
+        NPZ,
+        r"there is one class \('0'\); wanted two or more",
+        npz_with(y_train=labels(0), y_test=labels(0)[:8]),
+    ),
+    Case(
+        "test images of another shape",
+        NPZ,
+        r"train images are \(8, 8, 1\), test images \(9, 8, 1\)",
+        npz_with(x_test=np.zeros((8, 9, 8, 1), np.uint8)),
+    ),
+    Case(
+        "test images of other channels",
+        NPZ,
+        r"train images are \(8, 8, 1\), test images \(8, 8, 3\)",
+        npz_with(x_test=np.zeros((8, 8, 8, 3), np.uint8)),
+    ),
+]
+
+IDX = ("--dataset={data}/idx", *QUICK)
+
+
+def idx_with(**changes):
+    return lambda data, files: files.idx_folder(data / "idx", **changes)
+
+
+def idx_without(name: str):
+    return lambda data, files: (files.idx_folder(data / "idx") / name).unlink()
+
+
+FILES = [
+    Case(
+        "IDX cut short",
+        IDX,
+        r"train-images-idx3-ubyte is cut short: its header wants 1024 values, it has 1000",
+        lambda data, files: files.idx_folder(data / "idx", x_train=files.idx(np.zeros((16, 8, 8)))[:-24]),
+    ),
+    Case(
+        "IDX of other magic",
+        IDX,
+        r"t10k-labels-idx1-ubyte is not an IDX file of unsigned bytes: it begins 89 50 4e 47",
+        idx_with(y_test=b"\x89PNG"),
+    ),
+    Case(
+        "IDX part missing",
+        IDX,
+        r"idx holds IDX files, but neither t10k-images-idx3-ubyte nor t10k-images-idx3-ubyte\.gz",
+        idx_without("t10k-images-idx3-ubyte"),
+    ),
+    Case(
+        "packed IDX cut short",
+        IDX,
+        r"train-images-idx3-ubyte\.gz cannot be read: Compressed file ended",
+        lambda data, files: [
+            p.write_bytes(p.read_bytes()[:-20])
+            for p in files.idx_folder(data / "idx", packed=True).glob("train-images*")
+        ],
+    ),
+    Case(
+        "IDX that is not packed",
+        IDX,
+        r"train-labels-idx1-ubyte\.gz cannot be read: Not a gzipped file",
+        lambda data, files: (files.idx_folder(data / "idx", packed=True) / "train-labels-idx1-ubyte.gz").write_bytes(
+            b"plain"
+        ),
+    ),
+]
+
+OUTPUTS = [
+    Case(
+        "output in /proc",
+        (*QUICK, "--output=/proc/here"),
+        r"--output=/proc/here: /proc/here/runs/digits-preactresnet8 cannot be written to \(No such file or directory\)",
+    ),
+    Case(
+        "output that is a file",
+        (*QUICK, "--output={data}/file"),
+        r"--output=.*data/file: .* cannot be written to \(Not a directory\)",
+        lambda data, files: (data / "file").write_text(""),
+    ),
+    Case(
+        "saved_models that is a file",
+        (*QUICK, "--output={data}"),
+        r"--output=.*saved_models/digits-preactresnet8 cannot be written to",
+        lambda data, files: (data / "saved_models").write_text(""),
+    ),
+]
+
+
+def case_of(case: Case):
+    return pytest.param(case, id=case.name)
+
+
+def prepared(case: Case, tmp_path, files) -> list[str]:
+    """The case's files are made; its command line, writing to `tmp_path/output` unless it says otherwise."""
+    (tmp_path / "data").mkdir()
+    case.make(tmp_path / "data", files)
+    given = [a.format(data=tmp_path / "data", output=tmp_path / "output") for a in case.arguments]
+    return given if any(a.startswith("--output") for a in given) else [f"--output={tmp_path / 'output'}", *given]
+
+
+def assert_refused(outcome, line: str) -> None:
+    """Exit code 2 and one line on stderr, which is `line`."""
+    assert outcome.code == 2, outcome
+    assert len(outcome.said) == 1, outcome.err
+    assert re.fullmatch(r"train: .*\S", outcome.said[0])
+    assert re.search(line, outcome.said[0]), outcome.said[0]
+    assert "Traceback" not in outcome.err
+
+
+def assert_nothing_left(tmp_path) -> None:
+    for folder in ("runs", "saved_models"):
+        for root in (tmp_path / "output" / folder, tmp_path / "data" / folder):
+            assert not list(root.glob("*"))
+
+
+@pytest.mark.parametrize("case", map(case_of, [*FLAGS, *NETWORKS, *FOLDERS, *ARRAYS, *FILES, *OUTPUTS]))
+def test_bad_input_is_answered_in_one_line_before_anything_is_written(case, tmp_path, files, command):
+    assert_refused(command(*prepared(case, tmp_path, files)), case.line)
+    assert_nothing_left(tmp_path)
+
+
+PROCESSES = ("unknown flag", "positional argument", "two bad images", "output in /proc")
+
+
+@pytest.mark.parametrize(
+    "case", map(case_of, [c for c in [*FLAGS, *NETWORKS, *FOLDERS, *OUTPUTS] if c.name in PROCESSES])
+)
+def test_a_process_says_no_more_than_its_line(case, tmp_path, files, spawn):
+    """The same by the command itself, where TensorFlow could add lines of its own."""
+    outcome = spawn("-m", "train", *prepared(case, tmp_path, files))
+    assert_refused(outcome, case.line)
+    assert outcome.err.splitlines() == outcome.said  # not a line of TensorFlow's
+    assert outcome.out == ""
+    assert_nothing_left(tmp_path)
+
+
+@pytest.fixture
+def begun(files, tmp_path, command):
+    """A run of one epoch; the command line that began it."""
+    data = files.npz(tmp_path / "set.npz")
+    line = [f"--dataset={data}", "--depth=8", f"--output={tmp_path}", "--run=mine"]
+    assert command(*line, "--epochs=1").code == 0
+    return line
+
+
+def test_a_run_is_neither_repeated_nor_contradicted_and_nan_leaves_its_checkpoint(begun, command, tmp_path):
+    folder = tmp_path / "runs" / "mine"
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert_refused(command(*begun, "--epochs=1"), r"--run=mine exists already in .*runs/mine; pass --resume")
+    assert_refused(
+        command(*begun, "--resume", "--learning_rate=0.5"),
+        r"--learning_rate=0\.5, but the run to resume has learning_rate=0\.1 \(.*config\.json\)",
+    )
+    other = [*begun, "--depth=14"]
+    assert_refused(command(*other, "--resume"), r"--depth=14, but the run to resume has depth=8")
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+    saved = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**saved, "learning_rate": 1e30, "batch_size": 4}))
+    outcome = command(*begun, "--resume", "--epochs=2")
+    assert_refused(
+        outcome,
+        r"loss became (nan|inf) at step [678] \(epoch 2\); not saved "
+        rf"\(last good checkpoint: epoch 1, {folder}/checkpoints\)\. Lower --learning_rate",
+    )
+    assert [path.name for path in (folder / "checkpoints").glob("*.index")] == ["ckpt-1.index"]
+    assert [path.name for path in (tmp_path / "saved_models" / "mine").iterdir()] == ["1"]
+
+
+@pytest.mark.parametrize("batch_size", [4, 16])
+def test_a_loss_that_is_no_number_stops_the_first_epoch_and_saves_nothing(files, tmp_path, command, batch_size):
+    data = files.npz(tmp_path / "set.npz")
+    outcome = command(
+        f"--dataset={data}", "--depth=8", "--epochs=2", "--learning_rate=1e30", f"--batch_size={batch_size}",
+        f"--output={tmp_path}", "--run=mine",
+    )  # fmt: skip
+    assert_refused(
+        outcome,
+        r"loss became (nan|inf) .*step \d+ \(epoch 1\); not saved \(none yet, .*checkpoints\)\. Lower --learning_rate",
+    )
+    assert not list((tmp_path / "runs" / "mine" / "checkpoints").glob("*.index"))
+    assert not list((tmp_path / "saved_models" / "mine").iterdir())

@@ -1,0 +1,132 @@
+"""Flags become one resolved configuration."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+
+import pytest
+from absl import flags
+
+from train.config import Config, resolve
+from train.errors import BadInput
+
+
+@pytest.fixture
+def resolved(parse):
+    """`resolved("--depth=8", ..., saved=path)`: the configuration of a command line."""
+
+    def resolved(*arguments, saved=None) -> Config:
+        parse(*arguments)
+        return resolve(saved)
+
+    return resolved
+
+
+def test_every_flag_but_those_that_say_where_is_part_of_the_configuration(resolved):
+    resolved()
+    defined = {flag.name for flag in flags.FLAGS.flags_by_module_dict()["train.config"]}
+    assert defined - {field.name for field in fields(Config)} == {"output", "run", "resume"}
+
+
+def test_digits_and_other_sets_have_their_own_lengths_and_batches(resolved):
+    digits, other = resolved(), resolved("--dataset=cifar10")
+    assert (digits.epochs, digits.batch_size) == (40, 64)
+    assert (other.epochs, other.batch_size) == (164, 128)
+
+
+def test_a_given_flag_stands_where_a_default_would(resolved):
+    config = resolved("--epochs=3", "--batch_size=7", "--pad=0", "--noflip", "--class_names=a,b")
+    assert (config.epochs, config.batch_size, config.pad, config.flip) == (3, 7, 0, False)
+    assert config.class_names == ["a", "b"]
+
+
+def test_what_the_data_decides_stays_open(resolved):
+    config = resolved()
+    assert (config.pad, config.flip, config.block, config.class_names) == (None, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("argument", "text"),
+    [
+        ("--epochs=0", r"--epochs must be > 0, got 0\."),
+        ("--epochs=-1", r"--epochs must be > 0, got -1\."),
+        ("--batch_size=0", r"--batch_size must be > 0, got 0\."),
+        ("--learning_rate=-0.1", r"--learning_rate must be > 0, got -0\.1\."),
+        ("--learning_rate=nan", r"--learning_rate must be .*got nan"),
+        ("--learning_rate=inf", r"--learning_rate must be .*got inf"),
+        ("--weight_decay=nan", r"--weight_decay must be .*got nan"),
+        ("--momentum=nan", r"--momentum must be .*got nan"),
+        ("--pad=-1", r"--pad must be >= 0, got -1\."),
+    ],
+)
+def test_a_value_out_of_its_range_is_refused(resolved, argument, text):
+    with pytest.raises(BadInput, match=text):
+        resolved(argument)
+
+
+@pytest.mark.parametrize(
+    "argument", ["--width=0", "--momentum=1.5", "--weight_decay=-1", "--image_size=0", "--seed=-1"]
+)
+def test_a_value_out_of_its_bounds_is_refused_as_it_is_parsed(parse, argument):
+    name, value = argument.removeprefix("--").split("=")
+    with pytest.raises(flags.IllegalFlagValueError, match=rf"--{name}={value}: .* is not a"):
+        parse(argument)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ([], "digits-preactresnet20"),
+        (["--dataset=cifar10", "--model=ResNet", "--depth=110"], "cifar10-resnet110"),
+        (["--dataset=some/where/flowers/"], "flowers-preactresnet20"),
+        (["--dataset=/data/small.npz"], "small-preactresnet20"),
+        (["--dataset=cmaterdb/bangla:1.0.0"], "bangla-1.0.0-preactresnet20"),
+    ],
+)
+def test_the_run_is_named_after_data_and_network(resolved, arguments, name):
+    assert resolved(*arguments).default_run == name
+
+
+def test_a_configuration_is_saved_as_json_that_makes_it_again(resolved, tmp_path):
+    config = resolved("--depth=8", "--class_names=a,b", "--learning_rate=0.05")
+    config.save(tmp_path / "config.json")
+    assert Config(**json.loads((tmp_path / "config.json").read_text())) == config
+
+
+def test_a_resumed_run_keeps_its_flags_and_may_have_more_epochs(resolved, tmp_path):
+    saved = tmp_path / "config.json"
+    begun = resolved("--depth=8", "--epochs=2", "--learning_rate=0.05", "--class_names=a,b")
+    begun.save(saved)
+    assert resolved(saved=saved) == begun
+    more = resolved("--epochs=5", "--depth=8", saved=saved)
+    assert (more.epochs, more.depth, more.learning_rate) == (5, 8, 0.05)
+
+
+def test_a_flag_against_the_resumed_run_is_refused(resolved, tmp_path):
+    saved = tmp_path / "config.json"
+    resolved("--depth=8").save(saved)
+    with pytest.raises(BadInput, match=r"--depth=20, but the run to resume has depth=8 \(.*config\.json\)"):
+        resolved("--depth=20", saved=saved)
+
+
+@pytest.mark.parametrize("content", ["", '{"depth": 8', "[]"])
+def test_a_damaged_configuration_is_named_when_a_run_is_resumed(resolved, tmp_path, content):
+    saved = tmp_path / "config.json"
+    saved.write_text(content)
+    with pytest.raises(BadInput, match=r"config\.json"):
+        resolved(saved=saved)
+
+
+def test_a_configuration_of_another_version_is_named_when_a_run_is_resumed(resolved, tmp_path):
+    saved = tmp_path / "config.json"
+    resolved().save(saved)
+    saved.write_text(json.dumps({**json.loads(saved.read_text()), "droput": 0.5}))
+    with pytest.raises(BadInput, match=r"config\.json.*droput"):
+        resolved(saved=saved)
+
+
+def test_the_configuration_is_shown_a_line_a_choice(resolved):
+    lines = str(resolved("--depth=8")).splitlines()
+    assert "  depth           8" in lines
+    assert not any("None" in line for line in lines)

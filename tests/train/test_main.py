@@ -1,0 +1,148 @@
+"""The command line, in processes of its own: from images to a served answer."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_resunits import ResNet
+from train.curves import read_history
+
+ROOT = Path(__file__).resolve().parents[2]
+RUN = "digits-preactresnet8"
+
+
+def versions(output: Path, run: str) -> list[str]:
+    return sorted(path.name for path in (output / "saved_models" / run).iterdir())
+
+
+def assert_done(outcome) -> None:
+    assert (outcome.code, outcome.said) == (0, []), outcome.err
+
+
+def test_a_run_leaves_all_it_promises_the_next_takes_the_next_name_and_resume_goes_on(spawn, command, tmp_path):
+    arguments = ["--depth=8", f"--output={tmp_path}"]
+    first = spawn("-m", "train", *arguments, "--epochs=1")
+    assert_done(first)
+    folder = tmp_path / "runs" / RUN
+    assert json.loads((folder / "config.json").read_text())["depth"] == 8
+    history = read_history(folder / "history.csv")
+    assert set(history) == {"epoch", "loss", "accuracy", "val_loss", "val_accuracy"}
+    assert history["epoch"] == [0]
+    with Image.open(folder / "curves.png") as picture:
+        assert picture.format == "PNG"
+    assert [len(list((folder / "tensorboard" / split).glob("*tfevents*"))) for split in ("train", "validation")] == [
+        1,
+        1,
+    ]
+    assert (folder / "checkpoints" / "ckpt-1.index").exists()
+    assert versions(tmp_path, RUN) == ["1"]
+    assert first.out.startswith(f"{RUN}: 75,482 parameters, 1,437 images\n  dataset         digits\n")
+    assert f"test accuracy {history['val_accuracy'][0]:.2%}\n" in first.out
+    assert f"exported      {tmp_path}/saved_models/{RUN}/1 (answers equal the trained network's" in first.out
+
+    again = command(*arguments, "--epochs=1")
+    assert_done(again)
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == [RUN, f"{RUN}-2"]
+    assert read_history(tmp_path / "runs" / f"{RUN}-2" / "history.csv") == history  # the same seed, the same run
+
+    more = spawn("-m", "train", *arguments, "--epochs=2", "--resume", f"--run={RUN}")
+    assert_done(more)
+    longer = read_history(folder / "history.csv")
+    assert longer["epoch"] == [0, 1]
+    assert {name: values[0] for name, values in longer.items()} == {name: values[0] for name, values in history.items()}
+    assert longer["loss"][1] < longer["loss"][0]
+    assert "epoch 2/2" in more.out and "epoch 1/2" not in more.out
+    assert versions(tmp_path, RUN) == ["1", "2"]
+    assert json.loads((folder / "config.json").read_text())["epochs"] == 2
+    assert versions(tmp_path, f"{RUN}-2") == ["1"]
+
+
+def test_a_run_that_was_interrupted_says_so_and_goes_on(tmp_path, files, command):
+    data = files.npz(tmp_path / "set.npz")
+    arguments = ["--depth=8", f"--dataset={data}", f"--output={tmp_path}", "--batch_size=8"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "train", *arguments, "--epochs=100000"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        for line in process.stdout:
+            if line.lstrip().startswith("epoch") and " 2/100000" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == "train: interrupted; --resume goes on from the last epoch's checkpoint."
+    assert "Traceback" not in err
+    history = tmp_path / "runs" / "set-preactresnet8" / "history.csv"
+    done = len(read_history(history)["epoch"])
+    outcome = command(*arguments, "--resume", f"--epochs={done + 2}")
+    assert outcome.code == 0, outcome.err
+    assert read_history(history)["epoch"] == list(range(done + 2))
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_half_precision_trains_and_exports(command, files, tmp_path, precision):
+    data = files.npz(tmp_path / "set.npz", **files.arrays(train=32))
+    outcome = command(
+        f"--dataset={data}",
+        "--depth=8",
+        "--epochs=1",
+        "--batch_size=8",
+        f"--precision={precision}",
+        f"--output={tmp_path}",
+    )
+    assert (outcome.code, outcome.said) == (0, [])
+    assert versions(tmp_path, "set-preactresnet8") == ["1"]
+    assert np.isfinite(read_history(tmp_path / "runs" / "set-preactresnet8" / "history.csv")["val_loss"][0])
+
+
+def test_every_choice_of_network_and_recipe_reaches_the_run(command, files, tmp_path):
+    data = files.npz(tmp_path / "set.npz", **files.arrays(shape=(9, 12, 3)))
+    choices = (
+        "--model=ResNet --depth=11 --block=bottleneck --order=bn_after_add --shortcut=projection_always --stem=cifar"
+    )
+    recipe = "--width=2 --nonesterov --noflip --pad=0 --seed=5 --run=mine --class_names=dark,light --epochs=1"
+    outcome = command(f"--dataset={data}", *choices.split(), *recipe.split(), f"--output={tmp_path}")
+    assert (outcome.code, outcome.said) == (0, [])
+    assert versions(tmp_path, "mine") == ["1"]
+    expected = ResNet(
+        11, (9, 12, 3), 2, block="bottleneck", order="bn_after_add", shortcut="projection_always", stem="cifar", width=2
+    )
+    assert outcome.out.startswith(f"mine: {expected.count_params():,} parameters, 16 images\n")
+
+
+def test_a_folder_of_images_is_trained_on_and_bad_ones_are_left_out_and_named(command, files, tmp_path):
+    root = files.image_folder(tmp_path / "pets", train=8, shape=(8, 8, 3))
+    (root / "train" / "cat" / "3.png").write_bytes(b"no image")
+    outcome = command(f"--dataset={root}", "--skip_bad_images", "--depth=8", "--epochs=1", f"--output={tmp_path}")
+    assert outcome.code == 0
+    (said,) = outcome.said
+    assert said.startswith(f"skipped 1 unreadable image ({root}/train/cat/3.png: ")
+    assert "pets-preactresnet8: 75,250 parameters, 15 images" in outcome.out
+
+
+def test_help_shows_the_programs_own_flags_at_once_and_is_no_error(spawn):
+    began = time.monotonic()
+    outcome = spawn("-m", "train", "--help")
+    assert time.monotonic() - began < 3  # TensorFlow is not imported for it
+    assert outcome.said == []
+    assert outcome.out.startswith("Train a residual network on images")
+    shown = [line.split(":")[0].strip() for line in outcome.out.splitlines() if line.startswith("  --")]
+    names = [name.removeprefix("--").removeprefix("[no]") for name in shown]
+    assert names[:3] == ["batch_size", "block", "class_names"]
+    assert {"dataset", "depth", "resume", "precision"} <= set(names)
+    assert outcome.code == 0

@@ -1,0 +1,65 @@
+"""Where a run writes: names, numbers, and folders found fit before any work."""
+
+from __future__ import annotations
+
+import pytest
+
+from train.errors import BadInput
+from train.runs import Run, new_run, old_run
+
+
+def begin(output, name: str) -> Run:
+    run = Run(output, name)
+    run.claim()
+    run.config.write_text("{}")
+    return run
+
+
+def test_a_name_that_is_taken_is_numbered(tmp_path):
+    names = [begin(tmp_path, new_run(str(tmp_path), None, "digits").name).name for _ in range(3)]
+    assert names == ["digits", "digits-2", "digits-3"]
+
+
+def test_resume_takes_the_last_numbered_run_or_the_named_one(tmp_path):
+    for name in ("digits", "digits-2", "digits-3", "other"):
+        begin(tmp_path, name)
+    assert old_run(str(tmp_path), None, "digits").name == "digits-3"
+    assert old_run(str(tmp_path), "digits", "digits").name == "digits"
+    assert old_run(str(tmp_path), None, "other").name == "other"
+
+
+def test_a_taken_name_that_was_asked_for_is_refused(tmp_path):
+    begin(tmp_path, "mine")
+    with pytest.raises(BadInput, match=r"--run=mine exists already in .*runs/mine; pass --resume"):
+        new_run(str(tmp_path), "mine", "digits")
+
+
+@pytest.mark.parametrize("name", [None, "mine"])
+def test_a_run_that_is_not_there_cannot_be_resumed(tmp_path, name):
+    with pytest.raises(BadInput, match=rf"--resume: there is no run '{name or 'digits'}' in .*runs"):
+        old_run(str(tmp_path), name, "digits")
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../mine", "/mine"])
+def test_a_name_that_is_no_folder_name_is_refused(tmp_path, name):
+    with pytest.raises(BadInput, match="--run="):
+        new_run(str(tmp_path / "output"), name, "digits")
+
+
+def test_claim_makes_the_folders_and_leaves_nothing_else(tmp_path):
+    run = Run(tmp_path / "new" / "output", "mine")
+    run.claim()
+    assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")) == [
+        "new",
+        "new/output",
+        "new/output/runs",
+        "new/output/runs/mine",
+        "new/output/saved_models",
+        "new/output/saved_models/mine",
+    ]
+
+
+def test_claim_names_the_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "saved_models").write_text("a file")
+    with pytest.raises(BadInput, match=r"--output=.*saved_models/mine cannot be written to \(Not a directory\)"):
+        Run(tmp_path, "mine").claim()
