@@ -14,7 +14,7 @@ from train.datasets.images import ImageData
 from train.errors import BadInput
 
 SUFFIXES = {".jpg", ".jpeg", ".png"}
-GREY_MODES = {"1", "L", "I", "I;16", "F", "LA"}
+GREY_MODES = {"1", "L", "F", "LA"}
 SHOWN = 5
 
 
@@ -72,8 +72,9 @@ def _read(path: Path, image_size: int | None) -> np.ndarray:
     """One image as uint8, `[height, width]` if grey, else `[height, width, 3]`."""
     with Image.open(path) as image:
         if image.mode.startswith("I"):  # 16 bits, which PIL would clip to 255, not scale
-            image = Image.fromarray((np.asarray(image, np.int64).clip(0, 65535) // 257).astype(np.uint8))
-        picture = image.convert("L" if image.mode in GREY_MODES else "RGB")
+            picture = Image.fromarray((np.asarray(image, np.int64).clip(0, 65535) // 257).astype(np.uint8))
+        else:
+            picture = image.convert("L" if image.mode in GREY_MODES else "RGB")
     if image_size:
         picture = picture.resize((image_size, image_size), Image.Resampling.BILINEAR)
     return np.asarray(picture)
@@ -129,7 +130,8 @@ def _stack(pictures: dict[Path, np.ndarray], folder: Path, classes: list[str], c
     found = [
         (pictures[path], i) for i, name in enumerate(classes) for path in _files(folder / name) if path in pictures
     ]
-    if not found:
-        raise BadInput(f"{folder} has no readable image.")
+    missing = sorted({*range(len(classes))} - {label for _, label in found})
+    if missing:
+        raise BadInput(f"{folder / classes[missing[0]]} has no readable image.")
     images = [np.stack([p] * 3, -1) if colour and p.ndim == 2 else p for p, _ in found]
     return np.stack(images), np.array([label for _, label in found])

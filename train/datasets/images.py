@@ -46,12 +46,21 @@ def checked(data: ImageData, class_names: Sequence[str] | None) -> ImageData:
     train, test = (_canonical(split, name) for split, name in ((data.train, "train"), (data.test, "test")))
     if train[0].shape[1:] != test[0].shape[1:]:
         raise BadInput(f"train images are {train[0].shape[1:]}, test images {test[0].shape[1:]}; wanted one shape.")
-    names = class_names or data.class_names or [str(i) for i in range(int(train[1].max()) + 1)]
+    names = class_names or data.class_names or _numbers(train[1])
     for (_, labels), split in ((train, "train"), (test, "test")):
         _check_labels(labels, names, split)
     if len(names) < 2:
         raise BadInput(f"there is one class ({names[0]!r}); wanted two or more.")
     return replace(data, train=train, test=test, class_names=list(names))
+
+
+def _numbers(labels: np.ndarray) -> list[str]:
+    """The labels themselves as names, up to the highest."""
+    if labels.max() >= len(labels):
+        raise BadInput(
+            f"label {labels.max()} of split 'train' makes more classes than there are images, {len(labels)}."
+        )
+    return [str(i) for i in range(int(labels.max()) + 1)]
 
 
 def _canonical(split, name: str):
