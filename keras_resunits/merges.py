@@ -5,7 +5,7 @@ A choice of merge is a function `Slot -> Merge`.
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 
 import keras
 
@@ -13,7 +13,7 @@ from keras_resunits.serialization import register
 from keras_resunits.slots import Slot
 
 
-class Merge(keras.layers.Layer):
+class Merge(keras.layers.Layer, ABC):
     """Abstract: `M(carry, branch; z)`. Subclasses say the equation in `call`.
 
     Both edges must have one shape (checked when built), since an addition that broadcasts in silence is a network that

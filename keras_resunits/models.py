@@ -199,7 +199,7 @@ def _no_such_depth(depth: int, bodies: Sequence[Body]) -> str:
 
 
 def _name(family: str, depth: int | Sequence[int]) -> str:
-    return f"{family}{depth if isinstance(depth, int) else '_'.join(map(str, depth))}"
+    return family + ("_".join(map(str, depth)) if isinstance(depth, Sequence) else str(depth))
 
 
 def ResNet(

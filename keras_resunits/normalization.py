@@ -69,18 +69,23 @@ class BatchNormalization(keras.layers.BatchNormalization):
         unused = tf.zeros([0])  # the kernel wants moving statistics exactly when it does not learn
         result = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
-            scale=tf.convert_to_tensor(self.gamma) if self.scale else tf.ones([channels]),
-            offset=tf.convert_to_tensor(self.beta) if self.center else tf.zeros([channels]),
-            mean=unused if learn else tf.convert_to_tensor(self.moving_mean),
-            variance=unused if learn else tf.convert_to_tensor(self.moving_variance),
+            scale=_float32(self.gamma) if self.scale else tf.ones([channels]),
+            offset=_float32(self.beta) if self.center else tf.zeros([channels]),
+            mean=unused if learn else _float32(self.moving_mean),
+            variance=unused if learn else _float32(self.moving_variance),
             epsilon=self.epsilon,
             is_training=learn,
         )
         return result.y, result.batch_mean, result.batch_variance * _biased(inputs)
 
     def _move(self, moving, batch) -> None:
-        value = tf.convert_to_tensor(moving)
+        value = _float32(moving)
         moving.assign(value - (value - batch) * (1.0 - self.momentum))
+
+
+def _float32(variable):
+    """The variable's value as the kernel wants it: float32, whatever the policy keeps it in."""
+    return tf.cast(tf.convert_to_tensor(variable), tf.float32)
 
 
 def _biased(inputs):

@@ -5,9 +5,14 @@ import keras
 register = keras.saving.register_keras_serializable(package="keras_resunits")
 
 
-def serialized(**layers) -> dict:
-    """Configs of named child layers, for `get_config`."""
-    return {name: keras.saving.serialize_keras_object(layer) for name, layer in layers.items()}
+def serialized(layer: keras.layers.Layer) -> dict:
+    """A child layer's config, for its parent's `get_config`.
+
+    Without the shapes it was built for: a child that is revived waits for its parent to build it, so that its weights
+    have the paths they had (`unit000/branch/conv1/kernel`, not `conv1/kernel`).
+    """
+    config = keras.saving.serialize_keras_object(layer)
+    return {key: value for key, value in config.items() if key != "build_config"}
 
 
 def revived(config: dict, *names: str) -> dict:

@@ -9,11 +9,20 @@ import keras
 from keras_resunits.serialization import register, revived, serialized
 
 
+def output_shape(layer: keras.layers.Layer, *input_shapes):
+    """The shape of `layer`'s output; found by tracing where the layer does not tell."""
+    try:
+        return layer.compute_output_shape(*input_shapes)
+    except NotImplementedError:
+        inputs = (keras.KerasTensor(shape, dtype=layer.compute_dtype) for shape in input_shapes)
+        return layer.compute_output_spec(*inputs).shape
+
+
 def built(layer: keras.layers.Layer, *input_shapes):
     """Build `layer` unless it is built (layers revived from a config are), and return its output's shape."""
     if not layer.built:
         layer.build(*input_shapes)
-    return layer.compute_output_shape(*input_shapes)
+    return output_shape(layer, *input_shapes)
 
 
 @register
@@ -51,11 +60,11 @@ class Series(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         for layer in self.layers:
-            input_shape = layer.compute_output_shape(input_shape)
+            input_shape = output_shape(layer, input_shape)
         return input_shape
 
     def get_config(self):
-        return {**super().get_config(), **serialized(layers=self.layers)}
+        return {**super().get_config(), "layers": [serialized(layer) for layer in self.layers]}
 
     @classmethod
     def from_config(cls, config):

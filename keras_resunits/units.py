@@ -6,7 +6,7 @@ import keras
 
 from keras_resunits.merges import Add
 from keras_resunits.serialization import register, revived, serialized
-from keras_resunits.series import built
+from keras_resunits.series import built, output_shape
 
 
 @register
@@ -81,13 +81,12 @@ class Unit(keras.layers.Layer):
         return self.exit(self.merge(carry, branch, z))
 
     def compute_output_shape(self, input_shape):
-        z = self.entry.compute_output_shape(input_shape)
-        carry, branch = self.shortcut.compute_output_shape(z), self.branch.compute_output_shape(z)
-        return self.exit.compute_output_shape(self.merge.compute_output_shape(carry, branch, z))
+        z = output_shape(self.entry, input_shape)
+        y = output_shape(self.merge, output_shape(self.shortcut, z), output_shape(self.branch, z), z)
+        return output_shape(self.exit, y)
 
     def get_config(self):
-        slots = {slot: getattr(self, slot) for slot in _SLOTS}
-        return {**super().get_config(), **serialized(**slots)}
+        return {**super().get_config(), **{slot: serialized(getattr(self, slot)) for slot in _SLOTS}}
 
     @classmethod
     def from_config(cls, config):

@@ -93,7 +93,10 @@ def _checked_names(model: keras.Model, class_names: Sequence[str] | None) -> lis
 def _write(model, preprocessing, names: list[str], k: int, path: Path) -> None:
     import tensorflow as tf
 
-    gives_probabilities = getattr(model.layers[-1], "activation", None) is keras.activations.softmax
+    last = model.layers[-1]
+    gives_probabilities = (
+        isinstance(last, keras.layers.Softmax) or getattr(last, "activation", None) is keras.activations.softmax
+    )
 
     def serve(images):
         pixels = tf.cast(tf.ensure_shape(images, model.input_shape), tf.float32)

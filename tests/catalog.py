@@ -1,0 +1,218 @@
+"""Every exported thing once, in a small instance. One line a variant: the laws run over all of it.
+
+`tests/laws/test_completeness.py` fails when the package exports something that is not here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+
+import keras
+import numpy as np
+import pytest
+
+import keras_resunits as kr
+from keras_resunits.stems import CIFAR, IMAGENET, IMAGENET_3X3
+
+
+@dataclass(frozen=True)
+class Case:
+    """A small instance of something callable.
+
+    Args:
+        make: Makes a fresh layer or model.
+        shape: Of each of its inputs, the batch included.
+        inputs: How many inputs it takes.
+    """
+
+    make: Callable[..., keras.layers.Layer]
+    shape: tuple[int, ...] = (4, 8, 8, 8)
+    inputs: int = 1
+
+    def arrays(self, seed: int = 1) -> list[np.ndarray]:
+        """Its inputs, random."""
+        rng = np.random.default_rng(seed)
+        return [rng.normal(size=self.shape).astype("float32") for _ in range(self.inputs)]
+
+    def layer(self) -> keras.layers.Layer:
+        """The layer, built, with no weight left at a value that it might also have by accident."""
+        layer = self.make()
+        layer(*self.arrays())
+        randomize(layer)
+        return layer
+
+    def model(self) -> keras.Model:
+        """The layer as a model of its own, if it is none yet; weights as `layer`."""
+        layer = self.layer()
+        if isinstance(layer, keras.Model):
+            return layer
+        inputs = [keras.Input(self.shape[1:]) for _ in range(self.inputs)]
+        return keras.Model(inputs if self.inputs > 1 else inputs[0], layer(*inputs))
+
+
+def randomize(layer: keras.layers.Layer, seed: int = 2) -> None:
+    """Move gammas, betas, biases and statistics from 0 and 1; kernels are random already."""
+    rng = np.random.default_rng(seed)
+    move = {True: lambda w: w + 0.1 * np.abs(rng.normal(size=w.shape)).astype(w.dtype), False: lambda w: w}
+    layer.set_weights([move[w.ndim == 1](w) for w in layer.get_weights()])
+
+
+def over(*tables: dict[str, Case]):
+    """Parametrize a law over tables of the catalog."""
+    cases = {f"{name}": case for table in tables for name, case in table.items()}
+    return pytest.mark.parametrize("case", cases.values(), ids=cases.keys())
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What is exported, by its exported name.
+
+LAYERS = {
+    "Add": Case(kr.Add, inputs=3),
+    "BatchNormalization": Case(kr.BatchNormalization),
+    "BranchOnly": Case(kr.BranchOnly, inputs=3),
+    "PaddedConv2D": Case(lambda: kr.PaddedConv2D(4, 3, strides=2)),
+    "Series": Case(lambda: kr.Series([kr.PaddedConv2D(4, 5, strides=2), kr.BatchNormalization(), keras.layers.ELU()])),
+    "Unit": Case(lambda: kr.Unit(keras.layers.Conv2D(8, 1), entry=keras.layers.ReLU(), exit=kr.BatchNormalization())),
+    "ZeroPad": Case(lambda: kr.ZeroPad(extra=4, strides=2)),
+}
+ORDERS = {
+    "PostAct": kr.PostAct(),
+    "BnAfterAdd": kr.BnAfterAdd(),
+    "ReluBeforeAdd": kr.ReluBeforeAdd(),
+    "ReluOnlyPreAct": kr.ReluOnlyPreAct(),
+    "FullPreAct": kr.FullPreAct(),
+}
+BODIES = {
+    "single": kr.single,
+    "basic": kr.basic,
+    "bottleneck": kr.bottleneck,
+    "bottleneck_v1_5": kr.bottleneck_v1_5,
+}
+SHORTCUTS = {
+    "identity": kr.identity,
+    "zero_pad": kr.zero_pad,
+    "projection": kr.projection,
+    "projection_always": kr.projection_always,
+}
+MERGES = {
+    "add": kr.add,
+    "branch_only": kr.branch_only,
+}
+OPTIMIZERS = {
+    "CoupledSGD": lambda: kr.CoupledSGD(0.1, coupled_weight_decay=1e-2),
+    "CoupledSGD-plain": lambda: kr.CoupledSGD(0.1, nesterov=False, coupled_weight_decay=1e-2),
+    "CoupledSGD-no_momentum": lambda: kr.CoupledSGD(0.1, momentum=0.0, coupled_weight_decay=1e-2),
+}
+FACTORIES = {
+    "PreActResNet": kr.PreActResNet,
+    "ResNet": kr.ResNet,
+}
+RECORDS = {
+    "Body": kr.single,
+    "Recipe": kr.Recipe(kr.basic, kr.FullPreAct(), kr.projection),
+    "Slot": kr.Slot(index=0, total=1, in_filters=8, filters=8),
+    "Stage": kr.Stage(1, 8),
+    "Stem": kr.Stem(8),
+}
+ABSTRACT = {"Merge", "Order", "PreAct"}
+HELPERS = {"export_saved_model", "network", "plan"}  # neither layer nor choice: their own test files cover them
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Instances made of those.
+
+STEMS = {
+    "stem-cifar": Case(lambda: CIFAR(kr.FullPreAct()), (4, 8, 8, 3)),
+    "stem-imagenet": Case(lambda: IMAGENET(kr.PostAct()), (4, 16, 16, 3)),
+    "stem-imagenet_3x3": Case(lambda: IMAGENET_3X3(kr.FullPreAct()), (4, 8, 8, 3)),
+    "stem-not_activated": Case(lambda: kr.Stem(8, 5, strides=2, activated=False)(kr.FullPreAct()), (4, 8, 8, 3)),
+}
+SLOTS = {
+    "same": kr.Slot(index=1, total=3, in_filters=8, filters=8),
+    "changed": kr.Slot(index=1, total=3, in_filters=8, filters=16, strides=2),
+    "first": kr.Slot(index=0, total=3, in_filters=8, filters=16, activated=True),
+}
+PLACES = [  # where each shortcut differs from the others
+    ("identity", "same"),
+    ("zero_pad", "changed"),
+    ("projection", "changed"),
+    ("projection", "first"),
+    ("projection_always", "same"),
+]
+
+
+def unit(order, body, shortcut, slot) -> dict[str, Case]:
+    """One line of `UNITS`."""
+    recipe = kr.Recipe(BODIES[body], ORDERS[order], SHORTCUTS[shortcut])
+    return {f"{order}-{body}-{shortcut}-{slot}": Case(partial(recipe, SLOTS[slot]))}
+
+
+MERGED_UNITS = {
+    f"{order}-{merge}": Case(partial(kr.Recipe(kr.basic, ORDERS[order], kr.identity, MERGES[merge]), SLOTS["same"]))
+    for order in ORDERS
+    for merge in MERGES
+}
+UNITS = dict(MERGED_UNITS)
+for order, body, place in product(ORDERS, BODIES, PLACES):
+    UNITS |= unit(order, body, *place)
+
+PAIRS = dict(MERGED_UNITS)  # a Latin square: every two of order, body and shortcut meet; for laws that take their time
+for (i, order), (j, place) in product(enumerate(ORDERS), enumerate(PLACES)):
+    PAIRS |= unit(order, list(BODIES)[(i + j) % len(PLACES) % len(BODIES)], *place)
+
+IMAGES = (8, 8, 3)
+CLASSES = 5
+
+
+STEM = kr.Stem(8)
+
+
+def net(*recipes, stem=STEM, order, activated=None, **top) -> keras.Model:
+    """A network of one unit for each recipe; every second one halves the image and doubles the width."""
+    stages = [kr.Stage(1, stem.filters * 2 ** ((i + 1) // 2), strides=1 + i % 2) for i in range(len(recipes))]
+    slots = kr.plan(stages, stem.filters, stem.activated if activated is None else activated)
+    return kr.network(
+        zip(recipes, slots, strict=True), stem, order, **{"input_shape": IMAGES, "classes": CLASSES, **top}
+    )
+
+
+def factory(make, **kwargs) -> Callable[..., keras.Model]:
+    """A factory with one unit a stage and small images."""
+    return partial(make, [1, 1, 1], **{"input_shape": IMAGES, "classes": CLASSES, **kwargs})
+
+
+def of_order(order: kr.Order, body: kr.Body = kr.basic, **kwargs) -> Callable[..., keras.Model]:
+    """A network of two units in one order."""
+    recipe = kr.Recipe(body, order, kr.projection)
+    return partial(net, recipe, recipe, **{"order": order, **kwargs})
+
+
+def plain(**kwargs) -> keras.Model:
+    """A network without shortcuts, behind the large stem."""
+    recipe = kr.Recipe(kr.basic, kr.PostAct(), kr.zero_pad, kr.branch_only)
+    stem = kr.Stem(8, kernel_size=7, strides=2, pool=2)
+    return net(recipe, recipe, stem=stem, order=kr.PostAct(), **{"input_shape": (16, 16, 3), **kwargs})
+
+
+def mixed(**kwargs) -> keras.Model:
+    """Units of 2015 followed by those of 2016."""
+    post = kr.Recipe(kr.basic, kr.PostAct(), kr.projection)
+    pre = kr.Recipe(kr.bottleneck, kr.FullPreAct(), kr.zero_pad)
+    return net(post, pre, pre, order=kr.FullPreAct(), **kwargs)
+
+
+NETWORKS = {
+    "ResNet": Case(factory(kr.ResNet), (4, *IMAGES)),
+    "ResNet-bottleneck": Case(factory(kr.ResNet, block="bottleneck"), (4, *IMAGES)),
+    "ResNet-C": Case(factory(kr.ResNet, block="single", shortcut="C"), (4, *IMAGES)),
+    "PreActResNet": Case(factory(kr.PreActResNet), (4, *IMAGES)),
+    "PreActResNet-v1.5": Case(factory(kr.PreActResNet, block="bottleneck_v1_5"), (4, *IMAGES)),
+    "PreActResNet-softmax": Case(of_order(kr.FullPreAct(), classifier_activation="softmax"), (4, *IMAGES)),
+    "BnAfterAdd": Case(of_order(kr.BnAfterAdd()), (4, *IMAGES)),
+    "ReluBeforeAdd": Case(of_order(kr.ReluBeforeAdd(), kr.bottleneck), (4, *IMAGES)),
+    "ReluOnlyPreAct": Case(of_order(kr.ReluOnlyPreAct()), (4, *IMAGES)),
+    "ELU": Case(of_order(kr.FullPreAct(activation=keras.layers.ELU)), (4, *IMAGES)),
+    "stem-not_activated": Case(of_order(kr.FullPreAct(), stem=kr.Stem(8, activated=False)), (4, *IMAGES)),
+    "plain": Case(plain, (4, 16, 16, 3)),
+    "mixed": Case(mixed, (4, *IMAGES)),
+}

@@ -1,0 +1,84 @@
+"""Law: everything that the package exports is in the catalog, as what it is, and nothing else is."""
+
+import inspect
+from types import ModuleType
+
+import keras
+import pytest
+
+import keras_resunits as kr
+from keras_resunits import bodies, models, orders, shortcuts, stems
+from tests import catalog
+
+EXPORTED = {name: thing for name, thing in vars(kr).items() if name[0] != "_" and not isinstance(thing, ModuleType)}
+
+
+def has_abstract_methods(thing):
+    return any(getattr(method, "__isabstractmethod__", False) for method in vars(thing).values())
+
+
+KINDS = {
+    "layer": (catalog.LAYERS, lambda thing: issubclass(thing, keras.layers.Layer)),
+    "order": (catalog.ORDERS, lambda thing: issubclass(thing, kr.Order)),
+    "optimizer": (catalog.OPTIMIZERS, lambda thing: issubclass(thing, keras.optimizers.Optimizer)),
+    "body": (catalog.BODIES, lambda thing: isinstance(thing, kr.Body)),
+    "shortcut": (catalog.SHORTCUTS, lambda thing: list(inspect.signature(thing).parameters) == ["slot", "order"]),
+    "merge": (catalog.MERGES, lambda thing: isinstance(thing(catalog.SLOTS["same"]), kr.Merge)),
+    "factory": (catalog.FACTORIES, lambda thing: inspect.signature(thing).parameters.keys() >= {"depth", "block"}),
+    "record": (catalog.RECORDS, lambda thing: thing.__dataclass_params__.frozen),
+    "abstract": (dict.fromkeys(catalog.ABSTRACT), has_abstract_methods),
+    "helper": (dict.fromkeys(catalog.HELPERS), inspect.isfunction),
+}
+
+
+def exported_names(table):
+    """`CoupledSGD-plain` is an instance of what is exported as `CoupledSGD`."""
+    return {name.partition("-")[0] for name in table}
+
+
+def test_everything_exported_is_listed_in_all_and_the_other_way_round():
+    assert sorted(kr.__all__) == sorted(EXPORTED)
+
+
+def test_everything_exported_is_in_the_catalog():
+    catalogued = set().union(*(exported_names(table) for table, _ in KINDS.values()))
+    assert set(EXPORTED) - catalogued == set(), "add each to tests/catalog.py: one line"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_everything_in_the_catalog_is_exported_and_of_its_kind(kind):
+    table, is_of_kind = KINDS[kind]
+    assert exported_names(table) - set(EXPORTED) == set(), "the catalog holds what is not exported"
+    assert [name for name in exported_names(table) if not is_of_kind(EXPORTED[name])] == []
+
+
+def test_nothing_is_catalogued_twice():
+    names = [name for table, _ in KINDS.values() for name in exported_names(table)]
+    assert sorted(names) == sorted(set(names))
+
+
+@pytest.mark.parametrize("kind", ["layer", "record", "order"])
+def test_an_instance_is_of_the_class_it_is_filed_under(kind):
+    table = {"layer": catalog.LAYERS, "record": catalog.RECORDS, "order": catalog.ORDERS}[kind]
+    made = {name: thing.make() if isinstance(thing, catalog.Case) else thing for name, thing in table.items()}
+    assert {name: type(thing) for name, thing in made.items()} == {name: EXPORTED[name] for name in table}
+
+
+@pytest.mark.parametrize(
+    ("named", "catalogued"),
+    [
+        (bodies.BODIES, catalog.BODIES),
+        (orders.ORDERS, catalog.ORDERS),
+        (shortcuts.SHORTCUTS, catalog.SHORTCUTS),
+        (models.FACTORIES, catalog.FACTORIES),
+    ],
+    ids=["bodies", "orders", "shortcuts", "factories"],
+)
+def test_the_names_at_the_public_edge_are_those_of_the_catalog(named, catalogued):
+    assert all(thing in list(catalogued.values()) for thing in named.values()), "a name for what the catalog lacks"
+    assert all(thing in list(named.values()) for thing in catalogued.values()), "the catalog holds what has no name"
+
+
+def test_every_named_stem_and_every_network_family_has_an_instance():
+    assert {f"stem-{name}" for name in stems.STEMS} <= set(catalog.STEMS)
+    assert set(catalog.FACTORIES) <= set(catalog.NETWORKS)

@@ -1,0 +1,20 @@
+"""Law: eager and graph compute the same, outputs and moving statistics, in training and in inference."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.catalog import LAYERS, NETWORKS, PAIRS, STEMS, over
+
+
+@pytest.mark.parametrize("training", [False, True], ids=["inference", "training"])
+@over(LAYERS, STEMS, PAIRS, NETWORKS)
+def test_a_graph_computes_what_eager_execution_computes(case, training):
+    layer, inputs = case.layer(), case.arrays()
+    before = layer.get_weights()
+    eager, moved = layer(*inputs, training=training), layer.get_weights()
+    layer.set_weights(before)
+    graph = tf.function(lambda *x: layer(*x, training=training))(*map(tf.constant, inputs))
+    np.testing.assert_allclose(graph, eager, rtol=1e-4, atol=1e-5)
+    for in_graph, in_eager in zip(layer.get_weights(), moved, strict=True):
+        np.testing.assert_allclose(in_graph, in_eager, rtol=1e-5, atol=1e-6)

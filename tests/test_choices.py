@@ -1,0 +1,62 @@
+"""Names at the public edge: an unknown one is answered with the near ones and the choices."""
+
+import keras
+import pytest
+
+import keras_resunits as kr
+from keras_resunits.choices import near_matches
+
+SMALL = {"depth": [1, 1, 1], "input_shape": (8, 8, 3)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong", "near", "choices"),
+    [
+        ("order", "preact", "full_pre_act", "post_act, bn_after_add, relu_before_add, relu_only_pre_act, full_pre_act"),
+        ("order", "POST_ACT", "post_act", "post_act, bn_after_add"),
+        ("shortcut", "zeropad", "zero_pad", "identity, zero_pad, projection, projection_always, A, B, C"),
+        ("block", "botleneck", "bottleneck", "basic, bottleneck, bottleneck_v1_5, single"),
+        ("stem", "imagenet3x3", "imagenet_3x3", "cifar, imagenet, imagenet_3x3"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_near_one_and_all_choices(kind, wrong, near, choices):
+    with pytest.raises(ValueError, match=f"unknown {kind} '{wrong}'. Did you mean .*'{near}'.*Choices: {choices}"):
+        kr.PreActResNet(**SMALL, **{kind: wrong})
+
+
+@pytest.mark.parametrize("kind", ["order", "shortcut", "block", "stem"])
+def test_a_name_like_nothing_is_answered_with_the_choices_alone(kind):
+    with pytest.raises(ValueError, match=f"unknown {kind} 'xyzzy'. Choices: "):
+        kr.ResNet(**SMALL, **{kind: "xyzzy"})
+
+
+@pytest.mark.parametrize("kind", ["order", "shortcut", "block", "stem"])
+@pytest.mark.parametrize("wrong", [3, 0, ["basic"]])
+def test_what_is_neither_a_name_nor_of_the_kind_is_refused(kind, wrong):
+    with pytest.raises(ValueError, match=rf"`{kind}` must be one of .*, or a \w+\. Received: {kind}="):
+        kr.ResNet(**SMALL, **{kind: wrong})
+
+
+@pytest.mark.parametrize(("kind", "wrong"), [("order", kr.PostAct), ("order", keras.layers.ReLU), ("block", kr.Body)])
+def test_a_class_in_place_of_an_object_is_refused(kind, wrong):
+    with pytest.raises(ValueError, match=f"`{kind}` must be one of .*Received: {kind}="):
+        kr.ResNet(**SMALL, **{kind: wrong})
+
+
+@pytest.mark.parametrize(
+    ("name", "thing"),
+    [
+        ({"order": "relu_only_pre_act"}, {"order": kr.ReluOnlyPreAct()}),
+        ({"shortcut": "B"}, {"shortcut": kr.projection}),
+        ({"block": "single"}, {"block": kr.single}),
+        ({"stem": "cifar"}, {"stem": kr.Stem(16)}),
+    ],
+    ids=["order", "shortcut", "block", "stem"],
+)
+def test_a_name_is_the_object_that_it_names(name, thing):
+    assert kr.ResNet(**SMALL, **name).get_config() == kr.ResNet(**SMALL, **thing).get_config()
+
+
+def test_near_matches_are_none_for_a_name_like_nothing():
+    assert near_matches("xyzzy", ["identity"]) == ""
+    assert near_matches("Identiti", ["identity", "zero_pad"]) == " Did you mean 'identity'?"

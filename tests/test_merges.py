@@ -1,0 +1,55 @@
+"""Merges: linear in both edges, and of one shape."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_resunits as kr
+from tests.catalog import MERGES, SLOTS
+
+
+def edges(seed):
+    rng = np.random.default_rng(seed)
+    return [rng.integers(-8, 9, (2, 4, 4, 8)).astype("float32") for _ in range(3)]  # small ints: sums are exact
+
+
+@pytest.mark.parametrize("merge", MERGES)
+def test_a_merge_is_linear_in_its_edges(merge):
+    layer = MERGES[merge](SLOTS["same"])
+    (c1, b1, z), (c2, b2, _) = edges(1), edges(2)
+    together = layer(2 * c1 + 3 * c2, 2 * b1 + 3 * b2, z)
+    np.testing.assert_array_equal(together, 2 * layer(c1, b1, z) + 3 * layer(c2, b2, z))
+
+
+@pytest.mark.parametrize(("merge", "of_carry", "of_branch"), [(kr.Add(), 1, 1), (kr.BranchOnly(), 0, 1)])
+def test_a_merge_has_the_coefficients_of_the_table(merge, of_carry, of_branch):
+    carry, branch, z = edges(1)
+    np.testing.assert_array_equal(merge(carry, branch, z), of_carry * carry + of_branch * branch)
+
+
+def test_branch_only_ignores_the_carry_whatever_its_shape():
+    _, branch, z = edges(1)
+    merge = kr.BranchOnly()
+    np.testing.assert_array_equal(merge(np.full((2, 9, 9, 3), np.nan, "float32"), branch, z), branch)
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 4, 1), (2, 1, 1, 8), (1, 4, 4, 8), (2, 2, 2, 8), (2, 4, 4, 16)])
+def test_add_refuses_edges_that_keras_would_broadcast(shape):
+    _, branch, z = edges(1)
+    with pytest.raises(ValueError, match=r"`Add` wants a shortcut and a branch of one shape.*branch \(2, 4, 4, 8\)"):
+        kr.Add(name="merge")(np.zeros(shape, "float32"), branch, z)
+
+
+def test_the_gradient_of_a_plain_unit_does_not_pass_the_shortcut():
+    carry, branch, z = map(tf.constant, edges(1))
+    with tf.GradientTape() as tape:
+        tape.watch([carry, branch])
+        loss = tf.reduce_sum(kr.BranchOnly()(carry, branch, z))
+    along_carry, along_branch = tape.gradient(loss, [carry, branch])
+    assert along_carry is None
+    np.testing.assert_array_equal(along_branch, np.ones_like(branch))
+
+
+def test_the_abstract_merge_cannot_be_made():
+    with pytest.raises(TypeError, match="abstract"):
+        kr.Merge()

@@ -1,0 +1,144 @@
+"""The project's batch normalisation against Keras' own, and the promise of one gradient."""
+
+import hashlib
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_resunits as kr
+from tests.catalog import randomize
+
+SHAPES = [(4, 5, 6, 3), (1, 1, 1, 3), (8, 3)]
+
+
+def pair(shape, **kwargs):
+    """`(ours, Keras')` with the same weights, and one input."""
+    ours = kr.BatchNormalization(**kwargs)
+    keras_own = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, **kwargs)
+    x = np.random.default_rng(0).normal(2.0, 3.0, shape).astype("float32")
+    for layer in (ours, keras_own):
+        layer.build(shape)
+        randomize(layer)
+    return ours, keras_own, tf.constant(x)
+
+
+def learned(layer, x, training):
+    """Outputs, gradients with respect to the input and the weights, and the statistics that are left."""
+    cotangent = tf.random.stateless_normal(x.shape, seed=(1, 2))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = layer(x, training=training)
+        loss = tf.reduce_sum(y * cotangent)
+    of_x, of_weights = tape.gradient(loss, (x, [w.value for w in layer.trainable_weights]))
+    return [y, of_x, *of_weights, *layer.get_weights()]
+
+
+def assert_the_same(ours, keras_own, x, training):
+    for found, wanted in zip(learned(ours, x, training), learned(keras_own, x, training), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_the_constants_are_those_of_the_papers():
+    layer = kr.BatchNormalization()
+    assert (layer.momentum, layer.epsilon, layer.axis) == (0.9, 1e-5, -1)
+
+
+@pytest.mark.parametrize("training", [False, True], ids=["inference", "training"])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_outputs_gradients_and_statistics_are_those_of_keras(shape, training):
+    assert_the_same(*pair(shape), training)
+
+
+@pytest.mark.parametrize("training", [False, True], ids=["inference", "training"])
+@pytest.mark.parametrize("kwargs", [{"center": False}, {"scale": False}, {"center": False, "scale": False}], ids=str)
+def test_without_scale_or_center_it_is_that_of_keras(kwargs, training):
+    assert_the_same(*pair((4, 5, 6, 3), **kwargs), training)
+
+
+def test_statistics_move_over_several_steps_as_those_of_keras():
+    ours, keras_own, _ = pair((4, 5, 6, 3))
+    for step in range(5):
+        x = tf.random.stateless_normal((4, 5, 6, 3), seed=(step, 0)) * (step + 1.0)
+        ours(x, training=True), keras_own(x, training=True)
+    for found, wanted in zip(ours.get_weights(), keras_own.get_weights(), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_a_frozen_layer_uses_and_keeps_its_statistics_while_training():
+    ours, keras_own, x = pair((4, 5, 6, 3))
+    ours.trainable = keras_own.trainable = False
+    before = ours.get_weights()
+    np.testing.assert_allclose(ours(x, training=True), keras_own(x, training=True), rtol=1e-4, atol=1e-4)
+    np.testing.assert_array_equal(ours(x, training=True), ours(x, training=False))
+    assert all(np.array_equal(a, b) for a, b in zip(before, ours.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_a_batch_of_unknown_size_moves_the_statistics_alike(shape):
+    ours, keras_own, x = pair(shape)
+    unknown = tf.TensorSpec((None, *shape[1:]))
+    for layer in (ours, keras_own):
+        tf.function(lambda x, layer=layer: layer(x, training=True), input_signature=[unknown])(x)
+    for found, wanted in zip(ours.get_weights(), keras_own.get_weights(), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_another_axis_is_normalised_as_keras_does(axis):
+    assert_the_same(*pair((4, 5, 6, 3), axis=axis), True)
+
+
+def test_weights_move_both_ways_between_the_two():
+    ours, keras_own, x = pair((4, 5, 6, 3))
+    assert [w.name for w in ours.weights] == [w.name for w in keras_own.weights]
+    keras_own.set_weights([2 * w for w in ours.get_weights()])
+    assert not np.allclose(ours(x), keras_own(x))
+    ours.set_weights(keras_own.get_weights())
+    np.testing.assert_allclose(ours(x), keras_own(x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("training", [False, True], ids=["inference", "training"])
+def test_sixteen_bits_stay_sixteen_bits_and_are_close(dtype, training):
+    exact, _, x = pair((16, 8, 8, 3))
+    layer = kr.BatchNormalization(dtype=f"mixed_{dtype}")
+    layer.build(x.shape)
+    layer.set_weights(exact.get_weights())
+    y = layer(tf.cast(x, dtype), training=training)
+    assert y.dtype == dtype
+    np.testing.assert_allclose(tf.cast(y, "float32"), exact(x, training=training), atol=0.06)
+    for found, wanted in zip(layer.get_weights(), exact.get_weights(), strict=True):
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, wanted, rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("policy", ["bfloat16", "float16", "float64"])
+@pytest.mark.parametrize("training", [False, True], ids=["inference", "training"])
+def test_a_policy_of_one_dtype_works_as_with_keras(policy, training):
+    x = tf.random.stateless_normal((4, 5, 6, 3), seed=(1, 2))
+    found = kr.BatchNormalization(dtype=policy)(x, training=training)
+    wanted = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, dtype=policy)(x, training=training)
+    assert found.dtype == policy
+    np.testing.assert_allclose(tf.cast(found, "float32"), tf.cast(wanted, "float32"), atol=0.05)
+
+
+def test_one_hundred_gradients_of_one_batch_are_one_and_the_same():
+    recipe = kr.Recipe(kr.basic, kr.FullPreAct(), kr.projection)
+    slots = kr.plan([kr.Stage(3, 8), kr.Stage(3, 16, strides=2)], in_filters=8, activated=True)
+    model = kr.network([(recipe, slot) for slot in slots], kr.Stem(8), kr.FullPreAct(), input_shape=(16, 16, 3))
+    weights, keep = [v.value for v in model.trainable_variables], model.get_weights()
+    x = tf.random.stateless_normal((32, 16, 16, 3), seed=(1, 2))
+
+    @tf.function
+    def gradient():
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(tf.square(model(x, training=True)))
+        return tape.gradient(loss, weights)
+
+    def digest():
+        model.set_weights(keep)
+        return hashlib.sha256(b"".join(g.numpy().tobytes() for g in gradient())).hexdigest()
+
+    assert len({digest() for _ in range(100)}) == 1

@@ -1,0 +1,72 @@
+"""Shortcuts: options A, B and C of He et al. 2015."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_resunits as kr
+
+SAME = kr.Slot(index=4, total=9, in_filters=8, filters=8)
+CHANGED = kr.Slot(index=4, total=9, in_filters=8, filters=16, strides=2)
+STRIDED = kr.Slot(index=4, total=9, in_filters=8, filters=8, strides=2)
+WIDER = kr.Slot(index=4, total=9, in_filters=8, filters=12)
+
+
+def images(size=(8, 8), channels=8):
+    return np.random.default_rng(0).normal(size=(2, *size, channels)).astype("float32")
+
+
+@pytest.mark.parametrize("strides", [1, 2, 3])
+@pytest.mark.parametrize("extra", [0, 8])
+@pytest.mark.parametrize("size", [(8, 8), (7, 7), (5, 9)])
+def test_zero_padding_takes_every_nth_pixel_and_appends_zeros(size, extra, strides):
+    x = images(size)
+    y = np.asarray(kr.ZeroPad(extra, strides)(x))
+    np.testing.assert_array_equal(y[..., :8], x[:, ::strides, ::strides])
+    assert y.shape[-1] == 8 + extra
+    assert not y[..., 8:].any()
+
+
+def test_zero_padding_has_no_weights():
+    layer = kr.ZeroPad(8, 2)
+    layer(images())
+    assert layer.weights == []
+
+
+@pytest.mark.parametrize(("extra", "strides"), [(-1, 1), (0, 0), (3, -2)])
+def test_zero_padding_refuses_to_drop_channels_and_to_stand_still(extra, strides):
+    with pytest.raises(ValueError, match=f"cannot drop channels.*Received: extra={extra}, strides={strides}"):
+        kr.ZeroPad(extra, strides)
+
+
+@pytest.mark.parametrize("slot", [SAME, CHANGED, STRIDED, WIDER], ids=["same", "changed", "strided", "wider"])
+@pytest.mark.parametrize(
+    ("choice", "when_same", "when_changed"),
+    [
+        (kr.identity, keras.layers.Identity, keras.layers.Identity),
+        (kr.zero_pad, keras.layers.Identity, kr.ZeroPad),
+        (kr.projection, keras.layers.Identity, kr.Series),
+        (kr.projection_always, kr.Series, kr.Series),
+    ],
+    ids=["identity", "A", "B", "C"],
+)
+def test_each_option_acts_where_the_paper_says(choice, when_same, when_changed, slot):
+    layer = choice(slot, kr.PostAct())
+    assert type(layer) is (when_changed if slot.changes_shape else when_same)
+    assert layer.name == "shortcut"
+    if choice is not kr.identity:
+        wanted = (2, 8 // slot.strides, 8 // slot.strides, slot.filters)
+        assert tuple(layer(images()).shape) == wanted
+
+
+def test_a_projection_is_a_strided_1x1_convolution():
+    layer, x = kr.projection(CHANGED, kr.FullPreAct()), images()
+    y = layer(x)
+    (kernel,) = layer.get_weights()
+    assert kernel.shape == (1, 1, 8, 16)
+    np.testing.assert_allclose(y, x[:, ::2, ::2] @ kernel[0, 0], rtol=1e-4, atol=1e-5)
+
+
+def test_option_a_refuses_a_unit_with_fewer_filters_and_names_it():
+    with pytest.raises(ValueError, match=r"can only append channels.*in_filters=16, filters=8 \(unit 'unit004'\)"):
+        kr.zero_pad(kr.Slot(index=4, total=9, in_filters=16, filters=8), kr.PostAct())
