@@ -22,6 +22,9 @@ class PaddedConv2D(keras.layers.Conv2D):
 
     Shapes: `[batch, height, width, channels]` to `[batch, ceil(height / strides), ceil(width / strides), filters]`.
 
+    Raises:
+        ValueError: if the kernel's size is even: no padding would then be the same on all sides.
+
     Example:
 
     >>> import numpy as np
@@ -33,6 +36,8 @@ class PaddedConv2D(keras.layers.Conv2D):
     def __init__(self, filters, kernel_size, **kwargs):
         kwargs = {**kwargs, "padding": "valid", "data_format": "channels_last"}
         super().__init__(filters, kernel_size, **kwargs)
+        if any(size % 2 == 0 for size in self.kernel_size):
+            raise ValueError(f"`kernel_size` must be odd. Received: kernel_size={kernel_size} (layer '{self.name}').")
 
     def call(self, inputs):
         height, width = (size // 2 for size in self.kernel_size)

@@ -60,7 +60,7 @@ class Add(Merge):
 class BranchOnly(Merge):
     """`M = branch`: a plain network's layer, written as a unit (He et al. 2015, Fig. 3 middle).
 
-    The shortcut is never applied, so it may have any shape.
+    What the shortcut gives is dropped, whatever its shape; the identity costs nothing.
 
     Example:
 

@@ -83,8 +83,9 @@ def network(
     x = stem(order)(images)
     for recipe, slot in units:
         x = recipe(slot)(x)
-    if order.head():
-        x = Series(order.head(), name="post")(x)
+    head = order.head()
+    if head:
+        x = Series(head, name="post")(x)
     pool = POOLINGS["avg" if include_top else pooling]
     if pool:
         x = pool(data_format="channels_last", name="pool")(x)
@@ -157,8 +158,12 @@ class _Layout:
         return [Stage(n, base * 2**i, strides=1 if i == 0 else 2) for i, n in enumerate(self.units)]
 
 
-def _layout(depth: int | Sequence[int], block: Body | None) -> _Layout:
-    """The layout of a depth, by the papers' convention where several fit."""
+def layout_of(depth: int | Sequence[int], block: Body | None) -> _Layout:
+    """The layout of a depth, by the papers' convention where several fit.
+
+    Raises:
+        ValueError: for a depth that does not exist, naming the nearest.
+    """
     if isinstance(depth, (str, bool)) or not isinstance(depth, (int, Sequence)):
         raise ValueError(f"`depth` must be an int, or the units of each stage as ints. Received: depth={depth!r}.")
     if not isinstance(depth, int):
@@ -253,7 +258,7 @@ def ResNet(
     >>> kr.ResNet(depth=110).count_params() - 8096
     1727962
     """
-    layout = _layout(depth, None if block is None else resolve("block", block, BODIES, Body))
+    layout = layout_of(depth, None if block is None else resolve("block", block, BODIES, Body))
     order = resolve("order", order, ORDERS, Order)
     stem = resolve("stem", layout.stem(input_shape) if stem is None else stem, STEMS, Stem)
     shortcut = resolve("shortcut", layout.shortcut if shortcut is None else shortcut, SHORTCUTS, Callable)
@@ -290,8 +295,8 @@ def PreActResNet(
     """The pre-activation residual network of He et al. 2016, "Identity Mappings in Deep Residual Networks".
 
     The same arguments as `ResNet`; what differs is the default depth (164), the order ("full_pre_act"), and that the
-    bottleneck of four-stage networks strides on its 3x3 convolution, as in the code that the paper's ImageNet networks
-    were trained with (fb.resnet.torch, `models/preresnet.lua`).
+    networks of depth 50, 101, 152 and 200 stride on the 3x3 convolution (block "bottleneck_v1_5"), as in the code that
+    the paper's ImageNet networks were trained with (fb.resnet.torch, `models/preresnet.lua`).
 
     Args:
         depth: 164 by default; as for `ResNet`.

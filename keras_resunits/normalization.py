@@ -56,7 +56,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return (
             ON_TENSORFLOW
             and mask is None
-            and not self.renorm
+            and not getattr(self, "renorm", False)  # Keras 3.13 has none
             and len(inputs.shape) == 4
             and self.axis in (-1, 3)
             and inputs.dtype in (tf.float32, tf.float16, tf.bfloat16)

@@ -66,3 +66,8 @@ def test_on_an_even_image_keras_same_padding_is_another_convolution():
     same.set_weights(ours.get_weights())
     assert same(x).shape == y.shape
     assert not np.allclose(same(x), y, atol=0.1)
+
+
+def test_an_even_kernel_is_refused():
+    with pytest.raises(ValueError, match=r"`kernel_size` must be odd\. Received: kernel_size=4"):
+        kr.PaddedConv2D(8, 4, strides=2)

@@ -18,7 +18,7 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what TensorFlow says of drivers it did not find is no news
 
@@ -44,10 +44,15 @@ def main() -> None:
 
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.precision)
-    data = load(config)
-    model, preprocessing = build(config, data)
+    check_network(config)
     run.claim()
-    config.save(run.config)
+    try:
+        data = load(config)
+        model, preprocessing = build(config, data)
+    except BadInput:
+        run.release()
+        raise
+    config = config.resolved(data.image_shape, len(data.train[0]), data.class_names)
     print(f"{run.name}: {model.count_params():,} parameters, {len(data.train[0]):,} images\n{config}", flush=True)
     train(config, run, data, model, preprocessing)
     saved_model = export_saved_model(model, run.saved_models, data.class_names, preprocessing)
@@ -66,16 +71,38 @@ def configure():
     return configuration.resolve(saved=run.config), run
 
 
+def check_network(config) -> None:
+    """Refuse names and depths that do not exist, before any image is read."""
+    from keras_resunits import models
+    from keras_resunits.choices import resolve
+
+    tables: dict[str, Mapping] = {
+        "block": models.BODIES,
+        "order": models.ORDERS,
+        "shortcut": models.SHORTCUTS,
+        "stem": models.STEMS,
+    }
+    try:
+        resolve("model", config.model, models.FACTORIES, Callable)
+        chosen = {
+            kind: resolve(kind, getattr(config, kind), table, object)
+            for kind, table in tables.items()
+            if getattr(config, kind) is not None
+        }
+        models.layout_of(config.depth, chosen.get("block"))
+    except ValueError as error:
+        raise BadInput(str(error)) from error
+
+
 def build(config, data):
     """`(network, normalisation)` for the data's images."""
     import keras
 
-    from keras_resunits.choices import resolve
     from keras_resunits.models import FACTORIES
 
     choices = {name: getattr(config, name) for name in ("block", "order", "shortcut", "stem")}
     try:
-        model = resolve("model", config.model, FACTORIES, Callable)(
+        model = FACTORIES[config.model](
             config.depth,
             data.image_shape,
             data.classes,
@@ -84,11 +111,8 @@ def build(config, data):
         )
     except ValueError as error:
         raise BadInput(str(error)) from error
-    pixels = data.train[0]
-    axes = tuple(range(pixels.ndim - 1))
-    preprocessing = keras.layers.Normalization(
-        mean=pixels.mean(axes), variance=pixels.var(axes), dtype="float32", name="normalization"
-    )
+    mean, variance = data.statistics()
+    preprocessing = keras.layers.Normalization(mean=mean, variance=variance, dtype="float32", name="normalization")
     preprocessing.build((None, *data.image_shape))  # here, not in a traced step: its constants live outside
     return model, preprocessing
 
@@ -104,32 +128,29 @@ def train(config, run, data, model, preprocessing) -> None:
     from train.pipeline import Augmentation, test_batches, training_batches
     from train.recipe import optimizer
 
-    batch_size = min(config.batch_size, len(data.train[0]))
-    steps = len(data.train[0]) // batch_size
+    steps = len(data.train[0]) // config.batch_size
     trainer = Trainer(model, preprocessing, optimizer(config, config.epochs * steps))
     checkpoints = Checkpoints(run.checkpoints, model, trainer.optimizer)
     first_epoch = checkpoints.restore() if FLAGS.resume else 0
     cut_history(run.history, first_epoch)
-    augmentation = Augmentation(
-        pad=min(data.image_shape[:2]) // 8 if config.pad is None else config.pad,
-        flip=data.mirror if config.flip is None else config.flip,
-    )
+    config.save(run.config)
     model.compile(trainer.optimizer)  # callbacks find the optimiser, and its rate, on the model
     callbacks = keras.callbacks.CallbackList(
         [
             keras.callbacks.CSVLogger(run.history, append=FLAGS.resume),
             keras.callbacks.TensorBoard(run.tensorboard, write_graph=False),
             keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: checkpoints.save(epoch + 1)),
-            Progress(config.epochs, first_epoch, steps, batch_size),
+            Progress(config.epochs, first_epoch, steps, config.batch_size),
             Curves(run.history, run.curves),
         ],
         model=model,
         epochs=config.epochs,
         steps=steps,
     )
-    batches = iter(training_batches(data, batch_size, augmentation, config.seed, first_epoch * steps))
+    augmentation = Augmentation(config.pad, config.flip)
+    batches = iter(training_batches(data, config.batch_size, augmentation, config.seed, first_epoch * steps))
     try:
-        trainer.fit(batches, test_batches(data, batch_size), range(first_epoch, config.epochs), steps, callbacks)
+        trainer.fit(batches, test_batches(data, config.batch_size), range(first_epoch, config.epochs), steps, callbacks)
     except NotFinite as error:
         good = (
             f"last good checkpoint: epoch {int(checkpoints.epochs_done.numpy())}" if checkpoints.newest else "none yet"

@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 from tqdm import tqdm
 
-from train.curves import draw_curves
+from train.curves import draw_curves, read_history
 
 
 class Progress(keras.callbacks.Callback):
@@ -28,6 +28,7 @@ class Progress(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.began = time.monotonic()
+        self.bar = tqdm(disable=True)
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch_began = time.monotonic()
@@ -47,6 +48,9 @@ class Progress(keras.callbacks.Callback):
 
     def on_test_begin(self, logs=None):
         self.rate = self.steps * self.batch_size / (time.monotonic() - self.epoch_began)
+
+    def on_train_end(self, logs=None):
+        self.bar.close()
 
     def on_epoch_end(self, epoch, logs=None):
         self.bar.close()
@@ -74,7 +78,8 @@ class Curves(keras.callbacks.Callback):
         self.history, self.picture = history, picture
 
     def on_train_end(self, logs=None):
-        draw_curves({self.picture.parent.name: self.history}, self.picture)
+        if read_history(self.history):
+            draw_curves({self.picture.parent.name: self.history}, self.picture)
 
 
 def clock(seconds: float) -> str:

@@ -36,14 +36,14 @@ class Checkpoints:
         self._manager.save(checkpoint_number=epochs_done)
 
     def restore(self) -> int:
-        """Restore the newest, and return how many epochs were done.
+        """Restore the newest, and return how many epochs were done: none where nothing was saved yet.
 
         Raises:
-            BadInput: if there is none, or it does not fit the network.
+            BadInput: if it does not fit the network, or is damaged.
         """
         path = self.newest
         if path is None:
-            raise BadInput(f"--resume: there is no checkpoint in {self._manager.directory}.")
+            return 0
         try:
             self._manager.checkpoint.restore(path).assert_consumed()
         except (ValueError, AssertionError, IndexError, tf.errors.OpError) as error:

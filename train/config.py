@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, fields
+import os
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,12 @@ flags.DEFINE_float("weight_decay", 1e-4, "Coupled, on all parameters, as the pap
 flags.DEFINE_integer(
     "pad", None, "Pixels that a training image may be shifted by; by default an eighth of its side (4 at 32)."
 )
-flags.DEFINE_bool("flip", None, "Mirror half of the training images; by default yes, except for digits.")
+flags.DEFINE_bool(
+    "flip",
+    None,
+    "Mirror half of the training images; by default yes, unless the name speaks of digits or letters "
+    "(digits, mnist, svhn, ...).",
+)
 flags.DEFINE_enum(
     "precision", "float32", ["float32", "mixed_bfloat16", "mixed_float16"], "Keras' dtype policy for the network."
 )
@@ -58,7 +64,7 @@ flags.DEFINE_bool("resume", False, "Go on from the run's last checkpoint, with t
 
 @dataclass(frozen=True)
 class Config:
-    """All that a run depends on. `None` stands for the default that depends on the data or the network."""
+    """All that a run depends on. `None` stands for a default that depends on the data, or for the network's own."""
 
     dataset: str
     data_dir: str | None
@@ -84,9 +90,31 @@ class Config:
     seed: int
 
     @property
+    def shows_characters(self) -> bool:
+        """Whether the dataset's name speaks of digits or letters, which mirrored are others."""
+        name = Path(self.dataset).name.lower()
+        return "fashion" not in name and any(word in name for word in ("digit", "mnist", "svhn", "omniglot"))
+
+    def resolved(self, image_shape: tuple[int, int, int], images: int, class_names: list[str]) -> Config:
+        """The configuration with what depends on the data filled in.
+
+        Args:
+            image_shape: `(height, width, channels)`.
+            images: How many there are to train on.
+            class_names: One for each class.
+        """
+        return replace(
+            self,
+            batch_size=min(self.batch_size, images),
+            pad=min(image_shape[:2]) // 8 if self.pad is None else self.pad,
+            flip=not self.shows_characters if self.flip is None else self.flip,
+            class_names=class_names,
+        )
+
+    @property
     def default_run(self) -> str:
         """The run's name if the user gives none: `cifar10-preactresnet20`."""
-        dataset = Path(self.dataset.replace(":", "-").rstrip("/")).name.removesuffix(".npz")
+        dataset = Path(self.dataset.replace(":", "-")).resolve().name.removesuffix(".npz")
         return f"{dataset}-{self.model.lower()}{self.depth}"
 
     def save(self, path: Path) -> None:
@@ -109,6 +137,8 @@ def resolve(saved: Path | None = None) -> Config:
     values: dict[str, Any] = {field.name: FLAGS[field.name].value for field in fields(Config)}
     if saved is not None:
         values = _resumed(values, _saved(saved), saved)
+    for name in ("dataset", "data_dir"):
+        values[name] = values[name] and os.path.expanduser(values[name])
     digits = values["dataset"] == "digits"
     values["epochs"] = (40 if digits else 164) if values["epochs"] is None else values["epochs"]
     values["batch_size"] = (64 if digits else 128) if values["batch_size"] is None else values["batch_size"]

@@ -14,7 +14,7 @@ class NotFinite(Exception):
 
 
 class Trainer:
-    """One network, one optimiser, one strategy.
+    """One network and one optimiser, under the current strategy.
 
     `Model.fit` is not used: under `MultiWorkerMirroredStrategy` it fails with Keras 3 (keras#20585), and it cannot
     start in the middle of a run.
@@ -23,7 +23,6 @@ class Trainer:
         model: From normalised images to logits.
         preprocessing: From uint8 images to normalised ones.
         optimizer: A Keras optimiser.
-        strategy: Where the step runs; the current one by default.
     """
 
     def __init__(
@@ -31,13 +30,13 @@ class Trainer:
         model: keras.Model,
         preprocessing: keras.layers.Layer,
         optimizer: keras.optimizers.Optimizer,
-        strategy: tf.distribute.Strategy | None = None,
     ):
         self.model, self.preprocessing, self.optimizer = model, preprocessing, optimizer
-        self.strategy = strategy or tf.distribute.get_strategy()
+        self.strategy = tf.distribute.get_strategy()
         self.loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         self.metrics = [keras.metrics.Mean("loss"), keras.metrics.SparseCategoricalAccuracy("accuracy")]
         optimizer.build(model.trainable_variables)
+        model.stop_training = False
 
     @tf.function
     def train_step(self, images, labels):
@@ -98,6 +97,12 @@ class Trainer:
             NotFinite: when the loss is NaN or infinite; the update that caused it is in no checkpoint.
         """
         callbacks.on_train_begin()
+        try:
+            self._epochs(batches, test, epochs, steps, callbacks)
+        finally:  # files are closed and the curves drawn, however it ends
+            callbacks.on_train_end()
+
+    def _epochs(self, batches, test, epochs, steps, callbacks) -> None:
         for epoch in epochs:
             callbacks.on_epoch_begin(epoch)
             self.reset()
@@ -116,7 +121,8 @@ class Trainer:
                 )
             callbacks.on_test_end(tested)
             callbacks.on_epoch_end(epoch, {**logs, **{f"val_{name}": value for name, value in tested.items()}})
-        callbacks.on_train_end()
+            if self.model.stop_training:  # a callback's wish, as in Model.fit
+                break
 
     def evaluate(self, batches: Iterable) -> dict[str, float]:
         """Loss and accuracy over `batches`."""

@@ -45,7 +45,7 @@ def training_batches(
     """
     images, labels = data.train
     count, height, width, _ = images.shape
-    padded = tf.constant(_padded(images, augmentation.pad))
+    padded = tf.constant(_padded(images, augmentation.pad, data.statistics()[0]))
     labels = tf.constant(labels)
 
     def batch(step):
@@ -63,11 +63,11 @@ def test_batches(data: ImageData, batch_size: int) -> tf.data.Dataset:
     return tf.data.Dataset.from_tensor_slices(data.test).batch(batch_size).prefetch(tf.data.AUTOTUNE)
 
 
-def _padded(images: np.ndarray, pad: int) -> np.ndarray:
+def _padded(images: np.ndarray, pad: int, mean: np.ndarray) -> np.ndarray:
     """The images with `pad` pixels of the mean colour around: what zeros are after normalisation."""
     count, height, width, channels = images.shape
     padded = np.empty((count, height + 2 * pad, width + 2 * pad, channels), np.uint8)
-    padded[...] = np.round(images.mean((0, 1, 2)))
+    padded[...] = np.round(mean)
     padded[:, pad : pad + height, pad : pad + width] = images
     return padded
 

@@ -20,10 +20,10 @@ def schedule(learning_rate: float, steps: int) -> keras.optimizers.schedules.Lea
     Example:
 
     >>> rate = schedule(0.1, steps=64_000)
-    >>> [round(float(rate(step)), 4) for step in (0, 399, 401, 32_001, 48_001)]
-    [0.01, 0.01, 0.1, 0.01, 0.001]
+    >>> [round(float(rate(step)), 4) for step in (0, 399, 400, 31_999, 32_000, 48_000)]
+    [0.01, 0.01, 0.1, 0.1, 0.01, 0.001]
     """
-    boundaries = [round(fraction * steps) for fraction in (WARM_UP, *DROPS)]
+    boundaries = [round(fraction * steps) - 1 for fraction in (WARM_UP, *DROPS)]  # Keras counts the boundary in
     factors = (0.1, 1.0, 0.1, 0.01)
     return keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, [learning_rate * f for f in factors])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
@@ -64,17 +65,19 @@ class Run:
         Raises:
             BadInput: if one cannot be written to.
         """
-        made: list[Path] = []
         for folder in (self.folder, self.saved_models):
             try:
-                made += [new for new in (folder, *folder.parents) if not new.exists()]
                 folder.mkdir(parents=True, exist_ok=True)
                 tempfile.TemporaryFile(dir=folder).close()
             except OSError as error:
-                for new in made:  # deepest first
-                    with suppress(OSError):
-                        new.rmdir()
+                self.release()
                 raise BadInput(f"--output={self.output}: {folder} cannot be written to ({error.strerror}).") from None
+
+    def release(self) -> None:
+        """Take the folders back as far as they are empty, and those above them."""
+        for folder in (self.folder, self.folder.parent, self.saved_models, self.saved_models.parent, self.output):
+            with suppress(OSError):  # not empty, or never made
+                folder.rmdir()
 
 
 def new_run(output: str, name: str | None, default: str) -> Run:
@@ -83,6 +86,7 @@ def new_run(output: str, name: str | None, default: str) -> Run:
     Raises:
         BadInput: if `name` is taken.
     """
+    output = os.path.expanduser(output)
     if name is None:
         names = (default if i == 1 else f"{default}-{i}" for i in count(1))
         return next(run for run in (Run(Path(output), name) for name in names) if not run.config.exists())
@@ -100,6 +104,7 @@ def old_run(output: str, name: str | None, default: str) -> Run:
     Raises:
         BadInput: if there is none.
     """
+    output = os.path.expanduser(output)
     if name is None:
         for i in count(2):
             if not Run(Path(output), f"{default}-{i}").config.exists():

@@ -50,8 +50,8 @@ def export_saved_model(
         The new version's directory.
 
     Raises:
-        ValueError: if the number of names is not the number of classes, `top_k` is not within 1..classes, or the
-            model's output is not `[batch, classes]`.
+        ValueError: if the number of names is not the number of classes, `top_k` is not within 1..classes, the model's
+            output is not `[batch, classes]`, or its last activation is neither linear nor softmax.
         RuntimeError: under another Keras backend than TensorFlow.
 
     Example:
@@ -90,13 +90,26 @@ def _checked_names(model: keras.Model, class_names: Sequence[str] | None) -> lis
     return names
 
 
+def _gives_probabilities(model: keras.Model) -> bool:
+    """Whether the last layer is a softmax; if it is not, it must give logits."""
+    last = model
+    while isinstance(last, keras.Model) and last.layers:
+        last = last.layers[-1]
+    activation = getattr(last, "activation", keras.activations.linear)
+    if isinstance(last, keras.layers.Softmax) or activation is keras.activations.softmax:
+        return True
+    if activation is keras.activations.linear:
+        return False
+    raise ValueError(
+        f"`model` must end in logits or a softmax. Received: activation {activation.__name__!r} "
+        f"(layer '{last.name}' of model '{model.name}')."
+    )
+
+
 def _write(model, preprocessing, names: list[str], k: int, path: Path) -> None:
     import tensorflow as tf
 
-    last = model.layers[-1]
-    gives_probabilities = (
-        isinstance(last, keras.layers.Softmax) or getattr(last, "activation", None) is keras.activations.softmax
-    )
+    gives_probabilities = _gives_probabilities(model)
 
     def serve(images):
         pixels = tf.cast(tf.ensure_shape(images, model.input_shape), tf.float32)

@@ -141,9 +141,9 @@ FOLDERS = [
         one_of_another_size,
     ),
     Case(
-        "names for other labels",
+        "fewer names than classes",
         (*FOLDER, "--class_names=cat"),
-        r"label 1 at record 3 of split 'train' is outside 0\.\.0",
+        r"--class_names gives 1 names, the data has 2 classes",
         folder_with(lambda _: None),
     ),
 ]

@@ -92,9 +92,8 @@ def test_the_last_three_are_kept_and_the_newest_is_restored(tmp_path, config):
     assert (other.model.trainable_variables[-1].numpy() == 5).all()
 
 
-def test_without_a_checkpoint_there_is_nothing_to_resume(tmp_path, config):
-    with pytest.raises(BadInput, match=r"--resume: there is no checkpoint in .*nothing"):
-        Sitting(tmp_path / "nothing", config).checkpoints.restore()
+def test_a_run_stopped_before_its_first_checkpoint_begins_anew(tmp_path, config):
+    assert Sitting(tmp_path / "nothing", config).checkpoints.restore() == 0
 
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path, config):

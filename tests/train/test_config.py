@@ -41,9 +41,29 @@ def test_a_given_flag_stands_where_a_default_would(resolved):
     assert config.class_names == ["a", "b"]
 
 
-def test_what_the_data_decides_stays_open(resolved):
-    config = resolved()
-    assert (config.pad, config.flip, config.block, config.class_names) == (None, None, None, None)
+def test_what_the_data_decides_is_filled_in_once_they_are_there(resolved):
+    config = resolved("--dataset=cifar10")
+    assert (config.pad, config.flip, config.class_names) == (None, None, None)
+    filled = config.resolved((32, 40, 3), 50, ["a", "b"])
+    assert (filled.pad, filled.flip, filled.class_names, filled.batch_size) == (4, True, ["a", "b"], 50)
+    given = resolved("--pad=0", "--flip", "--batch_size=8").resolved((8, 8, 1), 50, ["a", "b"])
+    assert (given.pad, given.flip, given.batch_size) == (0, True, 8)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "mirrored"),
+    [
+        ("digits", False),
+        ("mnist", False),
+        ("/some/where/mnist/", False),
+        ("svhn_cropped", False),
+        ("fashion_mnist", True),
+        ("/usr/share/datasets/fashion-mnist", True),
+        ("cifar10", True),
+    ],
+)
+def test_sets_of_characters_are_not_mirrored(resolved, dataset, mirrored):
+    assert resolved(f"--dataset={dataset}").resolved((32, 32, 3), 50, ["a", "b"]).flip is mirrored
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_digits_are_scikit_learns_split_by_class(loaded):
 
     data = loaded("digits")
     assert (data.train[0].shape, data.test[0].shape) == ((1437, 8, 8, 1), (360, 8, 8, 1))
-    assert (data.class_names, data.mirror) == ([str(i) for i in range(10)], False)
+    assert data.class_names == [str(i) for i in range(10)]
     assert min(np.bincount(data.test[1])) >= 34
     digits = load_digits()
     ours = np.concatenate([data.train[0], data.test[0]])[..., 0]
@@ -70,7 +70,7 @@ def test_an_npz_file_is_read_as_it_is(loaded, files, tmp_path, shape):
     arrays = files.arrays(shape=shape, classes=3)
     data = loaded(files.npz(tmp_path / "set.npz", **arrays))
     assert_same(data, arrays)
-    assert (data.class_names, data.mirror) == (["0", "1", "2"], True)
+    assert data.class_names == ["0", "1", "2"]
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.uint64])
@@ -144,7 +144,7 @@ def test_debians_fashion_mnist_is_read(loaded):
 def test_a_folder_of_grey_pngs_is_read_in_the_order_of_classes_and_names(loaded, files, tmp_path):
     root = files.image_folder(tmp_path, classes=("dog", "cat"))
     data = loaded(root)
-    assert (data.class_names, data.image_shape, data.mirror) == (["cat", "dog"], (8, 8, 1), True)
+    assert (data.class_names, data.image_shape) == (["cat", "dog"], (8, 8, 1))
     np.testing.assert_array_equal(data.train[1], [0, 0, 0, 1, 1, 1])
     np.testing.assert_array_equal(data.test[1], [0, 0, 1, 1])
     paths = [root / "train" / name / f"{i}.png" for name in ("cat", "dog") for i in range(3)]
@@ -318,7 +318,7 @@ class ShadesByOtherWords(Shades):
 def test_a_set_of_tensorflow_datasets_is_read_by_name(loaded, tmp_path, name):
     data = loaded(name, f"--data_dir={tmp_path}")
     assert (tmp_path / name / "1.0.0" / "features.json").exists()
-    assert (data.class_names, data.image_shape, data.mirror) == (["dark", "light"], (6, 6, 3), True)
+    assert (data.class_names, data.image_shape) == (["dark", "light"], (6, 6, 3))
     for images, labels in (data.train, data.test):
         np.testing.assert_array_equal(images[:, 0, 0, 0], [10, 71, 12, 73])
         np.testing.assert_array_equal(labels, [0, 1, 0, 1])
@@ -369,15 +369,6 @@ def test_an_unknown_set_is_refused_with_the_near_names(loaded, tmp_path, name, t
 def test_what_tensorflow_datasets_needs_to_find_its_own_sets_is_installed(tmp_path):
     """4.9.10 imports importlib_resources without requiring it: each of its own sets fails without."""
     assert str(tfds.builder("mnist", data_dir=tmp_path).code_path).endswith(".py")
-
-
-@pytest.mark.parametrize(("name", "mirror"), [("mnist", False), ("svhn_cropped", False), ("fashion_mnist", True)])
-def test_sets_whose_classes_a_mirror_changes_are_not_mirrored(loaded, tmp_path, name, mirror):
-    builder = type("".join(part.title() for part in f"tiny_{name}".split("_")), (Shades,), {"__module__": __name__})
-    assert loaded(builder.name, f"--data_dir={tmp_path}").mirror is mirror
-
-
-# names that are no set
 
 
 @pytest.mark.parametrize(

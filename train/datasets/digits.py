@@ -17,4 +17,4 @@ def load_digits() -> ImageData:
     x_train, x_test, y_train, y_test = train_test_split(
         images, digits.target, test_size=360, stratify=digits.target, random_state=0
     )
-    return ImageData((x_train, y_train), (x_test, y_test), [str(name) for name in digits.target_names], mirror=False)
+    return ImageData((x_train, y_train), (x_test, y_test), [str(name) for name in digits.target_names])

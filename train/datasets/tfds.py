@@ -10,7 +10,6 @@ from keras_resunits.choices import near_matches
 from train.datasets.images import ImageData
 from train.errors import BadInput
 
-MIRROR_CHANGES_CLASS = ("mnist", "svhn", "digit", "omniglot")
 READ_AT_ONCE = 1024
 
 
@@ -35,9 +34,8 @@ def load_tfds(name: str, data_dir: str | None = None, image_size: int | None = N
         raise BadInput(f"--dataset={name}: wanted splits 'train' and 'test'; got {sorted(builder.info.splits)}.")
     if None in features["image"].shape and not image_size:
         raise BadInput(f"--dataset={name}: images differ in size; pass --image_size to resize them to one.")
-    mirror = not any(word in name for word in MIRROR_CHANGES_CLASS) or "fashion" in name
     train, test = (_arrays(builder, split, image_size) for split in ("train", test))
-    return ImageData(train, test, getattr(features["label"], "names", None), mirror)
+    return ImageData(train, test, getattr(features["label"], "names", None))
 
 
 def _builder(name: str, data_dir: str | None):
