@@ -1,4 +1,4 @@
-"""PreActResNet-164 in native PyTorch, for images in `channels_last` memory."""
+"""PreActResNet (bottleneck units) in native PyTorch, for images in `channels_last` memory."""
 
 import torch
 from torch import nn
@@ -29,14 +29,14 @@ class Unit(nn.Module):
         return shortcut + y
 
 
-class PreActResNet164(nn.Module):
-    """`[batch, 3, 32, 32]` to logits `[batch, 10]`; 1,703,258 parameters."""
+class PreActResNet(nn.Module):
+    """`[batch, 3, 32, 32]` to logits `[batch, 10]`; at depth 164 1,703,258 parameters."""
 
-    def __init__(self):
+    def __init__(self, depth):
         super().__init__()
         units, in_filters = [], 16
         for filters in (64, 128, 256):
-            for i in range(18):
+            for i in range((depth - 2) // 9):
                 units.append(Unit(in_filters, filters, stride=2 if i == 0 and filters > 64 else 1))
                 in_filters = filters
         self.stem = _conv(3, 16, 3)
@@ -49,9 +49,9 @@ class PreActResNet164(nn.Module):
         return self.classifier(x.mean((2, 3)))
 
 
-def compile_step(bfloat16: bool):
+def compile_step(depth: int, bfloat16: bool):
     """One training step, `(images, labels) -> loss`, with the papers' SGD."""
-    model = PreActResNet164().to(memory_format=torch.channels_last)
+    model = PreActResNet(depth).to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-4)
 
     def step(images, labels):

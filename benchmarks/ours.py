@@ -1,4 +1,4 @@
-"""PreActResNet-164 of this package, with its optimiser and a step like the training program's."""
+"""PreActResNet of this package, with its optimiser and a step like the training program's."""
 
 import keras
 import tensorflow as tf
@@ -6,9 +6,9 @@ import tensorflow as tf
 from keras_resunits import CoupledSGD, PreActResNet
 
 
-def compile_step():
+def compile_step(depth: int):
     """One training step, `(images, labels) -> loss`, with the papers' SGD."""
-    model = PreActResNet(depth=164)
+    model = PreActResNet(depth, block="bottleneck")
     optimizer = CoupledSGD(0.1)
     optimizer.build(model.trainable_variables)
     cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

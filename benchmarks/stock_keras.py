@@ -1,4 +1,4 @@
-"""PreActResNet-164 of stock Keras layers: what a user writes from the tutorial, as a flat functional model."""
+"""PreActResNet (bottleneck units) of stock Keras layers, as users write it from tutorials: a flat functional model."""
 
 import keras
 from keras import layers
@@ -22,20 +22,20 @@ def _unit(x, filters, strides):
     return layers.Add()([shortcut, y])
 
 
-def preact_resnet164() -> keras.Model:
+def preact_resnet(depth: int) -> keras.Model:
     """`[batch, 32, 32, 3]` to logits `[batch, 10]`; 1,703,258 trainable parameters."""
     images = keras.Input((32, 32, 3))
     x = _conv(images, 16, 3)
     for filters in (64, 128, 256):
-        for i in range(18):
+        for i in range((depth - 2) // 9):
             x = _unit(x, filters, strides=2 if i == 0 and filters > 64 else 1)
     x = layers.GlobalAveragePooling2D()(_norm_act(x))
     return keras.Model(images, layers.Dense(10, dtype="float32")(x))
 
 
-def compile_step():
+def compile_step(depth: int):
     """One training step, `(images, labels) -> loss`: `Model.train_on_batch` with Keras' SGD."""
-    model = preact_resnet164()
+    model = preact_resnet(depth)
     model.compile(
         keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),

@@ -27,13 +27,13 @@ PEERS = {"ours": "keras_resunits", "stock_keras": "stock Keras layers", "native_
 PRECISIONS = ("float32", "bfloat16")
 
 
-def measure(peer: str, precision: str, steps: int, began: float) -> dict[str, float]:
+def measure(peer: str, depth: int, precision: str, steps: int, began: float) -> dict[str, float]:
     """In this process: seconds to the first step's end, then images a second."""
     import numpy as np
 
     rng = np.random.default_rng(0)
     images, labels = rng.normal(size=(BATCH, 32, 32, 3)).astype("float32"), rng.integers(0, 10, BATCH)
-    step, images, labels = (_torch if peer == "native_torch" else _keras)(peer, precision, images, labels)
+    step, images, labels = (_torch if peer == "native_torch" else _keras)(peer, depth, precision, images, labels)
     step(images, labels)
     first = time.time() - began
     seconds = []
@@ -44,15 +44,15 @@ def measure(peer: str, precision: str, steps: int, began: float) -> dict[str, fl
     return {"first": first, "rate": BATCH / statistics.median(seconds)}
 
 
-def _torch(peer, precision, images, labels):
+def _torch(peer, depth, precision, images, labels):
     import native_torch
     import torch
 
     images = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
-    return native_torch.compile_step(bfloat16=precision == "bfloat16"), images, torch.from_numpy(labels)
+    return native_torch.compile_step(depth, bfloat16=precision == "bfloat16"), images, torch.from_numpy(labels)
 
 
-def _keras(peer, precision, images, labels):
+def _keras(peer, depth, precision, images, labels):
     import importlib
 
     import keras
@@ -60,13 +60,13 @@ def _keras(peer, precision, images, labels):
 
     if precision == "bfloat16":
         keras.config.set_dtype_policy("mixed_bfloat16")
-    return importlib.import_module(peer).compile_step(), tf.constant(images), tf.constant(labels)
+    return importlib.import_module(peer).compile_step(depth), tf.constant(images), tf.constant(labels)
 
 
-def measured(peer: str, precision: str, steps: int) -> dict[str, float]:
+def measured(peer: str, depth: int, precision: str, steps: int) -> dict[str, float]:
     """`measure` in a process of its own."""
-    command = [sys.executable, __file__, f"--peer={peer}", f"--precision={precision}", f"--steps={steps}"]
-    began = ["--began", repr(time.time())]
+    command = [sys.executable, __file__, f"--peer={peer}", f"--depth={depth}", f"--precision={precision}"]
+    began = [f"--steps={steps}", "--began", repr(time.time())]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
     process = subprocess.run(command + began, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(process.stdout.splitlines()[-1])
@@ -102,18 +102,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="processes for each contender and precision")
     parser.add_argument("--steps", type=int, default=5, help="timed steps in each process")
+    parser.add_argument("--depth", type=int, default=164, help="of the network, 9n+2; a small one to try the benchmark")
     parser.add_argument("--peer", choices=PEERS, help=argparse.SUPPRESS)
     parser.add_argument("--precision", choices=PRECISIONS, help="this one alone; both by default")
     parser.add_argument("--began", type=float, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.peer:
-        print(json.dumps(measure(args.peer, args.precision, args.steps, args.began)))
+        print(json.dumps(measure(args.peer, args.depth, args.precision, args.steps, args.began)))
         return
     precisions = (args.precision,) if args.precision else PRECISIONS
     results: dict[tuple[str, str], list[dict[str, float]]] = {(p, q): [] for q in precisions for p in PEERS}
     for i in range(args.rounds):
         for (peer, precision), seen in results.items():
-            seen.append(measured(peer, precision, args.steps))
+            seen.append(measured(peer, args.depth, precision, args.steps))
             figures = f"{seen[-1]['rate']:6.1f} images/s, first step after {seen[-1]['first']:5.1f} s"
             print(f"round {i + 1}/{args.rounds}  {peer:<13}{precision:<10}{figures}", file=sys.stderr, flush=True)
     print(f"{machine()}; {args.rounds} rounds\n\n{table(results)}")

@@ -1,63 +1,198 @@
 """Residual networks for Keras 3: every unit is one equation with five slots, every network a list of units."""
 
-from keras_resunits.bodies import Body, basic, bottleneck, bottleneck_v1_5, single
+from keras_resunits.bodies import (
+    Body,
+    basic,
+    bottleneck,
+    bottleneck_v1_5,
+    growth,
+    single,
+    wide_basic,
+)
 from keras_resunits.convolutions import PaddedConv2D
-from keras_resunits.merges import Add, BranchOnly, Merge, add, branch_only
-from keras_resunits.models import PreActResNet, ResNet, network
+from keras_resunits.crelu import CReLU, LooksLinear
+from keras_resunits.densenet import DenseNet
+from keras_resunits.describing import describe
+from keras_resunits.fractal import Fractal, FractalNet
+from keras_resunits.gating import GatedCarry, ScalarGate, gate, gates, scalar_gates
+from keras_resunits.keras_layouts import KerasResNet, KerasResNetV2
+from keras_resunits.merges import (
+    Add,
+    BranchOnly,
+    Concat,
+    Highway,
+    Merge,
+    ScalarHighway,
+    add,
+    branch_only,
+    concat,
+    exclusive_gating,
+    highway,
+    scalar_highway,
+)
+from keras_resunits.models import (
+    GatedPlainNet,
+    GatedResNet,
+    HighwayNet,
+    PlainNet,
+    PreActResNet,
+    ResNet,
+    StochasticDepthResNet,
+    WideResNet,
+)
+from keras_resunits.networks import network
 from keras_resunits.normalization import BatchNormalization
 from keras_resunits.optimizers import CoupledSGD
 from keras_resunits.orders import (
+    Bias,
     BnAfterAdd,
+    Fixup,
     FullPreAct,
+    Initialized,
     Order,
     PostAct,
     PreAct,
+    PreActBranch,
+    PreActOnWidening,
     ReluBeforeAdd,
     ReluOnlyPreAct,
+    ZeroGamma,
+    fan_in,
+    looks_linear,
+    no_norm,
 )
+from keras_resunits.randomness import Dropout
 from keras_resunits.recipes import Recipe
+from keras_resunits.registry import create, list_models
 from keras_resunits.series import Series
 from keras_resunits.serving.export import export_saved_model
-from keras_resunits.shortcuts import ZeroPad, identity, projection, projection_always, zero_pad
+from keras_resunits.shortcuts import (
+    ZeroPad,
+    avg_pool_pad,
+    constant_scaling,
+    conv_1x1,
+    dropout,
+    identity,
+    projection,
+    projection_always,
+    shortcut_gating,
+    zero_pad,
+)
 from keras_resunits.slots import Slot, Stage, plan
-from keras_resunits.stems import Stem
+from keras_resunits.stems import PaddedMaxPool, Stem
+from keras_resunits.tails import (
+    LayerScale,
+    SqueezeExcite,
+    StochasticDepth,
+    branch_dropout,
+    branch_scaling,
+    chained,
+    layer_scale,
+    no_tail,
+    residual_gate,
+    rezero,
+    squeeze_excite,
+    stochastic_depth,
+)
+from keras_resunits.transfer import features, freeze, new_head
 from keras_resunits.units import Unit
 
 __all__ = [
     "Add",
     "BatchNormalization",
+    "Bias",
     "BnAfterAdd",
     "Body",
     "BranchOnly",
+    "CReLU",
+    "Concat",
     "CoupledSGD",
+    "DenseNet",
+    "Dropout",
+    "Fixup",
+    "Fractal",
+    "FractalNet",
     "FullPreAct",
+    "GatedCarry",
+    "GatedPlainNet",
+    "GatedResNet",
+    "Highway",
+    "HighwayNet",
+    "Initialized",
+    "KerasResNet",
+    "KerasResNetV2",
+    "LayerScale",
+    "LooksLinear",
     "Merge",
     "Order",
     "PaddedConv2D",
+    "PaddedMaxPool",
+    "PlainNet",
     "PostAct",
     "PreAct",
+    "PreActBranch",
+    "PreActOnWidening",
     "PreActResNet",
     "Recipe",
     "ReluBeforeAdd",
     "ReluOnlyPreAct",
     "ResNet",
+    "ScalarGate",
+    "ScalarHighway",
     "Series",
     "Slot",
+    "SqueezeExcite",
     "Stage",
     "Stem",
+    "StochasticDepth",
+    "StochasticDepthResNet",
     "Unit",
+    "WideResNet",
+    "ZeroGamma",
     "ZeroPad",
     "add",
+    "avg_pool_pad",
     "basic",
     "bottleneck",
     "bottleneck_v1_5",
+    "branch_dropout",
     "branch_only",
+    "branch_scaling",
+    "chained",
+    "concat",
+    "constant_scaling",
+    "conv_1x1",
+    "create",
+    "describe",
+    "dropout",
+    "exclusive_gating",
     "export_saved_model",
+    "fan_in",
+    "features",
+    "freeze",
+    "gate",
+    "gates",
+    "growth",
+    "highway",
     "identity",
+    "layer_scale",
+    "list_models",
+    "looks_linear",
     "network",
+    "new_head",
+    "no_norm",
+    "no_tail",
     "plan",
     "projection",
     "projection_always",
+    "residual_gate",
+    "rezero",
+    "scalar_gates",
+    "scalar_highway",
+    "shortcut_gating",
     "single",
+    "squeeze_excite",
+    "stochastic_depth",
+    "wide_basic",
     "zero_pad",
 ]

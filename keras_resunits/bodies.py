@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import keras
 
 from keras_resunits.convolutions import conv
+from keras_resunits.randomness import Dropout, require_rate
+from keras_resunits.series import Series
 from keras_resunits.slots import Slot
 
 
@@ -49,13 +52,65 @@ def _basic(slot: Slot):
     return [conv(slot.filters, 3, slot.strides, name="conv1"), conv(slot.filters, 3, name="conv2")]
 
 
-def _bottleneck(slot: Slot, strides_1x1: int, strides_3x3: int):
+def _bottleneck(slot: Slot, stride_at: int, biased: tuple[int, ...] = ()):
     narrow = slot.filters // 4
+    shapes = {1: (narrow, 1), 2: (narrow, 3), 3: (slot.filters, 1)}
     return [
-        conv(narrow, 1, strides_1x1, name="conv1"),
-        conv(narrow, 3, strides_3x3, name="conv2"),
-        conv(slot.filters, 1, name="conv3"),
+        conv(filters, size, slot.strides if i == stride_at else 1, name=f"conv{i}", use_bias=i in biased)
+        for i, (filters, size) in shapes.items()
     ]
+
+
+def wide_basic(dropout: float = 0.0) -> Body:
+    """Two 3x3 convolutions with dropout before the second (Zagoruyko and Komodakis 2016, Fig. 1d).
+
+    Args:
+        dropout: Its rate, in [0, 1); 0 by default, which is `basic`.
+
+    Raises:
+        ValueError: for a rate outside [0, 1).
+
+    Example:
+
+    >>> from keras_resunits import PreActResNet, wide_basic
+    >>> model = PreActResNet(depth=[4, 4, 4], block=wide_basic(dropout=0.3), width=10)
+    """
+    require_rate(dropout, "dropout", "body 'wide_basic'")
+    if not dropout:
+        return basic
+
+    def weights(slot: Slot):
+        first, second = _basic(slot)
+        return [first, Series([Dropout(dropout, name="dropout"), second], name="weights2")]
+
+    return Body(weights, depth=2)
+
+
+def growth(bottleneck: bool = True) -> Body:
+    """What a DenseNet layer adds: `slot.filters - slot.in_filters` channels (Huang et al. 2017, sec. 3).
+
+    Args:
+        bottleneck: Whether a 1x1 convolution to four times as many precedes the 3x3 one ("B"); yes by default.
+
+    Raises:
+        ValueError: when asked for a unit that does not grow.
+    """
+
+    def weights(slot: Slot):
+        rate = slot.filters - slot.in_filters
+        if rate < 1 or slot.strides != 1:
+            raise ValueError(
+                "body 'growth' wants filters > in_filters and no stride. Received: "
+                f"in_filters={slot.in_filters}, filters={slot.filters}, strides={slot.strides} (unit '{slot.name}')."
+            )
+        narrow = [conv(4 * rate, 1, name="conv1")] if bottleneck else []
+        return [*narrow, conv(rate, 3, name=f"conv{len(narrow) + 1}")]
+
+    return Body(weights, depth=2 if bottleneck else 1)
+
+
+def _transition(slot: Slot):
+    return [conv(slot.filters, 1, name="conv1")]
 
 
 single = Body(_single, depth=1)
@@ -64,10 +119,19 @@ single = Body(_single, depth=1)
 basic = Body(_basic, depth=2)
 """Two 3x3 convolutions (He et al. 2015, Fig. 5 left)."""
 
-bottleneck = Body(lambda slot: _bottleneck(slot, slot.strides, 1), depth=3, expansion=4)
+bottleneck = Body(partial(_bottleneck, stride_at=1), depth=3, expansion=4)
 """1x1, 3x3, 1x1 (He et al. 2015, Fig. 5 right), stride on the first 1x1 as in the authors' code ("v1")."""
 
-bottleneck_v1_5 = Body(lambda slot: _bottleneck(slot, 1, slot.strides), depth=3, expansion=4)
+bottleneck_v1_5 = Body(partial(_bottleneck, stride_at=2), depth=3, expansion=4)
 """1x1, 3x3, 1x1 with the stride on the 3x3 (fb.resnet.torch), known as "v1.5"."""
+
+transition = Body(_transition, depth=1)
+"""A 1x1 convolution (DenseNet, between blocks); the stride is a pooling behind it."""
+
+keras_bottleneck = Body(partial(_bottleneck, stride_at=1, biased=(1, 2, 3)), depth=3, expansion=4)
+"""`bottleneck` with biases (`keras.applications.ResNet50` and its sisters)."""
+
+keras_bottleneck_v2 = Body(partial(_bottleneck, stride_at=2, biased=(3,)), depth=3, expansion=4)
+"""`bottleneck_v1_5` with a bias on the last convolution (`keras.applications.ResNet50V2` and its sisters)."""
 
 BODIES = {"basic": basic, "bottleneck": bottleneck, "bottleneck_v1_5": bottleneck_v1_5, "single": single}

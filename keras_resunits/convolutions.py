@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import keras
 from keras import ops
 
@@ -49,8 +51,10 @@ class PaddedConv2D(keras.layers.Conv2D):
         return super().compute_output_shape((batch, *padded, channels))
 
 
-def conv(filters: int, kernel_size: int, strides: int = 1, name: str = "conv") -> keras.layers.Layer:
-    """A convolution as in the authors' code: no bias, He normal over fan-out, zeros on all sides.
+def conv(
+    filters: int, kernel_size: int, strides: int = 1, name: str = "conv", use_bias: bool = False
+) -> keras.layers.Layer:
+    """A convolution as in the authors' code: He normal over fan-out, zeros on all sides, no bias.
 
     He normal is N(0, sqrt(2 / n)), `n = kernel_size**2 * filters`, untruncated (fb.resnet.torch, `models/resnet.lua`).
 
@@ -59,17 +63,18 @@ def conv(filters: int, kernel_size: int, strides: int = 1, name: str = "conv") -
         kernel_size: 1, 3, 7, ...
         strides: 1 by default.
         name: The layer's name; "conv" by default.
+        use_bias: Whether it adds a bias, 0 at first; no by default.
 
     Returns:
         A Keras layer on `[batch, height, width, channels]`.
     """
-    symmetric = kernel_size == 1 or strides == 1  # where "same" pads both sides alike already
-    return (keras.layers.Conv2D if symmetric else PaddedConv2D)(
+    symmetric = kernel_size == 1 or strides == 1  # "same" pads both sides alike there
+    convolution = partial(keras.layers.Conv2D, padding="same") if symmetric else PaddedConv2D
+    return convolution(
         filters,
         kernel_size,
         strides=strides,
-        padding="same",
-        use_bias=False,
+        use_bias=use_bias,
         kernel_initializer=keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal"),
         data_format="channels_last",
         name=name,

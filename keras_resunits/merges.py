@@ -6,10 +6,14 @@ A choice of merge is a function `Slot -> Merge`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import keras
+from keras import ops
 
-from keras_resunits.serialization import register
+from keras_resunits.gating import ScalarGate, gate
+from keras_resunits.serialization import register, revived, serialized
+from keras_resunits.series import built
 from keras_resunits.slots import Slot
 
 
@@ -78,6 +82,113 @@ class BranchOnly(Merge):
         return branch
 
 
+@register
+class Concat(Merge):
+    """`M = [carry, branch]`, channels one after the other (Huang et al. 2017, DenseNet, Eq. 2).
+
+    Raises:
+        ValueError: when built on edges that differ in more than their channels.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_resunits import Concat
+    >>> x = np.ones((1, 4, 4, 2))
+    >>> Concat()(x, x[..., :1], x).shape == (1, 4, 4, 3)
+    True
+    """
+
+    def build(self, carry_shape, branch_shape, z_shape):
+        if tuple(carry_shape[:-1]) != tuple(branch_shape[:-1]):
+            raise ValueError(
+                "`Concat` wants a shortcut and a branch that differ in their channels alone. Received: shortcut "
+                f"{tuple(carry_shape)}, branch {tuple(branch_shape)} (in '{self.path}')."
+            )
+
+    def call(self, carry, branch, z):
+        return ops.concatenate([carry, branch], axis=-1)
+
+    def compute_output_shape(self, carry_shape, branch_shape, z_shape):
+        return (*branch_shape[:-1], carry_shape[-1] + branch_shape[-1])
+
+
+@register
+class Highway(Merge):
+    """`M = (1 - T(z)) carry + T(z) branch` (Srivastava et al. 2015, Eq. 3; He et al. 2016, Fig. 2c).
+
+    Args:
+        gate: `T`, a layer that gives numbers in [0, 1] of the edges' shape; see `gate`.
+
+    Raises:
+        ValueError: when built on edges of different shapes, or with a gate of another.
+
+    Example: a gate of 1/4
+
+    >>> import keras, numpy as np
+    >>> from keras_resunits import Highway
+    >>> x = np.ones((1, 1))
+    >>> float(Highway(keras.layers.Rescaling(0.25))(4 * x, 8 * x, x)[0, 0])
+    5.0
+    """
+
+    def __init__(self, gate, **kwargs):
+        super().__init__(**kwargs)
+        self.gate = gate
+
+    def build(self, carry_shape, branch_shape, z_shape):
+        super().build(carry_shape, branch_shape, z_shape)
+        super().build(built(self.gate, z_shape), branch_shape, z_shape)
+
+    def call(self, carry, branch, z):
+        transform = self.gate(z)
+        return (1.0 - transform) * carry + transform * branch
+
+    def get_config(self):
+        return {**super().get_config(), "gate": serialized(self.gate)}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**revived(config, "gate"))
+
+
+@register
+class ScalarHighway(Merge):
+    """`M = (1 - g(k)) carry + g(k) branch` with one scalar `k`: a gated plain layer (Savarese et al. 2016, Eq. 3).
+
+    Args:
+        gate: A `ScalarGate`; by default `g` is "relu" and `k` 1, so that nothing of the carry passes at first.
+
+    Raises:
+        ValueError: when built on edges of different shapes.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_resunits import ScalarGate, ScalarHighway
+    >>> x = np.ones((1, 1))
+    >>> float(ScalarHighway(ScalarGate(initial=0.25))(4 * x, 8 * x, x)[0, 0])
+    5.0
+    """
+
+    def __init__(self, gate=None, **kwargs):
+        super().__init__(**kwargs)
+        self.gate = gate or ScalarGate(name="gate")
+
+    def build(self, carry_shape, branch_shape, z_shape):
+        super().build(carry_shape, branch_shape, z_shape)
+        built(self.gate, branch_shape)
+
+    def call(self, carry, branch, z):
+        return carry + self.gate(branch - carry)
+
+    def get_config(self):
+        return {**super().get_config(), "gate": serialized(self.gate)}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**revived(config, "gate"))
+
+
 def add(slot: Slot) -> Merge:
     """`Add`, in every unit."""
     return Add(name="merge")
@@ -86,3 +197,47 @@ def add(slot: Slot) -> Merge:
 def branch_only(slot: Slot) -> Merge:
     """`BranchOnly`, in every unit."""
     return BranchOnly(name="merge")
+
+
+def concat(slot: Slot) -> Merge:
+    """`Concat`, in every unit."""
+    return Concat(name="merge")
+
+
+def exclusive_gating(slot: Slot, bias: float = -6.0) -> Merge:
+    """`Highway` with a 1x1 gate (He et al. 2016, Fig. 2c). The bias is -6 by default, Table 1's best.
+
+    Raises:
+        ValueError: for a bias that is no finite number.
+    """
+    return Highway(gate(slot, bias), name="merge")
+
+
+def highway(slot: Slot, bias: float = -2.0, kernel_size: int = 3) -> Merge:
+    """`Highway` with a 3x3 transform gate, as large as `H` (Srivastava et al. 2015, sec. 3).
+
+    The bias is -2 by default; the paper takes -1, -2, -3 for networks of about 10, 20, 30 layers.
+
+    Raises:
+        ValueError: for a bias that is no finite number.
+    """
+    return Highway(gate(slot, bias, kernel_size), name="merge")
+
+
+def scalar_highway(slot: Slot, g="relu", initial: float = 1.0) -> Merge:
+    """`ScalarHighway`, in every unit.
+
+    Raises:
+        ValueError: for an initial value that is no finite number.
+    """
+    return ScalarHighway(ScalarGate(g, initial, name="gate"), name="merge")
+
+
+MERGES: dict[str, Callable[[Slot], Merge]] = {
+    "add": add,
+    "branch_only": branch_only,
+    "concat": concat,
+    "exclusive_gating": exclusive_gating,
+    "highway": highway,
+    "scalar_highway": scalar_highway,
+}

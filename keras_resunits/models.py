@@ -1,20 +1,23 @@
-"""Networks: a stem, a list of (recipe, slot) pairs, a head."""
+"""The residual families: depths, layouts and defaults of the papers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import keras
 
-from keras_resunits.bodies import BODIES, Body, basic, bottleneck, bottleneck_v1_5
+from keras_resunits.bodies import BODIES, Body, basic, bottleneck, bottleneck_v1_5, wide_basic
 from keras_resunits.choices import resolve
-from keras_resunits.orders import ORDERS, Order
+from keras_resunits.merges import MERGES, Merge, highway, scalar_highway
+from keras_resunits.networks import Shape, network, require_shape
+from keras_resunits.orders import ORDERS, FullPreAct, Order, fan_in
 from keras_resunits.recipes import Recipe
-from keras_resunits.series import Series
 from keras_resunits.shortcuts import SHORTCUTS, Shortcut, projection, zero_pad
 from keras_resunits.slots import Slot, Stage, plan
-from keras_resunits.stems import CIFAR, IMAGENET, IMAGENET_3X3, STEMS, Stem
+from keras_resunits.stems import CIFAR, IMAGENET, IMAGENET_3X3, IMAGENET_STEM_FROM, STEMS, Stem
+from keras_resunits.tails import TAILS, Tail, residual_gate, stochastic_depth
 
 IMAGENET_UNITS = {  # He et al. 2015, Table 1; 200: He et al. 2016, Table 5
     18: (basic, (2, 2, 2, 2)),
@@ -26,109 +29,6 @@ IMAGENET_UNITS = {  # He et al. 2015, Table 1; 200: He et al. 2016, Table 5
 }
 CIFAR_STAGES = 3
 CIFAR_BOTTLENECK_FROM = 164  # where 6n+2 and 9n+2 both fit: 110 is basic, 164 bottleneck (He et al. 2016, sec. 3, 4)
-IMAGENET_STEM_FROM = 64  # pixels: the smallest image that the 7x7 stem's network does not shrink to one pixel
-POOLINGS: dict[str | None, Callable[..., keras.layers.Layer] | None] = {
-    None: None,
-    "avg": keras.layers.GlobalAveragePooling2D,
-    "max": keras.layers.GlobalMaxPooling2D,
-}
-
-
-def network(
-    units: Iterable[tuple[Recipe, Slot]],
-    stem: Stem,
-    order: Order,
-    *,
-    input_shape: tuple[int | None, int | None, int] = (32, 32, 3),
-    classes: int = 10,
-    include_top: bool = True,
-    pooling: str | None = None,
-    classifier_activation: str | Callable | None = None,
-    name: str | None = None,
-) -> keras.Model:
-    """Assemble a network of any units: what every factory of the package calls.
-
-    Args:
-        units: `(recipe, slot)` pairs, in order.
-        stem: What stands before the first unit.
-        order: Places norm and activation in the stem and before the head.
-        input_shape: `(height, width, channels)` of the images; height and width may be `None`.
-        classes: Number of classes.
-        include_top: Whether average pooling and the classifier follow the last unit.
-        pooling: Without the top: "avg", "max", or `None` for the feature map.
-        classifier_activation: Of the classifier; `None`, the default, gives logits.
-        name: The model's name.
-
-    Returns:
-        A functional `keras.Model` from `[batch, height, width, channels]` to `[batch, classes]` (or features). Its
-        layers are `stem`, `unit000`, ..., `post`, `pool`, `classifier`.
-
-    Raises:
-        ValueError: for an image smaller than the strides allow, or an argument out of its range.
-
-    Example: a network that no paper has: He's units of 2015 followed by those of 2016
-
-    >>> import keras_resunits as kr
-    >>> slots = kr.plan([kr.Stage(2, 16), kr.Stage(2, 32, strides=2)], in_filters=16, activated=True)
-    >>> post = kr.Recipe(kr.basic, kr.PostAct(), kr.projection)
-    >>> pre = kr.Recipe(kr.basic, kr.FullPreAct(), kr.projection)
-    >>> model = kr.network(zip([post, post, pre, pre], slots), kr.Stem(16), kr.FullPreAct())
-    >>> model.output.shape
-    (None, 10)
-    """
-    units = list(units)
-    _require_top_arguments(classes, pooling)
-    _require_size(input_shape, stem, [slot for _, slot in units])
-    images = keras.Input(input_shape, name="images")
-    x = stem(order)(images)
-    for recipe, slot in units:
-        x = recipe(slot)(x)
-    head = order.head()
-    if head:
-        x = Series(head, name="post")(x)
-    pool = POOLINGS["avg" if include_top else pooling]
-    if pool:
-        x = pool(data_format="channels_last", name="pool")(x)
-    if include_top:
-        x = _classifier(classes, classifier_activation)(x)
-    return keras.Model(images, x, name=name)
-
-
-def _classifier(classes: int, activation) -> keras.layers.Layer:
-    """A dense layer as Torch's `Linear`, U(+-1/sqrt(fan_in)), with the bias at 0 as the authors' code sets it.
-
-    Its outputs are float32 under a 16-bit policy: softmax and loss want the precision.
-    """
-    policy = keras.config.dtype_policy()
-    return keras.layers.Dense(
-        classes,
-        activation=activation,
-        kernel_initializer=keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform"),
-        dtype="float32" if policy.name.startswith("mixed_") else policy,
-        name="classifier",
-    )
-
-
-def _require_top_arguments(classes, pooling) -> None:
-    if isinstance(classes, bool) or not isinstance(classes, int) or classes < 1:
-        raise ValueError(f"`classes` must be a positive int. Received: classes={classes!r}.")
-    if pooling not in POOLINGS:
-        raise ValueError(f"`pooling` must be None, 'avg' or 'max'. Received: pooling={pooling!r}.")
-
-
-def _require_size(input_shape, stem: Stem, slots: Sequence[Slot]) -> None:
-    if not isinstance(input_shape, Sequence) or len(input_shape) != 3 or not input_shape[2]:
-        raise ValueError(
-            f"`input_shape` must be (height, width, channels), channels known. Received: input_shape={input_shape!r}."
-        )
-    least = stem.strides * stem.pool
-    for slot in slots:
-        least *= slot.strides
-    if any(side is not None and side < least for side in input_shape[:2]):
-        raise ValueError(
-            f"`input_shape` must be at least {least}x{least}: the network's strides multiply to {least}. "
-            f"Received: input_shape={tuple(input_shape)}."
-        )
 
 
 @dataclass(frozen=True)
@@ -203,13 +103,19 @@ def _no_such_depth(depth: int, bodies: Sequence[Body]) -> str:
     )
 
 
+def require_width(width) -> None:
+    """Refuse a width that is not a positive int."""
+    if isinstance(width, bool) or not isinstance(width, int) or width < 1:
+        raise ValueError(f"`width` must be a positive int. Received: width={width!r}.")
+
+
 def _name(family: str, depth: int | Sequence[int]) -> str:
     return family + ("_".join(map(str, depth)) if isinstance(depth, Sequence) else str(depth))
 
 
 def ResNet(
     depth: int | Sequence[int] = 110,
-    input_shape: tuple[int | None, int | None, int] = (32, 32, 3),
+    input_shape: Shape = (32, 32, 3),
     classes: int = 10,
     include_top: bool = True,
     pooling: str | None = None,
@@ -221,6 +127,8 @@ def ResNet(
     shortcut: str | Shortcut | None = None,
     width: int = 1,
     stem: str | Stem | None = None,
+    merge: str | Callable[[Slot], Merge] = "add",
+    tail: str | Tail = "no_tail",
 ) -> keras.Model:
     """The residual network of He et al. 2015 (arXiv 1512.03385).
 
@@ -235,14 +143,21 @@ def ResNet(
         pooling: Without the top: "avg", "max", or `None` (default) for the feature map.
         classifier_activation: `None`, the default, gives logits; "softmax" probabilities.
         name: The model's name; the family and depth by default.
-        block: "basic", "bottleneck", "bottleneck_v1_5", "single", or a `Body`; chosen by the depth by default.
-        order: "post_act" by default; "bn_after_add", "relu_before_add", "relu_only_pre_act", "full_pre_act", or an
-            `Order` (He et al. 2016, Fig. 4).
-        shortcut: "zero_pad" (option A), "projection" (B), "projection_always" (C), "identity", or a function
+        block: "basic", "bottleneck" (stride on the first 1x1, "v1"), "bottleneck_v1_5", "single", or a `Body`; chosen
+            by the depth by default.
+        order: "post_act" by default; "bn_after_add", "relu_before_add", "relu_only_pre_act", "full_pre_act" (He et al.
+            2016, Fig. 4), "zero_gamma", "fixup", "relu_pre_act", "looks_linear", or an `Order`.
+        shortcut: "zero_pad" (option A), "projection" (B), "projection_always" (C), "identity", those of He et al. 2016,
+            Fig. 2 ("constant_scaling", "shortcut_gating", "conv_1x1", "dropout"), "avg_pool_pad", or a function
             `(Slot, Order) -> Layer`. By default the papers': A for three stages of basic units, else B.
         width: Multiplies the filters of every stage; 1 by default.
         stem: "cifar" (3x3), "imagenet" (7x7 and max-pool), "imagenet_3x3", or a `Stem`. By default 3x3 for three
             stages; for four 7x7 for images of 64 pixels or more, else 3x3.
+        merge: "add" by default; "branch_only", "exclusive_gating", "highway", "scalar_highway", or a function
+            `Slot -> Merge`.
+        tail: What ends every branch: "no_tail" by default; "branch_scaling", "residual_gate", "rezero", "skip_init",
+            "layer_scale", "squeeze_excite", "stochastic_depth", "branch_dropout", or a function `Slot -> [layers]`;
+            several as `chained(...)`.
 
     Returns:
         A functional `keras.Model` from `[batch, height, width, channels]` to logits `[batch, classes]`, whose layers
@@ -258,11 +173,15 @@ def ResNet(
     >>> kr.ResNet(depth=110).count_params() - 8096
     1727962
     """
+    require_shape(input_shape)
     layout = layout_of(depth, None if block is None else resolve("block", block, BODIES, Body))
+    require_width(width)
     order = resolve("order", order, ORDERS, Order)
     stem = resolve("stem", layout.stem(input_shape) if stem is None else stem, STEMS, Stem)
     shortcut = resolve("shortcut", layout.shortcut if shortcut is None else shortcut, SHORTCUTS, Callable)
-    recipe = Recipe(layout.body, order, shortcut)
+    merge = resolve("merge", merge, MERGES, Callable)
+    tail = resolve("tail", tail, TAILS, Callable)
+    recipe = Recipe(layout.body, order, shortcut, merge, tail)
     slots = plan(layout.stages(width), stem.filters, stem.activated)
     return network(
         [(recipe, slot) for slot in slots],
@@ -278,39 +197,19 @@ def ResNet(
 
 
 def PreActResNet(
-    depth: int | Sequence[int] = 164,
-    input_shape: tuple[int | None, int | None, int] = (32, 32, 3),
-    classes: int = 10,
-    include_top: bool = True,
-    pooling: str | None = None,
-    classifier_activation: str | Callable | None = None,
-    name: str | None = None,
-    *,
-    block: str | Body | None = None,
-    order: str | Order = "full_pre_act",
-    shortcut: str | Shortcut | None = None,
-    width: int = 1,
-    stem: str | Stem | None = None,
+    depth: int | Sequence[int] = 164, input_shape: Shape = (32, 32, 3), classes: int = 10, **options
 ) -> keras.Model:
     """The pre-activation residual network of He et al. 2016, "Identity Mappings in Deep Residual Networks".
 
-    The same arguments as `ResNet`; what differs is the default depth (164), the order ("full_pre_act"), and that the
-    networks of depth 50, 101, 152 and 200 stride on the 3x3 convolution (block "bottleneck_v1_5"), as in the code that
-    the paper's ImageNet networks were trained with (fb.resnet.torch, `models/preresnet.lua`).
+    `ResNet` in the order "full_pre_act". The networks of depth 50, 101, 152 and 200 stride on the 3x3 convolution
+    (block "bottleneck_v1_5"), as in the code that the paper's ImageNet networks were trained with (fb.resnet.torch,
+    `models/preresnet.lua`).
 
     Args:
         depth: 164 by default; as for `ResNet`.
         input_shape: As for `ResNet`.
         classes: As for `ResNet`.
-        include_top: As for `ResNet`.
-        pooling: As for `ResNet`.
-        classifier_activation: As for `ResNet`.
-        name: As for `ResNet`.
-        block: As for `ResNet`.
-        order: "full_pre_act" by default; as for `ResNet`.
-        shortcut: As for `ResNet`.
-        width: As for `ResNet`.
-        stem: As for `ResNet`.
+        **options: As for `ResNet`.
 
     Returns:
         As `ResNet`.
@@ -325,23 +224,236 @@ def PreActResNet(
     >>> [layer.name for layer in model.layers[:4]]
     ['images', 'stem', 'unit000', 'unit001']
     """
-    if block is None and isinstance(depth, int) and IMAGENET_UNITS.get(depth, (None,))[0] is bottleneck:
-        block = bottleneck_v1_5
-    return ResNet(
-        depth,
-        input_shape,
-        classes,
-        include_top,
-        pooling,
-        classifier_activation,
-        name or _name("preactresnet", depth),
-        block=block,
-        order=order,
-        shortcut=shortcut,
-        width=width,
-        stem=stem,
+    strided = isinstance(depth, int) and IMAGENET_UNITS.get(depth, (None,))[0] is bottleneck
+    defaults = {"order": "full_pre_act", "block": bottleneck_v1_5 if strided else None}
+    return _variant("preactresnet", depth, input_shape, classes, defaults, options)
+
+
+def PlainNet(
+    depth: int | Sequence[int] = 20, input_shape: Shape = (32, 32, 3), classes: int = 10, **options
+) -> keras.Model:
+    """The plain network of He et al. 2015, Fig. 3 middle: `ResNet` without its shortcuts.
+
+    Args:
+        depth: 20 by default; as for `ResNet`.
+        input_shape: As for `ResNet`.
+        classes: As for `ResNet`.
+        **options: As for `ResNet`.
+
+    Returns:
+        As `ResNet`.
+
+    Raises:
+        ValueError: as `ResNet`.
+
+    Example: the parameters of ResNet-20
+
+    >>> import keras_resunits as kr
+    >>> kr.PlainNet(depth=20).count_params() == kr.ResNet(depth=20).count_params()
+    True
+    """
+    return _variant("plainnet", depth, input_shape, classes, {"merge": "branch_only", "shortcut": "identity"}, options)
+
+
+def GatedResNet(
+    depth: int | Sequence[int] = 110,
+    input_shape: Shape = (32, 32, 3),
+    classes: int = 10,
+    g: str | Callable = "relu",
+    **options,
+) -> keras.Model:
+    """The gated residual network of Savarese et al. 2016, `x' = x + g(k) F(x)`, pre-activated, one scalar `k` a unit.
+
+    Read the gates with `gates(model)`; keep them from weight decay, as the paper does, with
+    `optimizer.exclude_from_weight_decay(var_list=...)` (`scalar_gates(model)` has them).
+
+    Args:
+        depth: 110 by default; as for `ResNet`.
+        input_shape: As for `ResNet`.
+        classes: As for `ResNet`.
+        g: An activation; "relu" by default, as in the paper. "leaky_relu" opens again after it closed.
+        **options: As for `ResNet`.
+
+    Returns:
+        As `ResNet`.
+
+    Raises:
+        ValueError: as `ResNet`.
+
+    Example: one more parameter a unit
+
+    >>> import keras_resunits as kr
+    >>> kr.GatedResNet(depth=32).count_params() - kr.PreActResNet(depth=32).count_params()
+    15
+    """
+    defaults = {"order": "full_pre_act", "tail": partial(residual_gate, g=g)}
+    return _variant("gatedresnet", depth, input_shape, classes, defaults, options)
+
+
+def GatedPlainNet(
+    depth: int | Sequence[int] = 20,
+    input_shape: Shape = (32, 32, 3),
+    classes: int = 10,
+    g: str | Callable = "relu",
+    **options,
+) -> keras.Model:
+    """The gated plain network of Savarese et al. 2016, `x' = g(k) F(x) + (1 - g(k)) x`, one scalar `k` a layer.
+
+    A layer is one convolution with its norm and activation; where the shape changes, `x` takes option A.
+
+    Args:
+        depth: `3n+2`, 20 by default.
+        input_shape: As for `ResNet`.
+        classes: As for `ResNet`.
+        g: An activation; "relu" by default, as in the paper.
+        **options: As for `ResNet`.
+
+    Returns:
+        As `ResNet`.
+
+    Raises:
+        ValueError: as `ResNet`.
+
+    Example: a plain network at first
+
+    >>> import keras_resunits as kr
+    >>> list(kr.gates(kr.GatedPlainNet(depth=5)).values())
+    [1.0, 1.0, 1.0]
+    """
+    merge = partial(scalar_highway, g=g)
+    defaults = {"block": "single", "order": "relu_before_add", "shortcut": "zero_pad", "merge": merge}
+    return _variant("gatedplainnet", depth, input_shape, classes, defaults, options)
+
+
+def HighwayNet(
+    depth: int | Sequence[int] = 20,
+    input_shape: Shape = (32, 32, 3),
+    classes: int = 10,
+    gate_bias: float | None = None,
+    **options,
+) -> keras.Model:
+    """The highway network of Srivastava et al. 2015, `x' = T(x) H(x) + (1 - T(x)) x`, in the layout of `ResNet`.
+
+    `H` is one convolution with norm and ReLU (the paper's has no norm), `T` one of its size with a sigmoid. Where the
+    shape changes, `x` takes option A.
+
+    Args:
+        depth: `3n+2`, 20 by default.
+        input_shape: As for `ResNet`.
+        classes: As for `ResNet`.
+        gate_bias: `T`'s bias at first; by default the paper's -1, -2, -3 for networks of about 10, 20, 30 layers.
+        **options: As for `ResNet`.
+
+    Returns:
+        As `ResNet`.
+
+    Raises:
+        ValueError: as `ResNet`; for a bias that is no finite number.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> float(kr.HighwayNet(depth=20).get_layer("unit000").merge.gate.layers[0].bias[0])
+    -2.0
+    """
+    layers = depth if isinstance(depth, int) else sum(depth)
+    bias = -float(min(max(round(layers / 10), 1), 3)) if gate_bias is None else gate_bias
+    merge = partial(highway, bias=bias)
+    defaults = {"block": "single", "order": "relu_before_add", "shortcut": "zero_pad", "merge": merge}
+    return _variant("highwaynet", depth, input_shape, classes, defaults, options)
+
+
+def StochasticDepthResNet(
+    depth: int | Sequence[int] = 110,
+    input_shape: Shape = (32, 32, 3),
+    classes: int = 10,
+    final_survival: float = 0.5,
+    scaling: str = "paper",
+    per: str = "batch",
+    **options,
+) -> keras.Model:
+    """`ResNet` whose branches are left out at random in training, the later the more (Huang et al. 2016).
+
+    Args:
+        depth: 110 by default; as for `ResNet`.
+        input_shape: As for `ResNet`.
+        classes: As for `ResNet`.
+        final_survival: The last branch's probability to stay, in (0, 1]; 0.5 by default.
+        scaling: "paper", the default, multiplies a branch by its probability at inference, "inverted" divides by it in
+            training.
+        per: "batch", the default, draws once for all images, "sample" for each.
+        **options: As for `ResNet`.
+
+    Returns:
+        As `ResNet`.
+
+    Raises:
+        ValueError: as `ResNet`; for a survival outside (0, 1].
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> model = kr.StochasticDepthResNet(depth=20)
+    >>> round(model.get_layer("unit000").branch.layers[-1].survival, 3)
+    0.944
+    """
+    tail = partial(stochastic_depth, final_survival=final_survival, scaling=scaling, per=per)
+    return _variant(
+        "stochasticdepthresnet", depth, input_shape, classes, {"shortcut": "avg_pool_pad", "tail": tail}, options
     )
 
 
-FACTORIES = {"PreActResNet": PreActResNet, "ResNet": ResNet}
-"""Every family by the name of its factory."""
+def WideResNet(
+    depth: int | Sequence[int] = 28,
+    width: int = 10,
+    dropout: float = 0.3,
+    input_shape: Shape = (32, 32, 3),
+    classes: int = 10,
+    **options,
+) -> keras.Model:
+    """The wide residual network of Zagoruyko and Komodakis 2016 (arXiv 1605.07146), WRN-`depth`-`width`.
+
+    Args:
+        depth: `6n+4` (three stages of `n` basic units), 28 by default; or the units of each stage.
+        width: Multiplies the filters of every stage; 10 by default.
+        dropout: Its rate between the convolutions of a unit, in [0, 1); 0.3 by default, as in the paper's CIFAR runs.
+        input_shape: As for `ResNet`.
+        classes: As for `ResNet`.
+        **options: As for `ResNet`.
+
+    Returns:
+        As `ResNet`.
+
+    Raises:
+        ValueError: as `ResNet`; for a dropout outside [0, 1).
+
+    Example: WRN-28-10 has 36.5M parameters (Table 4), and 17,952 moving statistics
+
+    >>> import keras_resunits as kr
+    >>> kr.WideResNet(depth=28, width=10).count_params() - 17952
+    36479194
+    """
+    defaults = {
+        "block": wide_basic(dropout),
+        "order": fan_in(FullPreAct()),
+        "shortcut": "projection",
+        "width": width,
+        "name": f"{_name('wideresnet', depth)}_{width}",
+    }
+    units = depth
+    if isinstance(depth, int):
+        each, rest = divmod(depth - 4, 6)
+        if rest or each < 1:
+            low = 6 * max(each, 1) + 4
+            raise ValueError(
+                f"no wide network of depth {depth}: depths are 6n+4. Nearest: {low}, {low + 6}. "
+                f"Received: depth={depth}."
+            )
+        units = [each] * CIFAR_STAGES
+        defaults["stem"] = Stem(16, activated=False)  # the first shortcut reads the bare convolution
+    return _variant("wideresnet", units, input_shape, classes, defaults, options)
+
+
+def _variant(family: str, depth, input_shape, classes, defaults: dict, options: dict) -> keras.Model:
+    """`ResNet` with a family's defaults, where the caller has not chosen otherwise."""
+    return ResNet(depth, input_shape, classes, **{"name": _name(family, depth), **defaults, **options})

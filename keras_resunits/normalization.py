@@ -48,8 +48,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
         learn = bool(training and self.trainable)
         outputs, mean, variance = self._fused(inputs, learn)
         if learn:
-            self._move(self.moving_mean, mean)
-            self._move(self.moving_variance, variance)
+            self.moving_mean.assign(mean)
+            self.moving_variance.assign(variance)
         return outputs
 
     def _fusible(self, inputs, mask) -> bool:
@@ -64,23 +64,24 @@ class BatchNormalization(keras.layers.BatchNormalization):
         )
 
     def _fused(self, inputs, learn: bool):
-        """`(outputs, batch mean, batch variance)` from one kernel; the statistics mean something only if `learn`."""
+        """`(outputs, moving mean, moving variance)` from one kernel; it moves the statistics only if `learn`."""
         channels = inputs.shape[-1]
-        unused = tf.zeros([0])  # the kernel wants moving statistics exactly when it does not learn
+        variance = _float32(self.moving_variance)
         result = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
             scale=_float32(self.gamma) if self.scale else tf.ones([channels]),
             offset=_float32(self.beta) if self.center else tf.zeros([channels]),
-            mean=unused if learn else _float32(self.moving_mean),
-            variance=unused if learn else _float32(self.moving_variance),
+            mean=_float32(self.moving_mean),
+            variance=variance,
             epsilon=self.epsilon,
+            exponential_avg_factor=1.0 - self.momentum,
             is_training=learn,
         )
-        return result.y, result.batch_mean, result.batch_variance * _biased(inputs)
-
-    def _move(self, moving, batch) -> None:
-        value = _float32(moving)
-        moving.assign(value - (value - batch) * (1.0 - self.momentum))
+        if not learn:
+            return result.y, result.batch_mean, result.batch_variance
+        # The kernel mixes in the batch's unbiased variance, Keras the biased one, (n - 1) / n of it.
+        rest = 1.0 / _count(inputs)
+        return result.y, result.batch_mean, result.batch_variance * (1.0 - rest) + variance * (self.momentum * rest)
 
 
 def _float32(variable):
@@ -88,9 +89,6 @@ def _float32(variable):
     return tf.cast(tf.convert_to_tensor(variable), tf.float32)
 
 
-def _biased(inputs):
-    """`(n - 1) / n`: the kernel gives the unbiased variance, Keras' moving variance follows the biased one."""
-    n = inputs.shape[:-1].num_elements()  # known at tracing where the batch size is; fewer nodes, faster start
-    if n is None:
-        n = tf.cast(tf.size(inputs) // inputs.shape[-1], tf.float32)
-    return 1.0 - 1.0 / n
+def _count(inputs):
+    """Values a channel: a Python number where the batch size is known at tracing, which makes fewer nodes."""
+    return inputs.shape[:-1].num_elements() or tf.cast(tf.size(inputs) // inputs.shape[-1], tf.float32)

@@ -22,7 +22,8 @@ class CoupledSGD(keras.optimizers.SGD):
         w += momentum * m - learning_rate * g            (Nesterov)
 
     Keras' own `weight_decay` is decoupled: it shrinks `w` past the momentum. This one equals an L2 penalty of
-    `weight_decay / 2` on every variable, norms and biases included (fb.resnet.torch decays all of them).
+    `weight_decay / 2` on every variable, norms and biases included (fb.resnet.torch decays all of them), but for those
+    that `exclude_from_weight_decay` names before the optimiser is built.
 
     Args:
         learning_rate: A float or a `keras.optimizers.schedules.LearningRateSchedule`; 0.1 by default.
@@ -45,19 +46,34 @@ class CoupledSGD(keras.optimizers.SGD):
         super().__init__(learning_rate, momentum=momentum, nesterov=nesterov, **kwargs)
         self.coupled_weight_decay = coupled_weight_decay
 
+    def build(self, variables):
+        super().build(variables)
+        if ON_TENSORFLOW:  # made once, outside the traced step, in which every use would make them anew
+            with tf.init_scope():
+                self._factors = tf.constant(self.coupled_weight_decay), tf.constant(self.momentum)
+
     def update_step(self, gradient, variable, learning_rate):
-        gradient = gradient + self.coupled_weight_decay * ops.convert_to_tensor(variable)
+        """One variable's step.
+
+        Args:
+            gradient: Of the loss without the decay; the variable's shape.
+            variable: What is moved, in place.
+            learning_rate: A scalar.
+        """
         if not (ON_TENSORFLOW and self.momentum):
+            if self._use_weight_decay(variable):
+                gradient = gradient + self.coupled_weight_decay * ops.convert_to_tensor(variable)
             super().update_step(gradient, variable, learning_rate)
             return
         # One kernel for the three equations: a network of 500 variables starts seconds sooner.
-        momentum = self.momentums[self._get_variable_index(variable)].value
+        decay, momentum = (tf.cast(factor, variable.dtype) for factor in self._factors)
+        gradient = tf.cast(gradient, variable.dtype)
         tf.raw_ops.ResourceApplyKerasMomentum(
             var=variable.handle,
-            accum=momentum.handle,
+            accum=self.momentums[self._get_variable_index(variable)].value.handle,
             lr=tf.cast(learning_rate, variable.dtype),
-            grad=tf.cast(gradient, variable.dtype),
-            momentum=tf.constant(self.momentum, variable.dtype),
+            grad=gradient + decay * variable if self._use_weight_decay(variable) else gradient,
+            momentum=momentum,
             use_nesterov=self.nesterov,
         )
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import keras
 
+from keras_resunits.crelu import CReLU, LooksLinear
+from keras_resunits.gating import ScalarGate
 from keras_resunits.normalization import BatchNormalization
+from keras_resunits.serialization import register
 from keras_resunits.slots import Slot
 
 Layers = list[keras.layers.Layer]
@@ -40,6 +43,10 @@ class Order(ABC):
         """Norm, then activation; `i` numbers their names."""
         return [self.norm(name=f"norm{i}"), self.activation(name=f"act{i}")]
 
+    def stem(self, weight: keras.layers.Layer) -> keras.layers.Layer:
+        """The stem's weight layer."""
+        return weight
+
     def entry(self, slot: Slot) -> Layers:
         """`e`: what both paths share."""
         return []
@@ -59,6 +66,10 @@ class Order(ABC):
     def head(self) -> Layers:
         """What stands between the last unit and the network's head."""
         return []
+
+    def classifier(self) -> keras.initializers.Initializer:
+        """What the classifier's kernel is at first: as Torch's `Linear`, U(+-1/sqrt(fan_in))."""
+        return keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
 
 
 class PostAct(Order):
@@ -112,13 +123,17 @@ class PreAct(Order):
         """What stands after a weight layer; nothing by default."""
         return []
 
+    def shares(self, slot: Slot) -> bool:
+        """Whether both paths of a unit read its first pre-activation."""
+        return slot.changes_shape
+
     def entry(self, slot):
-        return self.pre_activation() if slot.changes_shape and not slot.activated else []
+        return self.pre_activation() if self.shares(slot) and not slot.activated else []
 
     def branch(self, weights, slot):
         layers: Layers = []
         for i, weight in enumerate(weights, 1):
-            done = i == 1 and (slot.changes_shape or slot.activated)
+            done = i == 1 and (self.shares(slot) or slot.activated)
             layers += [*([] if done else self.pre_activation(i)), weight, *self.post_weight(i)]
         return layers
 
@@ -146,10 +161,231 @@ class FullPreAct(PreAct):
         return self.norm_act(i)
 
 
+class PreActBranch(FullPreAct):
+    """Full pre-activation inside the branch alone; the carry stays raw (Huang et al. 2017, DenseNet, sec. 3)."""
+
+    def shares(self, slot):
+        return False
+
+
+class PreActOnWidening(FullPreAct):
+    """Full pre-activation, shared where the filters change, not where the stride alone does (`keras.applications`)."""
+
+    def shares(self, slot):
+        return slot.in_filters != slot.filters
+
+
+@register
+class Bias(keras.layers.Layer):
+    """`x + b` with one trainable scalar `b`, 0 at first (Zhang et al. 2019, Fixup, sec. 3.2).
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_resunits import Bias
+    >>> float(Bias()(np.ones((1, 1)))[0, 0])
+    1.0
+    """
+
+    def build(self, input_shape):
+        self.bias = self.add_weight(shape=(), initializer="zeros", name="bias")
+
+    def call(self, x):
+        return x + self.bias
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+class Fixup(Order):
+    """Post-activation without norm: bias conv bias ReLU bias conv scale bias, add, ReLU (Zhang et al. 2019, Fig. 1).
+
+    The last weights of a branch and the classifier are 0 at first, the others He normal times `L^(-1 / (2m - 2))`, `L`
+    units of `m` weights each, so that every unit starts as its shortcut.
+    """
+
+    def norm_act(self, i=""):
+        return [Bias(name=f"bias{i}"), self.activation(name=f"act{i}")]
+
+    def entry(self, slot):
+        return [Bias(name="bias")] if slot.changes_shape else []  # a shortcut with weights reads the biased input too
+
+    def branch(self, weights, slot):
+        *inner, last = weights
+        for weight in inner:
+            scale = 2.0 * slot.total ** (-1.0 / (len(weights) - 1))  # a variance, the square of Fixup's factor
+            _initialize(weight, keras.initializers.VarianceScaling(scale, "fan_out", "untruncated_normal"))
+        _initialize(last, keras.initializers.Zeros())
+        layers: Layers = [] if slot.changes_shape else [Bias(name="bias0")]
+        for i, weight in enumerate(inner, 1):
+            layers += [weight, *self.norm_act(i), Bias(name=f"bias{i}b")]
+        return [*layers, last, ScalarGate("linear", name="scale"), Bias(name="bias")]
+
+    def projection(self, weight):
+        return [weight]
+
+    def exit(self, slot):
+        return [self.activation(name="act")]
+
+    def head(self):
+        return [Bias(name="bias")]
+
+    def classifier(self):
+        return keras.initializers.Zeros()
+
+
+def _initialize(layer: keras.layers.Layer, initializer: keras.initializers.Initializer) -> None:
+    """Give the weights in a layer that is not built yet another initial value, each an initializer of its own."""
+    for inner in layer._flatten_layers():
+        if hasattr(inner, "kernel_initializer"):
+            inner.kernel_initializer = initializer.clone()
+
+
+@dataclass(frozen=True)
+class Wrapped(Order):
+    """Another order, with something changed.
+
+    Args:
+        order: The other order.
+    """
+
+    order: Order = field(kw_only=True)
+
+    def norm_act(self, i=""):
+        return self.order.norm_act(i)
+
+    def stem(self, weight):
+        return self.order.stem(weight)
+
+    def entry(self, slot):
+        return self.order.entry(slot)
+
+    def branch(self, weights, slot):
+        return self.order.branch(weights, slot)
+
+    def projection(self, weight):
+        return self.order.projection(weight)
+
+    def exit(self, slot):
+        return self.order.exit(slot)
+
+    def head(self):
+        return self.order.head()
+
+    def classifier(self):
+        return self.order.classifier()
+
+
+class ZeroGamma(Wrapped):
+    """An order whose branches' last norm has `gamma` 0 at first (Goyal et al. 2017, sec. 5.1).
+
+    Every branch then starts at 0, so that every unit starts as its shortcut and `f`.
+
+    Raises:
+        ValueError: when asked for a branch whose last weights no norm follows.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> model = kr.ResNet(depth=8, order=kr.ZeroGamma(order=kr.PostAct()))
+    >>> float(model.get_layer("unit000").branch.layers[-1].gamma.numpy().max())
+    0.0
+    """
+
+    def branch(self, weights, slot):
+        layers = self.order.branch(weights, slot)
+        behind = layers[layers.index(weights[-1]) + 1 :]
+        norms = [layer for layer in behind if hasattr(layer, "gamma_initializer")]
+        if not norms:
+            raise ValueError(
+                "`ZeroGamma` wants an order with a norm behind the branch's last weights, such as 'post_act'. "
+                f"Received: order={self.order!r} (unit '{slot.name}')."
+            )
+        norms[-1].gamma_initializer = keras.initializers.Zeros()
+        return layers
+
+
+@dataclass(frozen=True)
+class Initialized(Wrapped):
+    """An order whose weight layers start otherwise than He normal over fan-out.
+
+    Args:
+        order: The order.
+        kernels: Initial value of the units' kernels, on branches and shortcuts.
+        stems: Initial value of the stem's kernel; the order's own by default.
+        classifiers: Initial value of the classifier's kernel; the order's own by default.
+
+    Example:
+
+    >>> import keras, keras_resunits as kr
+    >>> order = kr.Initialized(order=kr.FullPreAct(), kernels=keras.initializers.Orthogonal())
+    >>> model = kr.PreActResNet(depth=20, order=order)
+    """
+
+    kernels: keras.initializers.Initializer = field(kw_only=True)
+    stems: keras.initializers.Initializer | None = field(default=None, kw_only=True)
+    classifiers: keras.initializers.Initializer | None = field(default=None, kw_only=True)
+
+    def stem(self, weight):
+        if self.stems:
+            _initialize(weight, self.stems)
+        return self.order.stem(weight)
+
+    def branch(self, weights, slot):
+        for weight in weights:
+            _initialize(weight, self.kernels)
+        return self.order.branch(weights, slot)
+
+    def projection(self, weight):
+        _initialize(weight, self.kernels)
+        return self.order.projection(weight)
+
+    def classifier(self):
+        return self.classifiers or self.order.classifier()
+
+
+def fan_in(order: Order) -> Order:
+    """He normal over fan-in, untruncated, in all convolutions (the code of Zagoruyko and Komodakis 2016)."""
+    he = keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal")
+    return Initialized(order=order, kernels=he, stems=he)
+
+
+def no_norm(name: str) -> keras.layers.Layer:
+    """In the place of a norm: nothing. `FullPreAct(norm=no_norm)` is ReLU conv ReLU conv."""
+    return keras.layers.Identity(name=name)
+
+
+def looks_linear(seed: int | None = None) -> Order:
+    """Pre-activation without norm whose rectifiers cancel at first (Balduzzi et al. 2017, sec. 4).
+
+    Behind a stem that is not activated a network starts as a linear function of its image, with `branch_only` as merge
+    a plain one.
+
+    Args:
+        seed: An int, of the orthogonal matrices.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> stem = kr.Stem(16, activated=False)
+    >>> model = kr.PlainNet(depth=8, order=kr.looks_linear(), stem=stem)
+    """
+    kernels = LooksLinear(seed=seed)
+    return Initialized(
+        order=PreActBranch(norm=no_norm, activation=CReLU), kernels=kernels, classifiers=LooksLinear(seed=seed)
+    )
+
+
 ORDERS = {
     "post_act": PostAct(),
     "bn_after_add": BnAfterAdd(),
     "relu_before_add": ReluBeforeAdd(),
     "relu_only_pre_act": ReluOnlyPreAct(),
     "full_pre_act": FullPreAct(),
+    "pre_act_branch": PreActBranch(),
+    "pre_act_on_widening": PreActOnWidening(),
+    "zero_gamma": ZeroGamma(order=PostAct()),
+    "fixup": Fixup(),
+    "relu_pre_act": FullPreAct(norm=no_norm),
+    "looks_linear": looks_linear(),
 }

@@ -5,20 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import keras
-
 from keras_resunits.bodies import Body
 from keras_resunits.merges import Merge, add
 from keras_resunits.orders import Order
 from keras_resunits.series import series
 from keras_resunits.shortcuts import Shortcut
 from keras_resunits.slots import Slot
+from keras_resunits.tails import Tail, no_tail
 from keras_resunits.units import Unit
-
-
-def no_tail(slot: Slot) -> list[keras.layers.Layer]:
-    """Nothing at the end of the branch."""
-    return []
 
 
 @dataclass(frozen=True)
@@ -44,7 +38,7 @@ class Recipe:
     order: Order
     shortcut: Shortcut
     merge: Callable[[Slot], Merge] = add
-    tail: Callable[[Slot], list[keras.layers.Layer]] = no_tail
+    tail: Tail = no_tail
 
     def __call__(self, slot: Slot) -> Unit:
         return Unit(

@@ -6,12 +6,15 @@ A choice of shortcut is a function `(Slot, Order) -> Layer`; the order says what
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import keras
 from keras import ops
 
 from keras_resunits.convolutions import conv
+from keras_resunits.gating import GatedCarry, gate, require_number
 from keras_resunits.orders import Order
+from keras_resunits.randomness import Dropout
 from keras_resunits.serialization import register
 from keras_resunits.series import series
 from keras_resunits.slots import Slot
@@ -21,17 +24,18 @@ Shortcut = Callable[[Slot, Order], keras.layers.Layer]
 
 @register
 class ZeroPad(keras.layers.Layer):
-    """Option A: every `strides`-th pixel, then zeros appended as new channels (He et al. 2015, sec. 3.3). No weights.
+    """Option A: every `strides`-th pixel, then zeros as new channels (He et al. 2015, sec. 3.3). No weights.
 
     Args:
-        extra: Channels to append.
+        extra: How many new channels.
         strides: Spatial stride; 1 by default.
+        before: How many of them stand before the old ones, the others behind; 0 by default, as in the authors' code.
 
     Shapes: `[batch, height, width, channels]` to
         `[batch, ceil(height / strides), ceil(width / strides), channels + extra]`.
 
     Raises:
-        ValueError: if `extra` is negative, or `strides` not positive.
+        ValueError: if `extra` is negative, `strides` not positive, or `before` not in 0..extra.
 
     Example:
 
@@ -41,25 +45,25 @@ class ZeroPad(keras.layers.Layer):
     True
     """
 
-    def __init__(self, extra: int, strides: int = 1, **kwargs):
+    def __init__(self, extra: int, strides: int = 1, before: int = 0, **kwargs):
         super().__init__(**kwargs)
-        if extra < 0 or strides < 1:
+        if extra < 0 or strides < 1 or not 0 <= before <= extra:
             raise ValueError(
-                "`ZeroPad` wants `extra` >= 0 (it cannot drop channels) and `strides` >= 1. "
-                f"Received: extra={extra}, strides={strides}."
+                "`ZeroPad` wants `extra` >= 0 (it cannot drop channels), `strides` >= 1 and `before` in 0..extra. "
+                f"Received: extra={extra}, strides={strides}, before={before}."
             )
-        self.extra = extra
-        self.strides = strides
+        self.extra, self.strides, self.before = extra, strides, before
 
     def call(self, x):
-        return ops.pad(x[:, :: self.strides, :: self.strides, :], ((0, 0), (0, 0), (0, 0), (0, self.extra)))
+        channels = (self.before, self.extra - self.before)
+        return ops.pad(x[:, :: self.strides, :: self.strides, :], ((0, 0), (0, 0), (0, 0), channels))
 
     def compute_output_shape(self, input_shape):
         batch, *sides, channels = input_shape
         return (batch, *(side and -(-side // self.strides) for side in sides), channels + self.extra)
 
     def get_config(self):
-        return {**super().get_config(), "extra": self.extra, "strides": self.strides}
+        return {**super().get_config(), "extra": self.extra, "strides": self.strides, "before": self.before}
 
 
 def identity(slot: Slot, order: Order) -> keras.layers.Layer:
@@ -93,11 +97,68 @@ def projection(slot: Slot, order: Order) -> keras.layers.Layer:
     return (projection_always if slot.changes_shape else identity)(slot, order)
 
 
+ON_CHANGE: Shortcut = zero_pad
+"""What the variants of He et al. 2016, Table 1 do to a unit that changes the shape, where the paper is silent.
+
+They were run on ResNet-110, whose shortcuts are option A: so the carry is first brought to the new shape by option A,
+without weights, and the variant acts on that. Gates and 1x1 convolutions have the unit's stride and filters, so that no
+unit lacks its own.
+"""
+
+
+def constant_scaling(slot: Slot, order: Order, factor: float = 0.5) -> keras.layers.Layer:
+    """`h(z) = factor z` in every unit (He et al. 2016, Fig. 2b); on the branch it is the tail `branch_scaling`.
+
+    Raises:
+        ValueError: for a factor that is no finite number.
+    """
+    require_number(factor, "factor", f"shortcut of unit '{slot.name}'")
+    return series([ON_CHANGE(slot, order), keras.layers.Rescaling(factor, name="scale")], "shortcut")
+
+
+def shortcut_gating(slot: Slot, order: Order, bias: float = -6.0) -> keras.layers.Layer:
+    """`h(z) = (1 - g(z)) z` in every unit (He et al. 2016, Fig. 2d). The branch is not gated.
+
+    The bias is -6 by default, Table 1's best.
+
+    Raises:
+        ValueError: for a bias that is no finite number.
+    """
+    return GatedCarry(gate(slot, bias), ON_CHANGE(slot, order), name="shortcut")
+
+
+def conv_1x1(slot: Slot, order: Order) -> keras.layers.Layer:
+    """A 1x1 convolution in every unit (He et al. 2016, Fig. 2e), without the norm that option C's projections wear."""
+    return series([conv(slot.filters, 1, slot.strides)], name="shortcut")
+
+
+def dropout(slot: Slot, order: Order, rate: float = 0.5) -> keras.layers.Layer:
+    """Dropout on the shortcut's output in every unit (He et al. 2016, Fig. 2f).
+
+    Raises:
+        ValueError: for a rate outside [0, 1).
+    """
+    return series([ON_CHANGE(slot, order), Dropout(rate, name="dropout")], name="shortcut")
+
+
+def avg_pool_pad(slot: Slot, order: Order) -> keras.layers.Layer:
+    """Option A whose stride averages instead of skipping, as in the code of Huang et al. 2016 (stochastic depth)."""
+    if slot.strides == 1:
+        return zero_pad(slot, order)
+    pool = keras.layers.AveragePooling2D(slot.strides, padding="same", data_format="channels_last", name="pool")
+    return series([pool, zero_pad(replace(slot, strides=1), order)], name="shortcut")
+
+
 SHORTCUTS: dict[str, Shortcut] = {
     "identity": identity,
     "zero_pad": zero_pad,
     "projection": projection,
     "projection_always": projection_always,
+    "constant_scaling": constant_scaling,
+    "shortcut_gating": shortcut_gating,
+    "conv_1x1": conv_1x1,
+    "dropout": dropout,
+    "avg_pool_pad": avg_pool_pad,
     "A": zero_pad,
     "B": projection,
     "C": projection_always,

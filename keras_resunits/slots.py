@@ -6,36 +6,43 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 
-def _require_positive_ints(record, where: str) -> None:
+def require_positive_ints(record, where: str) -> None:
+    """Refuse a record whose `int` fields are not positive ints (`index`: not negative)."""
     for field in fields(record):
-        value = getattr(record, field.name)
-        if (
-            field.type == "int"
-            and field.name != "index"
-            and (isinstance(value, bool) or not isinstance(value, int) or value < 1)
-        ):
-            raise ValueError(f"`{field.name}` must be a positive int. Received: {field.name}={value!r} ({where}).")
+        value, least = getattr(record, field.name), int(field.name != "index")
+        if field.type == "int" and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+            kind = "positive int" if least else "int >= 0"
+            raise ValueError(f"`{field.name}` must be a {kind}. Received: {field.name}={value!r} ({where}).")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Units in a row that share their number of filters; the first of them carries the stride.
+    """Units in a row that share their number of filters; one of them carries the stride.
 
     Args:
         units: How many units.
         filters: Channels that every unit of the stage gives.
-        strides: Spatial stride of the stage's first unit; 1 by default.
+        strides: Spatial stride of the stage; 1 by default.
+        strided: Which unit of the stage has the stride: "first", the default, or "last" (as in
+            `keras.applications.ResNet50V2` and its sisters).
 
     Raises:
-        ValueError: if a number is not a positive int.
+        ValueError: if a number is not a positive int, or `strided` another word.
     """
 
     units: int
     filters: int
     strides: int = 1
+    strided: str = "first"
 
     def __post_init__(self):
-        _require_positive_ints(self, where="stage")
+        require_positive_ints(self, where="stage")
+        if self.strided not in ("first", "last"):
+            raise ValueError(f"`strided` must be 'first' or 'last'. Received: strided={self.strided!r} (stage).")
+
+    def strides_of(self, position: int) -> int:
+        """The stride of the stage's unit number `position`, from 0."""
+        return self.strides if position == (0 if self.strided == "first" else self.units - 1) else 1
 
 
 @dataclass(frozen=True)
@@ -64,12 +71,12 @@ class Slot:
     activated: bool = False
 
     def __post_init__(self):
-        _require_positive_ints(self, where=f"unit '{self.name}'")
+        require_positive_ints(self, where=f"unit '{self.name}'")
 
     @property
     def name(self) -> str:
         """The unit's name, by position: `unit000`, `unit001`, ..."""
-        return f"unit{self.index:03d}"
+        return f"unit{self.index:03d}" if isinstance(self.index, int) else f"unit{self.index}"
 
     @property
     def changes_shape(self) -> bool:
@@ -112,7 +119,7 @@ def plan(stages: Sequence[Stage], in_filters: int, activated: bool = False) -> t
                     total=total,
                     in_filters=slots[-1].filters if slots else in_filters,
                     filters=stage.filters,
-                    strides=stage.strides if position == 0 else 1,
+                    strides=stage.strides_of(position),
                     activated=activated and not slots,
                 )
             )

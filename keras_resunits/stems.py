@@ -2,13 +2,55 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import keras
+from keras import ops
 
 from keras_resunits.convolutions import conv
 from keras_resunits.orders import Order
+from keras_resunits.serialization import register
 from keras_resunits.series import Series
+from keras_resunits.slots import require_positive_ints
+
+
+@register
+class PaddedMaxPool(keras.layers.Layer):
+    """The largest value of every window, over an image with a margin of `pool_size // 2` on all sides, as Torch pools.
+
+    Args:
+        pool_size: Height and width of the window, odd; 3 by default.
+        strides: 2 by default.
+        pads: The margin's value; minus infinity by default, which never wins.
+
+    Shapes: `[batch, height, width, channels]` to `[batch, ceil(height / strides), ceil(width / strides), channels]`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_resunits import PaddedMaxPool
+    >>> y = PaddedMaxPool()(-np.ones((1, 4, 4, 1), "float32"))
+    >>> y.shape == (1, 2, 2, 1), float(y[0, 0, 0, 0])
+    (True, -1.0)
+    """
+
+    def __init__(self, pool_size: int = 3, strides: int = 2, pads: float = -math.inf, **kwargs):
+        super().__init__(**kwargs)
+        self.pool_size, self.strides, self.pads = pool_size, strides, float(pads)
+
+    def call(self, x):
+        margin = (self.pool_size // 2,) * 2
+        padded = ops.pad(x, ((0, 0), margin, margin, (0, 0)), constant_values=self.pads)
+        return ops.max_pool(padded, self.pool_size, self.strides, padding="valid", data_format="channels_last")
+
+    def compute_output_shape(self, input_shape):
+        batch, *sides, channels = input_shape
+        return (batch, *(side and -(-side // self.strides) for side in sides), channels)
+
+    def get_config(self):
+        config = {"pool_size": self.pool_size, "strides": self.strides, "pads": self.pads}
+        return {**super().get_config(), **config}
 
 
 @dataclass(frozen=True)
@@ -22,9 +64,14 @@ class Stem:
         filters: Channels that leave.
         kernel_size: Of the convolution; 3 by default.
         strides: Of the convolution; 1 by default.
-        pool: Stride of the 3x3 max-pool at the end; 1, the default, for none. It pads zeros, which after a ReLU never
-            win a maximum that should be positive.
+        pool: Stride of the 3x3 max-pool at the end; 1, the default, for none.
         activated: Whether norm and activation follow the convolution; yes by default.
+        use_bias: Whether the convolution adds a bias; no by default.
+        pads: What surrounds the image that is pooled; minus infinity by default, as Torch does, so that only pixels are
+            compared. Behind a ReLU zeros (`keras.applications`) are the same.
+
+    Raises:
+        ValueError: if a number is not a positive int.
 
     Example: a grey 28-pixel image, halved at once
 
@@ -38,14 +85,18 @@ class Stem:
     strides: int = 1
     pool: int = 1
     activated: bool = True
+    use_bias: bool = False
+    pads: float = -math.inf
+
+    def __post_init__(self):
+        require_positive_ints(self, where="stem")
 
     def __call__(self, order: Order) -> keras.layers.Layer:
-        layers = [conv(self.filters, self.kernel_size, self.strides)]
+        layers = [order.stem(conv(self.filters, self.kernel_size, self.strides, use_bias=self.use_bias))]
         if self.activated:
             layers += order.norm_act()
         if self.pool > 1:
-            layers += [keras.layers.ZeroPadding2D(1, data_format="channels_last", name="pad")]
-            layers += [keras.layers.MaxPooling2D(3, self.pool, data_format="channels_last", name="pool")]
+            layers += [PaddedMaxPool(3, self.pool, self.pads, name="pool")]
         return Series(layers, name="stem")
 
 
@@ -58,5 +109,8 @@ IMAGENET = Stem(64, kernel_size=7, strides=2, pool=2)
 
 IMAGENET_3X3 = Stem(64)
 """3x3, 64 filters, no stride: the ImageNet widths for images too small for `IMAGENET`."""
+
+IMAGENET_STEM_FROM = 64
+"""Pixels: the smallest image that a network behind the 7x7 stem does not shrink to one pixel."""
 
 STEMS = {"cifar": CIFAR, "imagenet": IMAGENET, "imagenet_3x3": IMAGENET_3X3}

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import keras_resunits as kr
+from keras_resunits import orders
 from keras_resunits.stems import CIFAR, IMAGENET, IMAGENET_3X3
 
 
@@ -24,11 +25,13 @@ class Case:
         make: Makes a fresh layer or model.
         shape: Of each of its inputs, the batch included.
         inputs: How many inputs it takes.
+        random: Whether what it gives in training is drawn.
     """
 
     make: Callable[..., keras.layers.Layer]
     shape: tuple[int, ...] = (4, 8, 8, 8)
     inputs: int = 1
+    random: bool = False
 
     def arrays(self, seed: int = 1) -> list[np.ndarray]:
         """Its inputs, random."""
@@ -52,10 +55,10 @@ class Case:
 
 
 def randomize(layer: keras.layers.Layer, seed: int = 2) -> None:
-    """Move gammas, betas, biases and statistics from 0 and 1; kernels are random already."""
+    """Move scalars, gammas, betas, biases and statistics from 0 and 1, kernels from 0; others are random already."""
     rng = np.random.default_rng(seed)
     move = {True: lambda w: w + 0.1 * np.abs(rng.normal(size=w.shape)).astype(w.dtype), False: lambda w: w}
-    layer.set_weights([move[w.ndim == 1](w) for w in layer.get_weights()])
+    layer.set_weights([move[w.ndim <= 1 or not w.any()](w) for w in layer.get_weights()])
 
 
 def over(*tables: dict[str, Case]):
@@ -67,14 +70,40 @@ def over(*tables: dict[str, Case]):
 # ---------------------------------------------------------------------------------------------------------------------
 # What is exported, by its exported name.
 
+
+def quarter():
+    """A gate of 1/4."""
+    return keras.layers.Rescaling(0.25)
+
+
+def columns(count: int):
+    """Columns of small convolutions, for a `Fractal`."""
+    return [[keras.layers.Conv2D(8, 3, padding="same") for _ in range(2**c)] for c in range(count)]
+
+
 LAYERS = {
     "Add": Case(kr.Add, inputs=3),
     "BatchNormalization": Case(kr.BatchNormalization),
+    "Bias": Case(kr.Bias),
     "BranchOnly": Case(kr.BranchOnly, inputs=3),
+    "CReLU": Case(kr.CReLU),
+    "Concat": Case(kr.Concat, inputs=3),
+    "Dropout": Case(lambda: kr.Dropout(0.5, seed=1), random=True),
+    "Fractal": Case(lambda: kr.Fractal(columns(3), drop_path=0.3), random=True),
+    "Fractal-deepest": Case(lambda: kr.Fractal(columns(2), deepest=True), random=True),
+    "GatedCarry": Case(lambda: kr.GatedCarry(quarter(), keras.layers.Identity())),
+    "Highway": Case(lambda: kr.Highway(keras.layers.Conv2D(8, 1, activation="sigmoid")), inputs=3),
+    "LayerScale": Case(kr.LayerScale),
     "PaddedConv2D": Case(lambda: kr.PaddedConv2D(4, 3, strides=2)),
+    "PaddedMaxPool": Case(kr.PaddedMaxPool),
+    "ScalarGate": Case(lambda: kr.ScalarGate("leaky_relu", initial=-0.5)),
+    "ScalarHighway": Case(lambda: kr.ScalarHighway(kr.ScalarGate(initial=0.5)), inputs=3),
     "Series": Case(lambda: kr.Series([kr.PaddedConv2D(4, 5, strides=2), kr.BatchNormalization(), keras.layers.ELU()])),
+    "SqueezeExcite": Case(lambda: kr.SqueezeExcite(ratio=2)),
+    "StochasticDepth": Case(lambda: kr.StochasticDepth(0.5, per="sample", seed=1), random=True),
+    "StochasticDepth-inverted": Case(lambda: kr.StochasticDepth(0.9, scaling="inverted", seed=1), random=True),
     "Unit": Case(lambda: kr.Unit(keras.layers.Conv2D(8, 1), entry=keras.layers.ReLU(), exit=kr.BatchNormalization())),
-    "ZeroPad": Case(lambda: kr.ZeroPad(extra=4, strides=2)),
+    "ZeroPad": Case(lambda: kr.ZeroPad(extra=4, strides=2, before=1)),
 }
 ORDERS = {
     "PostAct": kr.PostAct(),
@@ -82,6 +111,16 @@ ORDERS = {
     "ReluBeforeAdd": kr.ReluBeforeAdd(),
     "ReluOnlyPreAct": kr.ReluOnlyPreAct(),
     "FullPreAct": kr.FullPreAct(),
+}
+"""The five of He et al. 2016, Fig. 4: with every body, shortcut and merge."""
+
+MORE_ORDERS = {
+    "PreActBranch": kr.PreActBranch(),
+    "PreActOnWidening": kr.PreActOnWidening(),
+    "ZeroGamma": kr.ZeroGamma(order=kr.PostAct()),
+    "Fixup": kr.Fixup(),
+    "FullPreAct-no_norm": kr.FullPreAct(norm=kr.no_norm),
+    "Initialized": orders.ORDERS["looks_linear"],
 }
 BODIES = {
     "single": kr.single,
@@ -94,19 +133,49 @@ SHORTCUTS = {
     "zero_pad": kr.zero_pad,
     "projection": kr.projection,
     "projection_always": kr.projection_always,
+    "constant_scaling": kr.constant_scaling,
+    "shortcut_gating": kr.shortcut_gating,
+    "conv_1x1": kr.conv_1x1,
+    "dropout": kr.dropout,
+    "avg_pool_pad": kr.avg_pool_pad,
 }
 MERGES = {
     "add": kr.add,
     "branch_only": kr.branch_only,
+    "concat": kr.concat,
+    "exclusive_gating": kr.exclusive_gating,
+    "highway": kr.highway,
+    "scalar_highway": kr.scalar_highway,
+}
+TAILS = {
+    "no_tail": kr.no_tail,
+    "branch_scaling": kr.branch_scaling,
+    "residual_gate": kr.residual_gate,
+    "rezero": kr.rezero,
+    "layer_scale": kr.layer_scale,
+    "squeeze_excite": kr.squeeze_excite,
+    "stochastic_depth": kr.stochastic_depth,
+    "branch_dropout": kr.branch_dropout,
 }
 OPTIMIZERS = {
     "CoupledSGD": lambda: kr.CoupledSGD(0.1, coupled_weight_decay=1e-2),
     "CoupledSGD-plain": lambda: kr.CoupledSGD(0.1, nesterov=False, coupled_weight_decay=1e-2),
     "CoupledSGD-no_momentum": lambda: kr.CoupledSGD(0.1, momentum=0.0, coupled_weight_decay=1e-2),
 }
+INITIALIZERS = {"LooksLinear": kr.LooksLinear(seed=1)}
 FACTORIES = {
+    "DenseNet": kr.DenseNet,
+    "FractalNet": kr.FractalNet,
+    "GatedPlainNet": kr.GatedPlainNet,
+    "GatedResNet": kr.GatedResNet,
+    "HighwayNet": kr.HighwayNet,
+    "KerasResNet": kr.KerasResNet,
+    "KerasResNetV2": kr.KerasResNetV2,
+    "PlainNet": kr.PlainNet,
     "PreActResNet": kr.PreActResNet,
     "ResNet": kr.ResNet,
+    "StochasticDepthResNet": kr.StochasticDepthResNet,
+    "WideResNet": kr.WideResNet,
 }
 RECORDS = {
     "Body": kr.single,
@@ -116,7 +185,26 @@ RECORDS = {
     "Stem": kr.Stem(8),
 }
 ABSTRACT = {"Merge", "Order", "PreAct"}
-HELPERS = {"export_saved_model", "network", "plan"}  # neither layer nor choice: their own test files cover them
+HELPERS = {  # neither layer nor choice: their own test files cover them
+    "chained",
+    "create",
+    "describe",
+    "export_saved_model",
+    "fan_in",
+    "features",
+    "freeze",
+    "gate",
+    "gates",
+    "growth",
+    "list_models",
+    "looks_linear",
+    "network",
+    "new_head",
+    "no_norm",
+    "plan",
+    "scalar_gates",
+    "wide_basic",
+}
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Instances made of those.
@@ -126,6 +214,7 @@ STEMS = {
     "stem-imagenet": Case(lambda: IMAGENET(kr.PostAct()), (4, 16, 16, 3)),
     "stem-imagenet_3x3": Case(lambda: IMAGENET_3X3(kr.FullPreAct()), (4, 8, 8, 3)),
     "stem-not_activated": Case(lambda: kr.Stem(8, 5, strides=2, activated=False)(kr.FullPreAct()), (4, 8, 8, 3)),
+    "stem-zero_padded": Case(lambda: kr.Stem(8, pool=2, use_bias=True, pads=0.0)(kr.PostAct()), (4, 8, 8, 3)),
 }
 SLOTS = {
     "same": kr.Slot(index=1, total=3, in_filters=8, filters=8),
@@ -143,25 +232,46 @@ PLACES = [  # where each shortcut differs from the others
 
 def unit(order, body, shortcut, slot) -> dict[str, Case]:
     """One line of `UNITS`."""
-    recipe = kr.Recipe(BODIES[body], ORDERS[order], SHORTCUTS[shortcut])
-    return {f"{order}-{body}-{shortcut}-{slot}": Case(partial(recipe, SLOTS[slot]))}
+    recipe = kr.Recipe(BODIES[body], {**ORDERS, **MORE_ORDERS}[order], SHORTCUTS[shortcut])
+    return {f"{order}-{body}-{shortcut}-{slot}": Case(partial(recipe, SLOTS[slot]), random=shortcut == "dropout")}
 
 
 MERGED_UNITS = {
     f"{order}-{merge}": Case(partial(kr.Recipe(kr.basic, ORDERS[order], kr.identity, MERGES[merge]), SLOTS["same"]))
-    for order in ORDERS
     for merge in MERGES
+    for order in (ORDERS if merge in ("add", "branch_only") else ("PostAct", "FullPreAct"))
 }
 UNITS = dict(MERGED_UNITS)
 for order, body, place in product(ORDERS, BODIES, PLACES):
     UNITS |= unit(order, body, *place)
 
-PAIRS = dict(MERGED_UNITS)  # a Latin square: every two of order, body and shortcut meet; for laws that take their time
-for (i, order), (j, place) in product(enumerate(ORDERS), enumerate(PLACES)):
+VARIANTS = ["constant_scaling", "shortcut_gating", "conv_1x1", "dropout", "avg_pool_pad"]
+for shortcut, slot in product(VARIANTS, ["same", "changed"]):
+    for order in ("PostAct", "FullPreAct"):
+        UNITS |= unit(order, "basic", shortcut, slot)
+for order, place in product(MORE_ORDERS, [("zero_pad", "same"), ("projection", "changed"), ("zero_pad", "changed")]):
+    UNITS |= unit(order, "basic", *place)
+
+TAILED_UNITS = {
+    f"{tail}-{order}": Case(
+        partial(kr.Recipe(kr.basic, ORDERS[order], kr.zero_pad, tail=TAILS[tail]), SLOTS["same"]),
+        random=tail in ("stochastic_depth", "branch_dropout"),
+    )
+    for tail, order in zip(TAILS, ("PostAct", "FullPreAct") * len(TAILS), strict=False)
+}
+UNITS |= TAILED_UNITS
+
+PAIRS = dict(MERGED_UNITS) | TAILED_UNITS  # every two of order, body and shortcut meet; for laws that take their time
+for (i, order), (j, place) in product(enumerate(ORDERS), enumerate(PLACES)):  # a Latin square
     PAIRS |= unit(order, list(BODIES)[(i + j) % len(PLACES) % len(BODIES)], *place)
+for i, (shortcut, slot) in enumerate(product(VARIANTS, ["same", "changed"])):
+    PAIRS |= unit(list(ORDERS)[i % len(ORDERS)], list(BODIES)[i % len(BODIES)], shortcut, slot)
+for i, order in enumerate(MORE_ORDERS):
+    PAIRS |= unit(order, "basic", *[("zero_pad", "same"), ("projection", "changed")][i % 2])
 
 IMAGES = (8, 8, 3)
 CLASSES = 5
+SMALL = {"input_shape": IMAGES, "classes": CLASSES}
 
 
 STEM = kr.Stem(8)
@@ -178,7 +288,7 @@ def net(*recipes, stem=STEM, order, activated=None, **top) -> keras.Model:
 
 def factory(make, **kwargs) -> Callable[..., keras.Model]:
     """A factory with one unit a stage and small images."""
-    return partial(make, [1, 1, 1], **{"input_shape": IMAGES, "classes": CLASSES, **kwargs})
+    return partial(make, [1, 1, 1], **{**SMALL, **kwargs})
 
 
 def of_order(order: kr.Order, body: kr.Body = kr.basic, **kwargs) -> Callable[..., keras.Model]:
@@ -213,6 +323,22 @@ NETWORKS = {
     "ReluOnlyPreAct": Case(of_order(kr.ReluOnlyPreAct()), (4, *IMAGES)),
     "ELU": Case(of_order(kr.FullPreAct(activation=keras.layers.ELU)), (4, *IMAGES)),
     "stem-not_activated": Case(of_order(kr.FullPreAct(), stem=kr.Stem(8, activated=False)), (4, *IMAGES)),
+    "DenseNet": Case(factory(kr.DenseNet, growth=4), (4, *IMAGES)),
+    "DenseNet-plain": Case(factory(kr.DenseNet, growth=4, bottleneck=False, dropout=0.1), (4, *IMAGES), random=True),
+    "FractalNet": Case(partial(kr.FractalNet, 2, filters=(8, 8), dropout=(0, 0.1), **SMALL), (4, *IMAGES), random=True),
+    "GatedPlainNet": Case(factory(kr.GatedPlainNet), (4, *IMAGES)),
+    "GatedResNet": Case(factory(kr.GatedResNet, g="leaky_relu"), (4, *IMAGES)),
+    "HighwayNet": Case(factory(kr.HighwayNet), (4, *IMAGES)),
+    "PlainNet": Case(factory(kr.PlainNet), (4, *IMAGES)),
+    "StochasticDepthResNet": Case(factory(kr.StochasticDepthResNet, final_survival=0.9), (4, *IMAGES), random=True),
+    "WideResNet": Case(factory(kr.WideResNet, width=2), (4, *IMAGES), random=True),
+    "exclusive_gating": Case(factory(kr.ResNet, merge="exclusive_gating"), (4, *IMAGES)),
+    "Fixup": Case(factory(kr.ResNet, order="fixup"), (4, *IMAGES)),
     "plain": Case(plain, (4, 16, 16, 3)),
     "mixed": Case(mixed, (4, *IMAGES)),
 }
+KERAS_LAYOUTS = {
+    name: Case(partial(make, 50, **{**SMALL, "input_shape": (32, 32, 3)}), (2, 32, 32, 3))
+    for name, make in (("KerasResNet", kr.KerasResNet), ("KerasResNetV2", kr.KerasResNetV2))
+}
+"""Of a size of their own: for the laws that are quick."""

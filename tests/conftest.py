@@ -23,3 +23,15 @@ def the_same_start():
     yield
     keras.config.set_dtype_policy(policy)
     keras.config.set_image_data_format(data_format)
+
+
+@pytest.fixture(scope="session")
+def two_devices():
+    """One strategy for all: a second one would take the keys of the first anew."""
+
+    class Mirrored(tf.distribute.MirroredStrategy):
+        """Two CPU devices; its collective operations bear other keys than those of any other strategy."""
+
+        _collective_key_base = 1_000_000
+
+    return Mirrored(["CPU:0", "CPU:1"])

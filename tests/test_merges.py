@@ -1,5 +1,6 @@
 """Merges: linear in both edges, and of one shape."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -18,10 +19,19 @@ def test_a_merge_is_linear_in_its_edges(merge):
     layer = MERGES[merge](SLOTS["same"])
     (c1, b1, z), (c2, b2, _) = edges(1), edges(2)
     together = layer(2 * c1 + 3 * c2, 2 * b1 + 3 * b2, z)
-    np.testing.assert_array_equal(together, 2 * layer(c1, b1, z) + 3 * layer(c2, b2, z))
+    np.testing.assert_allclose(together, 2 * layer(c1, b1, z) + 3 * layer(c2, b2, z), rtol=1e-5, atol=1e-4)
 
 
-@pytest.mark.parametrize(("merge", "of_carry", "of_branch"), [(kr.Add(), 1, 1), (kr.BranchOnly(), 0, 1)])
+@pytest.mark.parametrize(
+    ("merge", "of_carry", "of_branch"),
+    [
+        (kr.Add(), 1, 1),
+        (kr.BranchOnly(), 0, 1),
+        (kr.Highway(keras.layers.Rescaling(0.0, offset=0.25)), 0.75, 0.25),
+        (kr.ScalarHighway(kr.ScalarGate(initial=0.25)), 0.75, 0.25),
+        (kr.ScalarHighway(kr.ScalarGate(initial=-3.0)), 1, 0),
+    ],
+)
 def test_a_merge_has_the_coefficients_of_the_table(merge, of_carry, of_branch):
     carry, branch, z = edges(1)
     np.testing.assert_array_equal(merge(carry, branch, z), of_carry * carry + of_branch * branch)

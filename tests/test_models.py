@@ -320,7 +320,7 @@ def test_a_stage_without_units_is_refused():
 
 @pytest.mark.parametrize("width", [0, -1, 1.5])
 def test_a_width_that_gives_no_filters_is_refused(width):
-    with pytest.raises(ValueError, match="`filters` must be a positive int"):
+    with pytest.raises(ValueError, match="`width` must be a positive int"):
         kr.ResNet(**SMALL, width=width)
 
 
@@ -360,6 +360,31 @@ def test_an_input_shape_without_channels_is_refused(shape):
 def test_an_identity_where_the_shape_changes_is_refused_with_the_unit():
     with pytest.raises(ValueError, match=r"\(in 'unit001/merge'\).*'zero_pad' or 'projection', brings them together"):
         kr.ResNet(**SMALL, shortcut="identity")
+
+
+@pytest.mark.parametrize(
+    ("stem", "activated", "text"),
+    [
+        (kr.Stem(8), True, r"the stem gives 8 channels, unit 'unit000' wants 16\."),
+        (kr.Stem(16, activated=False), True, r"unit 'unit000' counts on a stem that ends in norm and activation"),
+    ],
+)
+def test_a_stem_that_does_not_fit_the_first_unit_is_refused(stem, activated, text):
+    slots = kr.plan([kr.Stage(1, 16)], 16, activated)
+    with pytest.raises(ValueError, match=text):
+        kr.network([(kr.Recipe(kr.basic, kr.FullPreAct(), kr.projection), slots[0])], stem, kr.FullPreAct())
+
+
+def test_a_network_of_no_units_is_refused():
+    with pytest.raises(ValueError, match=r"`units` must hold at least one"):
+        kr.network([], kr.Stem(16), kr.FullPreAct())
+
+
+@pytest.mark.parametrize("input_shape", [None, 32, (32, 32), (32, 32, None)])
+@pytest.mark.parametrize("depth", [20, 18])
+def test_a_shape_that_is_none_of_images_is_refused(depth, input_shape):
+    with pytest.raises(ValueError, match=r"`input_shape` must be \(height, width, channels\)"):
+        kr.ResNet(depth, input_shape)
 
 
 def test_option_a_in_a_narrowing_network_is_refused_with_the_unit():

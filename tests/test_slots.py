@@ -26,6 +26,12 @@ def test_a_slot_knows_whether_the_shape_changes(in_filters, filters, strides, ch
     assert Slot(0, 1, in_filters, filters, strides).changes_shape is changes
 
 
+@pytest.mark.parametrize("index", [-1, 1.5, True, "7"])
+def test_a_position_is_no_negative_number_and_no_word(index):
+    with pytest.raises(ValueError, match=rf"`index` must be a.* int.*Received: index={index!r}"):
+        Slot(index, 2000, 8, 8)
+
+
 @pytest.mark.parametrize(("index", "name"), [(0, "unit000"), (42, "unit042"), (1234, "unit1234")])
 def test_a_slot_is_named_by_its_position(index, name):
     assert Slot(index, 2000, 8, 8).name == name

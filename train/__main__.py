@@ -18,7 +18,6 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-from collections.abc import Callable, Mapping
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what TensorFlow says of drivers it did not find is no news
 
@@ -38,9 +37,10 @@ def main() -> None:
     with native_stderr_held():  # after the flags: a typing error is answered at once, not after seconds of imports
         import keras
 
-        from keras_resunits import export_saved_model
+        from keras_resunits import describe, export_saved_model
         from train.check import check_answers
         from train.datasets import load
+        from train.network import check_network
 
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.precision)
@@ -48,12 +48,13 @@ def main() -> None:
     run.claim()
     try:
         data = load(config)
+        config = config.resolved(data.image_shape, len(data.train[0]), data.class_names)
         model, preprocessing = build(config, data)
     except BadInput:
         run.release()
         raise
-    config = config.resolved(data.image_shape, len(data.train[0]), data.class_names)
     print(f"{run.name}: {model.count_params():,} parameters, {len(data.train[0]):,} images\n{config}", flush=True)
+    run.network.write_text(f"{describe(model)}\n")
     train(config, run, data, model, preprocessing)
     saved_model = export_saved_model(model, run.saved_models, data.class_names, preprocessing)
     difference = check_answers(saved_model, model, preprocessing, data.test[0][:64])
@@ -71,46 +72,13 @@ def configure():
     return configuration.resolve(saved=run.config), run
 
 
-def check_network(config) -> None:
-    """Refuse names and depths that do not exist, before any image is read."""
-    from keras_resunits import models
-    from keras_resunits.choices import resolve
-
-    tables: dict[str, Mapping] = {
-        "block": models.BODIES,
-        "order": models.ORDERS,
-        "shortcut": models.SHORTCUTS,
-        "stem": models.STEMS,
-    }
-    try:
-        resolve("model", config.model, models.FACTORIES, Callable)
-        chosen = {
-            kind: resolve(kind, getattr(config, kind), table, object)
-            for kind, table in tables.items()
-            if getattr(config, kind) is not None
-        }
-        models.layout_of(config.depth, chosen.get("block"))
-    except ValueError as error:
-        raise BadInput(str(error)) from error
-
-
 def build(config, data):
     """`(network, normalisation)` for the data's images."""
     import keras
 
-    from keras_resunits.models import FACTORIES
+    from train.network import network
 
-    choices = {name: getattr(config, name) for name in ("block", "order", "shortcut", "stem")}
-    try:
-        model = FACTORIES[config.model](
-            config.depth,
-            data.image_shape,
-            data.classes,
-            width=config.width,
-            **{name: choice for name, choice in choices.items() if choice is not None},
-        )
-    except ValueError as error:
-        raise BadInput(str(error)) from error
+    model = network(config, data.image_shape, data.classes)
     mean, variance = data.statistics()
     preprocessing = keras.layers.Normalization(mean=mean, variance=variance, dtype="float32", name="normalization")
     preprocessing.build((None, *data.image_shape))  # here, not in a traced step: its constants live outside
@@ -129,7 +97,7 @@ def train(config, run, data, model, preprocessing) -> None:
     from train.recipe import optimizer
 
     steps = len(data.train[0]) // config.batch_size
-    trainer = Trainer(model, preprocessing, optimizer(config, config.epochs * steps))
+    trainer = Trainer(model, preprocessing, optimizer(config, config.epochs * steps, model))
     checkpoints = Checkpoints(run.checkpoints, model, trainer.optimizer)
     first_epoch = checkpoints.restore() if FLAGS.resume else 0
     cut_history(run.history, first_epoch)

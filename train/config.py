@@ -31,12 +31,23 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_list("class_names", None, "Names of the classes, in the order of the labels, separated by commas.")
 flags.DEFINE_bool("skip_bad_images", False, "Leave out images of a folder that cannot be read, instead of stopping.")
-flags.DEFINE_string("model", "PreActResNet", "The network's family: PreActResNet or ResNet.")
-flags.DEFINE_integer("depth", 20, "The network's depth, in weight layers: 20, 56, 110, 164, ...; 18, 50, ...")
+flags.DEFINE_string(
+    "model",
+    "PreActResNet",
+    "The network's family (PreActResNet, ResNet, WideResNet, DenseNet, ...), or a network by name (resnet110_dropout).",
+)
+flags.DEFINE_integer(
+    "depth",
+    None,
+    "The network's depth, in weight layers: 20, 56, 110, 164, ...; 18, 50, ...; by default 20 for PreActResNet and "
+    "ResNet, else the family's own.",
+)
 flags.DEFINE_string("block", None, "The branch: basic, bottleneck, ...; by default the paper's for the depth.")
 flags.DEFINE_string("order", None, "The order of norm, activation, weights (full_pre_act, post_act, ...).")
 flags.DEFINE_string("shortcut", None, "The shortcut: zero_pad, projection, ...; by default the paper's.")
-flags.DEFINE_integer("width", 1, "Multiplies the filters of every stage.", lower_bound=1)
+flags.DEFINE_string("merge", None, "How the paths meet: add, branch_only, exclusive_gating, ...")
+flags.DEFINE_string("tail", None, "What ends the branch: residual_gate, stochastic_depth, squeeze_excite, ...")
+flags.DEFINE_integer("width", None, "Multiplies the filters of every stage.", lower_bound=1)
 flags.DEFINE_string("stem", None, "What precedes the first unit: cifar, imagenet, imagenet_3x3.")
 flags.DEFINE_integer("epochs", None, "Epochs in all; by default 40 for digits, else 164 as in the authors' code.")
 flags.DEFINE_integer("batch_size", None, "Images a step; by default 64 for digits, else 128 as in the paper.")
@@ -45,7 +56,9 @@ flags.DEFINE_float("momentum", 0.9, "Of SGD.", 0.0, 1.0)
 flags.DEFINE_bool("nesterov", True, "Whether SGD's momentum looks ahead, as in the authors' code.")
 flags.DEFINE_float("weight_decay", 1e-4, "Coupled, on all parameters, as the papers mean it.", lower_bound=0.0)
 flags.DEFINE_integer(
-    "pad", None, "Pixels that a training image may be shifted by; by default an eighth of its side (4 at 32)."
+    "pad",
+    None,
+    "Pixels that a training image may be shifted by; by default 4, less for images smaller than 28 (1 at 8).",
 )
 flags.DEFINE_bool(
     "flip",
@@ -72,11 +85,13 @@ class Config:
     class_names: list[str] | None
     skip_bad_images: bool
     model: str
-    depth: int
+    depth: int | None
     block: str | None
     order: str | None
     shortcut: str | None
-    width: int
+    merge: str | None
+    tail: str | None
+    width: int | None
     stem: str | None
     epochs: int
     batch_size: int
@@ -102,11 +117,16 @@ class Config:
             image_shape: `(height, width, channels)`.
             images: How many there are to train on.
             class_names: One for each class.
+
+        Raises:
+            BadInput: if the batch that was asked for is larger than the set.
         """
+        if self.batch_size > images and FLAGS["batch_size"].present:
+            raise BadInput(f"--batch_size={self.batch_size} is larger than the training set of {images} images.")
         return replace(
             self,
             batch_size=min(self.batch_size, images),
-            pad=min(image_shape[:2]) // 8 if self.pad is None else self.pad,
+            pad=min(4, round(min(image_shape[:2]) / 8)) if self.pad is None else self.pad,
             flip=not self.shows_characters if self.flip is None else self.flip,
             class_names=class_names,
         )
@@ -115,7 +135,7 @@ class Config:
     def default_run(self) -> str:
         """The run's name if the user gives none: `cifar10-preactresnet20`."""
         dataset = Path(self.dataset.replace(":", "-")).resolve().name.removesuffix(".npz")
-        return f"{dataset}-{self.model.lower()}{self.depth}"
+        return f"{dataset}-{self.model.lower()}{self.depth or ''}"
 
     def save(self, path: Path) -> None:
         """Write as JSON."""
@@ -139,6 +159,8 @@ def resolve(saved: Path | None = None) -> Config:
         values = _resumed(values, _saved(saved), saved)
     for name in ("dataset", "data_dir"):
         values[name] = values[name] and os.path.expanduser(values[name])
+    if values["depth"] is None and values["model"] in ("PreActResNet", "ResNet"):
+        values["depth"] = 20
     digits = values["dataset"] == "digits"
     values["epochs"] = (40 if digits else 164) if values["epochs"] is None else values["epochs"]
     values["batch_size"] = (64 if digits else 128) if values["batch_size"] is None else values["batch_size"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keras
 
-from keras_resunits import CoupledSGD
+from keras_resunits import CoupledSGD, scalar_gates
 
 WARM_UP = 400 / 64_000  # He et al. 2016: the first 400 of 64,000 steps, at a tenth of the rate
 DROPS = (0.5, 0.75)  # at 32,000 and 48,000 steps, to a tenth and a hundredth
@@ -28,12 +28,16 @@ def schedule(learning_rate: float, steps: int) -> keras.optimizers.schedules.Lea
     return keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, [learning_rate * f for f in factors])
 
 
-def optimizer(config, steps: int) -> keras.optimizers.Optimizer:
-    """SGD as the configuration asks for; its loss is scaled where float16 needs it."""
+def optimizer(config, steps: int, model: keras.Model) -> keras.optimizers.Optimizer:
+    """SGD as the configuration asks for; its loss is scaled where float16 needs it.
+
+    Residual gates do not decay (Savarese et al. 2016, Table 3: better so).
+    """
     sgd = CoupledSGD(
         schedule(config.learning_rate, steps),
         momentum=config.momentum,
         nesterov=config.nesterov,
         coupled_weight_decay=config.weight_decay,
     )
+    sgd.exclude_from_weight_decay(var_list=[gate.k for gate in scalar_gates(model).values()])
     return keras.optimizers.LossScaleOptimizer(sgd) if config.precision == "mixed_float16" else sgd

@@ -35,6 +35,11 @@ class Run:
         return self.folder / "config.json"
 
     @property
+    def network(self) -> Path:
+        """The network, unit by unit: every choice that a family made by itself."""
+        return self.folder / "network.txt"
+
+    @property
     def history(self) -> Path:
         """Loss and accuracy, a row an epoch."""
         return self.folder / "history.csv"

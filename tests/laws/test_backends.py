@@ -12,15 +12,14 @@ from tests.backend_probe import observed
 from tests.catalog import CLASSES, NETWORKS
 
 ROOT = Path(__file__).parents[2]
-CHOSEN = ["ResNet", "BnAfterAdd", "ReluBeforeAdd", "ReluOnlyPreAct", "plain", "mixed"]  # every order, stem and merge
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_a_saved_network_computes_the_same_under_another_backend(backend, tmp_path):
     pytest.importorskip(backend)
     wanted = {}
-    for name in CHOSEN:
-        model, (images,) = NETWORKS[name].model(), NETWORKS[name].arrays()
+    for name, case in NETWORKS.items():
+        model, (images,) = case.model(), case.arrays()
         cotangent = np.random.default_rng(4).normal(size=(len(images), CLASSES)).astype("float32")
         model.save(tmp_path / f"{name}.keras")
         np.savez(tmp_path / f"{name}.inputs.npz", images=images, cotangent=cotangent)
@@ -28,13 +27,15 @@ def test_a_saved_network_computes_the_same_under_another_backend(backend, tmp_pa
     environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
     environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # compiling takes longer than running here
     probe = [sys.executable, str(ROOT / "tests" / "backend_probe.py"), str(tmp_path)]
-    done = subprocess.run(probe, env=environment, capture_output=True, text=True, timeout=900)
+    done = subprocess.run(probe, env=environment, capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stderr[-4000:]
     assert f"export_saved_model wants Keras on TensorFlow. Received: {backend}." in done.stdout
     assert not (tmp_path / "exported").exists()
-    for name in CHOSEN:
+    for name, case in NETWORKS.items():
         found = np.load(tmp_path / f"{name}.{backend}.npz")
         assert set(found) == set(wanted[name])
         for key, value in wanted[name].items():
+            if case.random and key != "inference":
+                continue  # backends draw otherwise
             atol = 1e-4 * max(1.0, np.abs(value).max())
             np.testing.assert_allclose(found[key], value, rtol=1e-4, atol=atol, err_msg=f"{name}: {key}")

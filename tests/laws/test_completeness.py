@@ -7,10 +7,13 @@ import keras
 import pytest
 
 import keras_resunits as kr
-from keras_resunits import bodies, models, orders, shortcuts, stems
+from keras_resunits import bodies, merges, orders, registry, shortcuts, stems, tails
 from tests import catalog
 
 EXPORTED = {name: thing for name, thing in vars(kr).items() if name[0] != "_" and not isinstance(thing, ModuleType)}
+
+
+ALL_ORDERS = {**catalog.ORDERS, **catalog.MORE_ORDERS}
 
 
 def has_abstract_methods(thing):
@@ -19,12 +22,14 @@ def has_abstract_methods(thing):
 
 KINDS = {
     "layer": (catalog.LAYERS, lambda thing: issubclass(thing, keras.layers.Layer)),
-    "order": (catalog.ORDERS, lambda thing: issubclass(thing, kr.Order)),
+    "order": (ALL_ORDERS, lambda thing: issubclass(thing, kr.Order)),
     "optimizer": (catalog.OPTIMIZERS, lambda thing: issubclass(thing, keras.optimizers.Optimizer)),
     "body": (catalog.BODIES, lambda thing: isinstance(thing, kr.Body)),
-    "shortcut": (catalog.SHORTCUTS, lambda thing: list(inspect.signature(thing).parameters) == ["slot", "order"]),
+    "shortcut": (catalog.SHORTCUTS, lambda thing: list(inspect.signature(thing).parameters)[:2] == ["slot", "order"]),
     "merge": (catalog.MERGES, lambda thing: isinstance(thing(catalog.SLOTS["same"]), kr.Merge)),
-    "factory": (catalog.FACTORIES, lambda thing: inspect.signature(thing).parameters.keys() >= {"depth", "block"}),
+    "tail": (catalog.TAILS, lambda thing: isinstance(thing(catalog.SLOTS["same"]), list)),
+    "initializer": (catalog.INITIALIZERS, lambda thing: issubclass(thing, keras.initializers.Initializer)),
+    "factory": (catalog.FACTORIES, lambda thing: "input_shape" in inspect.signature(thing).parameters),
     "record": (catalog.RECORDS, lambda thing: thing.__dataclass_params__.frozen),
     "abstract": (dict.fromkeys(catalog.ABSTRACT), has_abstract_methods),
     "helper": (dict.fromkeys(catalog.HELPERS), inspect.isfunction),
@@ -59,20 +64,22 @@ def test_nothing_is_catalogued_twice():
 
 @pytest.mark.parametrize("kind", ["layer", "record", "order"])
 def test_an_instance_is_of_the_class_it_is_filed_under(kind):
-    table = {"layer": catalog.LAYERS, "record": catalog.RECORDS, "order": catalog.ORDERS}[kind]
+    table = {"layer": catalog.LAYERS, "record": catalog.RECORDS, "order": ALL_ORDERS}[kind]
     made = {name: thing.make() if isinstance(thing, catalog.Case) else thing for name, thing in table.items()}
-    assert {name: type(thing) for name, thing in made.items()} == {name: EXPORTED[name] for name in table}
+    assert {name: type(thing) for name, thing in made.items()} == {n: EXPORTED[n.partition("-")[0]] for n in table}
 
 
 @pytest.mark.parametrize(
     ("named", "catalogued"),
     [
         (bodies.BODIES, catalog.BODIES),
-        (orders.ORDERS, catalog.ORDERS),
+        (orders.ORDERS, ALL_ORDERS),
         (shortcuts.SHORTCUTS, catalog.SHORTCUTS),
-        (models.FACTORIES, catalog.FACTORIES),
+        (merges.MERGES, catalog.MERGES),
+        (tails.TAILS, catalog.TAILS),
+        (registry.FACTORIES, catalog.FACTORIES),
     ],
-    ids=["bodies", "orders", "shortcuts", "factories"],
+    ids=["bodies", "orders", "shortcuts", "merges", "tails", "factories"],
 )
 def test_the_names_at_the_public_edge_are_those_of_the_catalog(named, catalogued):
     assert all(thing in list(catalogued.values()) for thing in named.values()), "a name for what the catalog lacks"
@@ -81,4 +88,4 @@ def test_the_names_at_the_public_edge_are_those_of_the_catalog(named, catalogued
 
 def test_every_named_stem_and_every_network_family_has_an_instance():
     assert {f"stem-{name}" for name in stems.STEMS} <= set(catalog.STEMS)
-    assert set(catalog.FACTORIES) <= set(catalog.NETWORKS)
+    assert set(catalog.FACTORIES) <= set(catalog.NETWORKS) | set(catalog.KERAS_LAYOUTS)

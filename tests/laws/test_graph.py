@@ -4,16 +4,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.catalog import LAYERS, NETWORKS, PAIRS, STEMS, over
+from tests.catalog import KERAS_LAYOUTS, LAYERS, NETWORKS, PAIRS, STEMS, over
 
 
 @pytest.mark.parametrize("training", [False, True], ids=["inference", "training"])
-@over(LAYERS, STEMS, PAIRS, NETWORKS)
+@over(LAYERS, STEMS, PAIRS, NETWORKS, KERAS_LAYOUTS)
 def test_a_graph_computes_what_eager_execution_computes(case, training):
     layer, inputs = case.layer(), case.arrays()
-    before = layer.get_weights()
+    before = [v.numpy() for v in layer.variables]  # seeds too
     eager, moved = layer(*inputs, training=training), layer.get_weights()
-    layer.set_weights(before)
+    for variable, value in zip(layer.variables, before, strict=True):
+        variable.assign(value)
     graph = tf.function(lambda *x: layer(*x, training=training))(*map(tf.constant, inputs))
     np.testing.assert_allclose(graph, eager, rtol=1e-4, atol=1e-5)
     for in_graph, in_eager in zip(layer.get_weights(), moved, strict=True):

@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from tests.catalog import LAYERS, NETWORKS, PAIRS, STEMS, over
+from tests.catalog import KERAS_LAYOUTS, LAYERS, NETWORKS, PAIRS, STEMS, over
 
 
-@over(LAYERS, STEMS, PAIRS, NETWORKS)
+@over(LAYERS, STEMS, PAIRS, NETWORKS, KERAS_LAYOUTS)
 def test_a_keras_file_gives_the_same_bits_back(case, tmp_path):
     model, inputs = case.model(), case.arrays()
     inputs = inputs if case.inputs > 1 else inputs[0]

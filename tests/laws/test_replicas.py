@@ -14,18 +14,6 @@ BATCH = 8
 STEPS = 2  # the second one uses the momentum of the first
 
 
-class Mirrored(tf.distribute.MirroredStrategy):
-    """Two CPU devices; its collective operations bear other keys than those of any other strategy of the process."""
-
-    _collective_key_base = 1_000_000
-
-
-@pytest.fixture(scope="module")
-def two_devices():
-    """One strategy for all: a second one would take the keys of the first anew."""
-    return Mirrored(["CPU:0", "CPU:1"])
-
-
 def synchronized(order):
     norm = partial(kr.BatchNormalization, synchronized=True)
     return of_order(type(order)(norm=norm))

@@ -47,6 +47,9 @@ FLAGS = [
     Case("negative decay", ("--weight_decay=-1",), r"--weight_decay=-1.* non-negative"),
     Case("too much momentum", ("--momentum=2",), r"--momentum=2.* \[0\.0, 1\.0\]"),
     Case("negative seed", ("--seed=-1",), r"--seed"),
+    Case("size of digits", ("--image_size=16",), r"--image_size means nothing for the digits \(--dataset=digits\)"),
+    Case("bad digits", ("--skip_bad_images",), r"--skip_bad_images means nothing for the digits"),
+    Case("batches larger than the set", ("--batch_size=1438",), r"--batch_size=1438 .* training set of 1437 images"),
     Case("nothing to resume", ("--resume",), r"--resume: there is no run 'digits-preactresnet20' in .*runs"),
     Case("no such run", ("--resume", "--run=mine"), r"--resume: there is no run 'mine' in .*runs"),
 ]

@@ -25,7 +25,9 @@ class Sitting:
         keras.utils.set_random_seed(seed)
         keras.config.set_dtype_policy(config.precision)
         self.model = PreActResNet(depth, SHAPE, CLASSES)
-        self.trainer = Trainer(self.model, keras.layers.Rescaling(1 / 255), optimizer(config, EPOCHS * STEPS))
+        self.trainer = Trainer(
+            self.model, keras.layers.Rescaling(1 / 255), optimizer(config, EPOCHS * STEPS, self.model)
+        )
         self.checkpoints = Checkpoints(folder, self.model, self.trainer.optimizer)
 
     def train(self, data, epochs: range):

@@ -46,6 +46,7 @@ def test_what_the_data_decides_is_filled_in_once_they_are_there(resolved):
     assert (config.pad, config.flip, config.class_names) == (None, None, None)
     filled = config.resolved((32, 40, 3), 50, ["a", "b"])
     assert (filled.pad, filled.flip, filled.class_names, filled.batch_size) == (4, True, ["a", "b"], 50)
+    assert [config.resolved((side, side, 3), 50, ["a", "b"]).pad for side in (8, 28, 224)] == [1, 4, 4]
     given = resolved("--pad=0", "--flip", "--batch_size=8").resolved((8, 8, 1), 50, ["a", "b"])
     assert (given.pad, given.flip, given.batch_size) == (0, True, 8)
 

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_resunits import CoupledSGD
+from keras_resunits import CoupledSGD, PreActResNet
 from train.config import resolve
 from train.recipe import optimizer, schedule
 
@@ -40,13 +40,13 @@ def test_the_shortest_runs_have_a_schedule():
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
 def test_the_loss_is_scaled_for_float16_alone(parse, precision):
     parse(f"--precision={precision}")
-    made = optimizer(resolve(), steps=100)
+    made = optimizer(resolve(), 100, PreActResNet(8))
     assert isinstance(made, keras.optimizers.LossScaleOptimizer) is (precision == "mixed_float16")
     assert isinstance(getattr(made, "inner_optimizer", made), CoupledSGD)
 
 
 def test_the_optimiser_is_what_the_flags_ask_for(parse):
     parse("--momentum=0.8", "--nonesterov", "--weight_decay=0.002", "--learning_rate=0.3")
-    config = optimizer(resolve(), steps=100).get_config()
+    config = optimizer(resolve(), 100, PreActResNet(8)).get_config()
     assert (config["momentum"], config["nesterov"], config["coupled_weight_decay"]) == (0.8, False, 0.002)
     assert config["learning_rate"]["config"]["values"][1] == 0.3

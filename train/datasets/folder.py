@@ -29,15 +29,15 @@ def load_folder(root: Path, image_size: int | None = None, skip_bad_images: bool
     Raises:
         BadInput: if a split or class is missing or empty, an image is unreadable, or sizes differ.
     """
-    classes = _classes(root / "train")
-    if _classes(root / "test") != classes:
-        raise BadInput(_class_difference(root, classes, _classes(root / "test")))
-    files = [path for split in ("train", "test") for name in classes for path in _files(root / split / name)]
-    pictures, bad = _decode(files, image_size)
+    classes, tested = (_classes(root / split) for split in ("train", "test"))
+    if tested != classes:
+        raise BadInput(_class_difference(root, classes, tested))
+    files = {split: [_files(root / split / name) for name in classes] for split in ("train", "test")}
+    pictures, bad = _decode([path for split in files.values() for paths in split for path in paths], image_size)
     _report(bad, skip_bad_images)
     colour = any(picture.ndim == 3 for picture in pictures.values())
     _check_sizes(pictures)
-    train, test = (_stack(pictures, root / split, classes, colour) for split in ("train", "test"))
+    train, test = (_stack(pictures, split, colour) for split in files.values())
     return ImageData(train, test, classes)
 
 
@@ -125,13 +125,11 @@ def _check_sizes(pictures: dict[Path, np.ndarray]) -> None:
         raise BadInput(f"images have {len(first)} sizes ({examples}); pass --image_size to resize them to one.")
 
 
-def _stack(pictures: dict[Path, np.ndarray], folder: Path, classes: list[str], colour: bool):
+def _stack(pictures: dict[Path, np.ndarray], files: list[list[Path]], colour: bool):
     """The images and labels of one split, in the order of classes and names."""
-    found = [
-        (pictures[path], i) for i, name in enumerate(classes) for path in _files(folder / name) if path in pictures
-    ]
-    missing = sorted({*range(len(classes))} - {label for _, label in found})
-    if missing:
-        raise BadInput(f"{folder / classes[missing[0]]} has no readable image.")
+    found = [(pictures[path], label) for label, paths in enumerate(files) for path in paths if path in pictures]
+    for paths in files:
+        if not any(path in pictures for path in paths):
+            raise BadInput(f"{paths[0].parent} has no readable image.")
     images = [np.stack([p] * 3, -1) if colour and p.ndim == 2 else p for p, _ in found]
     return np.stack(images), np.array([label for _, label in found])

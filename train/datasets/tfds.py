@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -11,10 +13,13 @@ from train.datasets.images import ImageData
 from train.errors import BadInput
 
 READ_AT_ONCE = 1024
+LABEL_ONLY = tfds.decode.PartialDecoding({"label": True})
 
 
 def load_tfds(name: str, data_dir: str | None = None, image_size: int | None = None) -> ImageData:
     """Read the set's train and test (or validation) splits into memory, downloading and preparing it where needed.
+
+    A set that has images with labels to train on alone holds out the last tenth of them.
 
     Args:
         name: As tensorflow-datasets spells it, `cifar10`, `fashion_mnist`, `cmaterdb/bangla:1.0.0`.
@@ -29,13 +34,30 @@ def load_tfds(name: str, data_dir: str | None = None, image_size: int | None = N
     features = builder.info.features
     if features is None or not {"image", "label"} <= set(features):
         raise BadInput(f"--dataset={name}: wanted features 'image' and 'label'; got {sorted(features or ())}.")
-    test = next((split for split in ("test", "validation") if split in builder.info.splits), None)
-    if "train" not in builder.info.splits or test is None:
-        raise BadInput(f"--dataset={name}: wanted splits 'train' and 'test'; got {sorted(builder.info.splits)}.")
     if None in features["image"].shape and not image_size:
         raise BadInput(f"--dataset={name}: images differ in size; pass --image_size to resize them to one.")
-    train, test = (_arrays(builder, split, image_size) for split in ("train", test))
+    train, test = (_arrays(builder, split, image_size) for split in _splits(builder, name))
     return ImageData(train, test, getattr(features["label"], "names", None))
+
+
+def _splits(builder, name: str) -> tuple[str, str]:
+    """The splits to train and to test on; without labelled images to test on the last tenth of 'train' is held out."""
+    filled = {split for split, info in builder.info.splits.items() if info.num_examples}
+    if "train" not in filled:
+        raise BadInput(f"--dataset={name}: wanted a split 'train' with images; got {sorted(filled) or 'empty ones'}.")
+    test = next((split for split in ("test", "validation") if split in filled and _labelled(builder, split)), None)
+    if test:
+        return "train", test
+    print(f"{name} has no labelled test split: the last tenth of 'train' tests.", file=sys.stderr)
+    count = builder.info.splits["train"].num_examples
+    kept = count - max(count // 10, 1)
+    return f"train[:{kept}]", f"train[{kept}:]"
+
+
+def _labelled(builder, split: str) -> bool:
+    """Whether a split's labels are known: competitions ship -1 in their stead."""
+    (label,) = builder.as_dataset(split=f"{split}[:1]", decoders=LABEL_ONLY).as_numpy_iterator()
+    return int(label["label"]) >= 0
 
 
 def _builder(name: str, data_dir: str | None):

@@ -1,0 +1,152 @@
+"""DenseNet: units that grow by concatenation, with transitions between blocks (Huang et al. 2017, arXiv 1608.06993)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import keras
+
+from keras_resunits.bodies import growth as growth_body
+from keras_resunits.bodies import transition
+from keras_resunits.choices import resolve
+from keras_resunits.merges import branch_only, concat
+from keras_resunits.networks import Shape, network, require_shape
+from keras_resunits.orders import ORDERS, Order
+from keras_resunits.recipes import Recipe
+from keras_resunits.shortcuts import identity
+from keras_resunits.slots import Slot
+from keras_resunits.stems import IMAGENET_STEM_FROM, STEMS, Stem
+from keras_resunits.tails import branch_dropout, no_tail
+
+IMAGENET_BLOCKS = {  # layers of each block and growth rate (Huang et al. 2017, Table 1; 161 and 264: the authors' code)
+    121: ((6, 12, 24, 16), 32),
+    161: ((6, 12, 36, 24), 48),
+    169: ((6, 12, 32, 32), 32),
+    201: ((6, 12, 48, 32), 32),
+    264: ((6, 12, 64, 48), 32),
+}
+CIFAR_BLOCKS = 3
+
+
+def DenseNet(
+    depth: int | Sequence[int] = 100,
+    input_shape: Shape = (32, 32, 3),
+    classes: int = 10,
+    *,
+    growth: int | None = None,
+    bottleneck: bool = True,
+    compression: float | None = None,
+    dropout: float = 0.0,
+    order: str | Order = "pre_act_branch",
+    stem: str | Stem | None = None,
+    include_top: bool = True,
+    pooling: str | None = None,
+    classifier_activation: str | Callable | None = None,
+    name: str | None = None,
+) -> keras.Model:
+    """The densely connected network of Huang et al. 2017: `x' = [x, F(x)]`.
+
+    Args:
+        depth: Weight layers. CIFAR, three blocks: `6n+4` with bottlenecks ("B"), `3n+4` without. ImageNet, four blocks:
+            121, 161, 169, 201, 264. Or the layers of each block. 100 by default.
+        input_shape: `(height, width, channels)`; `(32, 32, 3)` by default. Height and width may be `None`.
+        classes: Number of classes; 10 by default.
+        growth: Channels that every unit adds, `k`; by default 12, for ImageNet the published 32 (161: 48).
+        bottleneck: Whether a 1x1 convolution to `4k` channels precedes the 3x3 one; yes by default.
+        compression: What a transition leaves of the channels, in (0, 1]; by default a half with bottlenecks ("BC"),
+            else all.
+        dropout: Its rate behind every convolution's branch, in [0, 1); 0 by default (0.2 in the paper, without
+            augmentation).
+        order: "pre_act_branch" by default: pre-activation in the branch, the carry raw.
+        stem: By default 3x3, with `2k` filters with bottlenecks, else 16; for four blocks `2k` filters, 7x7 and
+            max-pool for images of 64 pixels or more, else 3x3.
+        name: The model's name; the family, depth and growth by default.
+        include_top: Whether pooling and the classifier follow the last unit; yes by default.
+        pooling: Without the top: "avg", "max", or `None` (default) for the feature map.
+        classifier_activation: `None`, the default, gives logits.
+
+    Returns:
+        A functional `keras.Model` from `[batch, height, width, channels]` to logits `[batch, classes]`, whose layers
+        are the units, transitions included, named by position.
+
+    Raises:
+        ValueError: for a depth that does not exist (naming the nearest), a growth that is not a positive int, or a
+            compression outside (0, 1].
+
+    Example: DenseNet-BC of depth 100 and growth 12 has 0.8M parameters (Table 2), and 23,988 moving statistics
+
+    >>> import keras_resunits as kr
+    >>> kr.DenseNet(depth=100, growth=12).count_params() - 23988
+    769162
+    """
+    blocks, published_growth = _blocks(depth, bottleneck)
+    growth = published_growth if growth is None else growth
+    if isinstance(growth, bool) or not isinstance(growth, int) or growth < 1:
+        raise ValueError(f"`growth` must be a positive int. Received: growth={growth!r}.")
+    compression = (0.5 if bottleneck else 1.0) if compression is None else compression
+    if not isinstance(compression, (int, float)) or not 0 < compression <= 1:
+        raise ValueError(f"`compression` must be a number in (0, 1]. Received: compression={compression!r}.")
+    require_shape(input_shape)
+    order = resolve("order", order, ORDERS, Order)
+    stem = resolve("stem", stem or _stem(len(blocks), 2 * growth if bottleneck else 16, input_shape), STEMS, Stem)
+    tail = (lambda slot: branch_dropout(slot, dropout)) if dropout else no_tail
+    dense = Recipe(growth_body(bottleneck), order, identity, concat, tail)
+    between = Recipe(transition, order, identity, branch_only, lambda slot: tail(slot) + _pooling(slot))
+    slots = _plan(blocks, stem.filters, growth, compression)
+    units = [(dense if slot.filters > slot.in_filters and slot.strides == 1 else between, slot) for slot in slots]
+    depth_name = depth if isinstance(depth, int) else "_".join(map(str, depth))
+    return network(
+        units,
+        stem,
+        order,
+        input_shape=input_shape,
+        classes=classes,
+        name=name or f"densenet{depth_name}_{growth}",
+        include_top=include_top,
+        pooling=pooling,
+        classifier_activation=classifier_activation,
+    )
+
+
+def _blocks(depth, bottleneck: bool) -> tuple[tuple[int, ...], int]:
+    """`(layers of each block, growth)` of a depth."""
+    if not isinstance(depth, int):
+        return tuple(depth), 12 if len(depth) == CIFAR_BLOCKS else 32
+    if depth in IMAGENET_BLOCKS:
+        return IMAGENET_BLOCKS[depth]
+    step = 2 * CIFAR_BLOCKS if bottleneck else CIFAR_BLOCKS
+    each, rest = divmod(depth - 4, step)
+    if rest or each < 1:
+        low = step * max(each, 1) + 4
+        raise ValueError(
+            f"no DenseNet of depth {depth}: depths are {step}n+4 {'with' if bottleneck else 'without'} bottlenecks "
+            f"(three blocks), or {', '.join(map(str, IMAGENET_BLOCKS))} (four). Nearest: {low}, {low + step}. "
+            f"Received: depth={depth}."
+        )
+    return (each,) * CIFAR_BLOCKS, 12
+
+
+def _stem(blocks: int, filters: int, input_shape: Shape) -> Stem:
+    if blocks == CIFAR_BLOCKS:
+        return Stem(filters, activated=False)
+    large = all(side is None or side >= IMAGENET_STEM_FROM for side in input_shape[:2])
+    return Stem(filters, kernel_size=7, strides=2, pool=2) if large else Stem(filters)
+
+
+def _plan(blocks: Sequence[int], filters: int, growth: int, compression: float) -> list[Slot]:
+    """A slot for each dense unit and each transition. No unit counts on the stem's activation: its carry is raw."""
+    channels = [(filters, 1)]
+    for i, layers in enumerate(blocks):
+        start = channels[-1][0]
+        channels += [(start + growth * (j + 1), 1) for j in range(layers)]
+        if i < len(blocks) - 1:
+            channels += [(int(channels[-1][0] * compression), 2)]
+    arrive, leave = channels[:-1], channels[1:]
+    return [
+        Slot(index, len(leave), arrives, leaves, strides)
+        for index, ((arrives, _), (leaves, strides)) in enumerate(zip(arrive, leave, strict=True))
+    ]
+
+
+def _pooling(slot: Slot) -> list[keras.layers.Layer]:
+    return [keras.layers.AveragePooling2D(slot.strides, data_format="channels_last", name="pool")]

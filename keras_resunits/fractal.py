@@ -1,0 +1,207 @@
+"""FractalNet: columns of convolutions that join, `f_{C+1} = join(f_C o f_C, conv)` (Larsson et al. 2017)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import keras
+from keras import ops
+
+from keras_resunits.choices import resolve
+from keras_resunits.convolutions import conv
+from keras_resunits.merges import BranchOnly
+from keras_resunits.networks import Shape, network, require_shape
+from keras_resunits.orders import ORDERS, Order
+from keras_resunits.randomness import Dropout, ReplicaSeedGenerator, require_rate
+from keras_resunits.serialization import register, revived, serialized
+from keras_resunits.series import Series, built, output_shape, series
+from keras_resunits.slots import Slot
+from keras_resunits.units import Unit
+
+FILTERS = (64, 128, 256, 512, 512)
+"""Of the paper's five blocks (sec. 4.1)."""
+DROPOUT = (0.0, 0.1, 0.2, 0.3, 0.4)
+"""The paper's rates, block by block."""
+
+
+@register
+class Fractal(keras.layers.Layer):
+    """`C` columns of 1, 2, 4, ..., `2**(C-1)` layers; wherever some end together, the mean of their outputs goes on.
+
+    Drop-path, in training: in half of the batches *local*, every input of a join is dropped with a probability of its
+    own (one always stays); in the other half *global*, one column alone is alive, the same one in every block of the
+    network (Larsson et al. 2017, sec. 3).
+
+    Args:
+        columns: The columns, shallowest first: sequences of 1, 2, 4, ... layers.
+        drop_path: Probability that local drop-path drops an input of a join, in [0, 1); 0.15 by default, 0 turns
+            drop-path off, global included.
+        deepest: Whether the deepest column alone answers at inference; no by default: the mean of all.
+        seed: An int, the same in every block of a network; the blocks' local draws differ by their `place`.
+        place: The block's position in the network; 0 by default.
+
+    Raises:
+        ValueError: for columns of other lengths than 1, 2, 4, ..., or a probability outside [0, 1).
+
+    Example: two columns, of one and two layers; the mean of 2 x and 4 x
+
+    >>> import keras, numpy as np
+    >>> from keras_resunits import Fractal
+    >>> double = keras.layers.Rescaling
+    >>> float(Fractal([[double(2.0)], [double(2.0), double(2.0)]])(np.ones((1, 1)))[0, 0])
+    3.0
+    """
+
+    def __init__(
+        self, columns, drop_path: float = 0.15, deepest: bool = False, seed: int = 0, place: int = 0, **kwargs
+    ):
+        super().__init__(**kwargs)
+        lengths = [len(column) for column in columns]
+        if lengths != [2**i for i in range(len(columns))] or not columns:
+            raise ValueError(f"`columns` must hold 1, 2, 4, ... layers. Received: {lengths} (layer '{self.name}').")
+        require_rate(drop_path, "drop_path", f"layer '{self.name}'")
+        self.columns = tuple(Series(column, name=f"column{i}") for i, column in enumerate(columns))
+        self.drop_path, self.deepest, self.seed, self.place = drop_path, deepest, seed, place
+        self.global_draws = ReplicaSeedGenerator(seed)
+        self.local_draws = ReplicaSeedGenerator(seed + 1 + place)
+
+    def build(self, input_shape):
+        for column in self.columns:
+            built(column, input_shape)
+
+    def call(self, x, training=False):
+        depth, alive = len(self.columns[-1].layers), self._alive(training)
+        reached = [x] * len(self.columns)
+        for step in range(1, depth + 1):
+            ending = [c for c, column in enumerate(self.columns) if step % (depth // len(column.layers)) == 0]
+            outputs = [self._layer(c, step)(reached[c]) for c in ending]
+            joined = self._join(outputs, alive, ending, step)
+            for c in ending:
+                reached[c] = joined
+        return reached[-1]
+
+    def _layer(self, column: int, step: int):
+        """The layer that ends at `step` in a column."""
+        layers = self.columns[column].layers
+        return layers[step * len(layers) // len(self.columns[-1].layers) - 1]
+
+    def _alive(self, training):
+        """`[steps, columns]`: 1 for every input of a join that lives; `None` where all do."""
+        shape = (len(self.columns[-1].layers), len(self.columns))
+        if not training:
+            return ops.one_hot([shape[1] - 1] * shape[0], shape[1]) if self.deepest else None
+        if not self.drop_path or shape[1] == 1:
+            return None
+        globally, column = ops.unstack(keras.random.uniform((2,), seed=self.global_draws), 2)
+        one = ops.one_hot(ops.cast(column * shape[1], "int32"), shape[1])
+        draws = keras.random.uniform(shape, seed=self.local_draws)
+        some = ops.cast(draws > self.drop_path, "float32")
+        return ops.where(globally < 0.5, ops.broadcast_to(one, shape), some)
+
+    def _join(self, outputs, alive, ending, step: int):
+        """The mean of the outputs that live; of all where none does."""
+        if len(outputs) == 1:
+            return outputs[0]
+        if alive is None:
+            return sum(outputs) / len(outputs)
+        weights = ops.stack([alive[step - 1, c] for c in ending])
+        weights = ops.where(ops.sum(weights) > 0, weights, ops.ones_like(weights))
+        weights = ops.cast(weights / ops.sum(weights), outputs[0].dtype)
+        return sum(weights[i] * output for i, output in enumerate(outputs))
+
+    def compute_output_shape(self, input_shape):
+        return output_shape(self.columns[-1], input_shape)
+
+    def get_config(self):
+        config = {name: getattr(self, name) for name in ("drop_path", "deepest", "seed", "place")}
+        return {**super().get_config(), **config, "columns": [serialized(column) for column in self.columns]}
+
+    @classmethod
+    def from_config(cls, config):
+        config = revived(config, "columns")
+        return cls(**{**config, "columns": [column.layers for column in config["columns"]]})
+
+
+def FractalNet(
+    columns: int = 3,
+    input_shape: Shape = (32, 32, 3),
+    classes: int = 10,
+    *,
+    filters: Sequence[int] = FILTERS,
+    dropout: Sequence[float] = DROPOUT,
+    drop_path: float = 0.15,
+    deepest: bool = False,
+    order: str | Order = "relu_before_add",
+    seed: int = 0,
+    include_top: bool = True,
+    pooling: str | None = None,
+    classifier_activation: str | Callable | None = None,
+    name: str | None = None,
+) -> keras.Model:
+    """The fractal network of Larsson et al. 2017 (arXiv 1605.07648), `len(filters) * 2**(columns - 1)` layers deep.
+
+    Args:
+        columns: Of every block, `C`; 3 by default, 20 convolutions with the five blocks.
+        input_shape: `(height, width, channels)`; `(32, 32, 3)` by default.
+        classes: Number of classes; 10 by default.
+        filters: Of each block; the paper's five by default. A 2x2 max-pool follows every block.
+        dropout: Its rate at the end of each block, in [0, 1); the paper's by default.
+        drop_path: As `Fractal`; 0.15 by default.
+        deepest: Whether the deepest column alone answers at inference; no by default.
+        order: Of a column's convolution, norm and activation; "relu_before_add" (conv BN ReLU) by default.
+        seed: Of drop-path.
+        name: The model's name; `fractalnet` and the depth by default.
+        include_top: Whether pooling and the classifier follow the last unit; yes by default.
+        pooling: Without the top: "avg", "max", or `None` (default) for the feature map.
+        classifier_activation: `None`, the default, gives logits.
+
+    Returns:
+        A functional `keras.Model` to logits `[batch, classes]`, a unit a block.
+
+    Raises:
+        ValueError: for another number of rates than of filters, a rate outside [0, 1), columns that are not a positive
+            int, or an image smaller than the poolings allow.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> model = kr.FractalNet(columns=2, filters=(8, 16), dropout=(0.0, 0.1))
+    >>> model.get_layer("unit001").output.shape
+    (None, 8, 8, 16)
+    """
+    if isinstance(columns, bool) or not isinstance(columns, int) or columns < 1:
+        raise ValueError(f"`columns` must be a positive int. Received: columns={columns!r}.")
+    if len(filters) != len(dropout):
+        raise ValueError(f"wanted a dropout rate for each block. Received: filters={filters}, dropout={dropout}.")
+    require_shape(input_shape)
+    order = resolve("order", order, ORDERS, Order)
+    arriving = (input_shape[-1], *filters[:-1])
+    slots = [Slot(i, len(filters), *pair, strides=2) for i, pair in enumerate(zip(arriving, filters, strict=True))]
+
+    def block(slot: Slot) -> Unit:
+        def layer(i: int):
+            weights = [conv(slot.filters, 3, name="conv1")]
+            return Series(
+                order.branch(weights, Slot(slot.index, slot.total, slot.filters, slot.filters)), name=f"layer{i}"
+            )
+
+        stacks = [[layer(i) for i in range(2**c)] for c in range(columns)]
+        fractal = Fractal(stacks, drop_path, deepest, seed, slot.index, name="fractal")
+        rate = dropout[slot.index]
+        drop = [Dropout(rate, name="dropout")] if rate else []
+        pool = keras.layers.MaxPooling2D(2, data_format="channels_last", name="pool")
+        return Unit(series([fractal, *drop], "branch"), None, BranchOnly(name="merge"), exit=pool, name=slot.name)
+
+    depth = len(filters) * 2 ** (columns - 1)
+    units = [(block, slot) for slot in slots]
+    return network(
+        units,
+        None,
+        order,
+        input_shape=input_shape,
+        classes=classes,
+        name=name or f"fractalnet{depth}",
+        include_top=include_top,
+        pooling=pooling,
+        classifier_activation=classifier_activation,
+    )

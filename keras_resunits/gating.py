@@ -1,0 +1,149 @@
+"""Gates: numbers between a path and what becomes of it, for each channel and position or one for a whole unit."""
+
+from __future__ import annotations
+
+import math
+
+import keras
+from keras import ops
+
+from keras_resunits.convolutions import conv
+from keras_resunits.serialization import register, revived, serialized
+from keras_resunits.series import Series, built, output_shape
+from keras_resunits.slots import Slot
+
+
+def require_number(value, name: str, where: str) -> None:
+    """Refuse what is no finite number."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ValueError(f"`{name}` must be a finite number. Received: {name}={value!r} ({where}).")
+
+
+def gate(slot: Slot, bias: float, kernel_size: int = 1) -> keras.layers.Layer:
+    """`g(z) = sigmoid(W z + b)`, a number for each channel and position (He et al. 2016, sec. 3.1).
+
+    Args:
+        slot: Where the unit stands; the gate takes its filters and stride, so that a unit that changes the shape has a
+            gate of the new one.
+        bias: What `b` is at first: the more negative, the more `1 - g` lets pass.
+        kernel_size: Of `W`; 1 by default.
+
+    Returns:
+        A layer from `[batch, height, width, in_filters]` to the shape that the unit gives.
+
+    Raises:
+        ValueError: for a bias that is no finite number.
+    """
+    require_number(bias, "bias", f"gate of unit '{slot.name}'")
+    weights = conv(slot.filters, kernel_size, slot.strides, use_bias=True)
+    weights.bias_initializer = keras.initializers.Constant(float(bias))
+    return Series([weights, keras.layers.Activation("sigmoid", name="sigmoid")], name="gate")
+
+
+@register
+class ScalarGate(keras.layers.Layer):
+    """`g(k) x` with one trainable scalar `k` (Savarese et al. 2016, sec. 3).
+
+    At the end of `F` it is the residual gate, `g(k) F(z)`, whose unit is the identity where `g(k) = 0`. With `g` the
+    identity and `k = 0` at first it is ReZero's and SkipInit's scalar.
+
+    Args:
+        g: An activation, by Keras' name or a registered function; "relu" by default, as in the paper. A gate that
+            "relu" has closed has no gradient and cannot open again; "leaky_relu" can.
+        initial: What `k` is at first; 1 by default, where "relu" lets all pass.
+
+    Raises:
+        ValueError: for an initial value that is no finite number, or an activation that is not known.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_resunits import ScalarGate
+    >>> float(ScalarGate(initial=0.5)(np.ones((1, 1)))[0, 0]), float(ScalarGate(initial=-1.0)(np.ones((1, 1)))[0, 0])
+    (0.5, 0.0)
+    """
+
+    def __init__(self, g="relu", initial: float = 1.0, **kwargs):
+        super().__init__(**kwargs)
+        require_number(initial, "initial", f"layer '{self.name}'")
+        self.g = keras.activations.get(g)
+        self.initial = float(initial)
+
+    def build(self, input_shape):
+        self.k = self.add_weight(shape=(), initializer=keras.initializers.Constant(self.initial), name="k")
+
+    def value(self):
+        """`g(k)`, a scalar tensor."""
+        return self.g(ops.convert_to_tensor(self.k))
+
+    def call(self, x):
+        return self.value() * x
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "g": keras.activations.serialize(self.g), "initial": self.initial}
+
+
+def scalar_gates(model: keras.Model) -> dict[str, ScalarGate]:
+    """Every scalar gate of a network by the name of its unit."""
+    inner = ((unit.name, layer) for unit in model.layers for layer in unit._flatten_layers(include_self=False))
+    return {name: layer for name, layer in inner if isinstance(layer, ScalarGate)}
+
+
+def gates(model: keras.Model) -> dict[str, float]:
+    """`{unit: g(k)}` of every unit of `model` that has a scalar gate, in order.
+
+    Args:
+        model: A network of the package.
+
+    Returns:
+        Floats by the units' names; empty for a network without such gates.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> kr.gates(kr.GatedResNet(depth=8))
+    {'unit000': 1.0, 'unit001': 1.0, 'unit002': 1.0}
+    """
+    return {name: float(layer.value()) for name, layer in scalar_gates(model).items()}
+
+
+@register
+class GatedCarry(keras.layers.Layer):
+    """`h(z) = (1 - g(z)) s(z)`: shortcut-only gating (He et al. 2016, Fig. 2d).
+
+    Args:
+        gate: `g`, a layer that gives numbers in [0, 1] of the shape of what `shortcut` gives; see `gate`.
+        shortcut: `s`, the shortcut that is gated.
+
+    Example: a gate of 1/4
+
+    >>> import keras, numpy as np
+    >>> from keras_resunits import GatedCarry
+    >>> carry = GatedCarry(gate=keras.layers.Rescaling(0.25), shortcut=keras.layers.Identity())
+    >>> float(carry(np.ones((1, 1)))[0, 0])
+    0.75
+    """
+
+    def __init__(self, gate, shortcut, **kwargs):
+        super().__init__(**kwargs)
+        self.gate, self.shortcut = gate, shortcut
+
+    def build(self, input_shape):
+        built(self.gate, input_shape)
+        built(self.shortcut, input_shape)
+
+    def call(self, z, training=None):
+        return (1.0 - self.gate(z)) * self.shortcut(z)
+
+    def compute_output_shape(self, input_shape):
+        return output_shape(self.shortcut, input_shape)
+
+    def get_config(self):
+        return {**super().get_config(), "gate": serialized(self.gate), "shortcut": serialized(self.shortcut)}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**revived(config, "gate", "shortcut"))

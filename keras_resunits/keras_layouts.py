@@ -1,0 +1,134 @@
+"""The residual networks of `keras.applications`, as recipes: what differs from the papers' is written down here.
+
+Version 1 has a bias on every convolution; version 2 has its stride in a stage's last unit, with a max-pool on the
+shortcut, biases on some convolutions, and neither norm nor activation in the stem. Both have another epsilon and
+momentum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import keras
+
+from keras_resunits.bodies import keras_bottleneck, keras_bottleneck_v2
+from keras_resunits.convolutions import conv
+from keras_resunits.models import IMAGENET_UNITS, ResNet
+from keras_resunits.networks import Shape, network
+from keras_resunits.normalization import BatchNormalization
+from keras_resunits.orders import Order, PostAct, PreActOnWidening
+from keras_resunits.recipes import Recipe
+from keras_resunits.series import series
+from keras_resunits.shortcuts import identity
+from keras_resunits.slots import Slot, Stage, plan
+from keras_resunits.stems import Stem
+
+norm = partial(BatchNormalization, momentum=0.99, epsilon=1.001e-5)
+UNITS = {depth: IMAGENET_UNITS[depth][1] for depth in (50, 101, 152)}
+
+
+def biased_projection(slot: Slot, order: Order) -> keras.layers.Layer:
+    """Option B whose 1x1 convolution has a bias."""
+    if not slot.changes_shape:
+        return identity(slot, order)
+    return series(order.projection(conv(slot.filters, 1, slot.strides, use_bias=True)), name="shortcut")
+
+
+def pooled_projection(slot: Slot, order: Order) -> keras.layers.Layer:
+    """A 1x1 convolution with a bias where the filters change; where the stride alone does, every such pixel."""
+    if slot.filters != slot.in_filters:
+        return biased_projection(slot, order)
+    if slot.strides == 1:
+        return identity(slot, order)
+    return keras.layers.MaxPooling2D(1, slot.strides, data_format="channels_last", name="shortcut")
+
+
+def KerasResNet(depth: int = 50, input_shape: Shape = (224, 224, 3), classes: int = 1000, **options) -> keras.Model:
+    """The layout of `keras.applications.ResNet50`, `ResNet101` and `ResNet152`, as logits.
+
+    Args:
+        depth: 50 (default), 101 or 152.
+        input_shape: As for `ResNet`; `(224, 224, 3)` by default.
+        classes: 1000 by default.
+        **options: As for `ResNet`.
+
+    Returns:
+        As `ResNet`.
+
+    Raises:
+        ValueError: for another depth.
+
+    Example: trainable parameters and moving statistics as published with `keras.applications`
+
+    >>> import keras_resunits as kr
+    >>> kr.KerasResNet(depth=50).count_params()
+    25636712
+    """
+    _require_depth(depth)
+    defaults = {
+        "block": keras_bottleneck,
+        "order": PostAct(norm=norm),
+        "shortcut": biased_projection,
+        "stem": Stem(64, kernel_size=7, strides=2, pool=2, use_bias=True, pads=0.0),
+        "name": f"kerasresnet{depth}",
+    }
+    return ResNet(depth, input_shape, classes, **{**defaults, **options})
+
+
+def KerasResNetV2(
+    depth: int = 50,
+    input_shape: Shape = (224, 224, 3),
+    classes: int = 1000,
+    *,
+    include_top: bool = True,
+    pooling: str | None = None,
+    classifier_activation: str | Callable | None = None,
+    name: str | None = None,
+) -> keras.Model:
+    """The layout of `keras.applications.ResNet50V2`, `ResNet101V2` and `ResNet152V2`, as logits.
+
+    Args:
+        depth: 50 (default), 101 or 152.
+        input_shape: As for `ResNet`; `(224, 224, 3)` by default.
+        classes: 1000 by default.
+        name: The model's name; the family and depth by default.
+        include_top: Whether pooling and the classifier follow the last unit; yes by default.
+        pooling: Without the top: "avg", "max", or `None` (default) for the feature map.
+        classifier_activation: `None`, the default, gives logits.
+
+    Returns:
+        As `ResNet`.
+
+    Raises:
+        ValueError: for another depth.
+
+    Example: trainable parameters and moving statistics as published with `keras.applications`
+
+    >>> import keras_resunits as kr
+    >>> kr.KerasResNetV2(depth=50).count_params()
+    25613800
+    """
+    _require_depth(depth)
+    order = PreActOnWidening(norm=norm)
+    stem = Stem(64, kernel_size=7, strides=2, pool=2, activated=False, use_bias=True, pads=0.0)
+    *strided, last = UNITS[depth]
+    stages = [Stage(n, 256 * 2**i, strides=2, strided="last") for i, n in enumerate(strided)]
+    recipe = Recipe(keras_bottleneck_v2, order, pooled_projection)
+    units = [(recipe, slot) for slot in plan([*stages, Stage(last, 2048)], stem.filters)]
+    return network(
+        units,
+        stem,
+        order,
+        input_shape=input_shape,
+        classes=classes,
+        name=name or f"kerasresnetv2{depth}",
+        include_top=include_top,
+        pooling=pooling,
+        classifier_activation=classifier_activation,
+    )
+
+
+def _require_depth(depth) -> None:
+    if depth not in UNITS:
+        raise ValueError(f"`depth` must be one of {', '.join(map(str, UNITS))}. Received: depth={depth!r}.")

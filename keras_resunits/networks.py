@@ -1,0 +1,138 @@
+"""A network: a stem, a list of (recipe, slot) pairs, a head."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+
+import keras
+
+from keras_resunits.orders import Order
+from keras_resunits.series import Series
+from keras_resunits.slots import Slot
+from keras_resunits.stems import Stem
+from keras_resunits.units import Unit
+
+Shape = tuple[int | None, int | None, int]
+POOLINGS: dict[str | None, Callable[..., keras.layers.Layer] | None] = {
+    None: None,
+    "avg": keras.layers.GlobalAveragePooling2D,
+    "max": keras.layers.GlobalMaxPooling2D,
+}
+
+
+def network(
+    units: Iterable[tuple[Callable[[Slot], Unit], Slot]],
+    stem: Stem | None,
+    order: Order,
+    *,
+    input_shape: Shape = (32, 32, 3),
+    classes: int = 10,
+    include_top: bool = True,
+    pooling: str | None = None,
+    classifier_activation: str | Callable | None = None,
+    name: str | None = None,
+) -> keras.Model:
+    """Assemble a network of any units: what every factory of the package calls.
+
+    Args:
+        units: `(recipe, slot)` pairs, in order; a recipe is a `Recipe` or any function `Slot -> Unit`.
+        stem: What stands before the first unit; `None` for nothing.
+        order: Places norm and activation in the stem and before the head.
+        input_shape: `(height, width, channels)` of the images; height and width may be `None`.
+        classes: Number of classes.
+        include_top: Whether average pooling and the classifier follow the last unit.
+        pooling: Without the top: "avg", "max", or `None` for the feature map.
+        classifier_activation: Of the classifier; `None`, the default, gives logits.
+        name: The model's name.
+
+    Returns:
+        A functional `keras.Model` from `[batch, height, width, channels]` to `[batch, classes]` (or features). Its
+        layers are `stem`, `unit000`, ..., `post`, `pool`, `classifier`.
+
+    Raises:
+        ValueError: for an image smaller than the strides allow, or an argument out of its range.
+
+    Example: a network that no paper has: He's units of 2015 followed by those of 2016
+
+    >>> import keras_resunits as kr
+    >>> slots = kr.plan([kr.Stage(2, 16), kr.Stage(2, 32, strides=2)], in_filters=16, activated=True)
+    >>> post = kr.Recipe(kr.basic, kr.PostAct(), kr.projection)
+    >>> pre = kr.Recipe(kr.basic, kr.FullPreAct(), kr.projection)
+    >>> model = kr.network(zip([post, post, pre, pre], slots), kr.Stem(16), kr.FullPreAct())
+    >>> model.output.shape
+    (None, 10)
+    """
+    units = list(units)
+    _require_top_arguments(classes, pooling)
+    require_shape(input_shape)
+    if stem:
+        _require_fit(stem, units)
+    _require_size(input_shape, stem, [slot for _, slot in units])
+    images = keras.Input(input_shape, name="images")
+    x = stem(order)(images) if stem else images
+    for recipe, slot in units:
+        x = recipe(slot)(x)
+    head = order.head()
+    if head:
+        x = Series(head, name="post")(x)
+    pool = POOLINGS["avg" if include_top else pooling]
+    if pool:
+        x = pool(data_format="channels_last", name="pool")(x)
+    if include_top:
+        x = classifier(classes, classifier_activation, order.classifier())(x)
+    return keras.Model(images, x, name=name)
+
+
+def classifier(classes: int, activation, kernel: keras.initializers.Initializer) -> keras.layers.Layer:
+    """A dense layer with the bias at 0, as the authors' code sets it.
+
+    Its outputs are float32 under a 16-bit policy: softmax and loss want the precision.
+    """
+    policy = keras.config.dtype_policy()
+    return keras.layers.Dense(
+        classes,
+        activation=activation,
+        kernel_initializer=kernel,
+        dtype="float32" if policy.name.startswith("mixed_") else policy,
+        name="classifier",
+    )
+
+
+def _require_top_arguments(classes, pooling) -> None:
+    if isinstance(classes, bool) or not isinstance(classes, int) or classes < 1:
+        raise ValueError(f"`classes` must be a positive int. Received: classes={classes!r}.")
+    if pooling not in POOLINGS:
+        raise ValueError(f"`pooling` must be None, 'avg' or 'max'. Received: pooling={pooling!r}.")
+
+
+def require_shape(input_shape) -> None:
+    if not isinstance(input_shape, Sequence) or len(input_shape) != 3 or not input_shape[2]:
+        raise ValueError(
+            f"`input_shape` must be (height, width, channels), channels known. Received: input_shape={input_shape!r}."
+        )
+
+
+def _require_fit(stem: Stem, units) -> None:
+    if not units:
+        raise ValueError("`units` must hold at least one (recipe, slot). Received: none.")
+    first = units[0][1]
+    if first.in_filters != stem.filters:
+        raise ValueError(
+            f"the stem gives {stem.filters} channels, unit '{first.name}' wants {first.in_filters}. Plan the units as "
+            "`plan(stages, stem.filters, stem.activated)`."
+        )
+    if first.activated and not stem.activated:
+        raise ValueError(
+            f"unit '{first.name}' counts on a stem that ends in norm and activation (`activated=True`), this one does "
+            "not. Plan the units with `activated=stem.activated`."
+        )
+
+
+def _require_size(input_shape, stem: Stem | None, slots: Sequence[Slot]) -> None:
+    least = math.prod([stem.strides * stem.pool if stem else 1, *(slot.strides for slot in slots)])
+    if any(side is not None and side < least for side in input_shape[:2]):
+        raise ValueError(
+            f"`input_shape` must be at least {least}x{least}: the network's strides multiply to {least}. "
+            f"Received: input_shape={tuple(input_shape)}."
+        )

@@ -1,0 +1,322 @@
+"""Every network of the literature by name: a table of factories and their arguments, with what was published."""
+
+from __future__ import annotations
+
+import fnmatch
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import keras
+
+from keras_resunits.choices import near_matches
+from keras_resunits.densenet import DenseNet
+from keras_resunits.fractal import FractalNet
+from keras_resunits.keras_layouts import KerasResNet, KerasResNetV2, norm
+from keras_resunits.merges import exclusive_gating
+from keras_resunits.models import (
+    GatedPlainNet,
+    GatedResNet,
+    HighwayNet,
+    PlainNet,
+    PreActResNet,
+    ResNet,
+    StochasticDepthResNet,
+    WideResNet,
+)
+from keras_resunits.orders import PreActBranch
+from keras_resunits.shortcuts import constant_scaling, shortcut_gating
+from keras_resunits.stems import Stem
+
+FACTORIES: dict[str, Callable[..., keras.Model]] = {
+    factory.__name__: factory
+    for factory in (
+        DenseNet,
+        FractalNet,
+        GatedPlainNet,
+        GatedResNet,
+        HighwayNet,
+        KerasResNet,
+        KerasResNetV2,
+        PlainNet,
+        PreActResNet,
+        ResNet,
+        StochasticDepthResNet,
+        WideResNet,
+    )
+}
+"""Every family by the name of its factory."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A named network.
+
+    Args:
+        factory: Makes it.
+        arguments: The factory's arguments that make it this one.
+        source: Where the network comes from.
+        parameters: Trainable ones as published, exact; `None` where no exact count was published.
+        half_operations: Half of the floating-point operations as pytorchcv publishes them, in millions.
+    """
+
+    factory: Callable[..., keras.Model]
+    arguments: dict[str, Any] = field(default_factory=dict)
+    source: str = ""
+    parameters: int | None = None
+    half_operations: float | None = None
+
+
+IMAGENET: dict[str, Any] = {"input_shape": (224, 224, 3), "classes": 1000}
+HE15, HE16 = "He et al. 2015", "He et al. 2016"
+
+
+def _depths(name: str, factory, rows: dict[int, tuple], source: str, **arguments) -> dict[str, Entry]:
+    """An entry for each depth: `{depth: (parameters, half of the operations)}`."""
+    return {
+        name.format(depth): Entry(factory, {"depth": depth, **arguments}, source, *published)
+        for depth, published in rows.items()
+    }
+
+
+MODELS: dict[str, Entry] = {
+    **_depths(
+        "resnet{}_cifar",
+        ResNet,
+        {
+            20: (269_722,),
+            32: (464_154,),
+            44: (658_586,),
+            56: (853_018,),
+            110: (1_727_962,),
+            164: (1_704_154,),
+            1001: (10_328_602,),
+            1202: (19_421_274,),
+        },
+        f"{HE15}, Table 6",
+    ),
+    **_depths(
+        "preactresnet{}_cifar",
+        PreActResNet,
+        {
+            20: (269_722,),
+            32: (464_154,),
+            44: (658_586,),
+            56: (853_018,),
+            110: (1_727_962,),
+            164: (1_703_258,),
+            1001: (10_327_706,),
+            1202: (19_421_274,),
+        },
+        f"{HE16}, Tables 2 to 4",
+    ),
+    **_depths(
+        "resnet{}",
+        ResNet,
+        {
+            18: (11_689_512,),
+            34: (21_797_672,),
+            50: (25_557_032, 3_877.95),
+            101: (44_549_160, 7_597.95),
+            152: (60_192_808, 11_321.85),
+            200: (64_673_832,),
+        },
+        f"{HE15}, Table 1",
+        **IMAGENET,
+    ),
+    **_depths(
+        "resnet{}_v1_5",
+        ResNet,
+        {50: (25_557_032, 4_110.48), 101: (44_549_160, 7_830.48), 152: (60_192_808, 11_554.38)},
+        "fb.resnet.torch",
+        block="bottleneck_v1_5",
+        **IMAGENET,
+    ),
+    **_depths(
+        "preactresnet{}",
+        PreActResNet,
+        {
+            18: (11_687_720,),
+            34: (21_795_880,),
+            50: (25_549_352,),
+            101: (44_541_480,),
+            152: (60_185_128,),
+            200: (64_666_152,),
+        },
+        f"{HE16}, Table 5",
+        **IMAGENET,
+    ),
+    "pytorchcv_preresnet164_cifar": Entry(
+        PreActResNet,
+        {"depth": 164, "block": "bottleneck_v1_5", "stem": Stem(16, activated=False)},
+        "pytorchcv, preresnet164bn_cifar10: the stride on the 3x3, a bare stem",
+        1_703_258,
+        255.08,
+    ),
+    "plainnet20_cifar": Entry(PlainNet, {"depth": 20}, f"{HE15}, sec. 4.2", 269_722),
+    "plainnet110_cifar": Entry(PlainNet, {"depth": 110}, f"{HE15}, sec. 4.2", 1_727_962),
+    "plainnet18": Entry(PlainNet, {"depth": 18, **IMAGENET}, f"{HE15}, Table 2"),
+    "plainnet34": Entry(PlainNet, {"depth": 34, **IMAGENET}, f"{HE15}, Table 2"),
+    # He et al. 2016, Table 1
+    "resnet110_constant_scaling0": Entry(
+        ResNet, {"depth": 110, "shortcut": partial(constant_scaling, factor=0.0)}, f"{HE16}, Table 1", 1_727_962
+    ),
+    "resnet110_constant_scaling": Entry(
+        ResNet, {"depth": 110, "shortcut": "constant_scaling"}, f"{HE16}, Table 1", 1_727_962
+    ),
+    "resnet110_frozen_gating": Entry(
+        ResNet, {"depth": 110, "shortcut": "constant_scaling", "tail": "branch_scaling"}, f"{HE16}, Table 1", 1_727_962
+    ),
+    "resnet110_exclusive_gating": Entry(
+        ResNet, {"depth": 110, "merge": "exclusive_gating"}, f"{HE16}, Table 1", 1_824_186
+    ),
+    "resnet110_exclusive_gating7": Entry(
+        ResNet, {"depth": 110, "merge": partial(exclusive_gating, bias=-7.0)}, f"{HE16}, Table 1", 1_824_186
+    ),
+    "resnet110_shortcut_gating": Entry(
+        ResNet, {"depth": 110, "shortcut": "shortcut_gating"}, f"{HE16}, Table 1", 1_824_186
+    ),
+    "resnet110_shortcut_gating0": Entry(
+        ResNet, {"depth": 110, "shortcut": partial(shortcut_gating, bias=0.0)}, f"{HE16}, Table 1", 1_824_186
+    ),
+    "resnet110_conv_1x1": Entry(ResNet, {"depth": 110, "shortcut": "conv_1x1"}, f"{HE16}, Table 1", 1_822_170),
+    "resnet110_dropout": Entry(ResNet, {"depth": 110, "shortcut": "dropout"}, f"{HE16}, Table 1", 1_727_962),
+    # He et al. 2016, Table 2
+    "resnet110_bn_after_add": Entry(ResNet, {"depth": 110, "order": "bn_after_add"}, f"{HE16}, Table 2"),
+    "resnet110_relu_before_add": Entry(ResNet, {"depth": 110, "order": "relu_before_add"}, f"{HE16}, Table 2"),
+    "resnet110_relu_only_pre_act": Entry(ResNet, {"depth": 110, "order": "relu_only_pre_act"}, f"{HE16}, Table 2"),
+    "resnet164_bn_after_add": Entry(ResNet, {"depth": 164, "order": "bn_after_add"}, f"{HE16}, Table 2"),
+    "resnet164_relu_before_add": Entry(ResNet, {"depth": 164, "order": "relu_before_add"}, f"{HE16}, Table 2"),
+    "resnet164_relu_only_pre_act": Entry(ResNet, {"depth": 164, "order": "relu_only_pre_act"}, f"{HE16}, Table 2"),
+    # gates
+    "gatedresnet32_cifar": Entry(GatedResNet, {"depth": 32}, "Savarese et al. 2016, Table 3", 464_169),
+    "gatedplainnet20_cifar": Entry(GatedPlainNet, {"depth": 20}, "Savarese et al. 2016, sec. 3"),
+    "gatedwrn28_10_cifar": Entry(WideResNet, {"tail": "residual_gate"}, "Savarese et al. 2016, Table 3", 36_479_206),
+    "highwaynet20_cifar": Entry(HighwayNet, {"depth": 20}, "Srivastava et al. 2015"),
+    "highwaynet32_cifar": Entry(HighwayNet, {"depth": 32}, "Srivastava et al. 2015"),
+    # wide, stochastic, dense, fractal
+    **{
+        f"wrn{depth}_{width}_cifar": Entry(
+            WideResNet, {"depth": depth, "width": width}, "Zagoruyko and Komodakis 2016, Table 4", parameters
+        )
+        for depth, width, parameters in (
+            (16, 4, 2_748_890),
+            (16, 8, 10_961_370),
+            (40, 4, 8_949_210),
+            (28, 10, 36_479_194),
+        )
+    },
+    "stochasticdepthresnet110_cifar": Entry(
+        StochasticDepthResNet, {"depth": 110}, "Huang et al. 2016, Table 1", 1_727_962
+    ),
+    "stochasticdepthresnet1202_cifar": Entry(
+        StochasticDepthResNet, {"depth": 1202}, "Huang et al. 2016, Table 1", 19_421_274
+    ),
+    **{
+        f"densenet{depth}_{growth}_cifar": Entry(
+            DenseNet,
+            {"depth": depth, "growth": growth, "bottleneck": False},
+            "Huang et al. 2017, Table 2",
+            parameters,
+        )
+        for depth, growth, parameters in ((40, 12, 1_019_722), (100, 12, 6_979_642), (100, 24, 27_249_082))
+    },
+    **{
+        f"densenet_bc{depth}_{growth}_cifar": Entry(
+            DenseNet, {"depth": depth, "growth": growth}, "Huang et al. 2017, Table 2", parameters
+        )
+        for depth, growth, parameters in ((100, 12, 769_162), (250, 24, None), (190, 40, 25_624_430))
+    },
+    **_depths(
+        "densenet{}",
+        DenseNet,
+        {121: (7_978_856,), 161: (28_681_000,), 169: (14_149_480,), 201: (20_013_928,), 264: ()},
+        "Huang et al. 2017, Table 1",
+        **IMAGENET,
+    ),
+    "fractalnet20_cifar": Entry(FractalNet, {}, "Larsson et al. 2017, sec. 4.1"),
+    # keras.applications
+    **_depths(
+        "keras_resnet{}",
+        KerasResNet,
+        {50: (25_583_592,), 101: (44_601_832,), 152: (60_268_520,)},
+        "keras.applications",
+    ),
+    **_depths(
+        "keras_resnet{}v2",
+        KerasResNetV2,
+        {50: (25_568_360,), 101: (44_577_896,), 152: (60_236_904,)},
+        "keras.applications",
+    ),
+    **_depths(
+        "keras_densenet{}",
+        DenseNet,
+        {121: (7_978_856,), 169: (14_149_480,), 201: (20_013_928,)},
+        "keras.applications",
+        order=PreActBranch(norm=norm),
+        stem=Stem(64, kernel_size=7, strides=2, pool=2, pads=0.0),
+        **IMAGENET,
+    ),
+}
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """The names of the networks that `create` makes, sorted.
+
+    Args:
+        pattern: A wildcard, "*" and "?"; all by default.
+
+    Returns:
+        Names; none where nothing matches.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> kr.list_models("wrn*")
+    ['wrn16_4_cifar', 'wrn16_8_cifar', 'wrn28_10_cifar', 'wrn40_4_cifar']
+    """
+    return sorted(fnmatch.filter(MODELS, pattern))
+
+
+def require_name(name: str) -> None:
+    """Refuse a name that is neither a network's nor a family's."""
+    if name not in MODELS and name not in FACTORIES:
+        hint = near_matches(name, [*FACTORIES, *MODELS])
+        raise ValueError(
+            f"unknown model {name!r}.{hint} Families: {', '.join(FACTORIES)}; `list_models()` has {len(MODELS)} more."
+        )
+
+
+def accepts(name: str) -> set[str]:
+    """The arguments that `create(name, ...)` takes."""
+    parameters = inspect.signature(FACTORIES.get(name) or MODELS[name].factory).parameters
+    passed_on = inspect.signature(ResNet).parameters if "options" in parameters else {}
+    return {*parameters, *passed_on} - {"options"}
+
+
+def create(name: str, /, **overrides) -> keras.Model:
+    """A network by its name in `list_models()`, or by its family's.
+
+    Args:
+        name: "preactresnet164_cifar", "resnet50", ...; or a family, "DenseNet", with the arguments that follow.
+        **overrides: Arguments of the family's factory, in place of the named network's.
+
+    Returns:
+        A functional `keras.Model`, named `name`.
+
+    Raises:
+        ValueError: for a name that is not known (naming near ones), or an argument that the factory refuses.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> kr.create("resnet20_cifar", classes=100).output.shape
+    (None, 100)
+    """
+    require_name(name)
+    if name in FACTORIES:
+        return FACTORIES[name](**overrides)
+    entry = MODELS[name]
+    return entry.factory(**{"name": name, **entry.arguments, **overrides})

@@ -1,0 +1,110 @@
+"""What a trained network is good for besides its own classes: features of every stage, new heads, frozen bodies."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import keras
+
+from keras_resunits.networks import classifier
+from keras_resunits.units import Unit
+
+
+def features(model: keras.Model) -> keras.Model:
+    """The output of every stage by name, for pyramids of features.
+
+    A stage ends where the next unit has another image size. The last stage's output is taken behind the norm and
+    activation that close a pre-activation network.
+
+    Args:
+        model: A network of the package.
+
+    Returns:
+        A functional model from images to `{"stage1": [batch, height, width, channels], ...}`. It shares its layers with
+        `model`.
+
+    Raises:
+        ValueError: for a model without units.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> pyramid = kr.features(kr.ResNet(depth=18, input_shape=(64, 64, 3)))
+    >>> {name: tensor.shape[1:] for name, tensor in pyramid.output.items()}
+    {'stage1': (16, 16, 64), 'stage2': (8, 8, 128), 'stage3': (4, 4, 256), 'stage4': (2, 2, 512)}
+    """
+    units = _units(model)
+    ends = [unit for unit, after in pairwise(units) if _halves(after)]
+    closing = [layer for layer in model.layers if layer.name == "post"]
+    outputs = [layer.output for layer in [*ends, *(closing or units[-1:])]]
+    return keras.Model(model.input, {f"stage{i}": tensor for i, tensor in enumerate(outputs, 1)}, name="features")
+
+
+def new_head(model: keras.Model, classes: int, classifier_activation=None, name: str | None = None) -> keras.Model:
+    """The network's body, weights and all, under a new classifier.
+
+    Args:
+        model: A network of the package, with its top or with `pooling`.
+        classes: Number of classes.
+        classifier_activation: `None`, the default, gives logits.
+        name: The new model's name; the old one's by default.
+
+    Returns:
+        A new model; the old one and its weights stay as they are.
+
+    Raises:
+        ValueError: for a model whose images do not end as a vector of features.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> kr.new_head(kr.PreActResNet(depth=8), classes=3).output.shape
+    (None, 3)
+    """
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    pooled = copy.get_layer("pool").output if any(layer.name == "pool" for layer in copy.layers) else None
+    if pooled is None:
+        raise ValueError(f"`new_head` wants a network with a pooling. Received: '{model.name}' without one.")
+    logits = classifier(classes, classifier_activation, keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform"))
+    return keras.Model(copy.input, logits(pooled), name=name or model.name)
+
+
+def freeze(model: keras.Model, until: str | None = None) -> None:
+    """Keep the layers before `until` as they are: neither weights nor moving statistics move in training.
+
+    A frozen norm uses its moving statistics in training too, as `keras.layers.BatchNormalization` does.
+
+    Args:
+        model: A network of the package; changed in place. Compile it afterwards.
+        until: The first layer that still learns; by default the classifier, so that the whole body is frozen.
+
+    Raises:
+        ValueError: for a name that no layer has.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> model = kr.PreActResNet(depth=8)
+    >>> kr.freeze(model)
+    >>> [weight.path for weight in model.trainable_weights]
+    ['classifier/kernel', 'classifier/bias']
+    """
+    names = [layer.name for layer in model.layers]
+    until = until or "classifier"
+    if until not in names:
+        raise ValueError(f"`until` must be a layer of '{model.name}'. Received: until={until!r}; it has {names}.")
+    for layer in model.layers[: names.index(until)]:
+        layer.trainable = False
+
+
+def _units(model: keras.Model) -> list[Unit]:
+    units = [layer for layer in model.layers if isinstance(layer, Unit)]
+    if not units:
+        raise ValueError(f"wanted a network of units. Received: '{model.name}', which has none.")
+    return units
+
+
+def _halves(unit: Unit) -> bool:
+    """Whether a unit gives another image size than it takes."""
+    return unit.compute_output_shape((None, 64, 64, unit.input.shape[-1]))[1:3] != (64, 64)

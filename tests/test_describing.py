@@ -1,0 +1,65 @@
+"""The table of a network: what it says is what the network is."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_resunits as kr
+from tests.catalog import KERAS_LAYOUTS, NETWORKS, over
+
+
+@over(NETWORKS, KERAS_LAYOUTS)
+def test_every_network_is_described_and_its_parameters_add_up(case):
+    model = case.make()
+    table = kr.describe(model)
+    assert [row.unit for row in table] == [layer.name for layer in model.layers[1:]]
+    assert table.parameters == model.count_params()
+    assert table.multiply_adds > 0
+    lines = str(table).splitlines()
+    assert len(lines) == len(table) + 2 and lines[-1].startswith("total")
+
+
+def test_multiply_adds_are_those_of_the_layers_by_hand():
+    table = {row.unit: row for row in kr.describe(kr.ResNet(depth=8, shortcut="projection"))}
+    assert table["stem"].multiply_adds == 32 * 32 * 27 * 16
+    assert table["unit001"].multiply_adds == 16 * 16 * (9 * 16 * 32 + 9 * 32 * 32 + 16 * 32)
+    assert table["classifier"].multiply_adds == 640
+
+
+def test_without_an_image_size_there_are_no_multiply_adds_but_parameters():
+    table = kr.describe(kr.ResNet(depth=8, input_shape=(None, None, 3)))
+    assert (table.multiply_adds, table.parameters) == (None, kr.ResNet(depth=8).count_params())
+    assert str(table).splitlines()[-1].split() == ["total", f"{table.parameters:,}", "?"]
+
+
+def test_a_layer_whose_cost_is_not_known_is_named():
+    image = keras.Input((8, 8, 3))
+    model = keras.Model(image, keras.layers.DepthwiseConv2D(3, name="deep")(image))
+    with_kernel = keras.Model(image, keras.layers.SeparableConv2D(4, 3, name="apart")(image))
+    for strange in (model, with_kernel):
+        if any(w.name == "kernel" for w in strange.weights):
+            with pytest.raises(ValueError, match=r"what layer '\w+', a \w+, costs is not known"):
+                kr.describe(strange)
+
+
+@pytest.mark.parametrize(
+    ("options", "row"),
+    [
+        ({"shortcut": "shortcut_gating"}, ("id", "id *(1 - conv1 sigmoid)", "add")),
+        ({"shortcut": "constant_scaling"}, ("id", "id *0.5", "add")),
+        ({"shortcut": "dropout"}, ("id", "id dropout", "add")),
+        ({"shortcut": "conv_1x1"}, ("id", "conv1", "add")),
+        ({"merge": "exclusive_gating"}, ("id", "id", "highway(conv1 sigmoid)")),
+        ({"merge": "branch_only"}, ("id", "id", "branch_only")),
+    ],
+    ids=str,
+)
+def test_the_slots_are_named_in_short(options, row):
+    described = kr.describe(kr.ResNet(depth=8, **options))[1]
+    assert (described.e, described.h, described.M) == row
+
+
+def test_a_tail_shows_at_the_end_of_the_branch():
+    assert kr.describe(kr.GatedResNet(depth=8))[1].F.endswith("conv3 *relu(k)")
+    assert kr.describe(kr.StochasticDepthResNet(depth=8))[1].F.endswith("norm alive 0.83")
+    assert np.all([row.F for row in kr.describe(kr.FractalNet(2, filters=(8,), dropout=(0,)))])

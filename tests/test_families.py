@@ -1,0 +1,226 @@
+"""Families beyond ResNet: their published counts, what is in them, and what they refuse."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_resunits as kr
+from keras_resunits.counting import operations
+from keras_resunits.registry import FACTORIES, MODELS
+
+BIG = 3_000_000  # parameters: above, building takes long enough for the marker
+HUGE = ("1001", "1202", "190", "250", "264", "200")  # built by hand: `pytest -m long`
+
+
+def marks(name):
+    if any(depth in name for depth in HUGE):
+        return (pytest.mark.long, pytest.mark.slow)
+    return pytest.mark.slow if (MODELS[name].parameters or 0) > BIG else ()
+
+
+NAMES = [pytest.param(name, marks=marks(name)) for name in MODELS]
+IMAGES = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype("float32")
+
+
+def trainable(model):
+    return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_named_network_has_the_published_parameters_and_multiply_adds(name):
+    entry = MODELS[name]
+    model = kr.create(name)
+    assert model.name == name
+    assert entry.parameters in (None, trainable(model))
+    counted = sum(operations(layer, layer.input.shape) for layer in model.layers[1:]) / 2e6
+    assert entry.half_operations in (None, round(counted, 2))
+
+
+@pytest.mark.parametrize(
+    ("name", "frozen"),
+    [
+        ("wrn16_4_cifar", 3_616),
+        ("densenet40_12_cifar", 18_096),
+        ("densenet_bc100_12_cifar", 23_988),
+        pytest.param("wrn28_10_cifar", 17_952, marks=pytest.mark.slow),
+        pytest.param("densenet100_12_cifar", 117_216, marks=pytest.mark.slow),
+        pytest.param("densenet121", 83_648, marks=pytest.mark.slow),
+        pytest.param("keras_resnet50", 25_636_712 - 25_583_592, marks=pytest.mark.slow),
+        pytest.param("keras_resnet50v2", 25_613_800 - 25_568_360, marks=pytest.mark.slow),
+    ],
+)
+def test_a_named_network_has_the_published_moving_statistics(name, frozen):
+    model = kr.create(name)
+    assert model.count_params() - trainable(model) == frozen
+
+
+def test_names_are_found_by_wildcard_and_near_names_are_offered():
+    assert kr.list_models("preactresnet1??_cifar") == ["preactresnet110_cifar", "preactresnet164_cifar"]
+    assert kr.list_models() == sorted(MODELS)
+    assert kr.list_models("nothing*") == []
+    with pytest.raises(ValueError, match=r"unknown model 'preactresnet160_cifar'\. Did you mean 'preactresnet1"):
+        kr.create("preactresnet160_cifar")
+
+
+def test_a_family_is_created_by_its_name_too_and_overrides_win():
+    assert kr.create("ResNet", depth=8).count_params() == kr.ResNet(depth=8).count_params()
+    assert kr.create("resnet20_cifar", depth=8, name="mine").name == "mine"
+    assert set(FACTORIES) >= {"PreActResNet", "DenseNet", "WideResNet", "FractalNet"}
+
+
+@pytest.mark.parametrize("name", ["highwaynet20_cifar", "gatedplainnet20_cifar"])
+def test_each_layer_of_a_highway_or_gated_plain_net_is_one_convolution(name):
+    model = kr.create(name)
+    units = [layer for layer in model.layers if layer.name.startswith("unit")]
+    assert len(units) == 18
+
+
+@pytest.mark.parametrize(("depth", "bias"), [(8, -1.0), (20, -2.0), (32, -3.0), (110, -3.0)])
+def test_a_highway_gate_starts_the_more_closed_the_deeper_the_network(depth, bias):
+    gate = kr.HighwayNet(depth=depth).get_layer("unit001").merge.gate
+    np.testing.assert_array_equal(gate.layers[0].bias, np.full(16, bias))
+
+
+def test_a_plain_network_computes_what_its_branches_say():
+    model = kr.PlainNet(depth=8, input_shape=(8, 8, 3))
+    twin = kr.ResNet(depth=8, input_shape=(8, 8, 3))
+    twin.set_weights(model.get_weights())
+    stem = model.get_layer("stem")(IMAGES)
+    unit = model.get_layer("unit000")
+    np.testing.assert_allclose(unit(stem), np.maximum(np.asarray(unit.branch(stem)), 0), rtol=1e-5)
+    assert not np.allclose(model(IMAGES), twin(IMAGES))
+
+
+# DenseNet
+
+
+def test_a_dense_unit_appends_and_a_transition_halves():
+    model = kr.DenseNet(depth=[2, 2, 2], growth=4, input_shape=(8, 8, 3))
+    shapes = [layer.output.shape[1:] for layer in model.layers if layer.name.startswith("unit")]
+    assert shapes == [(8, 8, 12), (8, 8, 16), (4, 4, 8), (4, 4, 12), (4, 4, 16), (2, 2, 8), (2, 2, 12), (2, 2, 16)]
+    unit = model.get_layer("unit000")
+    x = np.asarray(model.get_layer("stem")(IMAGES))
+    np.testing.assert_array_equal(np.asarray(unit(x))[..., :8], x)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"depth": 41}, r"no DenseNet of depth 41: depths are 6n\+4 with bottlenecks.*Nearest: 40, 46"),
+        ({"depth": 41, "bottleneck": False}, r"depths are 3n\+4 without.*Nearest: 40, 43"),
+        ({"growth": 0}, r"`growth` must be a positive int\. Received: growth=0"),
+        ({"growth": -12}, r"`growth` must be a positive int\. Received: growth=-12"),
+        ({"growth": 1.5}, r"`growth` must be a positive int"),
+        ({"compression": 0}, r"`compression` must be a number in \(0, 1\]"),
+        ({"compression": 1.5}, r"`compression` must be a number in \(0, 1\]"),
+        ({"dropout": 1.0}, r"`rate` must be a number in \[0, 1\)"),
+        ({"input_shape": (3, 3, 3)}, r"at least 4x4"),
+        ({"order": "pre_act"}, r"unknown order 'pre_act'\. Did you mean"),
+    ],
+    ids=str,
+)
+def test_a_dense_network_that_cannot_be_is_refused(options, text):
+    with pytest.raises(ValueError, match=text):
+        kr.DenseNet(**{"depth": 40, **options})
+
+
+def test_concat_refuses_edges_of_other_sizes_and_growth_units_that_shrink():
+    with pytest.raises(ValueError, match=r"`Concat` wants .* in their channels alone.*\(2, 8, 8, 4\).*\(2, 4, 4, 4\)"):
+        kr.Concat()(np.zeros((2, 8, 8, 4)), np.zeros((2, 4, 4, 4)), np.zeros((2, 8, 8, 4)))
+    with pytest.raises(ValueError, match=r"body 'growth' wants filters > in_filters.*in_filters=8, filters=8"):
+        kr.growth()(kr.Slot(0, 1, 8, 8))
+
+
+# WideResNet
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"depth": 29}, r"no wide network of depth 29: depths are 6n\+4\. Nearest: 28, 34"),
+        ({"width": 0}, r"`width` must be a positive int\. Received: width=0"),
+        ({"dropout": 1.0}, r"`dropout` must be a number in \[0, 1\)"),
+    ],
+)
+def test_a_wide_network_that_cannot_be_is_refused(options, text):
+    with pytest.raises(ValueError, match=text):
+        kr.WideResNet(**options)
+
+
+def test_a_wide_units_dropout_stands_before_its_second_convolution():
+    unit = kr.WideResNet(depth=10, width=1, dropout=0.3).get_layer("unit000")
+    names = [layer.name for layer in unit.branch.layers]
+    assert names == ["norm1", "act1", "conv1", "norm2", "act2", "weights2"]
+    assert [layer.name for layer in unit.branch.layers[-1].layers] == ["dropout", "conv2"]
+
+
+def test_a_wide_networks_kernels_are_he_normal_over_fan_in():
+    kernel = kr.WideResNet(depth=10, width=10, dropout=0).get_layer("unit000").branch.layers[-1].kernel
+    assert abs(np.std(kernel) / np.sqrt(2 / (9 * 160)) - 1) < 0.02
+
+
+# FractalNet
+
+
+def ones_and_twos(drop_path=0.0, **options):
+    double = keras.layers.Rescaling
+    return kr.Fractal([[double(3.0)], [double(2.0), double(2.0)]], drop_path, **options)
+
+
+def test_a_join_is_the_mean_of_what_lives_and_the_deepest_column_can_answer_alone():
+    x = np.ones((1, 1), "float32")
+    assert float(ones_and_twos()(x)[0, 0]) == 3.5
+    assert float(ones_and_twos(deepest=True)(x)[0, 0]) == 4.0
+    drawn = ones_and_twos(drop_path=0.5, seed=1)
+    assert {float(drawn(x, training=True)[0, 0]) for _ in range(60)} == {3.0, 3.5, 4.0}
+
+
+def test_three_columns_join_where_they_end_together():
+    def one():
+        return keras.layers.Rescaling(1.0, offset=1.0)
+
+    fractal = kr.Fractal([[one()], [one() for _ in range(2)], [one() for _ in range(4)]], drop_path=0.0)
+    # column 2 joins column 1 at steps 2 and 4, all three at 4: (1 + (1.5 + 1) + (1.5 + 2)) / 3
+    np.testing.assert_allclose(fractal(np.zeros((1, 1), "float32")), [[7 / 3]], rtol=1e-6)
+
+
+def test_global_drop_path_leaves_the_same_column_in_every_block():
+    def plus(value):
+        return keras.layers.Rescaling(1.0, offset=value)
+
+    first, second = (
+        kr.Fractal([[plus(1.0)], [plus(5.0), plus(5.0)]], drop_path=0.999, seed=7, place=place) for place in (0, 1)
+    )
+    zero = np.zeros((1, 1), "float32")
+    pairs = [tuple(float(f(zero, training=True)[0, 0]) for f in (first, second)) for _ in range(200)]
+    together = sum(a == b for a, b in pairs) / len(pairs)
+    assert together > 0.7  # global half of the time; local draws agree half of the rest
+    alone = kr.Fractal([[plus(1.0)], [plus(5.0), plus(5.0)]], drop_path=0.999, seed=8, place=1)
+    apart = [tuple(float(f(zero, training=True)[0, 0]) for f in (first, alone)) for _ in range(200)]
+    assert sum(a == b for a, b in apart) / len(apart) < together
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (
+            lambda: kr.Fractal([[keras.layers.ReLU()] * 2]),
+            r"`columns` must hold 1, 2, 4, \.\.\. layers\. Received: \[2\]",
+        ),
+        (lambda: kr.Fractal([]), r"`columns` must hold"),
+        (lambda: kr.FractalNet(columns=0), r"`columns` must be a positive int"),
+        (lambda: kr.FractalNet(filters=(8, 8)), r"a dropout rate for each block"),
+        (lambda: kr.FractalNet(input_shape=(16, 16, 3)), r"at least 32x32"),
+        (lambda: kr.FractalNet(2, filters=(8,), dropout=(1.5,)), r"`rate` must be a number in \[0, 1\)"),
+        (lambda: kr.FractalNet(2, drop_path=1.0), r"`drop_path` must be a number in \[0, 1\)"),
+    ],
+)
+def test_a_fractal_that_cannot_be_is_refused(make, text):
+    with pytest.raises(ValueError, match=text):
+        make()
+
+
+@pytest.mark.parametrize("make", [kr.KerasResNet, kr.KerasResNetV2])
+def test_a_keras_layout_of_another_depth_is_refused(make):
+    with pytest.raises(ValueError, match=r"`depth` must be one of 50, 101, 152\. Received: depth=18"):
+        make(18)

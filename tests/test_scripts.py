@@ -1,0 +1,75 @@
+"""The scripts of the documentation, the benchmark and the study, in their smallest form."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+from PIL import Image
+
+import keras_resunits as kr
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(*arguments, folder=ROOT):
+    """What a script prints."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, *map(str, arguments)]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.mark.parametrize("flags", [(), ("--gallery",)], ids=["orders", "gallery"])
+def test_the_pictures_of_the_units_are_drawn(tmp_path, flags):
+    run("docs/draw_units.py", *flags, tmp_path / "units.png")
+    with Image.open(tmp_path / "units.png") as picture:
+        assert picture.width > 1000
+
+
+def test_the_table_of_the_families_is_the_generated_one():
+    committed = (ROOT / "docs" / "families.md").read_text().splitlines()
+    named = {line.split("`")[1] for line in committed if line.startswith("| `")}
+    assert named == set(kr.list_models())
+    for line in run("docs/write_families.py", "-", "*resnet20_cifar").splitlines()[2:]:
+        assert line in committed
+
+
+@pytest.mark.slow
+def test_the_benchmark_runs_all_contenders_on_one_network(tmp_path):
+    pytest.importorskip("torch")
+    script = ROOT / "benchmarks" / "training_step.py"
+    table = run(script, "--rounds=1", "--steps=1", "--depth=11", "--precision=float32", folder=tmp_path)
+    rows = [line for line in table.splitlines() if "| float32 |" in line]
+    assert [row.split("|")[1].strip() for row in rows] == [
+        "keras_resunits",
+        "stock Keras layers",
+        "native PyTorch, channels_last",
+    ]
+
+
+def test_the_benchmarks_networks_are_of_one_size(monkeypatch):
+    torch = pytest.importorskip("torch")
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import native_torch
+    import stock_keras
+
+    ours = sum(keras.ops.size(w) for w in kr.PreActResNet(20, block="bottleneck").trainable_weights)
+    stock = sum(keras.ops.size(w) for w in stock_keras.preact_resnet(20).trainable_weights)
+    native = sum(w.numel() for w in native_torch.PreActResNet(20).parameters())
+    assert int(ours) == int(stock) == native
+    assert isinstance(native_torch.PreActResNet(11), torch.nn.Module)
+
+
+@pytest.mark.slow
+def test_the_study_trains_a_variant_and_goes_on_where_it_stopped(tmp_path):
+    study = ("studies/shortcuts_and_orders.py", "--epochs=1", f"--output={tmp_path}", "--only=resnet110_cifar")
+    assert "| original | 1 |" in run(*study)
+    history = tmp_path / "runs" / "resnet110_cifar-0" / "history.csv"
+    written = history.stat().st_mtime_ns
+    run(*study)
+    assert history.stat().st_mtime_ns == written
+    assert (tmp_path / "runs.csv").read_text().startswith("title,model,epochs,seed,test error %\noriginal,")

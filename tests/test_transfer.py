@@ -1,0 +1,81 @@
+"""Features by stage, new heads, and bodies that stay frozen, statistics and all."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_resunits as kr
+
+IMAGES = np.random.default_rng(0).normal(size=(4, 32, 32, 3)).astype("float32")
+
+
+@pytest.mark.parametrize(
+    ("model", "shapes"),
+    [
+        (lambda: kr.PreActResNet(depth=14), [(32, 32, 16), (16, 16, 32), (8, 8, 64)]),
+        (
+            lambda: kr.ResNet(depth=[1, 1, 1, 1], input_shape=(64, 64, 3)),
+            [(16, 16, 64), (8, 8, 128), (4, 4, 256), (2, 2, 512)],
+        ),
+        (lambda: kr.DenseNet(depth=[1, 1, 1], growth=4), [(32, 32, 12), (16, 16, 10), (8, 8, 9)]),
+        (lambda: kr.ResNet(depth=14, input_shape=(None, None, 3)), [(None, None, c) for c in (16, 32, 64)]),
+    ],
+)
+def test_every_stages_last_output_has_a_name(model, shapes):
+    pyramid = kr.features(model())
+    assert list(pyramid.output) == [f"stage{i}" for i in range(1, len(shapes) + 1)]
+    assert [tensor.shape[1:] for tensor in pyramid.output.values()] == shapes
+
+
+def test_the_last_stage_is_what_the_classifier_reads():
+    model = kr.PreActResNet(depth=8)
+    pooled = np.asarray(kr.features(model)(IMAGES)["stage3"]).mean((1, 2))
+    np.testing.assert_allclose(model.get_layer("classifier")(pooled), model(IMAGES), rtol=1e-4, atol=1e-5)
+
+
+def test_features_of_a_model_without_units_are_refused():
+    with pytest.raises(ValueError, match=r"wanted a network of units\. Received: 'mlp'"):
+        kr.features(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)], name="mlp"))
+
+
+def test_a_new_head_stands_on_the_old_body_and_leaves_the_old_model_alone():
+    model = kr.PreActResNet(depth=8)
+    before = model.get_weights()
+    changed = kr.new_head(model, classes=3, classifier_activation="softmax", name="mine")
+    assert (changed.name, changed.output.shape) == ("mine", (None, 3))
+    body, old = (keras.Model(m.input, m.get_layer("pool").output) for m in (changed, model))
+    np.testing.assert_array_equal(body(IMAGES), old(IMAGES))
+    np.testing.assert_allclose(np.asarray(changed(IMAGES)).sum(1), 1, rtol=1e-5)
+    changed.get_layer("unit000").set_weights([0 * w for w in changed.get_layer("unit000").get_weights()])
+    for now, then in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+def test_a_new_head_wants_a_vector():
+    with pytest.raises(ValueError, match=r"`new_head` wants a network with a pooling"):
+        kr.new_head(kr.PreActResNet(depth=8, include_top=False), classes=3)
+
+
+def test_a_frozen_body_keeps_its_weights_and_its_statistics():
+    model = kr.new_head(kr.PreActResNet(depth=8), classes=10)
+    kr.freeze(model)
+    model.compile(keras.optimizers.SGD(0.5), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    before = {w.path: w.numpy() for w in model.weights}
+    model.fit(IMAGES, np.arange(4), epochs=2, verbose=0)
+    moved = {w.path for w in model.weights if not np.array_equal(w.numpy(), before[w.path])}
+    assert moved == {"classifier/kernel", "classifier/bias"}
+
+
+def test_what_comes_behind_the_frozen_part_still_learns():
+    model = kr.PreActResNet(depth=8)
+    kr.freeze(model, until="unit002")
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(model(IMAGES, training=True) ** 2)
+    assert all(g is not None for g in tape.gradient(loss, [v.value for v in model.trainable_variables]))
+    assert {w.path.split("/")[0] for w in model.trainable_weights} == {"unit002", "post", "classifier"}
+
+
+def test_freezing_up_to_a_layer_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match=r"`until` must be a layer of .*'unit999'"):
+        kr.freeze(kr.PreActResNet(depth=8), until="unit999")

@@ -1,0 +1,67 @@
+"""The network that the configuration asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from keras_resunits import choices, registry
+from keras_resunits.bodies import BODIES
+from keras_resunits.merges import MERGES
+from keras_resunits.models import layout_of
+from keras_resunits.orders import ORDERS
+from keras_resunits.shortcuts import SHORTCUTS
+from keras_resunits.stems import STEMS
+from keras_resunits.tails import TAILS
+from train.config import Config
+from train.errors import BadInput
+
+TABLES: dict[str, Mapping[str, Any]] = {
+    "block": BODIES,
+    "order": ORDERS,
+    "shortcut": SHORTCUTS,
+    "stem": STEMS,
+    "merge": MERGES,
+    "tail": TAILS,
+}
+
+
+def network(config: Config, image_shape: tuple[int, int, int], classes: int) -> keras.Model:
+    """The network for images of `image_shape`.
+
+    Raises:
+        BadInput: for a choice that does not exist, or that the family does not have.
+    """
+    try:
+        return registry.create(config.model, input_shape=image_shape, classes=classes, **_given(config))
+    except ValueError as error:
+        raise BadInput(str(error)) from error
+
+
+def check_network(config: Config) -> None:
+    """Refuse names and depths that do not exist, before any image is read.
+
+    Raises:
+        BadInput: for one of them.
+    """
+    given = _given(config)
+    try:
+        for kind, table in TABLES.items():
+            if kind in given:
+                choices.resolve(kind, given[kind], table, object)
+        registry.require_name(config.model)
+        unheeded = sorted(given.keys() - registry.accepts(config.model))
+        if unheeded:
+            raise BadInput(f"--{unheeded[0]} means nothing for --model={config.model}.")
+        if config.model in ("PreActResNet", "ResNet") and config.depth is not None:
+            layout_of(config.depth, BODIES[config.block] if config.block else None)
+    except ValueError as error:
+        raise BadInput(str(error)) from error
+
+
+def _given(config: Config) -> dict:
+    """The choices that were made; a family has its own for the others."""
+    asked = {name: getattr(config, name) for name in ("depth", "width", *TABLES)}
+    return {name: choice for name, choice in asked.items() if choice is not None}
