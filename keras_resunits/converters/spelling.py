@@ -73,5 +73,5 @@ def _letter(layer: keras.layers.Layer) -> str:
         case keras.layers.MaxPooling2D():
             return "s" if set(layer.pool_size) == {1} else "m"
         case ZeroPad():
-            return "z" if not getattr(layer, "before", 0) else "Z"
+            return {0: "z", layer.extra / 2: "Z"}.get(layer.before, "<ZeroPad>")
     return f"<{type(layer).__name__}>"

@@ -1,0 +1,62 @@
+"""Networks that other libraries publish weights of, each as ours that answers alike, by their layout and name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import keras
+
+from keras_resunits.models import PreActResNet, ResNet
+from keras_resunits.orders import Order
+from keras_resunits.shortcuts import ZeroPad, identity
+from keras_resunits.slots import Slot
+from keras_resunits.stems import Stem
+
+IMAGENET = {"input_shape": (224, 224, 3), "classes": 1000}
+CIFAR = {"input_shape": (32, 32, 3), "classes": 10}
+RAW_CIFAR_STEM = Stem(16, activated=False)
+RAW_IMAGENET_STEM = Stem(64, kernel_size=7, strides=2, pool=2, activated=False)
+
+
+def zero_pad_both_sides(slot: Slot, order: Order) -> keras.layers.Layer:
+    """Option A as akamaster has it: half of the zeros before the old channels, half behind.
+
+    Raises:
+        ValueError: if the unit has fewer filters than arrive.
+    """
+    if not slot.changes_shape:
+        return identity(slot, order)
+    extra = slot.filters - slot.in_filters
+    return ZeroPad(extra, slot.strides, before=extra // 2, name="shortcut")
+
+
+def _torchvision_resnet(depth: int) -> Callable[..., keras.Model]:
+    return partial(ResNet, depth, **IMAGENET, block="basic" if depth < 50 else "bottleneck_v1_5")
+
+
+def _timm_resnetv2(depth: int) -> Callable[..., keras.Model]:
+    return partial(PreActResNet, depth, **IMAGENET, stem=RAW_IMAGENET_STEM)
+
+
+def _akamaster_resnet(depth: int) -> Callable[..., keras.Model]:
+    return partial(ResNet, depth, **CIFAR, shortcut=zero_pad_both_sides)
+
+
+def _pytorchcv_preresnet(depth: int, block: str) -> Callable[..., keras.Model]:
+    return partial(PreActResNet, depth, **CIFAR, block=block, shortcut="projection", stem=RAW_CIFAR_STEM)
+
+
+def _pytorchcv_wrn(depth: int, width: int) -> Callable[..., keras.Model]:
+    units = [(depth - 4) // 6] * 3
+    return partial(PreActResNet, units, **CIFAR, width=width, shortcut="projection", stem=RAW_CIFAR_STEM)
+
+
+NETWORKS: dict[str, Callable[..., keras.Model]] = {
+    **{f"torchvision_resnet{depth}": _torchvision_resnet(depth) for depth in (18, 34, 50, 101, 152)},
+    **{f"timm_resnetv2_{depth}": _timm_resnetv2(depth) for depth in (18, 34, 50, 101, 152)},
+    **{f"akamaster_resnet{depth}": _akamaster_resnet(depth) for depth in (20, 32, 44, 56, 110, 1202)},
+    **{f"pytorchcv_preresnet{depth}": _pytorchcv_preresnet(depth, "basic") for depth in (20, 56, 110, 1202)},
+    **{f"pytorchcv_preresnet{depth}": _pytorchcv_preresnet(depth, "bottleneck_v1_5") for depth in (164, 272, 542, 1001)},
+    **{f"pytorchcv_wrn{depth}_{width}": _pytorchcv_wrn(depth, width) for depth, width in ((16, 10), (28, 10), (40, 8))},
+}
