@@ -18,6 +18,7 @@ from keras_resunits.converters.keras_applications import KERAS_SUFFIXES, load_ke
 from keras_resunits.converters.layouts import TORCH_LAYOUTS
 from keras_resunits.converters.networks import NETWORKS
 from keras_resunits.converters.pytorch import load_torch_weights
+from keras_resunits.registry import MODELS, create
 
 PROGRAM = "python -m keras_resunits.converters"
 EXAMPLES = f"""examples:
@@ -28,6 +29,8 @@ EXAMPLES = f"""examples:
 
 models:
   {", ".join(NETWORKS)}
+
+  and those of keras_resunits.create: {", ".join(name for name in MODELS if name.startswith("keras_"))}, ...
 """
 
 
@@ -103,9 +106,11 @@ def _loader(source: str):
 
 
 def _create(name: str, given: dict) -> keras.Model:
-    if name not in NETWORKS:
-        raise ConversionError(f"unknown model {name!r}.{near_matches(name, NETWORKS)} --help lists them.")
-    return NETWORKS[name](**given)
+    if name in NETWORKS:
+        return NETWORKS[name](**given)
+    if name in MODELS:
+        return create(name, **given)
+    raise ConversionError(f"unknown model {name!r}.{near_matches(name, [*NETWORKS, *MODELS])} --help has them all.")
 
 
 def _save(model: keras.Model, path: Path) -> None:

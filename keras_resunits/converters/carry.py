@@ -34,14 +34,14 @@ def carry(model: keras.Model, theirs: State, layout: Layout, where: str = "the s
     _require_names(names, theirs, layout, where)
     arrays = {path: _oriented(theirs[str(name)], path, layout) for path, name in names.items()}
     _require_shapes(model, arrays, names, where)
-    for variable in model.variables:
+    for variable in model.weights:
         variable.assign(arrays[variable.path])
 
 
 def names_of(model: keras.Model, layout: Layout) -> dict[str, str | None]:
     """Their name of each of the model's variables, by its path; `None` where the layout has no rule."""
     places = places_of(model)
-    return {variable.path: layout.name_of(variable.path, places) for variable in model.variables}
+    return {variable.path: layout.name_of(variable.path, places) for variable in model.weights}
 
 
 def nearest_layout(model: keras.Model, theirs: State, layouts: Iterable[Layout]) -> Layout:
@@ -104,7 +104,7 @@ def _require_shapes(model: keras.Model, arrays: State, names: dict[str, str | No
     wrong = [
         f"wanted {tuple(variable.shape)}, got {arrays[variable.path].shape} for '{variable.path}' from "
         f"'{names[variable.path]}'"
-        for variable in model.variables
+        for variable in model.weights
         if tuple(variable.shape) != arrays[variable.path].shape
     ]
     if wrong:

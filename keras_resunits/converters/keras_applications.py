@@ -139,7 +139,7 @@ def _named_state(file: h5py.File) -> State:
 
 
 def _state_of_model(model: keras.Model) -> State:
-    return {variable.path: keras.ops.convert_to_numpy(variable) for variable in model.variables}
+    return {variable.path: keras.ops.convert_to_numpy(variable) for variable in model.weights}
 
 
 def _imagenet(model: keras.Model) -> tuple[str, State]:

@@ -74,10 +74,10 @@ class Layout:
             The name, or `None` where no rule speaks of that layer.
         """
         layer, leaf = path.rsplit("/", 1)
-        unit, _, rest = layer.partition("/")
+        unit, *within = layer.split("/")
         place = places.get(unit)
         if place:
-            layer = f"{place.kind}/{rest}"
+            layer = f"{place.kind}/{within[0]}/{within[-1]}"  # whatever else stands around the layer in its slot
         numbered = _NUMBERED.match(layer)
         rule = self.rules.get(layer) or (numbered and self.rules.get(f"{numbered[1]}#"))
         if not rule or leaf not in self.leaves:

@@ -7,6 +7,7 @@ from functools import partial
 
 import keras
 
+from keras_resunits.densenet import DenseNet
 from keras_resunits.models import PreActResNet, ResNet
 from keras_resunits.orders import Order
 from keras_resunits.shortcuts import ZeroPad, identity
@@ -52,11 +53,25 @@ def _pytorchcv_wrn(depth: int, width: int) -> Callable[..., keras.Model]:
     return partial(PreActResNet, units, **CIFAR, width=width, shortcut="projection", stem=RAW_CIFAR_STEM)
 
 
+def _pytorchcv_densenet(depth: int, growth: int, bottleneck: bool) -> Callable[..., keras.Model]:
+    stem = Stem(2 * growth, activated=False)
+    return partial(DenseNet, depth, **CIFAR, growth=growth, bottleneck=bottleneck, compression=0.5, stem=stem)
+
+
 NETWORKS: dict[str, Callable[..., keras.Model]] = {
     **{f"torchvision_resnet{depth}": _torchvision_resnet(depth) for depth in (18, 34, 50, 101, 152)},
+    **{f"torchvision_densenet{depth}": partial(DenseNet, depth, **IMAGENET) for depth in (121, 161, 169, 201)},
     **{f"timm_resnetv2_{depth}": _timm_resnetv2(depth) for depth in (18, 34, 50, 101, 152)},
     **{f"akamaster_resnet{depth}": _akamaster_resnet(depth) for depth in (20, 32, 44, 56, 110, 1202)},
     **{f"pytorchcv_preresnet{depth}": _pytorchcv_preresnet(depth, "basic") for depth in (20, 56, 110, 1202)},
     **{f"pytorchcv_preresnet{depth}": _pytorchcv_preresnet(depth, "bottleneck_v1_5") for depth in (164, 272, 542, 1001)},
     **{f"pytorchcv_wrn{depth}_{width}": _pytorchcv_wrn(depth, width) for depth, width in ((16, 10), (28, 10), (40, 8))},
+    **{
+        f"pytorchcv_densenet{depth}_k{growth}": _pytorchcv_densenet(depth, growth, bottleneck=False)
+        for depth, growth in ((40, 12), (100, 12), (100, 24))
+    },
+    **{
+        f"pytorchcv_densenet{depth}_k{growth}_bc": _pytorchcv_densenet(depth, growth, bottleneck=True)
+        for depth, growth in ((40, 12), (40, 24), (40, 36), (100, 12), (190, 40), (250, 24))
+    },
 }

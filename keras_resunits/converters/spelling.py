@@ -37,7 +37,7 @@ def spelled(unit: Unit) -> str:
 
 def spelled_stem(model: keras.Model) -> str:
     """The stem's layers, likewise: a max-pool is m, and what it pads before itself is not spelled."""
-    return "".join(map(_letter, _flat(model.get_layer("stem"))))
+    return "".join(_letter(part) for layer in model.layers if layer.name == "stem" for part in _flat(layer))
 
 
 def norms_of(model: keras.Model) -> list[keras.layers.Layer]:

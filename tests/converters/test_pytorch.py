@@ -1,5 +1,6 @@
 """Weights from PyTorch: equal logits in every layout, or an error that says what does not fit."""
 
+import re
 from functools import partial
 
 import keras
@@ -8,6 +9,7 @@ import pytest
 
 import keras_resunits as kr
 from keras_resunits.converters import TORCH_LAYOUTS, ConversionError, load_torch_weights
+from keras_resunits.converters.carry import mismatch, names_of
 from keras_resunits.converters.networks import NETWORKS, zero_pad_both_sides
 
 torch = pytest.importorskip("torch")
@@ -29,6 +31,7 @@ def residual(body, order, stem, width, units=(2, 1, 2), size=32, shortcut=kr.pro
 
 STEM = kr.Stem(8, kernel_size=7, strides=2, pool=2)
 CIFAR = kr.Stem(16, activated=False)
+DENSE_STEM = kr.Stem(8, activated=False)
 UNITS = [2, 1, 2]
 CASES = {  # layout, theirs, ours
     "torchvision-basic": (
@@ -76,6 +79,26 @@ CASES = {  # layout, theirs, ours
         partial(theirs.PytorchcvPreResNet, UNITS, CLASSES, width=2),
         partial(residual, kr.basic, kr.FullPreAct(), CIFAR, 32, size=8),
     ),
+    "pytorchcv-wrn-dropout": (
+        "pytorchcv_preresnet",
+        partial(theirs.PytorchcvPreResNet, UNITS, CLASSES, width=2),
+        partial(residual, kr.wide_basic(dropout=0.3), kr.FullPreAct(), CIFAR, 32, size=8),
+    ),
+    "pytorchcv-densenet": (
+        "pytorchcv_densenet",
+        partial(theirs.PytorchcvDenseNet, UNITS, 4, CLASSES, bottleneck=False),
+        partial(kr.DenseNet, UNITS, (8, 8, 3), CLASSES, growth=4, bottleneck=False, compression=0.5, stem=DENSE_STEM),
+    ),
+    "pytorchcv-densenet-bc": (
+        "pytorchcv_densenet_bc",
+        partial(theirs.PytorchcvDenseNet, UNITS, 4, CLASSES, bottleneck=True),
+        partial(kr.DenseNet, UNITS, (8, 8, 3), CLASSES, growth=4),
+    ),
+    "torchvision-densenet": (
+        "torchvision_densenet",
+        partial(theirs.TorchvisionDenseNet, [2, 1, 2, 1], 4, 8, CLASSES),
+        partial(kr.DenseNet, [2, 1, 2, 1], (64, 64, 3), CLASSES, growth=4),
+    ),
 }
 cases = pytest.mark.parametrize(("layout", "torch_network", "network"), CASES.values(), ids=CASES.keys())
 
@@ -113,6 +136,15 @@ def test_names_are_mapped_by_rule_and_not_by_order():
     model, torch_network = smallest()
     state = torch_network.state_dict()
     load_torch_weights(model, {name: state[name] for name in sorted(state, reverse=True)})
+    assert largest_difference(model, torch_network) < 1e-5
+
+
+def test_a_densenet_of_the_old_names_is_read():
+    layout, torch_network, network = CASES["torchvision-densenet"]
+    model, torch_network = network(), theirs.randomized(torch_network())
+    old = {re.sub(r"(denselayer.*)([12])\.", r"\1.\2.", k): v for k, v in torch_network.state_dict().items()}
+    assert "features.denseblock1.denselayer1.norm.1.weight" in old
+    assert load_torch_weights(model, old) == layout
     assert largest_difference(model, torch_network) < 1e-5
 
 
@@ -226,9 +258,25 @@ def test_a_layout_that_is_given_is_not_searched_for():
 # The networks by the names under which the weights are published.
 
 
-@pytest.mark.parametrize("name", ["torchvision_resnet18", "timm_resnetv2_18", "akamaster_resnet20", "pytorchcv_preresnet20"])
-def test_a_network_of_the_table_is_of_its_layout(name):
-    from keras_resunits.converters.carry import mismatch
-
-    layout = next(layout for known, layout in TORCH_LAYOUTS.items() if name.startswith(known))
-    assert mismatch(NETWORKS[name](), layout) is None
+@pytest.mark.parametrize(
+    ("name", "layout", "trainable"),
+    [  # parameters as published: torchvision's documentation, imgclsmob's tests; timm: He et al. 2016's network
+        ("torchvision_resnet18", "torchvision_resnet", 11_689_512),
+        ("torchvision_resnet50", "torchvision_resnet", 25_557_032),
+        ("torchvision_densenet121", "torchvision_densenet", 7_978_856),
+        ("timm_resnetv2_18", "timm_resnetv2", 11_687_720),
+        ("timm_resnetv2_50", "timm_resnetv2", 25_549_352),
+        ("akamaster_resnet20", "akamaster_resnet", 269_722),
+        ("akamaster_resnet56", "akamaster_resnet", 853_018),
+        ("pytorchcv_preresnet20", "pytorchcv_preresnet", 272_282),
+        ("pytorchcv_preresnet164", "pytorchcv_preresnet", 1_703_258),
+        ("pytorchcv_wrn16_10", "pytorchcv_preresnet", 17_116_634),
+        ("pytorchcv_densenet40_k12", "pytorchcv_densenet", 599_050),
+        ("pytorchcv_densenet40_k12_bc", "pytorchcv_densenet_bc", 176_122),
+    ],
+)
+def test_a_published_network_is_of_its_layout_and_has_its_parameters(name, layout, trainable):
+    model = NETWORKS[name]()
+    assert mismatch(model, TORCH_LAYOUTS[layout]) is None
+    assert None not in names_of(model, TORCH_LAYOUTS[layout]).values()
+    assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == trainable
