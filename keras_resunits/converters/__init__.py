@@ -1,6 +1,6 @@
 """Weights from elsewhere: PyTorch checkpoints and `keras.applications`, by name, with equal logits.
 
-    python -m keras_resunits.converters --help
+python -m keras_resunits.converters --help
 """
 
 from keras_resunits.converters.checkpoints import read_checkpoint

@@ -78,7 +78,9 @@ def convert(arguments: argparse.Namespace) -> str:
     model = _create(arguments.model, {name: value for name, value in given.items() if value is not None})
     layout = load(model, arguments)
     _save(model, arguments.output)
-    return f"{arguments.source} ({layout}) -> {arguments.output}: {arguments.model}, {model.count_params():,} parameters"
+    return (
+        f"{arguments.source} ({layout}) -> {arguments.output}: {arguments.model}, {model.count_params():,} parameters"
+    )
 
 
 def _require_output(path: Path, overwrite: bool) -> None:

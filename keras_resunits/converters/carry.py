@@ -12,7 +12,7 @@ from keras_resunits.converters.checkpoints import State, listed
 from keras_resunits.converters.errors import ConversionError
 from keras_resunits.converters.layouts import TORCH_LEAVES, Layout
 from keras_resunits.converters.places import places_of, units_of
-from keras_resunits.converters.spelling import norms_of, spelled, spelled_stem
+from keras_resunits.converters.spelling import in_words, norms_of, spelled, spelled_stem
 
 
 def carry(model: keras.Model, theirs: State, layout: Layout, where: str = "the source") -> None:
@@ -58,16 +58,16 @@ def nearest_layout(model: keras.Model, theirs: State, layouts: Iterable[Layout])
 def _require_arithmetic(model: keras.Model, layout: Layout) -> None:
     found = mismatch(model, layout)
     if found:
-        raise ConversionError(f"the network computes otherwise than weights of layout '{layout.name}' want: {found}")
+        raise ConversionError(f"the network computes otherwise than those of layout '{layout.name}': {found}")
 
 
 def mismatch(model: keras.Model, layout: Layout) -> str | None:
     """What the model does that networks of the layout do not, or nothing."""
-    if not re.fullmatch(layout.stem, spelled_stem(model)):
-        return f"wanted a stem '{layout.stem}', got '{spelled_stem(model)}'."
+    if spelled_stem(model) not in layout.stems:
+        return f"wanted a stem of {' or '.join(map(in_words, layout.stems))}, got {in_words(spelled_stem(model))}."
     for unit in units_of(model):
         if not re.fullmatch(layout.units, spelled(unit)):
-            return f"wanted {layout.says}, got '{spelled(unit)}' in '{unit.name}'."
+            return f"wanted {layout.says}, got {in_words(spelled(unit))} in '{unit.name}'."
     for norm in norms_of(model):
         if not np.isclose(norm.epsilon, layout.epsilon, rtol=1e-6, atol=0):
             return f"wanted epsilon {layout.epsilon}, got {norm.epsilon} in '{norm.path}'."

@@ -35,7 +35,7 @@ class Layout:
             that number, `{next}` for the stage that follows.
         units: What `spelled` must say of every unit: a regular expression.
         says: The same in words, for the error.
-        stem: What `spelled_stem` must say.
+        stems: What `spelled_stem` may say.
         leaves: Their names for a layer's weights.
         separator: Between the layer and the weight.
         stages_from: Their number of the first stage; 1 by default.
@@ -55,7 +55,7 @@ class Layout:
     rules: Mapping[str, str]
     units: str
     says: str
-    stem: str
+    stems: tuple[str, ...]
     leaves: Mapping[str, str]
     separator: str = "."
     stages_from: int = 1
@@ -112,7 +112,7 @@ TORCHVISION_RESNET = Layout(
     },
     units=rf"\|([cC]n)?\|{_POST_ACT}",
     says="post-activation units with projections; of three convolutions the second has the stride (bottleneck_v1_5)",
-    stem="[cC]nrm?",
+    stems=("cnr", "cnrm", "cnrM"),
     leaves=TORCH_LEAVES,
 )
 """torchvision's ResNet-18, 34, 50, 101 and 152, and timm's networks of those names."""
@@ -128,7 +128,7 @@ AKAMASTER_RESNET = replace(
     },
     units=r"\|([cC]n|Z)?\|[cC]nrcn\|Add\|r",
     says="post-activation units of two convolutions, with option A that appends half of the zeros on either side",
-    stem="cnr",
+    stems=("cnr",),
 )
 """akamaster/pytorch_resnet_cifar10: ResNet-20 to 1202 for CIFAR."""
 
@@ -145,7 +145,7 @@ TIMM_RESNETV2 = Layout(
     },
     units=_PRE_ACT,
     says="pre-activation units with projections; of three convolutions the second has the stride (bottleneck_v1_5)",
-    stem="[cC]m?",
+    stems=("c", "cm"),
     leaves=TORCH_LEAVES,
     stages_from=0,
 )
@@ -164,7 +164,7 @@ PYTORCHCV_PRERESNET = Layout(
     },
     units=_PRE_ACT,
     says="pre-activation units with projections; of three convolutions the second has the stride (bottleneck_v1_5)",
-    stem="c",
+    stems=("c",),
     leaves=TORCH_LEAVES,
     units_from=1,
 )
@@ -184,7 +184,7 @@ TORCHVISION_DENSENET = Layout(
     },
     units=r"\|\|nrcnrc\|Concat\||\|\|nrcp\|BranchOnly\|",
     says="dense units norm ReLU 1x1 norm ReLU 3x3, and transitions norm ReLU 1x1 average-pool",
-    stem="[cC]nrm?",
+    stems=("cnr", "cnrm", "cnrM"),
     leaves=TORCH_LEAVES,
     units_from=1,
     old=(r"(denselayer\d+\.(?:norm|conv))\.(\d+)\.", r"\1\2."),  # the published files: norm.1.weight
@@ -204,7 +204,7 @@ PYTORCHCV_DENSENET = Layout(
     },
     units=r"\|\|nrc\|Concat\||\|\|nrcp\|BranchOnly\|",
     says="dense units norm ReLU 3x3, and transitions norm ReLU 1x1 average-pool",
-    stem="c",
+    stems=("c",),
     leaves=TORCH_LEAVES,
     units_from=1,
 )
@@ -240,7 +240,7 @@ KERAS_RESNET = Layout(
     },
     units=r"\|([cC]n)?\|[cC]nrcnrcn\|Add\|r",
     says="post-activation bottlenecks with projections, the stride on the first 1x1",
-    stem="[cC]nrm?",
+    stems=("cnr", "cnrm", "cnrM"),
     leaves=KERAS_LEAVES,
     separator="/",
     stages_from=2,
@@ -265,7 +265,7 @@ KERAS_RESNETV2 = Layout(
     },
     units=r"(nr\|c\||\|s?\|nr)cnr[cC]nrc\|Add\|",
     says="pre-activation bottlenecks, the stride on the 3x3 of a stage's last unit, whose shortcut skips pixels",
-    stem="[cC]m?",
+    stems=("c", "cM"),
     leaves=KERAS_LEAVES,
     separator="/",
     stages_from=2,
@@ -290,7 +290,7 @@ KERAS_DENSENET = Layout(
     },
     units=TORCHVISION_DENSENET.units,
     says=TORCHVISION_DENSENET.says,
-    stem="[cC]nrm?",
+    stems=("cnr", "cnrm", "cnrM"),
     leaves=KERAS_LEAVES,
     separator="/",
     stages_from=2,

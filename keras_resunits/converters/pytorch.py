@@ -35,14 +35,14 @@ def load_torch_weights(
             that computes otherwise than the weights want. The model is as it was then.
         ValueError: for an unknown layout.
 
-    Example: a network of torchvision's names
+    Example:
 
     >>> import keras_resunits as kr
     >>> from keras_resunits.converters import load_torch_weights
-    >>> model = kr.ResNet([1, 1, 1], input_shape=(8, 8, 3), shortcut="projection")
-    >>> load_torch_weights(model, {"conv1.weight": model.weights[0]})
+    >>> load_torch_weights(kr.ResNet(depth=20), "resnet20.onnx")
     Traceback (most recent call last):
-    keras_resunits.converters.errors.ConversionError: weights are left over in layout 'torchvision_resnet'. ...
+    keras_resunits.converters.errors.ConversionError: a PyTorch checkpoint ends in .pt, .pth, .th, .safetensors.
+    Received: 'resnet20.onnx'.
     """
     chosen = None if layout is None else resolve("layout", layout, TORCH_LAYOUTS, Layout)
     is_state = isinstance(source, Mapping)

@@ -7,13 +7,32 @@ regular expression over the letters below, which units its weights belong to.
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable
 
 import keras
 
+from keras_resunits.randomness import Dropout
 from keras_resunits.series import Series
 from keras_resunits.shortcuts import ZeroPad
+from keras_resunits.stems import PaddedMaxPool
+from keras_resunits.tails import StochasticDepth
 from keras_resunits.units import Unit
+
+
+WORDS = {
+    "c": "conv",
+    "C": "conv/2",
+    "n": "norm",
+    "r": "ReLU",
+    "p": "average-pool",
+    "s": "every 2nd pixel",
+    "z": "zeros behind",
+    "Z": "zeros on both sides",
+    "m": "max-pool",
+    "M": "max-pool over zeros",
+}
 
 
 def spelled(unit: Unit) -> str:
@@ -36,8 +55,24 @@ def spelled(unit: Unit) -> str:
 
 
 def spelled_stem(model: keras.Model) -> str:
-    """The stem's layers, likewise: a max-pool is m, and what it pads before itself is not spelled."""
-    return "".join(_letter(part) for layer in model.layers if layer.name == "stem" for part in _flat(layer))
+    """The stem's layers, likewise: m is a max-pool over pixels alone, M one over zeros around them too, c any stride."""
+    letters = [_letter(part) for layer in model.layers if layer.name == "stem" for part in _flat(layer)]
+    return "".join(letters).replace("C", "c")
+
+
+def in_words(spelling: str) -> str:
+    """A spelling as an error says it.
+
+    Example:
+
+    >>> in_words("cnrm"), in_words("|Cn|CnrCn|Add|r")
+    ('conv norm ReLU max-pool', 'h: conv/2 norm, F: conv/2 norm ReLU conv/2 norm, M: Add, f: ReLU')
+    """
+    if "|" not in spelling:
+        return " ".join(WORDS.get(letter, letter) for letter in re.findall("<.*?>|.", spelling)) or "nothing"
+    entry, shortcut, branch, merge, exit = spelling.split("|")
+    slots = {"e": in_words(entry), "h": in_words(shortcut), "F": in_words(branch), "M": merge, "f": in_words(exit)}
+    return ", ".join(f"{slot}: {words}" for slot, words in slots.items() if words != "nothing")
 
 
 def norms_of(model: keras.Model) -> list[keras.layers.Layer]:
@@ -60,7 +95,7 @@ def _flat(layer: keras.layers.Layer) -> Iterable[keras.layers.Layer]:
 
 def _letter(layer: keras.layers.Layer) -> str:
     match layer:
-        case keras.layers.Identity() | keras.layers.Dropout() | keras.layers.ZeroPadding2D():
+        case keras.layers.Identity() | keras.layers.Dropout() | Dropout() | StochasticDepth(scaling="inverted"):
             return ""
         case keras.layers.Conv2D():
             return "c" if set(layer.strides) == {1} else "C"
@@ -70,8 +105,10 @@ def _letter(layer: keras.layers.Layer) -> str:
             return "r"
         case keras.layers.AveragePooling2D():
             return "p"
-        case keras.layers.MaxPooling2D():
-            return "s" if set(layer.pool_size) == {1} else "m"
+        case keras.layers.MaxPooling2D(pool_size=(1, 1)):
+            return "s"
+        case PaddedMaxPool():
+            return {-math.inf: "m", 0.0: "M"}.get(layer.pads, "<PaddedMaxPool>")
         case ZeroPad():
             return {0: "z", layer.extra / 2: "Z"}.get(layer.before, "<ZeroPad>")
     return f"<{type(layer).__name__}>"

@@ -97,7 +97,9 @@ def test_half_a_file_is_refused(tmp_path):
 
 def test_a_pickled_network_is_refused_and_not_run(tmp_path):
     torch.save(torch.nn.Linear(2, 2), tmp_path / "x.pth")
-    with pytest.raises(ConversionError, match=r"holds more than weights \(wanted a file of `torch.save\(net.state_dict"):
+    with pytest.raises(
+        ConversionError, match=r"holds more than weights \(wanted a file of `torch.save\(net.state_dict"
+    ):
         read_checkpoint(tmp_path / "x.pth")
 
 

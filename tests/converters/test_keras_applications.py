@@ -86,7 +86,9 @@ def test_a_file_of_keras_2_is_read(tmp_path):
             for leaf, value in weights.items():
                 group[f"{layer}/{leaf}:0"] = value
     read = read_weights(tmp_path / "x.h5")
-    wanted = {f"{layer.replace('/', '_')}/{leaf}": v for layer, weights in layers.items() for leaf, v in weights.items()}
+    wanted = {
+        f"{layer.replace('/', '_')}/{leaf}": v for layer, weights in layers.items() for leaf, v in weights.items()
+    }
     assert list(read) == list(wanted)
     for name, value in wanted.items():
         np.testing.assert_array_equal(read[name], value)
@@ -143,7 +145,7 @@ def test_other_classes_are_one_error(theirs):
 
 
 def test_a_network_that_is_not_that_of_the_weights_is_refused(theirs):
-    refused(kr.ResNet(50, SHAPE, CLASSES), theirs, r"computes otherwise than weights of layout 'keras_resnet' want")
+    refused(kr.ResNet(50, SHAPE, CLASSES), theirs, r"computes otherwise than those of layout 'keras_resnet'")
 
 
 def test_imagenet_has_no_weights_for_other_networks(small):
