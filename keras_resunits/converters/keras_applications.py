@@ -104,7 +104,7 @@ def read_weights(path: str | Path) -> State:
 
 
 def _state_of_file(file: h5py.File) -> State:
-    root = file["model_weights"] if "model_weights" in file else file
+    root = file.get("model_weights", file)
     layers = _listed_in(root, "layer_names")
     return _legacy_state(root, layers) if layers else _named_state(file)
 

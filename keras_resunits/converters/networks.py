@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import keras
 
@@ -14,10 +16,11 @@ from keras_resunits.shortcuts import ZeroPad, identity
 from keras_resunits.slots import Slot
 from keras_resunits.stems import Stem
 
-IMAGENET = {"input_shape": (224, 224, 3), "classes": 1000}
-CIFAR = {"input_shape": (32, 32, 3), "classes": 10}
+IMAGENET: dict[str, Any] = {"input_shape": (224, 224, 3), "classes": 1000}
+CIFAR: dict[str, Any] = {"input_shape": (32, 32, 3), "classes": 10}
+IMAGENET_STEM = Stem(64, kernel_size=7, strides=2, pool=2)
 RAW_CIFAR_STEM = Stem(16, activated=False)
-RAW_IMAGENET_STEM = Stem(64, kernel_size=7, strides=2, pool=2, activated=False)
+RAW_IMAGENET_STEM = replace(IMAGENET_STEM, activated=False)
 
 
 def zero_pad_both_sides(slot: Slot, order: Order) -> keras.layers.Layer:
@@ -33,7 +36,13 @@ def zero_pad_both_sides(slot: Slot, order: Order) -> keras.layers.Layer:
 
 
 def _torchvision_resnet(depth: int) -> Callable[..., keras.Model]:
-    return partial(ResNet, depth, **IMAGENET, block="basic" if depth < 50 else "bottleneck_v1_5")
+    block = "basic" if depth < 50 else "bottleneck_v1_5"
+    return partial(ResNet, depth, **IMAGENET, block=block, stem=IMAGENET_STEM)
+
+
+def _torchvision_densenet(depth: int, growth: int = 32) -> Callable[..., keras.Model]:
+    stem = replace(IMAGENET_STEM, filters=2 * growth)
+    return partial(DenseNet, depth, **IMAGENET, growth=growth, stem=stem)
 
 
 def _timm_resnetv2(depth: int) -> Callable[..., keras.Model]:
@@ -60,7 +69,8 @@ def _pytorchcv_densenet(depth: int, growth: int, bottleneck: bool) -> Callable[.
 
 NETWORKS: dict[str, Callable[..., keras.Model]] = {
     **{f"torchvision_resnet{depth}": _torchvision_resnet(depth) for depth in (18, 34, 50, 101, 152)},
-    **{f"torchvision_densenet{depth}": partial(DenseNet, depth, **IMAGENET) for depth in (121, 161, 169, 201)},
+    **{f"torchvision_densenet{depth}": _torchvision_densenet(depth) for depth in (121, 169, 201)},
+    "torchvision_densenet161": _torchvision_densenet(161, growth=48),
     **{f"timm_resnetv2_{depth}": _timm_resnetv2(depth) for depth in (18, 34, 50, 101, 152)},
     **{f"akamaster_resnet{depth}": _akamaster_resnet(depth) for depth in (20, 32, 44, 56, 110, 1202)},
     **{f"pytorchcv_preresnet{depth}": _pytorchcv_preresnet(depth, "basic") for depth in (20, 56, 110, 1202)},

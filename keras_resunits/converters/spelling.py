@@ -20,7 +20,6 @@ from keras_resunits.stems import PaddedMaxPool
 from keras_resunits.tails import StochasticDepth
 from keras_resunits.units import Unit
 
-
 WORDS = {
     "c": "conv",
     "C": "conv/2",
@@ -55,7 +54,7 @@ def spelled(unit: Unit) -> str:
 
 
 def spelled_stem(model: keras.Model) -> str:
-    """The stem's layers, likewise: m is a max-pool over pixels alone, M one over zeros around them too, c any stride."""
+    """The stem's layers, likewise, c of any stride: m is a max-pool over pixels alone, M one over zeros around them."""
     letters = [_letter(part) for layer in model.layers if layer.name == "stem" for part in _flat(layer)]
     return "".join(letters).replace("C", "c")
 

@@ -80,6 +80,7 @@ def test_a_file_is_overwritten_where_the_user_says_so(checkpoint, tmp_path):
     assert keras.models.load_model(output).output_shape == (None, 10)
 
 
+@pytest.mark.slow
 def test_the_module_runs_and_tells_what_it_wants(tmp_path):
     command = [sys.executable, "-m", "keras_resunits.converters"]
     help_text = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True).stdout

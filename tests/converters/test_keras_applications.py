@@ -14,7 +14,7 @@ from keras_resunits.converters import KERAS_LAYOUTS, ConversionError, load_keras
 from keras_resunits.converters.keras_applications import APPLICATIONS, read_weights
 
 CLASSES = 5
-SHAPE = (32, 32, 3)
+SHAPE = (64, 64, 3)
 QUICK = ["ResNet50", "ResNet50V2", "DenseNet121"]
 QUICK_AND_SLOW = [
     pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in sorted(APPLICATIONS.values())
@@ -152,6 +152,7 @@ def test_imagenet_has_no_weights_for_other_networks(small):
     refused(small, "imagenet", r"ImageNet's weights fit ResNet50, .*stages of \(1, 1, 1\) units")
 
 
+@pytest.mark.slow
 def test_without_network_and_cache_imagenet_is_refused_in_one_line(tmp_path):
     nowhere = {"KERAS_HOME": str(tmp_path), "https_proxy": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9"}
     command = [sys.executable, "-m", "keras_resunits.converters", "imagenet", "--model", "keras_resnet50"]

@@ -214,8 +214,8 @@ def test_a_kernel_of_another_size_is_a_wrong_shape():
         (
             "torchvision-bottleneck",
             partial(residual, kr.bottleneck, kr.PostAct(), STEM, 8),
-            r"the second has the stride \(bottleneck_v1_5\), got h: conv/2 norm, F: conv/2 norm ReLU conv norm ReLU conv "
-            r"norm, M: Add, f: ReLU in 'unit002'",
+            r"the second has the stride \(bottleneck_v1_5\), got h: conv/2 norm, F: conv/2 norm ReLU conv norm ReLU "
+            r"conv norm, M: Add, f: ReLU in 'unit002'",
         ),
         (
             "torchvision-basic",
