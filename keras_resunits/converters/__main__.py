@@ -109,7 +109,7 @@ def _loader(source: str):
 
 def _create(name: str, given: dict) -> keras.Model:
     if name in NETWORKS:
-        return NETWORKS[name](**given)
+        return NETWORKS[name](name=name, **given)
     if name in MODELS:
         return create(name, **given)
     raise ConversionError(f"unknown model {name!r}.{near_matches(name, [*NETWORKS, *MODELS])} --help has them all.")

@@ -45,8 +45,10 @@ def load_torch_weights(
     Received: 'resnet20.onnx'.
     """
     chosen = None if layout is None else resolve("layout", layout, TORCH_LAYOUTS, Layout)
-    is_state = isinstance(source, Mapping)
-    theirs = state_of(source) if is_state else read_checkpoint(source)
+    if isinstance(source, Mapping):
+        theirs, where = state_of(source), "the state dict"
+    else:
+        theirs, where = read_checkpoint(source), f"'{source}'"
     chosen = chosen or nearest_layout(model, theirs, TORCH_LAYOUTS.values())
-    carry(model, theirs, chosen, where="the state dict" if is_state else f"'{source}'")
+    carry(model, theirs, chosen, where)
     return chosen.name
