@@ -6,8 +6,9 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from textwrap import fill, indent
 
 import keras
 
@@ -18,9 +19,12 @@ from keras_resunits.converters.keras_applications import KERAS_SUFFIXES, load_ke
 from keras_resunits.converters.layouts import TORCH_LAYOUTS
 from keras_resunits.converters.networks import NETWORKS
 from keras_resunits.converters.pytorch import load_torch_weights
-from keras_resunits.registry import MODELS, create
+from keras_resunits.registry import MODELS, create, list_models
 
 PROGRAM = "python -m keras_resunits.converters"
+DESCRIPTION = (
+    "Give a network of ours the weights of a PyTorch checkpoint or of keras.applications, and save it as .keras."
+)
 EXAMPLES = f"""examples:
   {PROGRAM} resnet50.pth --model torchvision_resnet50 --output resnet50.keras
   {PROGRAM} resnet20.th --model akamaster_resnet20 --output resnet20.keras
@@ -28,9 +32,8 @@ EXAMPLES = f"""examples:
   {PROGRAM} imagenet --model keras_resnet50 --output resnet50.keras
 
 models:
-  {", ".join(NETWORKS)}
-
-  and those of keras_resunits.create: {", ".join(name for name in MODELS if name.startswith("keras_"))}, ...
+{indent(fill(", ".join(NETWORKS), 110, break_on_hyphens=False), "  ")}
+  and those of keras_resunits.create: {", ".join(list_models("keras_*"))}, ...
 """
 
 
@@ -44,7 +47,7 @@ class Parser(argparse.ArgumentParser):
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """The arguments, checked as far as they can be without reading the source."""
     parser = Parser(
-        prog=PROGRAM, description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=PROGRAM, description=DESCRIPTION, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
         "source",
@@ -54,7 +57,12 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--model", required=True, metavar="NAME", help="the network that SRC is of, by name (below)")
     parser.add_argument("--output", required=True, type=Path, metavar="X.keras", help="the file to write")
-    parser.add_argument("--layout", choices=TORCH_LAYOUTS, help="how a PyTorch SRC names its weights; found by default")
+    parser.add_argument(
+        "--layout",
+        choices=TORCH_LAYOUTS,
+        metavar="LAYOUT",
+        help="how a PyTorch SRC names its weights; found by default: " + ", ".join(TORCH_LAYOUTS),
+    )
     parser.add_argument("--classes", type=int, metavar="N", help="how many classes SRC knows; the network's default")
     parser.add_argument(
         "--input-shape", type=_shape, metavar="H,W,C", help="of the images, 224,224,3 say; the network's default"
@@ -73,10 +81,10 @@ def _shape(text: str) -> tuple[int, ...]:
 def convert(arguments: argparse.Namespace) -> str:
     """Do what the arguments say; returns the line to print."""
     _require_output(arguments.output, arguments.overwrite)
-    load = _loader(arguments.source)
+    load = _loader(arguments.source, arguments.layout)
     given = {"classes": arguments.classes, "input_shape": arguments.input_shape}
     model = _create(arguments.model, {name: value for name, value in given.items() if value is not None})
-    layout = load(model, arguments)
+    layout = load(model)
     _save(model, arguments.output)
     return (
         f"{arguments.source} ({layout}) -> {arguments.output}: {arguments.model}, {model.count_params():,} parameters"
@@ -92,19 +100,19 @@ def _require_output(path: Path, overwrite: bool) -> None:
         raise ConversionError(f"'{path}' exists; --overwrite replaces it.")
 
 
-def _loader(source: str):
+def _loader(source: str, layout: str | None) -> Callable[[keras.Model], str]:
     """What reads the source, by its name; refused before any network is built."""
-    if source == "imagenet":
-        return lambda model, arguments: load_keras_weights(model, source)
     suffix = Path(source).suffix
-    if suffix not in (*TORCH_SUFFIXES, *KERAS_SUFFIXES):
+    if source != "imagenet" and suffix not in (*TORCH_SUFFIXES, *KERAS_SUFFIXES):
         wanted = ", ".join((*TORCH_SUFFIXES, *KERAS_SUFFIXES))
         raise ConversionError(f"SRC must end in {wanted}, or be 'imagenet'. Received: '{source}'.")
-    if not Path(source).is_file():
+    if source != "imagenet" and not Path(source).is_file():
         raise ConversionError(f"no such file: '{source}'.")
-    if suffix in KERAS_SUFFIXES:
-        return lambda model, arguments: load_keras_weights(model, source)
-    return lambda model, arguments: load_torch_weights(model, source, arguments.layout)
+    if suffix in TORCH_SUFFIXES:
+        return lambda model: load_torch_weights(model, source, layout)
+    if layout:
+        raise ConversionError(f"--layout is for PyTorch checkpoints. Received: --layout={layout} with SRC '{source}'.")
+    return lambda model: load_keras_weights(model, source)
 
 
 def _create(name: str, given: dict) -> keras.Model:

@@ -30,9 +30,8 @@ def carry(model: keras.Model, theirs: State, layout: Layout, where: str = "the s
     """
     _require_arithmetic(model, layout)
     theirs = layout.renamed(theirs)
-    names = names_of(model, layout)
-    _require_names(names, theirs, layout, where)
-    arrays = {path: _oriented(theirs[str(name)], path, layout) for path, name in names.items()}
+    names = _complete(names_of(model, layout), theirs, layout, where)
+    arrays = {path: _oriented(theirs[name], path, layout) for path, name in names.items()}
     _require_shapes(model, arrays, names, where)
     for variable in model.weights:
         variable.assign(arrays[variable.path])
@@ -74,7 +73,8 @@ def mismatch(model: keras.Model, layout: Layout) -> str | None:
     return None
 
 
-def _require_names(names: dict[str, str | None], theirs: State, layout: Layout, where: str) -> None:
+def _complete(names: dict[str, str | None], theirs: State, layout: Layout, where: str) -> dict[str, str]:
+    """The names, now that all of them are there on both sides."""
     unruled = [path for path, name in names.items() if name is None]
     missing = [f"{name} (for '{path}')" for path, name in names.items() if name and name not in theirs]
     unused = sorted(set(theirs) - set(names.values()))
@@ -89,18 +89,19 @@ def _require_names(names: dict[str, str | None], theirs: State, layout: Layout, 
     ]
     if complaints:
         raise ConversionError(f"weights are left over in layout '{layout.name}'. " + ". ".join(complaints) + ".")
+    return {path: name for path, name in names.items() if name}
 
 
 def _oriented(array: np.ndarray, path: str, layout: Layout) -> np.ndarray:
     """Torch's `[out, in, height, width]` and `[out, in]` as Keras' `[height, width, in, out]` and `[in, out]`."""
-    if layout.leaves is not TORCH_LEAVES or not path.endswith("/kernel"):
+    if layout.leaves is not TORCH_LEAVES or not path.endswith("/kernel") or array.ndim < 2:
         return array
     if path == "classifier/kernel" and array.ndim == 4:  # timm: a 1x1 convolution
         array = array.reshape(array.shape[0], -1)
     return np.moveaxis(array, (0, 1), (-1, -2))
 
 
-def _require_shapes(model: keras.Model, arrays: State, names: dict[str, str | None], where: str) -> None:
+def _require_shapes(model: keras.Model, arrays: State, names: dict[str, str], where: str) -> None:
     wrong = [
         f"wanted {tuple(variable.shape)}, got {arrays[variable.path].shape} for '{variable.path}' from "
         f"'{names[variable.path]}'"

@@ -90,8 +90,7 @@ def read_weights(path: str | Path) -> State:
     if not path.is_file():
         raise ConversionError(f"no such file: '{path}'.")
     try:
-        content = zipfile.ZipFile(path).read("model.weights.h5") if path.suffix == ".keras" else path.read_bytes()
-        with h5py.File(io.BytesIO(content), "r") as file:
+        with h5py.File(io.BytesIO(_hdf5_of(path)), "r") as file:
             theirs = _state_of_file(file)
     except (OSError, KeyError, IndexError, zipfile.BadZipFile) as error:
         raise ConversionError(f"'{path}' is no readable Keras file: {error}") from None
@@ -101,6 +100,13 @@ def read_weights(path: str | Path) -> State:
             "and give that model."
         )
     return theirs
+
+
+def _hdf5_of(path: Path) -> bytes:
+    if path.suffix != ".keras":
+        return path.read_bytes()
+    with zipfile.ZipFile(path) as archive:  # the network's description in it is not needed, and so not run
+        return archive.read("model.weights.h5")
 
 
 def _state_of_file(file: h5py.File) -> State:

@@ -20,12 +20,14 @@ CLASSES = 5
 RAW_STEM = kr.Stem(8, kernel_size=7, strides=2, pool=2, activated=False)
 
 
-def residual(body, order, stem, width, units=(2, 1, 2), size=32, shortcut=kr.projection):
+def residual(body, order, stem, width, units=(2, 1, 2), size=32, shortcut=kr.projection, **top):
     """Ours, small: stages of `units`, the second and later ones halve the image and double the width."""
     stages = [kr.Stage(n, width * body.expansion * 2**i, strides=1 + (i > 0)) for i, n in enumerate(units)]
     recipe = kr.Recipe(body, order, shortcut)
     slots = kr.plan(stages, stem.filters, stem.activated)
-    return kr.network([(recipe, slot) for slot in slots], stem, order, input_shape=(size, size, 3), classes=CLASSES)
+    return kr.network(
+        [(recipe, slot) for slot in slots], stem, order, input_shape=(size, size, 3), classes=CLASSES, **top
+    )
 
 
 STEM = kr.Stem(8, kernel_size=7, strides=2, pool=2)
@@ -138,6 +140,13 @@ def test_names_are_mapped_by_rule_and_not_by_order():
     assert largest_difference(model, torch_network) < 1e-5
 
 
+def test_a_network_without_top_takes_weights_without_top():
+    model, torch_network = residual(kr.basic, kr.PostAct(), STEM, 8, include_top=False, pooling="avg"), smallest()[1]
+    torch_network.fc = torch.nn.Identity()
+    load_torch_weights(model, torch_network.state_dict())
+    assert largest_difference(model, torch_network) < 1e-5
+
+
 def test_a_densenet_of_the_old_names_is_read():
     layout, torch_network, network = CASES["torchvision-densenet"]
     model, torch_network = network(), theirs.randomized(torch_network())
@@ -199,10 +208,11 @@ def test_every_wrong_shape_is_in_one_error():
     )
 
 
-def test_a_kernel_of_another_size_is_a_wrong_shape():
+@pytest.mark.parametrize(("shape", "got"), [((8, 3, 3, 3), r"\(3, 3, 3, 8\)"), ((5,), r"\(5,\)"), ((), r"\(\)")])
+def test_a_kernel_of_another_shape_is_refused(shape, got):
     model, torch_network = smallest()
-    state = {**torch_network.state_dict(), "conv1.weight": torch.zeros(8, 3, 3, 3)}
-    refused(model, state, r"wanted \(7, 7, 3, 8\), got \(3, 3, 3, 8\) for 'stem/conv/kernel' from 'conv1.weight'")
+    state = {**torch_network.state_dict(), "conv1.weight": torch.zeros(shape)}
+    refused(model, state, rf"wanted \(7, 7, 3, 8\), got {got} for 'stem/conv/kernel' from 'conv1.weight'")
 
 
 # The same names and shapes, another arithmetic.
