@@ -2,7 +2,8 @@
 
 Two networks may have weights of the same names and shapes and yet compute different things: the stride on another
 convolution, a ReLU before or after the addition, zeros appended at the end or on both sides. So a layout says, as a
-regular expression over the letters below, which units its weights belong to.
+regular expression over the letters below, which units its weights belong to. Which stages stride is left to the
+caller: weights for large images may well go into a network for small ones.
 """
 
 from __future__ import annotations
