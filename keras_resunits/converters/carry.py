@@ -1,0 +1,112 @@
+"""Weights from one network to another, by name: all of them, or none and the reason."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import keras
+import numpy as np
+
+from keras_resunits.converters.checkpoints import State, listed
+from keras_resunits.converters.errors import ConversionError
+from keras_resunits.converters.layouts import TORCH_LEAVES, Layout
+from keras_resunits.converters.places import places_of, units_of
+from keras_resunits.converters.spelling import in_words, norms_of, spelled, spelled_stem
+
+
+def carry(model: keras.Model, theirs: State, layout: Layout, where: str = "the source") -> None:
+    """Assign every weight of `model` from `theirs`, by the layout's rules.
+
+    Args:
+        model: A network of this package; changed in place.
+        theirs: `{name: array}`.
+        layout: Their names for our layers.
+        where: The source, for the error.
+
+    Raises:
+        ConversionError: for a weight left over on either side, a shape that differs, or a network whose arithmetic is
+            not that of the layout. Nothing is assigned then.
+    """
+    _require_arithmetic(model, layout)
+    theirs = layout.renamed(theirs)
+    names = _complete(names_of(model, layout), theirs, layout, where)
+    arrays = {path: _oriented(theirs[name], path, layout) for path, name in names.items()}
+    _require_shapes(model, arrays, names, where)
+    for variable in model.weights:
+        variable.assign(arrays[variable.path])
+
+
+def names_of(model: keras.Model, layout: Layout) -> dict[str, str | None]:
+    """Their name of each of the model's variables, by its path; `None` where the layout has no rule."""
+    places = places_of(model)
+    return {variable.path: layout.name_of(variable.path, places) for variable in model.weights}
+
+
+def nearest_layout(model: keras.Model, theirs: State, layouts: Iterable[Layout]) -> Layout:
+    """The layout that explains most: first of all their names, then the network's arithmetic."""
+
+    def explained(layout: Layout) -> tuple[int, bool, bool]:
+        known = {name for name in names_of(model, layout).values() if name}
+        common = len(known & set(layout.renamed(theirs)))
+        return common, common == len(theirs), mismatch(model, layout) is None
+
+    return max(layouts, key=explained)
+
+
+def _require_arithmetic(model: keras.Model, layout: Layout) -> None:
+    found = mismatch(model, layout)
+    if found:
+        raise ConversionError(f"the network computes otherwise than those of layout '{layout.name}': {found}")
+
+
+def mismatch(model: keras.Model, layout: Layout) -> str | None:
+    """What the model does that networks of the layout do not, or nothing."""
+    if spelled_stem(model) not in layout.stems:
+        return f"wanted a stem of {' or '.join(map(in_words, layout.stems))}, got {in_words(spelled_stem(model))}."
+    for unit in units_of(model):
+        if not re.fullmatch(layout.units, spelled(unit)):
+            return f"wanted {layout.says}, got {in_words(spelled(unit))} in '{unit.name}'."
+    for norm in norms_of(model):
+        if not np.isclose(norm.epsilon, layout.epsilon, rtol=1e-6, atol=0):
+            return f"wanted epsilon {layout.epsilon}, got {norm.epsilon} in '{norm.path}'."
+    return None
+
+
+def _complete(names: dict[str, str | None], theirs: State, layout: Layout, where: str) -> dict[str, str]:
+    """The names, now that all of them are there on both sides."""
+    unruled = [path for path, name in names.items() if name is None]
+    missing = [f"{name} (for '{path}')" for path, name in names.items() if name and name not in theirs]
+    unused = sorted(set(theirs) - set(names.values()))
+    complaints = [
+        f"{len(found)} {what}: {listed(found)}"
+        for found, what in (
+            (missing, f"that the network wants are not in {where}"),
+            (unused, f"of {where} have no place in the network"),
+            (unruled, "of the network have no name there"),
+        )
+        if found
+    ]
+    if complaints:
+        raise ConversionError(f"weights are left over in layout '{layout.name}'. " + ". ".join(complaints) + ".")
+    return {path: name for path, name in names.items() if name}
+
+
+def _oriented(array: np.ndarray, path: str, layout: Layout) -> np.ndarray:
+    """Torch's `[out, in, height, width]` and `[out, in]` as Keras' `[height, width, in, out]` and `[in, out]`."""
+    if layout.leaves is not TORCH_LEAVES or not path.endswith("/kernel") or array.ndim < 2:
+        return array
+    if path == "classifier/kernel" and array.ndim == 4:  # timm: a 1x1 convolution
+        array = array.reshape(array.shape[0], -1)
+    return np.moveaxis(array, (0, 1), (-1, -2))
+
+
+def _require_shapes(model: keras.Model, arrays: State, names: dict[str, str], where: str) -> None:
+    wrong = [
+        f"wanted {tuple(variable.shape)}, got {arrays[variable.path].shape} for '{variable.path}' from "
+        f"'{names[variable.path]}'"
+        for variable in model.weights
+        if tuple(variable.shape) != arrays[variable.path].shape
+    ]
+    if wrong:
+        raise ConversionError(f"{len(wrong)} of the shapes in {where} do not fit, as Keras has them: {listed(wrong)}.")

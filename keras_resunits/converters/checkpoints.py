@@ -1,0 +1,133 @@
+"""PyTorch checkpoints, of any of the usual kinds of file, as `{name: array}`."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_resunits.converters.errors import ConversionError
+
+TORCH_SUFFIXES = (".pt", ".pth", ".th", ".safetensors")
+NESTS = ("state_dict", "model", "model_state_dict", "net")  # where training programs put the weights
+WRAPPERS = ("module.", "_orig_mod.")  # what DataParallel and torch.compile put before every name
+COUNTERS = "num_batches_tracked"  # of Torch's batch norm; no output depends on it
+
+State = dict[str, np.ndarray]
+
+
+def read_checkpoint(path: str | Path) -> State:
+    """Read a PyTorch checkpoint, without running anything that it may hold.
+
+    Args:
+        path: A `.pt`, `.pth` or `.th` file, read by `torch.load(weights_only=True)`, or a `.safetensors` file.
+
+    Returns:
+        `{name: float32 array}`, names without `module.`, as `state_of`.
+
+    Raises:
+        ConversionError: if the file is missing, of another kind, damaged, or holds more than weights, or if the
+            library that reads it is not installed.
+
+    Example:
+
+    >>> import pathlib, tempfile, torch
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "linear.pth")
+    >>> torch.save({"epoch": 3, "state_dict": {"module.weight": torch.ones(2, 3)}}, path)
+    >>> read_checkpoint(path)["weight"].shape
+    (2, 3)
+    """
+    path = Path(path)
+    if path.suffix not in TORCH_SUFFIXES:
+        raise ConversionError(f"a PyTorch checkpoint ends in {', '.join(TORCH_SUFFIXES)}. Received: '{path}'.")
+    if not path.is_file():
+        raise ConversionError(f"no such file: '{path}'.")
+    read = _read_safetensors if path.suffix == ".safetensors" else _read_torch
+    return state_of(read(path), where=f"'{path}'")
+
+
+def state_of(content: Any, where: str = "the state dict") -> State:
+    """A state dict's arrays by name, out of whatever a training program put around them.
+
+    Args:
+        content: `{name: tensor or array}`, perhaps under `state_dict` or `model`, perhaps each name behind `module.`.
+        where: Named in the error.
+
+    Returns:
+        `{name: float32 array}` without the counters that Torch's batch norm keeps.
+
+    Raises:
+        ConversionError: if there is anything but tensors, or nothing.
+
+    Example:
+
+    >>> import numpy as np
+    >>> list(state_of({"model": {"module.fc.bias": np.zeros(3)}, "epoch": 7}))
+    ['fc.bias']
+    """
+    tensors = _unnested(content, where)
+    return {name: _array(tensor) for name, tensor in _unwrapped(tensors).items() if not name.endswith(COUNTERS)}
+
+
+def _read_torch(path: Path) -> Any:
+    try:
+        import torch
+    except ImportError:
+        raise ConversionError(f"reading '{path}' wants PyTorch: `pip install torch`.") from None
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = " ".join(str(error).split())[:160]
+        raise ConversionError(
+            f"'{path}' is damaged, or holds more than weights (wanted a file of `torch.save(net.state_dict(), ...)`): "
+            f"{reason} ..."
+        ) from None
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise ConversionError(f"'{path}' is no readable PyTorch checkpoint: {' '.join(str(error).split())}") from None
+
+
+def _read_safetensors(path: Path) -> Any:
+    try:
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+    except ImportError:
+        raise ConversionError(f"reading '{path}' wants safetensors: `pip install safetensors`.") from None
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ConversionError(f"'{path}' is no readable safetensors file: {error}") from None
+
+
+def _unnested(content: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(content, Mapping):
+        raise ConversionError(f"wanted a state dict {{name: tensor}} in {where}. Received: {type(content).__name__}.")
+    for nest in NESTS:
+        if isinstance(content.get(nest), Mapping):
+            return _unnested(content[nest], where)
+    others = [str(name) for name, value in content.items() if not hasattr(value, "shape")]
+    if others or not content:
+        raise ConversionError(
+            f"wanted a state dict {{name: tensor}} in {where}, or one under {', '.join(map(repr, NESTS))}. "
+            f"Received: {'no tensor for ' + listed(others) if others else 'an empty dict'}."
+        )
+    return content
+
+
+def _unwrapped(tensors: Mapping[str, Any]) -> Mapping[str, Any]:
+    for wrapper in WRAPPERS:
+        if all(name.startswith(wrapper) for name in tensors):
+            return _unwrapped({name.removeprefix(wrapper): tensor for name, tensor in tensors.items()})
+    return tensors
+
+
+def _array(tensor: Any) -> np.ndarray:
+    """float32, whatever the checkpoint keeps; NumPy has no bfloat16 of its own, so Torch converts its tensors."""
+    return np.asarray(tensor.detach().cpu().float() if hasattr(tensor, "detach") else tensor, dtype="float32")
+
+
+def listed(names: list[str], most: int = 12) -> str:
+    """The names, comma-separated; past `most` of them, how many there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,0 +1,174 @@
+"""Weights from `keras.applications`: a model, a weights file, or ImageNet's from Keras' download cache."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+
+from keras_resunits.converters.carry import carry, mismatch, nearest_layout
+from keras_resunits.converters.checkpoints import State
+from keras_resunits.converters.errors import ConversionError
+from keras_resunits.converters.layouts import KERAS_DENSENET, KERAS_LAYOUTS, KERAS_RESNET, KERAS_RESNETV2
+from keras_resunits.converters.places import places_of
+
+KERAS_SUFFIXES = (".h5", ".hdf5", ".keras")
+NORM_LEAVES = ("gamma", "beta", "moving_mean", "moving_variance")
+WEIGHT_LEAVES = ("kernel", "bias")
+APPLICATIONS: dict[tuple[str, tuple[int, ...]], str] = {  # by layout and units of each stage
+    (KERAS_RESNET.name, (3, 4, 6, 3)): "ResNet50",
+    (KERAS_RESNET.name, (3, 4, 23, 3)): "ResNet101",
+    (KERAS_RESNET.name, (3, 8, 36, 3)): "ResNet152",
+    (KERAS_RESNETV2.name, (3, 4, 6, 3)): "ResNet50V2",
+    (KERAS_RESNETV2.name, (3, 4, 23, 3)): "ResNet101V2",
+    (KERAS_RESNETV2.name, (3, 8, 36, 3)): "ResNet152V2",
+    (KERAS_DENSENET.name, (6, 12, 24, 16)): "DenseNet121",
+    (KERAS_DENSENET.name, (6, 12, 32, 32)): "DenseNet169",
+    (KERAS_DENSENET.name, (6, 12, 48, 32)): "DenseNet201",
+}
+
+
+def load_keras_weights(model: keras.Model, source: str | Path | keras.Model) -> str:
+    """Give `model` the weights of a network of `keras.applications`, so that both answer alike.
+
+    Args:
+        model: The same network, made by this package; changed in place.
+        source: The other network; its file, `.keras`, `.weights.h5` or the `.h5` of Keras 2; or "imagenet" for the
+            published weights of the network that `model` is, from Keras' own download cache.
+
+    Returns:
+        The layout's name: "keras_resnet", "keras_resnetv2" or "keras_densenet".
+
+    Raises:
+        ConversionError: for a file that cannot be read, weights left over on either side, other shapes, a network that
+            computes otherwise, or ImageNet weights that are neither cached nor to be had. The model is as it was then.
+
+    Example:
+
+    >>> import keras, keras_resunits as kr
+    >>> from keras_resunits.converters import load_keras_weights
+    >>> load_keras_weights(kr.ResNet(20), "resnet50.txt")
+    Traceback (most recent call last):
+    keras_resunits.converters.errors.ConversionError: weights of keras.applications are a model, 'imagenet', or a file
+    that ends in .h5, .hdf5, .keras. Received: 'resnet50.txt'.
+    """
+    if isinstance(source, keras.Model):
+        theirs, where = _state_of_model(source), f"the model '{source.name}'"
+    elif str(source) == "imagenet":
+        application, theirs = _imagenet(model)
+        where = f"{application}'s ImageNet weights"
+    else:
+        theirs, where = read_weights(source), f"'{source}'"
+    layout = nearest_layout(model, theirs, KERAS_LAYOUTS.values())
+    carry(model, theirs, layout, where)
+    return layout.name
+
+
+def read_weights(path: str | Path) -> State:
+    """Read a Keras weights file by the layers' names, without building the network that it is of.
+
+    Args:
+        path: `.keras`, `.weights.h5`, or the `.h5` of Keras 2.
+
+    Returns:
+        `{"<layer>/<weight>": array}`.
+
+    Raises:
+        ConversionError: if the file is missing, damaged, of another kind, or names no layers.
+    """
+    path = Path(path)
+    if path.suffix not in KERAS_SUFFIXES:
+        raise ConversionError(
+            "weights of keras.applications are a model, 'imagenet', or a file that ends in "
+            f"{', '.join(KERAS_SUFFIXES)}. Received: '{path}'."
+        )
+    if not path.is_file():
+        raise ConversionError(f"no such file: '{path}'.")
+    try:
+        with h5py.File(io.BytesIO(_hdf5_of(path)), "r") as file:
+            theirs = _state_of_file(file)
+    except (OSError, KeyError, IndexError, zipfile.BadZipFile) as error:
+        raise ConversionError(f"'{path}' is no readable Keras file: {error}") from None
+    if not theirs:
+        raise ConversionError(
+            f"'{path}' does not name its layers (Keras before 3.9 did not). Load it into its keras.applications model "
+            "and give that model."
+        )
+    return theirs
+
+
+def _hdf5_of(path: Path) -> bytes:
+    if path.suffix != ".keras":
+        return path.read_bytes()
+    with zipfile.ZipFile(path) as archive:  # the network's description in it is not needed, and so not run
+        return archive.read("model.weights.h5")
+
+
+def _state_of_file(file: h5py.File) -> State:
+    root = file.get("model_weights", file)
+    layers = _listed_in(root, "layer_names")
+    return _legacy_state(root, layers) if layers else _named_state(file)
+
+
+def _legacy_state(root: h5py.Group, layers: list[str]) -> State:
+    """Keras 2: the file lists its layers, each layer its weights. A layer's name may have a slash, `conv1/bn`."""
+    return {
+        f"{layer.replace('/', '_')}/{name.split('/')[-1].split(':')[0]}": np.asarray(root[layer][name])
+        for layer in layers
+        for name in _listed_in(root[layer], "weight_names")
+    }
+
+
+def _listed_in(group: h5py.Group, attribute: str) -> list[str]:
+    """A list of names, which HDF5 keeps in several numbered attributes where it is long."""
+    several = [f"{attribute}{i}" for i in range(len(group.attrs))]
+    names = [name for key in [attribute, *several] if key in group.attrs for name in group.attrs[key]]
+    return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
+
+
+def _named_state(file: h5py.File) -> State:
+    """Keras 3: a group `vars` for each layer, which has the layer's name and its variables by number."""
+    theirs: State = {}
+
+    def visit(path: str, group) -> None:
+        if path.split("/")[-1] == "vars" and "name" in group.attrs:
+            leaves = NORM_LEAVES if len(group) == len(NORM_LEAVES) else WEIGHT_LEAVES
+            theirs.update({f"{group.attrs['name']}/{leaves[int(i)]}": np.asarray(group[i]) for i in group})
+
+    file["layers"].visititems(visit)
+    return theirs
+
+
+def _state_of_model(model: keras.Model) -> State:
+    return {variable.path: keras.ops.convert_to_numpy(variable) for variable in model.weights}
+
+
+def _imagenet(model: keras.Model) -> tuple[str, State]:
+    application = _application_of(model)
+    has_top = any(layer.name == "classifier" for layer in model.layers)
+    try:
+        network = getattr(keras.applications, application)(weights="imagenet", include_top=has_top)
+    except Exception as error:  # Keras raises this very class when a download fails
+        raise ConversionError(
+            f"ImageNet's weights of {application} are not in Keras' cache (~/.keras/models), and there they could not "
+            f"be downloaded: {error}"
+        ) from None
+    return application, _state_of_model(network)
+
+
+def _application_of(model: keras.Model) -> str:
+    """Which network of keras.applications the model is, by its units."""
+    stages = Counter(place.stage for place in places_of(model).values() if place.kind == "unit")
+    units = tuple(stages.values())
+    for layout in KERAS_LAYOUTS.values():
+        if (layout.name, units) in APPLICATIONS and mismatch(model, layout) is None:
+            return APPLICATIONS[layout.name, units]
+    raise ConversionError(
+        f"ImageNet's weights fit {', '.join(APPLICATIONS.values())}, computed as keras.applications does. "
+        f"Received: '{model.name}', stages of {units} units."
+    )

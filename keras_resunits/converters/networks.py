@@ -1,0 +1,89 @@
+"""Networks that other libraries publish weights of, each as ours that answers alike, by their layout and name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import keras
+
+from keras_resunits.densenet import DenseNet
+from keras_resunits.models import PreActResNet, ResNet
+from keras_resunits.orders import Order
+from keras_resunits.shortcuts import ZeroPad, identity
+from keras_resunits.slots import Slot
+from keras_resunits.stems import Stem
+
+IMAGENET: dict[str, Any] = {"input_shape": (224, 224, 3), "classes": 1000}
+CIFAR: dict[str, Any] = {"input_shape": (32, 32, 3), "classes": 10}
+IMAGENET_STEM = Stem(64, kernel_size=7, strides=2, pool=2)
+RAW_CIFAR_STEM = Stem(16, activated=False)
+RAW_IMAGENET_STEM = replace(IMAGENET_STEM, activated=False)
+
+
+def zero_pad_both_sides(slot: Slot, order: Order) -> keras.layers.Layer:
+    """Option A as akamaster has it: half of the zeros before the old channels, half behind.
+
+    Raises:
+        ValueError: if the unit has fewer filters than arrive.
+    """
+    if not slot.changes_shape:
+        return identity(slot, order)
+    extra = slot.filters - slot.in_filters
+    return ZeroPad(extra, slot.strides, before=extra // 2, name="shortcut")
+
+
+def _torchvision_resnet(depth: int) -> Callable[..., keras.Model]:
+    block = "basic" if depth < 50 else "bottleneck_v1_5"
+    return partial(ResNet, depth, **IMAGENET, block=block, stem=IMAGENET_STEM)
+
+
+def _torchvision_densenet(depth: int, growth: int = 32) -> Callable[..., keras.Model]:
+    stem = replace(IMAGENET_STEM, filters=2 * growth)
+    return partial(DenseNet, depth, **IMAGENET, growth=growth, stem=stem)
+
+
+def _timm_resnetv2(depth: int) -> Callable[..., keras.Model]:
+    return partial(PreActResNet, depth, **IMAGENET, stem=RAW_IMAGENET_STEM)
+
+
+def _akamaster_resnet(depth: int) -> Callable[..., keras.Model]:
+    return partial(ResNet, depth, **CIFAR, shortcut=zero_pad_both_sides)
+
+
+def _pytorchcv_preresnet(depth: int, block: str) -> Callable[..., keras.Model]:
+    return partial(PreActResNet, depth, **CIFAR, block=block, shortcut="projection", stem=RAW_CIFAR_STEM)
+
+
+def _pytorchcv_wrn(depth: int, width: int) -> Callable[..., keras.Model]:
+    units = [(depth - 4) // 6] * 3
+    return partial(PreActResNet, units, **CIFAR, width=width, shortcut="projection", stem=RAW_CIFAR_STEM)
+
+
+def _pytorchcv_densenet(depth: int, growth: int, bottleneck: bool) -> Callable[..., keras.Model]:
+    stem = Stem(2 * growth, activated=False)
+    return partial(DenseNet, depth, **CIFAR, growth=growth, bottleneck=bottleneck, compression=0.5, stem=stem)
+
+
+NETWORKS: dict[str, Callable[..., keras.Model]] = {
+    **{f"torchvision_resnet{depth}": _torchvision_resnet(depth) for depth in (18, 34, 50, 101, 152)},
+    **{f"torchvision_densenet{depth}": _torchvision_densenet(depth) for depth in (121, 169, 201)},
+    "torchvision_densenet161": _torchvision_densenet(161, growth=48),
+    **{f"timm_resnetv2_{depth}": _timm_resnetv2(depth) for depth in (18, 34, 50, 101, 152)},
+    **{f"akamaster_resnet{depth}": _akamaster_resnet(depth) for depth in (20, 32, 44, 56, 110, 1202)},
+    **{f"pytorchcv_preresnet{depth}": _pytorchcv_preresnet(depth, "basic") for depth in (20, 56, 110, 1202)},
+    **{
+        f"pytorchcv_preresnet{depth}": _pytorchcv_preresnet(depth, "bottleneck_v1_5") for depth in (164, 272, 542, 1001)
+    },
+    **{f"pytorchcv_wrn{depth}_{width}": _pytorchcv_wrn(depth, width) for depth, width in ((16, 10), (28, 10), (40, 8))},
+    **{
+        f"pytorchcv_densenet{depth}_k{growth}": _pytorchcv_densenet(depth, growth, bottleneck=False)
+        for depth, growth in ((40, 12), (100, 12), (100, 24))
+    },
+    **{
+        f"pytorchcv_densenet{depth}_k{growth}_bc": _pytorchcv_densenet(depth, growth, bottleneck=True)
+        for depth, growth in ((40, 12), (40, 24), (40, 36), (100, 12), (190, 40), (250, 24))
+    },
+}

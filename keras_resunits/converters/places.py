@@ -1,0 +1,78 @@
+"""Where each unit stands in its stage: what other libraries name their layers after."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+
+from keras_resunits.units import Unit
+
+
+@dataclass(frozen=True)
+class Place:
+    """A unit's place.
+
+    Args:
+        kind: "unit", or "transition" between two dense blocks.
+        stage: Counted from 0; a transition counts with the block that it follows.
+        position: Within the stage, from 0.
+    """
+
+    kind: str
+    stage: int
+    position: int
+
+
+def units_of(model: keras.Model) -> list[Unit]:
+    """The model's units, in order."""
+    return [layer for layer in model.layers if isinstance(layer, Unit)]
+
+
+def places_of(model: keras.Model) -> dict[str, Place]:
+    """The place of each unit by the unit's name, read off the channels that it takes and gives.
+
+    A stage of residual units begins where the number of channels changes. Where units concatenate, each of them adds
+    channels, and a unit that adds none is the transition to the next stage (Huang et al. 2017, Fig. 2).
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> places_of(kr.ResNet(depth=[1, 2, 1]))["unit002"]
+    Place(kind='unit', stage=1, position=1)
+    """
+    units = units_of(model)
+    concatenates = any(type(unit.merge).__name__ == "Concat" for unit in units)
+    return (_dense if concatenates else _residual)(units)
+
+
+def _residual(units: list[Unit]) -> dict[str, Place]:
+    places: dict[str, Place] = {}
+    stage, position = 0, 0
+    for unit in units:
+        if places and _gives(unit) != _takes(unit):
+            stage, position = stage + 1, 0
+        places[unit.name] = Place("unit", stage, position)
+        position += 1
+    return places
+
+
+def _dense(units: list[Unit]) -> dict[str, Place]:
+    places: dict[str, Place] = {}
+    stage, position = 0, 0
+    for unit in units:
+        if _gives(unit) > _takes(unit):
+            places[unit.name] = Place("unit", stage, position)
+            position += 1
+        else:
+            places[unit.name] = Place("transition", stage, position)
+            stage, position = stage + 1, 0
+    return places
+
+
+def _takes(unit: Unit) -> int:
+    return unit.input.shape[-1]
+
+
+def _gives(unit: Unit) -> int:
+    return unit.output.shape[-1]

@@ -1,0 +1,54 @@
+"""Weights from PyTorch checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_resunits.choices import resolve
+from keras_resunits.converters.carry import carry, nearest_layout
+from keras_resunits.converters.checkpoints import read_checkpoint, state_of
+from keras_resunits.converters.layouts import TORCH_LAYOUTS, Layout
+
+
+def load_torch_weights(
+    model: keras.Model, source: str | Path | Mapping[str, Any], layout: str | Layout | None = None
+) -> str:
+    """Give `model` the weights of a PyTorch network, so that both answer alike.
+
+    Args:
+        model: The same network, made by this package; changed in place.
+        source: A `.pt`, `.pth`, `.th` or `.safetensors` file, or a state dict. `module.` before the names, and the
+            dict lying under `state_dict` or `model`, do not matter.
+        layout: "torchvision_resnet", "torchvision_densenet" (both also timm's), "timm_resnetv2", "akamaster_resnet",
+            "pytorchcv_preresnet" (WRN too), "pytorchcv_densenet", "pytorchcv_densenet_bc", or a `Layout`. By default
+            the one that explains most of the names.
+
+    Returns:
+        The layout's name.
+
+    Raises:
+        ConversionError: for a file that cannot be read, weights left over on either side, other shapes, or a network
+            that computes otherwise than the weights want. The model is as it was then.
+        ValueError: for an unknown layout.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> from keras_resunits.converters import load_torch_weights
+    >>> load_torch_weights(kr.ResNet(depth=20), "resnet20.onnx")
+    Traceback (most recent call last):
+    keras_resunits.converters.errors.ConversionError: a PyTorch checkpoint ends in .pt, .pth, .th, .safetensors.
+    Received: 'resnet20.onnx'.
+    """
+    chosen = None if layout is None else resolve("layout", layout, TORCH_LAYOUTS, Layout)
+    if isinstance(source, Mapping):
+        theirs, where = state_of(source), "the state dict"
+    else:
+        theirs, where = read_checkpoint(source), f"'{source}'"
+    chosen = chosen or nearest_layout(model, theirs, TORCH_LAYOUTS.values())
+    carry(model, theirs, chosen, where)
+    return chosen.name

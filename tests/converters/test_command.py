@@ -1,0 +1,96 @@
+"""The command line: a file in, a file out, and one line with exit code 2 for what the user can mend."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from keras_resunits.converters.__main__ import main
+
+torch = pytest.importorskip("torch")
+from tests.converters import torch_networks as theirs  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A file of ResNet-20 as akamaster publishes them, and its network."""
+    network = theirs.randomized(theirs.AkamasterResNet([3, 3, 3], classes=10))
+    path = tmp_path_factory.mktemp("checkpoints") / "resnet20.th"
+    state = {f"module.{name}": tensor for name, tensor in network.state_dict().items()}
+    torch.save({"state_dict": state, "best_prec1": 91.7}, path)
+    return path, network
+
+
+def test_a_checkpoint_becomes_a_keras_file_that_answers_alike(checkpoint, tmp_path, capsys):
+    source, network = checkpoint
+    output = tmp_path / "resnet20.keras"
+    assert main([str(source), "--model", "akamaster_resnet20", "--output", str(output)]) == 0
+    assert capsys.readouterr().out == (
+        f"{source} (akamaster_resnet) -> {output}: akamaster_resnet20, 271,098 parameters\n"
+    )
+    x = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype("float32")
+    wanted = theirs.logits(network, x)
+    np.testing.assert_allclose(keras.models.load_model(output)(x), wanted, atol=1e-4 * np.abs(wanted).max(), rtol=0)
+    assert [path.name for path in tmp_path.iterdir()] == ["resnet20.keras"]
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"SRC": "nowhere.pth"}, "no such file: 'nowhere.pth'."),
+        ({"SRC": "x.onnx"}, "SRC must end in .pt, .pth, .th, .safetensors, .h5, .hdf5, .keras, or be 'imagenet'."),
+        ({"--model": "akamaster_resent20"}, "unknown model 'akamaster_resent20'. Did you mean 'akamaster_resnet20'"),
+        ({"--output": "x.h5"}, "--output must end in .keras. Received: 'x.h5'."),
+        ({"--output": "no/such/folder/x.keras"}, "--output must lie in a folder that exists."),
+        ({"--output": "EXISTING"}, "exists; --overwrite replaces it."),
+        ({"--layout": "tochvision"}, "argument --layout: invalid choice: 'tochvision'"),
+        ({"--layout": "torchvision_resnet"}, "than those of layout 'torchvision_resnet'"),
+        ({"SRC": "imagenet", "--layout": "torchvision_resnet"}, "--layout is for PyTorch checkpoints."),
+        ({"--input-shape": "32,32"}, "argument --input-shape: wanted H,W,C, got '32,32'"),
+        ({"--input-shape": "2,2,3"}, "`input_shape` must be at least 4x4"),
+        ({"--classes": "7"}, "wanted (64, 7), got (64, 10) for 'classifier/kernel' from 'linear.weight'"),
+        ({"--classes": "0"}, "`classes` must be a positive int"),
+        ({"--model": "pytorchcv_preresnet20"}, "wanted a stem of conv norm ReLU, got conv."),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
+)
+def test_what_the_user_can_mend_is_one_line_and_exit_code_2(checkpoint, tmp_path, capsys, change, line):
+    existing = tmp_path / "existing.keras"
+    existing.write_text("dear")
+    arguments = {"SRC": str(checkpoint[0]), "--model": "akamaster_resnet20", "--output": str(tmp_path / "x.keras")}
+    arguments |= {name: value.replace("EXISTING", str(existing)) for name, value in change.items()}
+    argv = [arguments.pop("SRC"), *(word for pair in arguments.items() for word in pair)]
+    try:
+        code = main(argv)
+    except SystemExit as left:
+        code = left.code
+    out, err = capsys.readouterr()
+    assert (code, out) == (2, "")
+    assert err.startswith("converters: ") and err.count("\n") == 1 and line in err
+    assert [path.name for path in tmp_path.iterdir()] == ["existing.keras"]
+    assert existing.read_text() == "dear"
+
+
+def test_a_file_is_overwritten_where_the_user_says_so(checkpoint, tmp_path):
+    output = tmp_path / "x.keras"
+    output.write_text("old")
+    argv = [str(checkpoint[0]), "--model", "akamaster_resnet20", "--output", str(output), "--overwrite"]
+    assert main(argv) == 0
+    assert keras.models.load_model(output).output_shape == (None, 10)
+
+
+@pytest.mark.slow
+def test_the_module_runs_and_tells_what_it_wants(tmp_path):
+    command = [sys.executable, "-m", "keras_resunits.converters"]
+    help_text = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True).stdout
+    for word in ("SRC", "--model", "--output", "torchvision_resnet50", "examples:"):
+        assert word in help_text
+    bad = subprocess.run(
+        [*command, "nowhere.pth", "--model", "akamaster_resnet20", "--output", str(tmp_path / "x.keras")],
+        capture_output=True,
+        text=True,
+    )
+    assert (bad.returncode, bad.stdout) == (2, "")
+    assert bad.stderr.endswith("converters: no such file: 'nowhere.pth'.\n") and "Traceback" not in bad.stderr

@@ -1,0 +1,300 @@
+"""Weights from PyTorch: equal logits in every layout, or an error that says what does not fit."""
+
+import re
+from dataclasses import replace
+from functools import partial
+
+import keras
+import numpy as np
+import pytest
+
+import keras_resunits as kr
+from keras_resunits.converters import TORCH_LAYOUTS, ConversionError, load_torch_weights
+from keras_resunits.converters.carry import mismatch, names_of
+from keras_resunits.converters.networks import NETWORKS, zero_pad_both_sides
+
+torch = pytest.importorskip("torch")
+from tests.converters import torch_networks as theirs  # noqa: E402
+
+CLASSES = 5
+RAW_STEM = kr.Stem(8, kernel_size=7, strides=2, pool=2, activated=False)
+
+
+def residual(body, order, stem, width, units=(2, 1, 2), size=32, shortcut=kr.projection, **top):
+    """Ours, small: stages of `units`, the second and later ones halve the image and double the width."""
+    stages = [kr.Stage(n, width * body.expansion * 2**i, strides=1 + (i > 0)) for i, n in enumerate(units)]
+    recipe = kr.Recipe(body, order, shortcut)
+    slots = kr.plan(stages, stem.filters, stem.activated)
+    return kr.network(
+        [(recipe, slot) for slot in slots], stem, order, input_shape=(size, size, 3), classes=CLASSES, **top
+    )
+
+
+STEM = kr.Stem(8, kernel_size=7, strides=2, pool=2)
+CIFAR = kr.Stem(16, activated=False)
+DENSE_STEM = kr.Stem(8, activated=False)
+UNITS = [2, 1, 2]
+CASES = {  # layout, theirs, ours
+    "torchvision-basic": (
+        "torchvision_resnet",
+        partial(theirs.TorchvisionResNet, theirs.BasicBlock, UNITS, 8, CLASSES),
+        partial(residual, kr.basic, kr.PostAct(), STEM, 8),
+    ),
+    "torchvision-bottleneck": (
+        "torchvision_resnet",
+        partial(theirs.TorchvisionResNet, theirs.Bottleneck, UNITS, 8, CLASSES),
+        partial(residual, kr.bottleneck_v1_5, kr.PostAct(), STEM, 8),
+    ),
+    "akamaster-A": (
+        "akamaster_resnet",
+        partial(theirs.AkamasterResNet, UNITS, CLASSES),
+        partial(kr.ResNet, UNITS, (8, 8, 3), CLASSES, shortcut=zero_pad_both_sides),
+    ),
+    "akamaster-B": (
+        "akamaster_resnet",
+        partial(theirs.AkamasterResNet, UNITS, CLASSES, "B"),
+        partial(kr.ResNet, UNITS, (8, 8, 3), CLASSES, shortcut="projection"),
+    ),
+    "timm-v2-basic": (
+        "timm_resnetv2",
+        partial(theirs.TimmResNetV2, UNITS, 8, CLASSES, bottleneck=False),
+        partial(residual, kr.basic, kr.FullPreAct(), RAW_STEM, 8),
+    ),
+    "timm-v2-bottleneck": (
+        "timm_resnetv2",
+        partial(theirs.TimmResNetV2, UNITS, 8, CLASSES, bottleneck=True),
+        partial(residual, kr.bottleneck_v1_5, kr.FullPreAct(), RAW_STEM, 8),
+    ),
+    "pytorchcv-preresnet": (
+        "pytorchcv_preresnet",
+        partial(theirs.PytorchcvPreResNet, UNITS, CLASSES),
+        partial(residual, kr.basic, kr.FullPreAct(), CIFAR, 16, size=8),
+    ),
+    "pytorchcv-preresnet-bottleneck": (
+        "pytorchcv_preresnet",
+        partial(theirs.PytorchcvPreResNet, UNITS, CLASSES, bottleneck=True),
+        partial(residual, kr.bottleneck_v1_5, kr.FullPreAct(), CIFAR, 16, size=8),
+    ),
+    "pytorchcv-wrn": (
+        "pytorchcv_preresnet",
+        partial(theirs.PytorchcvPreResNet, UNITS, CLASSES, width=2),
+        partial(residual, kr.basic, kr.FullPreAct(), CIFAR, 32, size=8),
+    ),
+    "pytorchcv-wrn-dropout": (
+        "pytorchcv_preresnet",
+        partial(theirs.PytorchcvPreResNet, UNITS, CLASSES, width=2),
+        partial(residual, kr.wide_basic(dropout=0.3), kr.FullPreAct(), CIFAR, 32, size=8),
+    ),
+    "pytorchcv-densenet": (
+        "pytorchcv_densenet",
+        partial(theirs.PytorchcvDenseNet, UNITS, 4, CLASSES, bottleneck=False),
+        partial(kr.DenseNet, UNITS, (8, 8, 3), CLASSES, growth=4, bottleneck=False, compression=0.5, stem=DENSE_STEM),
+    ),
+    "pytorchcv-densenet-bc": (
+        "pytorchcv_densenet_bc",
+        partial(theirs.PytorchcvDenseNet, UNITS, 4, CLASSES, bottleneck=True),
+        partial(kr.DenseNet, UNITS, (8, 8, 3), CLASSES, growth=4),
+    ),
+    "torchvision-densenet": (
+        "torchvision_densenet",
+        partial(theirs.TorchvisionDenseNet, [2, 1, 2, 1], 4, 8, CLASSES),
+        partial(kr.DenseNet, [2, 1, 2, 1], (64, 64, 3), CLASSES, growth=4),
+    ),
+}
+cases = pytest.mark.parametrize(("layout", "torch_network", "network"), CASES.values(), ids=CASES.keys())
+
+
+def images(model: keras.Model) -> np.ndarray:
+    return np.random.default_rng(4).normal(size=(3, *model.input_shape[1:])).astype("float32")
+
+
+def largest_difference(model: keras.Model, network) -> float:
+    """As a fraction of the largest logit."""
+    x = images(model)
+    ours, wanted = np.asarray(model(x)), theirs.logits(network, x)
+    return np.abs(ours - wanted).max() / np.abs(wanted).max()
+
+
+def smallest() -> tuple[keras.Model, "theirs.nn.Module"]:
+    """A network that fits, to spoil."""
+    _, torch_network, network = CASES["torchvision-basic"]
+    return network(), theirs.randomized(torch_network())
+
+
+@cases
+def test_both_networks_answer_alike(layout, torch_network, network):
+    model, torch_network = network(), theirs.randomized(torch_network())
+    assert largest_difference(model, torch_network) > 1e-2  # there is something to carry
+    assert load_torch_weights(model, torch_network.state_dict()) == layout
+    assert largest_difference(model, torch_network) < 1e-5
+
+
+def test_every_layout_has_its_case():
+    assert {layout for layout, *_ in CASES.values()} == set(TORCH_LAYOUTS)
+
+
+def test_names_are_mapped_by_rule_and_not_by_order():
+    model, torch_network = smallest()
+    state = torch_network.state_dict()
+    load_torch_weights(model, {name: state[name] for name in sorted(state, reverse=True)})
+    assert largest_difference(model, torch_network) < 1e-5
+
+
+def test_a_network_without_top_takes_weights_without_top():
+    model, torch_network = residual(kr.basic, kr.PostAct(), STEM, 8, include_top=False, pooling="avg"), smallest()[1]
+    torch_network.fc = torch.nn.Identity()
+    load_torch_weights(model, torch_network.state_dict())
+    assert largest_difference(model, torch_network) < 1e-5
+
+
+def test_a_densenet_of_the_old_names_is_read():
+    layout, torch_network, network = CASES["torchvision-densenet"]
+    model, torch_network = network(), theirs.randomized(torch_network())
+    old = {re.sub(r"(denselayer.*)([12])\.", r"\1.\2.", k): v for k, v in torch_network.state_dict().items()}
+    assert "features.denseblock1.denselayer1.norm.1.weight" in old
+    assert load_torch_weights(model, old) == layout
+    assert largest_difference(model, torch_network) < 1e-5
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What does not fit is said, and nothing is assigned.
+
+
+def refused(model, state, match, layout=None):
+    before = model.get_weights()
+    with pytest.raises(ConversionError, match=match):
+        load_torch_weights(model, state, layout)
+    for was, now in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(was, now)
+
+
+def test_what_is_left_over_on_either_side_is_listed():
+    model, torch_network = smallest()
+    state = dict(torch_network.state_dict())
+    del state["layer2.0.bn2.running_var"], state["fc.bias"]
+    state["layer9.0.conv1.weight"] = torch.zeros(1)
+    refused(
+        model,
+        state,
+        r"2 that the network wants are not in the state dict: layer2.0.bn2.running_var \(for "
+        r"'unit002/branch/norm2/moving_variance'\), fc.bias \(for 'classifier/bias'\). "
+        r"1 of the state dict have no place in the network: layer9.0.conv1.weight.$",
+    )
+
+
+def test_a_network_of_fewer_units_leaves_weights_over():
+    _, torch_network = smallest()
+    model = residual(kr.basic, kr.PostAct(), STEM, 8, units=(2, 1, 1))
+    refused(
+        model, torch_network.state_dict(), r"10 of the state dict have no place in the network: layer3.1.bn1.bias, "
+    )
+
+
+def test_a_long_list_of_what_is_left_over_ends_in_a_number():
+    model, torch_network = smallest()
+    state = {f"other.{name}": tensor for name, tensor in torch_network.state_dict().items()}
+    refused(model, state, r"conv1.weight \(for 'stem/conv/kernel'\).* and \d+ more")
+
+
+def test_every_wrong_shape_is_in_one_error():
+    model, torch_network = smallest()
+    state = dict(torch_network.state_dict())
+    state["fc.weight"], state["fc.bias"] = torch.zeros(7, 32), torch.zeros(7)
+    refused(
+        model,
+        state,
+        r"2 of the shapes in the state dict do not fit.*wanted \(32, 5\), got \(32, 7\) for 'classifier/kernel' from "
+        r"'fc.weight', wanted \(5,\), got \(7,\) for 'classifier/bias' from 'fc.bias'",
+    )
+
+
+@pytest.mark.parametrize(("shape", "got"), [((8, 3, 3, 3), r"\(3, 3, 3, 8\)"), ((5,), r"\(5,\)"), ((), r"\(\)")])
+def test_a_kernel_of_another_shape_is_refused(shape, got):
+    model, torch_network = smallest()
+    state = {**torch_network.state_dict(), "conv1.weight": torch.zeros(shape)}
+    refused(model, state, rf"wanted \(7, 7, 3, 8\), got {got} for 'stem/conv/kernel' from 'conv1.weight'")
+
+
+# The same names and shapes, another arithmetic.
+
+
+@pytest.mark.parametrize(
+    ("case", "network", "match"),
+    [
+        (
+            "torchvision-bottleneck",
+            partial(residual, kr.bottleneck, kr.PostAct(), STEM, 8),
+            r"the second has the stride \(bottleneck_v1_5\), got h: conv/2 norm, F: conv/2 norm ReLU conv norm ReLU "
+            r"conv norm, M: Add, f: ReLU in 'unit002'",
+        ),
+        (
+            "torchvision-basic",
+            partial(residual, kr.basic, kr.ReluBeforeAdd(), STEM, 8),
+            r"wanted post-activation units.*got F: conv norm ReLU conv norm ReLU, M: Add in 'unit000'",
+        ),
+        (
+            "torchvision-basic",
+            partial(residual, kr.basic, kr.PostAct(activation=keras.layers.ELU), STEM, 8),
+            r"wanted a stem of conv norm ReLU or .*, got conv norm <ELU> max-pool",
+        ),
+        (
+            "torchvision-basic",
+            partial(residual, kr.basic, kr.PostAct(partial(kr.BatchNormalization, epsilon=1e-3)), STEM, 8),
+            r"wanted epsilon 1e-05, got 0.001 in 'stem/norm'",
+        ),
+        (
+            "akamaster-A",
+            partial(kr.ResNet, UNITS, (8, 8, 3), CLASSES),
+            r"half of the zeros on either side, got h: zeros behind, F: conv/2 norm ReLU conv norm, M: Add, f: ReLU "
+            r"in 'unit002'",
+        ),
+        (
+            "timm-v2-basic",
+            partial(residual, kr.basic, kr.FullPreAct(), replace(RAW_STEM, pads=0.0), 8),
+            r"wanted a stem of conv or conv max-pool, got conv max-pool over zeros",
+        ),
+    ],
+    ids=["stride", "order", "activation", "epsilon", "zeros", "margin"],
+)
+def test_weights_are_refused_where_the_network_computes_otherwise(case, network, match):
+    layout, torch_network, _ = CASES[case]
+    refused(network(), torch_network().state_dict(), match, layout)
+
+
+def test_an_unknown_layout_is_refused_with_those_that_are_known():
+    model, torch_network = smallest()
+    with pytest.raises(ValueError, match=r"unknown layout 'torchvison_resnet'. Did you mean 'torchvision_resnet'"):
+        load_torch_weights(model, torch_network.state_dict(), "torchvison_resnet")
+
+
+def test_a_layout_that_is_given_is_not_searched_for():
+    model, torch_network = smallest()
+    refused(model, torch_network.state_dict(), "than those of layout 'akamaster_resnet'", layout="akamaster_resnet")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The networks by the names under which the weights are published.
+
+
+@pytest.mark.parametrize(
+    ("name", "layout", "trainable"),
+    [  # parameters as published: torchvision's documentation, imgclsmob's tests; timm: He et al. 2016's network
+        ("torchvision_resnet18", "torchvision_resnet", 11_689_512),
+        ("torchvision_resnet50", "torchvision_resnet", 25_557_032),
+        ("torchvision_densenet121", "torchvision_densenet", 7_978_856),
+        ("timm_resnetv2_18", "timm_resnetv2", 11_687_720),
+        ("timm_resnetv2_50", "timm_resnetv2", 25_549_352),
+        ("akamaster_resnet20", "akamaster_resnet", 269_722),
+        ("akamaster_resnet56", "akamaster_resnet", 853_018),
+        ("pytorchcv_preresnet20", "pytorchcv_preresnet", 272_282),
+        ("pytorchcv_preresnet164", "pytorchcv_preresnet", 1_703_258),
+        ("pytorchcv_wrn16_10", "pytorchcv_preresnet", 17_116_634),
+        ("pytorchcv_densenet40_k12", "pytorchcv_densenet", 599_050),
+        ("pytorchcv_densenet40_k12_bc", "pytorchcv_densenet_bc", 176_122),
+    ],
+)
+def test_a_published_network_is_of_its_layout_and_has_its_parameters(name, layout, trainable):
+    model = NETWORKS[name]()
+    assert mismatch(model, TORCH_LAYOUTS[layout]) is None
+    assert None not in names_of(model, TORCH_LAYOUTS[layout]).values()
+    assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == trainable

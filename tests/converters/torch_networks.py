@@ -1,0 +1,338 @@
+"""The networks whose checkpoints we read, in PyTorch, small: the attribute names and the arithmetic of each library."""
+
+from collections import OrderedDict
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+def conv(takes, gives, size, stride=1):
+    return nn.Conv2d(takes, gives, size, stride, padding=size // 2, bias=False)
+
+
+def randomized(network: nn.Module, seed: int = 3) -> nn.Module:
+    """In evaluation mode, with no norm left at a value that it might also have by accident."""
+    generator = torch.Generator().manual_seed(seed)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1.5, generator=generator)
+            nn.init.normal_(module.bias, 0.0, 0.3, generator=generator)
+            module.running_mean.normal_(0.0, 0.3, generator=generator)
+            module.running_var.uniform_(0.5, 1.5, generator=generator)
+    return network.eval()
+
+
+def logits(network: nn.Module, images: np.ndarray) -> np.ndarray:
+    """What the network answers on `[batch, height, width, channels]`."""
+    with torch.no_grad():
+        return network(torch.from_numpy(images).permute(0, 3, 1, 2)).numpy()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# torchvision, `models/resnet.py`; timm's `resnet.py` has the same names.
+
+
+class BasicBlock(nn.Module):
+    expansion = 1
+
+    def __init__(self, takes, planes, stride):
+        super().__init__()
+        self.conv1, self.bn1 = conv(takes, planes, 3, stride), nn.BatchNorm2d(planes)
+        self.conv2, self.bn2 = conv(planes, planes, 3), nn.BatchNorm2d(planes)
+        self.downsample = downsample(takes, planes, stride)
+
+    def forward(self, x):
+        y = F.relu(self.bn1(self.conv1(x)))
+        return F.relu(self.bn2(self.conv2(y)) + (x if self.downsample is None else self.downsample(x)))
+
+
+class Bottleneck(nn.Module):
+    expansion = 4
+
+    def __init__(self, takes, planes, stride):
+        super().__init__()
+        self.conv1, self.bn1 = conv(takes, planes, 1), nn.BatchNorm2d(planes)
+        self.conv2, self.bn2 = conv(planes, planes, 3, stride), nn.BatchNorm2d(planes)
+        self.conv3, self.bn3 = conv(planes, 4 * planes, 1), nn.BatchNorm2d(4 * planes)
+        self.downsample = downsample(takes, 4 * planes, stride)
+
+    def forward(self, x):
+        y = F.relu(self.bn1(self.conv1(x)))
+        y = F.relu(self.bn2(self.conv2(y)))
+        return F.relu(self.bn3(self.conv3(y)) + (x if self.downsample is None else self.downsample(x)))
+
+
+def downsample(takes, gives, stride):
+    if stride == 1 and takes == gives:
+        return None
+    return nn.Sequential(conv(takes, gives, 1, stride), nn.BatchNorm2d(gives))
+
+
+class TorchvisionResNet(nn.Module):
+    def __init__(self, block, units, width, classes):
+        super().__init__()
+        self.conv1, self.bn1 = conv(3, width, 7, 2), nn.BatchNorm2d(width)
+        takes = width
+        for i, count in enumerate(units):
+            planes, blocks = width * 2**i, []
+            for j in range(count):
+                blocks.append(block(takes, planes, 2 if i and not j else 1))
+                takes = planes * block.expansion
+            setattr(self, f"layer{i + 1}", nn.Sequential(*blocks))
+        self.fc = nn.Linear(takes, classes)
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 3, 2, padding=1)
+        for name, stage in self.named_children():
+            x = stage(x) if name.startswith("layer") else x
+        return self.fc(x.mean((2, 3)))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# akamaster/pytorch_resnet_cifar10, `resnet.py`.
+
+
+class Lambda(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+class AkamasterBlock(nn.Module):
+    def __init__(self, takes, planes, stride, option):
+        super().__init__()
+        self.conv1, self.bn1 = conv(takes, planes, 3, stride), nn.BatchNorm2d(planes)
+        self.conv2, self.bn2 = conv(planes, planes, 3), nn.BatchNorm2d(planes)
+        self.shortcut = nn.Sequential()
+        if stride != 1 or takes != planes:
+            if option == "A":
+                either = planes // 4
+                self.shortcut = Lambda(lambda x: F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, either, either)))
+            else:
+                self.shortcut = downsample(takes, planes, stride)
+
+    def forward(self, x):
+        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        return F.relu(y + self.shortcut(x))
+
+
+class AkamasterResNet(nn.Module):
+    def __init__(self, units, classes, option="A"):
+        super().__init__()
+        self.conv1, self.bn1 = conv(3, 16, 3), nn.BatchNorm2d(16)
+        takes = 16
+        for i, count in enumerate(units):
+            blocks = []
+            for j in range(count):
+                blocks.append(AkamasterBlock(takes, 16 * 2**i, 2 if i and not j else 1, option))
+                takes = 16 * 2**i
+            setattr(self, f"layer{i + 1}", nn.Sequential(*blocks))
+        self.linear = nn.Linear(takes, classes)
+
+    def forward(self, x):
+        x = F.relu(self.bn1(self.conv1(x)))
+        x = self.layer3(self.layer2(self.layer1(x)))
+        return self.linear(x.mean((2, 3)))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# timm, `models/resnetv2.py`, with batch norm.
+
+
+class BatchNormAct2d(nn.BatchNorm2d):
+    def forward(self, x):
+        return F.relu(super().forward(x))
+
+
+class TimmPreActBlock(nn.Module):
+    def __init__(self, takes, gives, stride, bottleneck):
+        super().__init__()
+        self.downsample = None
+        if stride != 1 or takes != gives:
+            self.downsample = nn.Sequential(OrderedDict(conv=conv(takes, gives, 1, stride), norm=nn.Identity()))
+        narrow = gives // 4
+        if bottleneck:
+            shapes = [(takes, narrow, 1, 1), (narrow, narrow, 3, stride), (narrow, gives, 1, 1)]
+        else:
+            shapes = [(takes, gives, 3, stride), (gives, gives, 3, 1)]
+        for i, shape in enumerate(shapes, 1):
+            setattr(self, f"norm{i}", BatchNormAct2d(shape[0]))
+            setattr(self, f"conv{i}", conv(*shape))
+        self.convs = len(shapes)
+
+    def forward(self, x):
+        activated = self.norm1(x)
+        carry = x if self.downsample is None else self.downsample(activated)
+        y = self.conv1(activated)
+        for i in range(2, self.convs + 1):
+            y = getattr(self, f"conv{i}")(getattr(self, f"norm{i}")(y))
+        return y + carry
+
+
+class TimmResNetV2(nn.Module):
+    def __init__(self, units, width, classes, bottleneck):
+        super().__init__()
+        self.stem = nn.Sequential(OrderedDict(conv=conv(3, width, 7, 2), pool=nn.MaxPool2d(3, 2, padding=1)))
+        takes, self.stages = width, nn.Sequential()
+        for i, count in enumerate(units):
+            gives, blocks = width * 2**i * (4 if bottleneck else 1), []
+            for j in range(count):
+                blocks.append(TimmPreActBlock(takes, gives, 2 if i and not j else 1, bottleneck))
+                takes = gives
+            self.stages.add_module(str(i), nn.Sequential(OrderedDict(blocks=nn.Sequential(*blocks))))
+        self.norm = BatchNormAct2d(takes)
+        self.head = nn.Sequential(OrderedDict(global_pool=nn.AdaptiveAvgPool2d(1), fc=nn.Conv2d(takes, classes, 1)))
+
+    def forward(self, x):
+        return self.head(self.norm(self.stages(self.stem(x)))).flatten(1)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# pytorchcv (osmr/imgclsmob): `preresnet_cifar.py`, `wrn_cifar.py`, `densenet_cifar.py` and their common blocks.
+
+
+class PreConv(nn.Module):
+    def __init__(self, takes, gives, size, stride=1):
+        super().__init__()
+        self.bn, self.activ, self.conv = nn.BatchNorm2d(takes), nn.ReLU(), conv(takes, gives, size, stride)
+
+    def forward(self, x):
+        activated = self.activ(self.bn(x))
+        return self.conv(activated), activated
+
+
+class PreResUnit(nn.Module):
+    def __init__(self, takes, gives, stride, bottleneck):
+        super().__init__()
+        narrow = gives // 4
+        if bottleneck:
+            shapes = [(takes, narrow, 1), (narrow, narrow, 3, stride), (narrow, gives, 1)]
+        else:
+            shapes = [(takes, gives, 3, stride), (gives, gives, 3)]
+        self.body = nn.Sequential(OrderedDict((f"conv{i}", PreConv(*shape)) for i, shape in enumerate(shapes, 1)))
+        self.resizes = stride != 1 or takes != gives
+        if self.resizes:
+            self.identity_conv = conv(takes, gives, 1, stride)
+
+    def forward(self, x):
+        y, activated = self.body.conv1(x)
+        for block in list(self.body)[1:]:
+            y, _ = block(y)
+        return y + (self.identity_conv(activated) if self.resizes else x)
+
+
+class PytorchcvPreResNet(nn.Module):
+    """`width` 1 is PreResNet, more is WRN."""
+
+    def __init__(self, units, classes, bottleneck=False, width=1):
+        super().__init__()
+        self.features = nn.Sequential(OrderedDict(init_block=conv(3, 16, 3)))
+        takes = 16
+        for i, count in enumerate(units):
+            gives, stage = 16 * width * 2**i * (4 if bottleneck else 1), nn.Sequential()
+            for j in range(count):
+                stage.add_module(f"unit{j + 1}", PreResUnit(takes, gives, 2 if i and not j else 1, bottleneck))
+                takes = gives
+            self.features.add_module(f"stage{i + 1}", stage)
+        self.features.add_module("post_activ", post_activation(takes))
+        self.features.add_module("final_pool", nn.AdaptiveAvgPool2d(1))
+        self.output = nn.Linear(takes, classes)
+
+    def forward(self, x):
+        return self.output(self.features(x).flatten(1))
+
+
+def post_activation(channels):
+    return nn.Sequential(OrderedDict(bn=nn.BatchNorm2d(channels), activ=nn.ReLU()))
+
+
+class DenseUnit(nn.Module):
+    def __init__(self, takes, growth, bottleneck):
+        super().__init__()
+        if bottleneck:
+            self.conv1, self.conv2 = PreConv(takes, 4 * growth, 1), PreConv(4 * growth, growth, 3)
+        else:
+            self.conv = PreConv(takes, growth, 3)
+
+    def forward(self, x):
+        y = x
+        for block in self.children():
+            y, _ = block(y)
+        return torch.cat((x, y), dim=1)
+
+
+class Transition(nn.Module):
+    def __init__(self, takes, gives):
+        super().__init__()
+        self.conv, self.pool = PreConv(takes, gives, 1), nn.AvgPool2d(2, 2)
+
+    def forward(self, x):
+        return self.pool(self.conv(x)[0])
+
+
+class PytorchcvDenseNet(nn.Module):
+    def __init__(self, units, growth, classes, bottleneck):
+        super().__init__()
+        takes = 2 * growth
+        self.features = nn.Sequential(OrderedDict(init_block=conv(3, takes, 3)))
+        for i, count in enumerate(units, 1):
+            stage = nn.Sequential()
+            if i > 1:
+                stage.add_module(f"trans{i}", Transition(takes, takes // 2))
+                takes //= 2
+            for j in range(count):
+                stage.add_module(f"unit{j + 1}", DenseUnit(takes, growth, bottleneck))
+                takes += growth
+            self.features.add_module(f"stage{i}", stage)
+        self.features.add_module("post_activ", post_activation(takes))
+        self.features.add_module("final_pool", nn.AdaptiveAvgPool2d(1))
+        self.output = nn.Linear(takes, classes)
+
+    def forward(self, x):
+        return self.output(self.features(x).flatten(1))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# torchvision, `models/densenet.py`; timm's `densenet.py` has the same names.
+
+
+class DenseLayer(nn.Module):
+    def __init__(self, takes, growth):
+        super().__init__()
+        self.norm1, self.conv1 = nn.BatchNorm2d(takes), conv(takes, 4 * growth, 1)
+        self.norm2, self.conv2 = nn.BatchNorm2d(4 * growth), conv(4 * growth, growth, 3)
+
+    def forward(self, x):
+        y = self.conv1(F.relu(self.norm1(x)))
+        return torch.cat((x, self.conv2(F.relu(self.norm2(y)))), dim=1)
+
+
+class TorchvisionDenseNet(nn.Module):
+    def __init__(self, units, growth, first, classes):
+        super().__init__()
+        self.features = nn.Sequential(
+            OrderedDict(conv0=conv(3, first, 7, 2), norm0=nn.BatchNorm2d(first), relu0=nn.ReLU())
+        )
+        self.features.add_module("pool0", nn.MaxPool2d(3, 2, padding=1))
+        takes = first
+        for i, count in enumerate(units, 1):
+            block = nn.Sequential()
+            for j in range(count):
+                block.add_module(f"denselayer{j + 1}", DenseLayer(takes, growth))
+                takes += growth
+            self.features.add_module(f"denseblock{i}", block)
+            if i < len(units):
+                layers = OrderedDict(norm=nn.BatchNorm2d(takes), relu=nn.ReLU(), conv=conv(takes, takes // 2, 1))
+                self.features.add_module(f"transition{i}", nn.Sequential(layers))
+                self.features[-1].add_module("pool", nn.AvgPool2d(2, 2))
+                takes //= 2
+        self.features.add_module("norm5", nn.BatchNorm2d(takes))
+        self.classifier = nn.Linear(takes, classes)
+
+    def forward(self, x):
+        return self.classifier(F.relu(self.features(x)).mean((2, 3)))
