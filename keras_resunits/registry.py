@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -190,6 +191,16 @@ MODELS: dict[str, Entry] = {
     "resnet164_bn_after_add": Entry(ResNet, {"depth": 164, "order": "bn_after_add"}, f"{HE16}, Table 2"),
     "resnet164_relu_before_add": Entry(ResNet, {"depth": 164, "order": "relu_before_add"}, f"{HE16}, Table 2"),
     "resnet164_relu_only_pre_act": Entry(ResNet, {"depth": 164, "order": "relu_only_pre_act"}, f"{HE16}, Table 2"),
+    # tails
+    "seresnet20_cifar": Entry(
+        ResNet, {"depth": 20, "shortcut": "projection", "tail": "squeeze_excite"}, "pytorchcv, seresnet20", 274_847
+    ),
+    "seresnet50": Entry(
+        ResNet,
+        {"depth": 50, "block": "bottleneck_v1_5", "tail": "squeeze_excite", **IMAGENET},
+        "Hu et al. 2018, Table 2",
+        28_088_024,
+    ),
     # gates
     "gatedresnet32_cifar": Entry(GatedResNet, {"depth": 32}, "Savarese et al. 2016, Table 3", 464_169),
     "gatedplainnet20_cifar": Entry(GatedPlainNet, {"depth": 20}, "Savarese et al. 2016, sec. 3"),
@@ -296,18 +307,21 @@ def accepts(name: str) -> set[str]:
     return {*parameters, *passed_on} - {"options"}
 
 
-def create(name: str, /, **overrides) -> keras.Model:
+def create(name: str, /, weights: str | Path | None = None, **overrides) -> keras.Model:
     """A network by its name in `list_models()`, or by its family's.
 
     Args:
         name: "preactresnet164_cifar", "resnet50", ...; or a family, "DenseNet", with the arguments that follow.
+        weights: "imagenet" for a layout of `keras.applications`, from Keras' download cache; or a PyTorch checkpoint
+            or a weights file of `keras.applications` (see `keras_resunits.converters`). By default random.
         **overrides: Arguments of the family's factory, in place of the named network's.
 
     Returns:
         A functional `keras.Model`, named `name`.
 
     Raises:
-        ValueError: for a name that is not known (naming near ones), or an argument that the factory refuses.
+        ValueError: for a name that is not known (naming near ones), an argument that the factory refuses, or weights
+            that are not there or not this network's.
 
     Example:
 
@@ -316,7 +330,13 @@ def create(name: str, /, **overrides) -> keras.Model:
     (None, 100)
     """
     require_name(name)
-    if name in FACTORIES:
-        return FACTORIES[name](**overrides)
-    entry = MODELS[name]
-    return entry.factory(**{"name": name, **entry.arguments, **overrides})
+    entry = MODELS.get(name) or Entry(FACTORIES[name])
+    arguments = {**({"name": name} if name in MODELS else {}), **entry.arguments, **overrides}
+    if weights is None:
+        return entry.factory(**arguments)
+    from keras_resunits.converters.loading import loader  # here: it reads files with libraries that few want
+
+    load = loader(weights)
+    model = entry.factory(**arguments)
+    load(model)
+    return model

@@ -88,6 +88,7 @@ if __name__ == "__main__":
         arrays = np.load(folder / f"{file.stem}.inputs.npz")
         found = observed(model, arrays["images"], arrays["cotangent"])
         np.savez(folder / f"{file.stem}.{keras.backend.backend()}.npz", **found)
+        model.save(folder / "back" / file.name)
     try:
         keras_resunits.export_saved_model(model, folder / "exported")
     except RuntimeError as refusal:

@@ -1,10 +1,13 @@
 """Shortcuts: options A, B and C of He et al. 2015."""
 
+from itertools import product
+
 import keras
 import numpy as np
 import pytest
 
 import keras_resunits as kr
+from tests import catalog
 
 SAME = kr.Slot(index=4, total=9, in_filters=8, filters=8)
 CHANGED = kr.Slot(index=4, total=9, in_filters=8, filters=16, strides=2)
@@ -70,3 +73,15 @@ def test_a_projection_is_a_strided_1x1_convolution():
 def test_option_a_refuses_a_unit_with_fewer_filters_and_names_it():
     with pytest.raises(ValueError, match=r"can only append channels.*in_filters=16, filters=8 \(unit 'unit004'\)"):
         kr.zero_pad(kr.Slot(index=4, total=9, in_filters=16, filters=8), kr.PostAct())
+
+
+@pytest.mark.parametrize("body", ["basic", "bottleneck"])
+def test_any_shortcut_goes_with_any_order(body):
+    orders = {**catalog.ORDERS, **catalog.MORE_ORDERS}
+    for order, shortcut, slot in product(orders, catalog.SHORTCUTS, (SAME, CHANGED)):
+        if shortcut == "identity" and slot is CHANGED:
+            continue  # `Add` refuses it
+        unit = kr.Recipe(catalog.BODIES[body], orders[order], catalog.SHORTCUTS[shortcut])(slot)
+        unit.build((2, 8, 8, 8))
+        wanted = (2, 8 // slot.strides, 8 // slot.strides, slot.filters)
+        assert unit.compute_output_shape((2, 8, 8, 8)) == wanted, (order, shortcut, slot.name)

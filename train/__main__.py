@@ -42,6 +42,8 @@ def main() -> None:
         from train.datasets import load
         from train.network import check_network
 
+    if keras.backend.backend() != "tensorflow":
+        raise BadInput(f"training wants Keras on TensorFlow; got KERAS_BACKEND={keras.backend.backend()}.")
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.precision)
     check_network(config)

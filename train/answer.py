@@ -9,9 +9,13 @@ import sys
 from contextlib import closing
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-import numpy as np
-import tensorflow as tf
+_stderr, _nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+os.dup2(_nowhere, 2)  # TensorFlow's notices of drivers it did not find, which no log level silences
+try:
+    import numpy as np
+    import tensorflow as tf
+finally:
+    os.dup2(_stderr, 2)
 
 
 def answer(saved_model: str, images) -> dict:
@@ -42,6 +46,10 @@ def pictures(paths, shape):
 
 def main(saved_model: str, *paths: str) -> None:
     """The command line."""
+    for path in (os.path.join(saved_model, "saved_model.pb"), *(paths[:1] if paths[0].endswith(".npy") else paths)):
+        if not os.path.isfile(path):
+            print(f"answer: {path}: there is no such file.", file=sys.stderr)
+            sys.exit(2)
     if paths[0].endswith(".npy"):
         np.savez(paths[1], **answer(saved_model, np.load(paths[0])))
         return
@@ -54,5 +62,6 @@ def main(saved_model: str, *paths: str) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) < 3:
-        sys.exit(__doc__)
+        print(__doc__, file=sys.stderr)
+        sys.exit(2)
     main(*sys.argv[1:])

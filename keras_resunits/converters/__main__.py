@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from textwrap import fill, indent
 
@@ -15,10 +15,10 @@ import keras
 from keras_resunits.choices import near_matches
 from keras_resunits.converters.checkpoints import TORCH_SUFFIXES
 from keras_resunits.converters.errors import ConversionError
-from keras_resunits.converters.keras_applications import KERAS_SUFFIXES, load_keras_weights
+from keras_resunits.converters.keras_applications import KERAS_SUFFIXES
 from keras_resunits.converters.layouts import TORCH_LAYOUTS
+from keras_resunits.converters.loading import loader
 from keras_resunits.converters.networks import NETWORKS
-from keras_resunits.converters.pytorch import load_torch_weights
 from keras_resunits.registry import MODELS, create, list_models
 
 PROGRAM = "python -m keras_resunits.converters"
@@ -81,7 +81,7 @@ def _shape(text: str) -> tuple[int, ...]:
 def convert(arguments: argparse.Namespace) -> str:
     """Do what the arguments say; returns the line to print."""
     _require_output(arguments.output, arguments.overwrite)
-    load = _loader(arguments.source, arguments.layout)
+    load = loader(arguments.source, arguments.layout)
     given = {"classes": arguments.classes, "input_shape": arguments.input_shape}
     model = _create(arguments.model, {name: value for name, value in given.items() if value is not None})
     layout = load(model)
@@ -98,21 +98,6 @@ def _require_output(path: Path, overwrite: bool) -> None:
         raise ConversionError(f"--output must lie in a folder that exists. Received: '{path}'.")
     if path.exists() and not overwrite:
         raise ConversionError(f"'{path}' exists; --overwrite replaces it.")
-
-
-def _loader(source: str, layout: str | None) -> Callable[[keras.Model], str]:
-    """What reads the source, by its name; refused before any network is built."""
-    suffix = Path(source).suffix
-    if source != "imagenet" and suffix not in (*TORCH_SUFFIXES, *KERAS_SUFFIXES):
-        wanted = ", ".join((*TORCH_SUFFIXES, *KERAS_SUFFIXES))
-        raise ConversionError(f"SRC must end in {wanted}, or be 'imagenet'. Received: '{source}'.")
-    if source != "imagenet" and not Path(source).is_file():
-        raise ConversionError(f"no such file: '{source}'.")
-    if suffix in TORCH_SUFFIXES:
-        return lambda model: load_torch_weights(model, source, layout)
-    if layout:
-        raise ConversionError(f"--layout is for PyTorch checkpoints. Received: --layout={layout} with SRC '{source}'.")
-    return lambda model: load_keras_weights(model, source)
 
 
 def _create(name: str, given: dict) -> keras.Model:

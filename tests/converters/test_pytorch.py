@@ -298,3 +298,26 @@ def test_a_published_network_is_of_its_layout_and_has_its_parameters(name, layou
     assert mismatch(model, TORCH_LAYOUTS[layout]) is None
     assert None not in names_of(model, TORCH_LAYOUTS[layout]).values()
     assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == trainable
+
+
+def test_a_network_is_created_with_its_weights(tmp_path):
+    network = theirs.AkamasterResNet([3, 3, 3], 10, "B").eval()
+    torch.save({"state_dict": network.state_dict()}, tmp_path / "resnet20.th")
+    model = kr.create("resnet20_cifar", shortcut="projection", weights=tmp_path / "resnet20.th")
+    images = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype("float32")
+    with torch.no_grad():
+        wanted = network(torch.from_numpy(images.transpose(0, 3, 1, 2))).numpy()
+    np.testing.assert_allclose(model(images), wanted, atol=1e-4 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize(
+    ("weights", "text"),
+    [
+        ("nowhere.pth", "no such file: 'nowhere.pth'"),
+        ("weights.txt", r"weights end in \.pt, .*or are 'imagenet'\. Received: 'weights.txt'"),
+        ("imagenet", "keras.applications"),
+    ],
+)
+def test_weights_that_are_not_there_are_refused(weights, text):
+    with pytest.raises(ConversionError, match=text):
+        kr.create("resnet20_cifar", weights=weights)

@@ -93,3 +93,16 @@ def test_the_command_prints_the_classes_without_keras_and_without_this_project(
         named = zip(answers["classes"][i], answers["scores"][i], strict=True)
         expected.append("  ".join([f"{i}.png", *(f"{name.decode()} {score:.1%}" for name, score in named)]))
     assert outcome.out.splitlines() == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ((), "python train/answer.py saved_models/RUN/1 IMAGE.png"),
+        (("nowhere/1", "0.png"), "answer: nowhere/1/saved_model.pb: there is no such file."),
+    ],
+)
+def test_what_is_missing_is_said_with_exit_code_2(alone, arguments, text):
+    outcome = alone(*arguments)
+    assert outcome.code == 2
+    assert text in outcome.err and "Traceback" not in outcome.err

@@ -1,0 +1,37 @@
+"""Weights from any source, by the look of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+
+from keras_resunits.converters.checkpoints import TORCH_SUFFIXES
+from keras_resunits.converters.errors import ConversionError
+from keras_resunits.converters.keras_applications import KERAS_SUFFIXES, load_keras_weights
+from keras_resunits.converters.pytorch import load_torch_weights
+
+
+def loader(source: str | Path, layout: str | None = None) -> Callable[[keras.Model], str]:
+    """What gives a network the weights of `source` and returns the layout's name.
+
+    Args:
+        source: "imagenet", a PyTorch checkpoint, or a weights file of `keras.applications`.
+        layout: As for `load_torch_weights`.
+
+    Raises:
+        ConversionError: for a file that is not there, of an unknown kind, or for which there are no layouts; before any
+            network is built.
+    """
+    suffix = Path(source).suffix
+    if source != "imagenet" and suffix not in (*TORCH_SUFFIXES, *KERAS_SUFFIXES):
+        wanted = ", ".join((*TORCH_SUFFIXES, *KERAS_SUFFIXES))
+        raise ConversionError(f"weights end in {wanted}, or are 'imagenet'. Received: '{source}'.")
+    if source != "imagenet" and not Path(source).is_file():
+        raise ConversionError(f"no such file: '{source}'.")
+    if suffix in TORCH_SUFFIXES:
+        return lambda model: load_torch_weights(model, source, layout)
+    if layout:
+        raise ConversionError(f"a layout is for PyTorch checkpoints. Received: layout={layout!r} with '{source}'.")
+    return lambda model: load_keras_weights(model, source)
