@@ -8,7 +8,8 @@ import pytest
 
 from keras_resunits import CoupledSGD, PreActResNet
 from train.config import resolve
-from train.recipe import optimizer, schedule
+from train.recipe import optimizer
+from train.schedules import steps_schedule
 
 
 @pytest.mark.parametrize(
@@ -25,16 +26,16 @@ from train.recipe import optimizer, schedule
     ],
 )
 def test_the_rate_is_the_papers_at_the_papers_steps(step, rate):
-    np.testing.assert_allclose(float(schedule(0.1, steps=64_000)(step)), rate, rtol=1e-6)
+    np.testing.assert_allclose(float(steps_schedule(0.1, steps=64_000)(step)), rate, rtol=1e-6)
 
 
 def test_the_schedule_stretches_with_the_run_and_the_rate():
-    short = schedule(0.5, steps=640)
+    short = steps_schedule(0.5, steps=640)
     np.testing.assert_allclose([float(short(step)) for step in (0, 5, 319, 321, 481)], [0.05, 0.5, 0.5, 0.05, 0.005])
 
 
 def test_the_shortest_runs_have_a_schedule():
-    assert [round(float(schedule(0.1, steps=1)(step)), 4) for step in (0, 1, 2)] == [0.01, 0.001, 0.001]
+    assert [round(float(steps_schedule(0.1, steps=1)(step)), 4) for step in (0, 1, 2)] == [0.01, 0.001, 0.001]
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
