@@ -43,7 +43,7 @@ class Records(keras.callbacks.Callback):
         self.steps += 1
         optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
         norm = (logs or {}).get("gradient_norm", getattr(optimizer, "gradient_norm", None))
-        if norm is not None:
+        if norm is not None and float(norm):  # it is 0 until steps have accumulated to the first update
             self.norms.append(float(norm))
 
     def on_test_begin(self, logs=None):
