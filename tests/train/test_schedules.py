@@ -37,7 +37,9 @@ def test_goyals_warm_up_rises_for_five_epochs_of_ninety_and_the_cosine_ends_at_z
 
 
 def test_a_cosine_without_warm_up_starts_at_its_rate():
-    np.testing.assert_allclose(rates(SCHEDULES["cosine without warm-up"], (0, 45, 90, 99)), [0.1, 0.05, 0, 0], atol=1e-8)
+    np.testing.assert_allclose(
+        rates(SCHEDULES["cosine without warm-up"], (0, 45, 90, 99)), [0.1, 0.05, 0, 0], atol=1e-8
+    )
 
 
 def test_one_cycle_rises_as_long_as_it_falls_and_ends_below_its_start():

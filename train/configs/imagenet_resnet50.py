@@ -1,7 +1,7 @@
 """ResNet-50 on ImageNet (He et al. 2015, "Deep Residual Learning", Table 4; rates as in He et al. 2016).
 
 Command: python -m train --config=imagenet_resnet50
-Time: TODO
+Time: 90 x 1,281,167 images of 3.9e9 multiply-adds, backwards twice more: 2.7e18 floating-point operations.
 Result: 24.7 % top-1 and 7.8 % top-5 error of one 224x224 crop, as the authors published; not run here.
 
 Batches of 256, a rate of 0.1 without warm-up that falls tenfold at epochs 30 and 60 of 90. imagenet2012 is
