@@ -65,13 +65,17 @@ class Average(tf.Module):
         for average, weight in zip(self.averages, self._weights, strict=True):
             average.assign_sub(tf.cast(1.0 - kept, average.dtype) * (average - weight.value))
 
+    def put_in(self) -> None:
+        """Give the network the averages as its weights."""
+        for weight, average in zip(self._weights, self.averages, strict=True):
+            weight.assign(average.numpy())
+
     @contextmanager
     def swapped(self) -> Iterator[None]:
         """The network with the averages as its weights; afterwards its own are back, to the bit."""
         raw = [weight.numpy() for weight in self._weights]
         try:
-            for weight, average in zip(self._weights, self.averages, strict=True):
-                weight.assign(average.numpy())
+            self.put_in()
             yield
         finally:
             for weight, value in zip(self._weights, raw, strict=True):

@@ -212,10 +212,7 @@ def resolve(saved: Path | None = None) -> Config:
     """
     values: dict[str, Any] = {field.name: FLAGS[field.name].value for field in fields(Config)}
     values["drops"] = _parts("drops", values["drops"])
-    if saved is None:
-        values = _experiment(values)
-    else:
-        values = _resumed(values, _saved(saved), saved)
+    values = _experiment(values) if saved is None else _resumed(values, _saved(saved), saved)
     for name in ("dataset", "data_dir"):
         values[name] = values[name] and os.path.expanduser(values[name])
     if values["depth"] is None and values["model"] in ("PreActResNet", "ResNet"):
@@ -287,7 +284,8 @@ def read(path: Path) -> Config:
 
 def defaults() -> Config:
     """Every flag's default; what depends on the data is open."""
-    return Config(**{field.name: FLAGS[field.name].default for field in fields(Config)})
+    values: dict[str, Any] = {field.name: FLAGS[field.name].default for field in fields(Config)}
+    return Config(**values)
 
 
 def _saved(path: Path) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def smoke_arrays(side: int, channels: int = 3) -> str:
     """
     path = _folder() / f"{side}x{side}x{channels}.npz"
     if not path.exists():
-        arrays = {}
+        arrays: dict[str, np.ndarray] = {}
         for split, count in COUNTS.items():
             crops = [_crops(name, split, count, side, channels) for name in CLASSES]
             arrays |= {f"x_{split}": np.concatenate(crops), f"y_{split}": np.repeat(np.arange(len(CLASSES)), count)}

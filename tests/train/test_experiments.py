@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import importlib
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -112,8 +112,6 @@ def test_a_bad_experiment_is_answered_in_one_line(body, line, mine, command, tmp
     outcome = command(f"--config={mine(body)}", f"--output={tmp_path / 'output'}")
     assert outcome.code == 2
     (said,) = outcome.said
-    import re
-
     assert re.search(line, said), said
     assert not (tmp_path / "output").exists()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -46,7 +48,7 @@ def test_one_cycle_rises_as_long_as_it_falls_and_ends_below_its_start():
     cycle = rates(SCHEDULES["one_cycle"], range(101))
     assert int(np.argmax(cycle)) == 45
     np.testing.assert_allclose(cycle[:46], cycle[90:44:-1], rtol=1e-5)  # the way up, backwards, is the way down
-    assert all(b < a for a, b in zip(cycle[45:], cycle[46:], strict=False))
+    assert all(b < a for a, b in itertools.pairwise(cycle[45:]))
     np.testing.assert_allclose([cycle[0], cycle[45], cycle[100]], [0.1, 1.0, 0.001], rtol=1e-4)
 
 
