@@ -53,20 +53,31 @@ def open_classifier(name: str, data: ImageData, normalize: str) -> Classifier:
     """The classifier that `name` is.
 
     Args:
-        name: A run (its folder, or its name under `runs/`), a `.keras` file, a SavedModel or the folder of its versions.
+        name: A run (its folder, or its name under `runs/`), a `.keras` file, a SavedModel, or the folder of versions.
         data: What a `.keras` file's images may be normalised with.
         normalize: "data", "none" or "auto"; see `keras_file`.
 
     Raises:
         BadInput: if it is none of them, or damaged.
     """
+    require_classifier(name)
     folder, path = run_folder(name), Path(name).expanduser()
     if folder:
         return _run(folder)
     if path.suffix == ".keras":
         return keras_file(path, data, normalize)
-    if _newest_version(path):
-        return saved_model(_newest_version(path) or path)
+    return saved_model(_newest_version(path) or path)
+
+
+def require_classifier(name: str) -> None:
+    """Refuse what is none, by a look at the files: before any image is read.
+
+    Raises:
+        BadInput: with what was looked for.
+    """
+    path = Path(name).expanduser()
+    if run_folder(name) or _newest_version(path) or (path.suffix == ".keras" and path.is_file()):
+        return
     if not path.exists():
         raise BadInput(f"{name}: there is no such run, file or folder.")
     raise BadInput(f"{name} is neither a run (config.json), nor a .keras file, nor a SavedModel (saved_model.pb).")
@@ -78,7 +89,8 @@ def saved_model(path: Path) -> Classifier:
         loaded = tf.saved_model.load(str(path))
         signature = loaded.signatures["serving_default"]
         shape = tuple(signature.structured_input_signature[1]["images"].shape)[1:]
-        signature.structured_outputs["probabilities"]  # noqa: B018  (a KeyError, if it is not there)
+        if "probabilities" not in signature.structured_outputs:
+            raise KeyError("probabilities")
     except (KeyError, OSError, ValueError, tf.errors.OpError) as error:
         why = f"it lacks {error}" if isinstance(error, KeyError) else _first_line(error)
         raise BadInput(f"{path} is no SavedModel of this program: {why}.") from error
@@ -107,8 +119,6 @@ def keras_file(path: Path, data: ImageData, normalize: str) -> Classifier:
         normalize: "data"; "none" for a model that takes pixels 0..255; "auto" for "none" where a layer of the model
             normalises or rescales, else "data".
     """
-    if not path.is_file():
-        raise BadInput(f"{path}: there is no such file.")
     try:
         model = keras.saving.load_model(path, compile=False)
     except Exception as error:  # whatever the file's content makes Keras raise
@@ -138,22 +148,23 @@ def _checkpoint(path: str, config: Config) -> Classifier:
     keras.config.set_dtype_policy(config.precision)
     data = load(config)
     model = network(config, data.image_shape, data.classes)
-    parts = {"model": model}
-    if config.ema:
-        parts["average"] = Average(model, optimizer(config, 1, model), config.ema)
+    average = Average(model, optimizer(config, 1, model), config.ema) if config.ema else None
+    parts = {"model": model, **({"average": average} if average else {})}
     try:
         tf.train.Checkpoint(**parts).restore(path).assert_existing_objects_matched().expect_partial()
     except (ValueError, AssertionError, IndexError, tf.errors.OpError) as error:
         raise BadInput(f"{path} does not fit its network or is damaged: {_first_line(error)}.") from error
-    if config.ema:
-        parts["average"].put_in()
-    title = f"checkpoint {path}" + (", averaged weights" if config.ema else "")
+    if average:
+        average.put_in()
+    title = f"checkpoint {path}" + (", averaged weights" if average else "")
     return Classifier(title, data.image_shape, _asked(model, _normalization(data)), list(data.class_names or ()))
 
 
 def _normalization(data: ImageData) -> keras.layers.Layer:
     mean, variance = data.statistics()
-    return keras.layers.Normalization(mean=mean, variance=variance, dtype="float32")
+    layer = keras.layers.Normalization(mean=mean, variance=variance, dtype="float32")
+    layer.build((None, *data.image_shape))  # here, not in a traced step: its constants live outside
+    return layer
 
 
 def _asked(model: keras.Model, preprocessing: Callable) -> Callable[[np.ndarray], np.ndarray]:

@@ -18,6 +18,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what TensorFlow says of drivers it did not find is no news
 
 from train import config as configuration
@@ -62,9 +64,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> None:
     """Read, ask, judge, write, say."""
     with native_stderr_held():
-        from train.classifiers import open_classifier, run_folder
+        from train.classifiers import open_classifier, require_classifier, run_folder
         from train.datasets import load
 
+    require_classifier(arguments.model)
     folder = run_folder(arguments.model)
     config = data_config(arguments, folder)
     output = Path(arguments.output or (folder / "evaluation" if folder else default_output(arguments.model)))
@@ -76,7 +79,7 @@ def main(arguments: argparse.Namespace) -> None:
             f"{arguments.model} takes images of {shape(classifier.image_shape)}, {config.dataset} has "
             f"{shape(images.shape[1:])}; --image_size resizes those of a folder or a tensorflow-datasets set."
         )
-    judged = judge(classifier, images, labels, list(data.class_names), arguments.batch_size)
+    judged = judge(classifier, images, labels, list(data.class_names or ()), arguments.batch_size)
     write(judged, images, output)
     result = summary(judged, classifier.title, config.dataset, arguments.split)
     (output / "evaluation.json").write_text(json.dumps(result, indent=2) + "\n")
@@ -117,18 +120,11 @@ def judge(classifier, images, labels, data_names: list[str], batch_size: int):
     probabilities = classifier.probabilities(images, batch_size)
     names, classes = classifier.class_names, probabilities.shape[1]
     if names and set(data_names) <= set(names):
-        places = [names.index(name) for name in data_names]
-        labels = labels.copy() if places == sorted(places) == list(range(len(places))) else _moved(labels, places)
+        labels = np.array([names.index(name) for name in data_names])[labels]
     elif len(data_names) > classes:
         raise BadInput(f"the data has {len(data_names)} classes, {classifier.title} knows {classes}.")
     names = names or [*data_names, *map(str, range(len(data_names), classes))]
     return Judgement(probabilities, labels, names)
-
-
-def _moved(labels, places: list[int]):
-    import numpy as np
-
-    return np.array(places)[labels]
 
 
 def write(judged, images, output: Path) -> None:

@@ -57,8 +57,9 @@ class Judgement:
 
     @property
     def loss(self) -> float:
-        """The mean cross-entropy, in nats."""
-        return float(-np.log(np.maximum(self.of_truth.astype(np.float64), 1e-12)).mean())
+        """The mean cross-entropy, in nats; a probability that is 0 counts as the smallest float32."""
+        smallest = float(np.finfo(np.float32).tiny)
+        return float(-np.log(np.maximum(self.of_truth.astype(np.float64), smallest)).mean())
 
     def top(self, k: int) -> float:
         """The part whose own class is among the `k` likeliest; equal probabilities count in order, as `argmax` does."""
