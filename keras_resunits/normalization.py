@@ -47,7 +47,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         if not self._fusible(inputs, mask):
             return super().call(inputs, training=training, mask=mask)
         learn = bool(training and self.trainable)
-        shared = learn and self.synchronized and tf.distribute.get_strategy().num_replicas_in_sync > 1
+        shared = learn and self.synchronized and _among_replicas()
         outputs, mean, variance = self._shared(inputs) if shared else self._fused(inputs, learn)
         if learn:
             self.moving_mean.assign(mean)
@@ -123,6 +123,12 @@ def _normalized_together(inputs, scale, offset, epsilon: float):
         return (tf.cast(standard * gamma + beta, x.dtype), mean, variance), gradient
 
     return normalized(inputs, scale, offset)
+
+
+def _among_replicas() -> bool:
+    """Whether other replicas run this very code."""
+    replicated = tf.distribute.get_strategy().num_replicas_in_sync > 1
+    return replicated and not tf.distribute.in_cross_replica_context()
 
 
 def _float32(variable):

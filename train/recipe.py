@@ -39,5 +39,5 @@ def optimizer(config, steps: int, model: keras.Model) -> keras.optimizers.Optimi
         nesterov=config.nesterov,
         coupled_weight_decay=config.weight_decay,
     )
-    sgd.exclude_from_weight_decay(var_list=[gate.k for gate in scalar_gates(model).values()])
+    sgd.exclude_from_weight_decay(var_list=[gate.k for gates in scalar_gates(model).values() for gate in gates])
     return keras.optimizers.LossScaleOptimizer(sgd) if config.precision == "mixed_float16" else sgd

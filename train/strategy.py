@@ -133,7 +133,7 @@ def _cluster() -> dict:
         os.environ["TF_CONFIG"] = json.dumps(_slurm())
     text = os.environ.get("TF_CONFIG")
     if not text:
-        raise BadInput("--strategy=multiworker needs TF_CONFIG; it is not set. Try `python -m train.launch --workers=2`.")
+        raise BadInput("--strategy=multiworker needs TF_CONFIG; it is not set (`python -m train.launch` sets it).")
     try:
         config = json.loads(text)
     except ValueError as error:
