@@ -13,6 +13,7 @@ from typing import Any
 import keras
 
 from keras_resunits.choices import near_matches
+from keras_resunits.converters.networks import NETWORKS
 from keras_resunits.densenet import DenseNet
 from keras_resunits.fractal import FractalNet
 from keras_resunits.keras_layouts import KerasResNet, KerasResNetV2, norm
@@ -352,6 +353,8 @@ MODELS: dict[str, Entry] = {
 def list_models(pattern: str = "*") -> list[str]:
     """The names of the networks that `create` makes, sorted.
 
+    Those that begin with another library's name (`torchvision_resnet50`) answer as that library's do with its weights.
+
     Args:
         pattern: A wildcard, "*" and "?"; all by default.
 
@@ -364,21 +367,22 @@ def list_models(pattern: str = "*") -> list[str]:
     >>> kr.list_models("wrn*")
     ['wrn16_4_cifar', 'wrn16_8_cifar', 'wrn28_10_cifar', 'wrn40_4_cifar']
     """
-    return sorted(fnmatch.filter(MODELS, pattern))
+    return sorted(fnmatch.filter([*MODELS, *NETWORKS], pattern))
 
 
 def require_name(name: str) -> None:
     """Refuse a name that is neither a network's nor a family's."""
-    if name not in MODELS and name not in FACTORIES:
-        hint = near_matches(name, [*FACTORIES, *MODELS])
+    if name not in {*MODELS, *NETWORKS, *FACTORIES}:
+        hint = near_matches(name, [*FACTORIES, *MODELS, *NETWORKS])
         raise ValueError(
-            f"unknown model {name!r}.{hint} Families: {', '.join(FACTORIES)}; `list_models()` has {len(MODELS)} more."
+            f"unknown model {name!r}.{hint} Families: {', '.join(FACTORIES)}; `list_models()` has {len(list_models())} "
+            "more."
         )
 
 
 def accepts(name: str) -> set[str]:
     """The arguments that `create(name, ...)` takes."""
-    parameters = inspect.signature(FACTORIES.get(name) or MODELS[name].factory).parameters
+    parameters = inspect.signature(FACTORIES.get(name) or NETWORKS.get(name) or MODELS[name].factory).parameters
     passed_on = inspect.signature(ResNet).parameters if "options" in parameters else {}
     return {*parameters, *passed_on} - {"options"}
 
@@ -406,8 +410,8 @@ def create(name: str, /, weights: str | Path | None = None, **overrides) -> kera
     (None, 100)
     """
     require_name(name)
-    entry = MODELS.get(name) or Entry(FACTORIES[name])
-    arguments = {**({"name": name} if name in MODELS else {}), **entry.arguments, **overrides}
+    entry = MODELS.get(name) or Entry(NETWORKS.get(name) or FACTORIES[name])
+    arguments = {**({} if name in FACTORIES else {"name": name}), **entry.arguments, **overrides}
     if weights is None:
         return entry.factory(**arguments)
     from keras_resunits.converters.loading import loader  # here: it reads files with libraries that few want

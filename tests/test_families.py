@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import keras_resunits as kr
+from keras_resunits.converters.networks import NETWORKS
 from keras_resunits.registry import FACTORIES, MODELS
 
 BIG = 3_000_000  # parameters: above, building takes long enough for the marker
@@ -54,7 +55,7 @@ def test_a_named_network_has_the_published_moving_statistics(name, frozen):
 
 def test_names_are_found_by_wildcard_and_near_names_are_offered():
     assert kr.list_models("preactresnet1??_cifar") == ["preactresnet110_cifar", "preactresnet164_cifar"]
-    assert kr.list_models() == sorted(MODELS)
+    assert kr.list_models() == sorted([*MODELS, *NETWORKS])
     assert kr.list_models("nothing*") == []
     with pytest.raises(ValueError, match=r"unknown model 'preactresnet160_cifar'\. Did you mean 'preactresnet1"):
         kr.create("preactresnet160_cifar")
