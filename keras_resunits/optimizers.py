@@ -25,6 +25,14 @@ class CoupledSGD(keras.optimizers.SGD):
     `weight_decay / 2` on every variable, norms and biases included (fb.resnet.torch decays all of them), but for those
     that `exclude_from_weight_decay` names before the optimiser is built.
 
+    `global_clipnorm` and `gradient_accumulation_steps` are Keras', with two repairs. On TensorFlow gradients are summed
+    over the replicas of a strategy before they are clipped and accumulated, not after, so that several devices take the
+    step that one would take. And a schedule counts updates, not the steps that accumulate to one.
+
+    Attributes:
+        gradient_norm: On TensorFlow, the global norm of the last update's gradient: summed over the replicas, averaged
+            over the accumulated steps, without the weight decay, before it was clipped. A float32 scalar variable.
+
     Args:
         learning_rate: A float or a `keras.optimizers.schedules.LearningRateSchedule`; 0.1 by default.
         momentum: 0.9 by default.
@@ -47,8 +55,12 @@ class CoupledSGD(keras.optimizers.SGD):
         self.coupled_weight_decay = coupled_weight_decay
 
     def build(self, variables):
+        if self.built:
+            return
         super().build(variables)
-        if ON_TENSORFLOW:  # made once, outside the traced step, in which every use would make them anew
+        if ON_TENSORFLOW:
+            self.gradient_norm = self.add_variable((), dtype="float32", name="gradient_norm")
+            # made once, outside the traced step, in which every use would make them anew
             with tf.init_scope():
                 self._factors = tf.constant(self.coupled_weight_decay), tf.constant(self.momentum)
 
@@ -76,6 +88,41 @@ class CoupledSGD(keras.optimizers.SGD):
             momentum=momentum,
             use_nesterov=self.nesterov,
         )
+
+    def _get_current_learning_rate(self):
+        if isinstance(self._learning_rate, keras.optimizers.schedules.LearningRateSchedule):
+            return self._learning_rate(self.iterations)  # Keras counts the accumulated steps singly
+        return super()._get_current_learning_rate()
+
+    def _backend_apply_gradients(self, grads, trainable_variables):
+        if ON_TENSORFLOW:
+            pairs = self._all_reduce_sum_gradients(zip(grads, trainable_variables, strict=True))
+            grads = [tf.convert_to_tensor(gradient) for gradient, _ in pairs]
+        super()._backend_apply_gradients(grads, trainable_variables)
+
+    def _clip_gradients(self, grads):
+        if not ON_TENSORFLOW:
+            return super()._clip_gradients(grads)
+        norm = tf.linalg.global_norm([tf.cast(gradient, tf.float32) for gradient in grads])
+        self.gradient_norm.assign(norm)
+        if not self.global_clipnorm:
+            return super()._clip_gradients(grads)
+        factor = self.global_clipnorm / tf.maximum(norm, self.global_clipnorm)
+        return [gradient * tf.cast(factor, gradient.dtype) for gradient in grads]
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        if not ON_TENSORFLOW:
+            super()._backend_update_step(grads, trainable_variables, learning_rate)
+            return
+        for gradient, variable in zip(grads, trainable_variables, strict=True):  # each replica its own copy: no sum
+            self.update_step(gradient, getattr(variable, "value", variable), learning_rate)
+
+    def _backend_increment_gradient_accumulators(self, grads, acc_grads):
+        if not ON_TENSORFLOW:
+            super()._backend_increment_gradient_accumulators(grads, acc_grads)
+            return
+        for gradient, accumulator in zip(grads, acc_grads, strict=True):  # as above
+            accumulator.assign_add(gradient)
 
     def get_config(self):
         return {**super().get_config(), "coupled_weight_decay": self.coupled_weight_decay}

@@ -116,3 +116,84 @@ def test_the_defaults_are_those_of_the_authors_code():
     assert config["learning_rate"] == pytest.approx(0.1)
     assert (config["momentum"], config["nesterov"], config["coupled_weight_decay"]) == (0.9, True, 1e-4)
     assert config["weight_decay"] is None
+
+
+def accumulating(**options):
+    """A constructor of optimisers that take three steps an update."""
+    return kr.CoupledSGD(coupled_weight_decay=DECAY, gradient_accumulation_steps=3, **options)
+
+
+@pytest.mark.parametrize(("momentum", "nesterov"), SETTINGS)
+def test_accumulated_steps_are_one_step_of_their_mean_gradient(momentum, nesterov):
+    """Under a rate that changes at each update, and clipped: the mean is clipped, not its parts."""
+    initial, gradients = start()
+    rate = keras.optimizers.schedules.PolynomialDecay(0.5, 2, end_learning_rate=0.1)
+    options = {"learning_rate": rate, "momentum": momentum, "nesterov": nesterov, "global_clipnorm": 1.0}
+    small = path(accumulating(**options), gradients, initial)
+    big = path(kr.CoupledSGD(coupled_weight_decay=DECAY, **options), gradients.reshape(2, 3, 3, 4).mean(1), initial)
+    np.testing.assert_allclose(small[2::3], big, rtol=1e-5)
+    np.testing.assert_array_equal(small[1], initial)  # between the updates nothing moves
+    assert not np.allclose(big[0], initial)
+
+
+def test_a_schedule_counts_updates():
+    initial, gradients = start()
+    rate = keras.optimizers.schedules.PiecewiseConstantDecay([0, 1], [0.5, 0.25, 0.125])
+    optimizer, variable, rates = accumulating(learning_rate=rate), keras.Variable(initial), []
+    for gradient in gradients:
+        rates.append(float(optimizer.learning_rate))
+        optimizer.apply([tf.constant(gradient)], [variable])
+    assert rates == [0.5] * 3 + [0.25] * 3
+    assert int(optimizer.iterations) == 2
+
+
+def test_the_gradient_is_clipped_to_the_global_norm_and_its_norm_is_told():
+    first, second = keras.Variable([0.0, 0.0]), keras.Variable([0.0])
+    optimizer = kr.CoupledSGD(1.0, momentum=0.0, nesterov=False, coupled_weight_decay=0.0, global_clipnorm=6.5)
+    optimizer.apply([tf.constant([3.0, 4.0]), tf.constant([12.0])], [first, second])  # 3, 4, 12: norm 13
+    np.testing.assert_allclose(first, [-1.5, -2.0], rtol=1e-6)
+    np.testing.assert_allclose(second, [-6.0], rtol=1e-6)
+    assert float(optimizer.gradient_norm) == 13.0
+    optimizer.apply([tf.constant([0.0, 3.0]), tf.constant([4.0])], [first, second])  # short enough: left as it is
+    np.testing.assert_allclose(second, [-10.0], rtol=1e-6)
+    assert float(optimizer.gradient_norm) == 5.0
+
+
+def test_the_norm_is_that_of_the_mean_gradient_in_its_own_scale():
+    optimizer = accumulating(learning_rate=0.1)
+    scaled = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=8.0)
+    variable = keras.Variable([0.0, 0.0])
+    for gradient in ([9.0, 0.0], [0.0, 6.0], [0.0, 6.0]):
+        scaled.apply([8.0 * tf.constant(gradient)], [variable])
+    assert float(optimizer.gradient_norm) == 5.0  # of [3, 4]
+
+
+@pytest.mark.parametrize("options", [{}, {"global_clipnorm": 0.5}, {"gradient_accumulation_steps": 3}], ids=str)
+@pytest.mark.parametrize("momentum", [0.9, 0.0])
+@pytest.mark.parametrize("scaled", [False, True])
+def test_two_replicas_take_the_step_of_one(two_devices, options, momentum, scaled):
+    initial, gradients = start()
+    parts = np.stack([gradients * 1.5, gradients * -0.5], axis=1)  # of two replicas; their sum is the gradient
+
+    def trained(strategy, parts):
+        with strategy.scope():
+            variable = keras.Variable(initial)
+            optimizer = kr.CoupledSGD(0.1, momentum, nesterov=False, coupled_weight_decay=DECAY, **options)
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=1.0) if scaled else optimizer
+            optimizer.build([variable])
+        step = tf.function(lambda part: strategy.run(lambda each: optimizer.apply([each], [variable]), (part,)))
+        for each in parts:
+            step(
+                strategy.experimental_distribute_values_from_function(
+                    lambda context, each=each: tf.constant(each[context.replica_id_in_sync_group])
+                )
+            )
+        state = [variable, *getattr(optimizer, "inner_optimizer", optimizer).variables]
+        return [[copy.numpy() for copy in strategy.experimental_local_results(v.value)] for v in state]
+
+    one = trained(tf.distribute.get_strategy(), gradients[:, np.newaxis])
+    two = trained(two_devices, parts)
+    for (expected,), copies in zip(one, two, strict=True):
+        for copy in copies:
+            np.testing.assert_allclose(copy, expected, rtol=1e-5, atol=1e-6)
+    assert not np.allclose(one[0][0], initial)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import difflib
 import os
 import sys
+from contextlib import nullcontext
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what TensorFlow says of drivers it did not find is no news
 
@@ -57,9 +58,10 @@ def main() -> None:
         raise
     print(f"{run.name}: {model.count_params():,} parameters, {len(data.train[0]):,} images\n{config}", flush=True)
     run.network.write_text(f"{describe(model)}\n")
-    train(config, run, data, model, preprocessing)
-    saved_model = export_saved_model(model, run.saved_models, data.class_names, preprocessing)
-    difference = check_answers(saved_model, model, preprocessing, data.test[0][:64])
+    average = train(config, run, data, model, preprocessing)
+    with average.swapped() if average else nullcontext():
+        saved_model = export_saved_model(model, run.saved_models, data.class_names, preprocessing)
+        difference = check_answers(saved_model, model, preprocessing, data.test[0][:64])
     report(run, saved_model, difference)
 
 
@@ -87,11 +89,12 @@ def build(config, data):
     return model, preprocessing
 
 
-def train(config, run, data, model, preprocessing) -> None:
-    """The loop, with a checkpoint after each epoch."""
+def train(config, run, data, model, preprocessing):
+    """The loop, with a checkpoint after each epoch; returns the averages of the weights, if there are any."""
     import keras
 
-    from train.callbacks import Curves, Progress
+    from train.average import Average
+    from train.callbacks import Curves, Progress, Records
     from train.checkpoints import Checkpoints
     from train.curves import cut_history
     from train.loop import NotFinite, Trainer
@@ -99,14 +102,17 @@ def train(config, run, data, model, preprocessing) -> None:
     from train.recipe import optimizer
 
     steps = len(data.train[0]) // config.batch_size
-    trainer = Trainer(model, preprocessing, optimizer(config, config.epochs * steps, model))
-    checkpoints = Checkpoints(run.checkpoints, model, trainer.optimizer)
+    sgd = optimizer(config, config.epochs * steps, model)
+    average = Average(model, sgd, config.ema) if config.ema else None
+    trainer = Trainer(model, preprocessing, sgd, average)
+    checkpoints = Checkpoints(run.checkpoints, model, sgd, average)
     first_epoch = checkpoints.restore() if FLAGS.resume else 0
     cut_history(run.history, first_epoch)
     config.save(run.config)
     model.compile(trainer.optimizer)  # callbacks find the optimiser, and its rate, on the model
     callbacks = keras.callbacks.CallbackList(
         [
+            Records(config.batch_size),
             keras.callbacks.CSVLogger(run.history, append=FLAGS.resume),
             keras.callbacks.TensorBoard(run.tensorboard, write_graph=False),
             keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: checkpoints.save(epoch + 1)),
@@ -126,17 +132,20 @@ def train(config, run, data, model, preprocessing) -> None:
             f"last good checkpoint: epoch {int(checkpoints.epochs_done.numpy())}" if checkpoints.newest else "none yet"
         )
         raise BadInput(f"{error}; not saved ({good}, {run.checkpoints}). Lower --learning_rate.") from None
+    return average
 
 
 def report(run, saved_model, difference: float) -> None:
     """What came out, where it lies, and what to try next."""
     from train.curves import read_history
 
-    accuracy = read_history(run.history)["val_accuracy"][-1]
+    history = read_history(run.history)
+    averaged = f" ({history['val_ema_accuracy'][-1]:.2%} averaged: exported)" if "val_ema_accuracy" in history else ""
     print(
-        f"test accuracy {accuracy:.2%}\n"
+        f"test accuracy {history['val_accuracy'][-1]:.2%}{averaged}\n"
         f"exported      {saved_model} (answers equal the trained network's, at most {difference:.0e} off)\n"
         f"curves        {run.curves}\n"
+        f"look closer   python -m train.evaluate {run.folder}\n"
         f"try next      python train/answer.py {saved_model} IMAGE.png\n"
         f"              tensorboard --logdir {run.tensorboard}"
     )

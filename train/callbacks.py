@@ -2,18 +2,67 @@
 
 from __future__ import annotations
 
+import resource
 import sys
 import time
 from pathlib import Path
 
 import keras
+import tensorflow as tf
 from tqdm import tqdm
 
 from train.curves import draw_curves, read_history
 
 
+class Records(keras.callbacks.Callback):
+    """Adds to each epoch's logs what the callbacks after it write down:
+
+    - `learning_rate`: of the epoch's last step;
+    - `gradient_norm`: the global norm, averaged over the epoch's steps, from the steps' logs or else from the
+      optimiser's `gradient_norm`; left out where neither tells it;
+    - `images_per_second`: trained on, without the test;
+    - `memory_gb`: the most that the process has held so far, in 10^9 bytes;
+    - `gpu_memory_gb`: likewise on the first GPU, where there is one.
+
+    Args:
+        batch_size: Images a step.
+    """
+
+    def __init__(self, batch_size: int):
+        super().__init__()
+        self.batch_size = batch_size
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.began, self.norms, self.steps = time.monotonic(), [], 0
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if batch + 1 == self.params["steps"]:
+            self.learning_rate = float(self.model.optimizer.learning_rate)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps += 1
+        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
+        norm = (logs or {}).get("gradient_norm", getattr(optimizer, "gradient_norm", None))
+        if norm is not None and float(norm):  # it is 0 until steps have accumulated to the first update
+            self.norms.append(float(norm))
+
+    def on_test_begin(self, logs=None):
+        self.rate = self.steps * self.batch_size / (time.monotonic() - self.began)
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["learning_rate"] = self.learning_rate
+        if self.norms:
+            logs["gradient_norm"] = sum(self.norms) / len(self.norms)
+        logs["images_per_second"] = self.rate
+        logs["memory_gb"] = peak_memory() / 1e9
+        if tf.config.list_logical_devices("GPU"):
+            logs["gpu_memory_gb"] = tf.config.experimental.get_memory_info("GPU:0")["peak"] / 1e9
+
+
 class Progress(keras.callbacks.Callback):
     """A bar for the epoch's steps with images a second, and a line for each epoch with the time left.
+
+    After `Records`, whose rate it shows.
 
     Args:
         epochs: Epochs in all.
@@ -31,7 +80,6 @@ class Progress(keras.callbacks.Callback):
         self.bar = tqdm(disable=True)
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.epoch_began = time.monotonic()
         self.bar = tqdm(
             desc=f"epoch {epoch + 1}/{self.epochs}",
             total=self.steps * self.batch_size,
@@ -46,9 +94,6 @@ class Progress(keras.callbacks.Callback):
         self.bar.update(self.batch_size)
         self.bar.set_postfix({name: f"{value:.3f}" for name, value in (logs or {}).items()}, refresh=False)
 
-    def on_test_begin(self, logs=None):
-        self.rate = self.steps * self.batch_size / (time.monotonic() - self.epoch_began)
-
     def on_train_end(self, logs=None):
         self.bar.close()
 
@@ -57,10 +102,11 @@ class Progress(keras.callbacks.Callback):
         done = epoch + 1 - self.first_epoch
         left = (time.monotonic() - self.began) / done * (self.epochs - epoch - 1)
         logs = logs or {}
+        averaged = f"  averaged {logs['val_ema_accuracy']:.2%}" if "val_ema_accuracy" in logs else ""
         print(
             f"epoch {epoch + 1:>{len(str(self.epochs))}}/{self.epochs}  loss {logs['loss']:.4f}  "
             f"accuracy {logs['accuracy']:.2%}  test loss {logs['val_loss']:.4f}  test accuracy "
-            f"{logs['val_accuracy']:.2%}  {self.rate:,.0f} img/s  {clock(left)} left",
+            f"{logs['val_accuracy']:.2%}{averaged}  {logs['images_per_second']:,.0f} img/s  {clock(left)} left",
             flush=True,
         )
 
@@ -80,6 +126,16 @@ class Curves(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         if read_history(self.history):
             draw_curves({self.picture.parent.name: self.history}, self.picture)
+
+
+def peak_memory() -> int:
+    """The most memory that this process has held so far, in bytes.
+
+    >>> 10**7 < peak_memory() < 10**13
+    True
+    """
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux kibibytes
 
 
 def clock(seconds: float) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from train.average import Average
 from train.errors import BadInput
 
 
@@ -17,12 +18,21 @@ class Checkpoints:
         folder: Where they lie.
         model: A built network.
         optimizer: A built optimiser.
+        average: Averages of the weights, where the run keeps them.
         keep: How many to keep; 3 by default.
     """
 
-    def __init__(self, folder: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer, keep: int = 3):
+    def __init__(
+        self,
+        folder: Path,
+        model: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+        average: Average | None = None,
+        keep: int = 3,
+    ):
         self.epochs_done = tf.Variable(0, trainable=False, dtype=tf.int64)
-        checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, epochs_done=self.epochs_done)
+        parts = {"model": model, "optimizer": optimizer, "epochs_done": self.epochs_done}
+        checkpoint = tf.train.Checkpoint(**parts, **({"average": average} if average else {}))
         self._manager = tf.train.CheckpointManager(checkpoint, str(folder), keep)
 
     @property

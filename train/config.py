@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import json
 import math
 import os
@@ -12,6 +14,7 @@ from typing import Any
 from absl import flags
 
 from train.errors import BadInput
+from train.experiments import experiment
 
 FLAGS = flags.FLAGS
 
@@ -51,7 +54,7 @@ flags.DEFINE_integer("width", None, "Multiplies the filters of every stage.", lo
 flags.DEFINE_string("stem", None, "What precedes the first unit: cifar, imagenet, imagenet_3x3.")
 flags.DEFINE_integer("epochs", None, "Epochs in all; by default 40 for digits, else 164 as in the authors' code.")
 flags.DEFINE_integer("batch_size", None, "Images a step; by default 64 for digits, else 128 as in the paper.")
-flags.DEFINE_float("learning_rate", 0.1, "The first rate; a tenth from half of the run, a hundredth from 3/4.")
+flags.DEFINE_float("learning_rate", 0.1, "The highest rate; --schedule says how it is reached and left.")
 flags.DEFINE_float("momentum", 0.9, "Of SGD.", 0.0, 1.0)
 flags.DEFINE_bool("nesterov", True, "Whether SGD's momentum looks ahead, as in the authors' code.")
 flags.DEFINE_float("weight_decay", 1e-4, "Coupled, on all parameters, as the papers mean it.", lower_bound=0.0)
@@ -69,10 +72,40 @@ flags.DEFINE_bool(
 flags.DEFINE_enum(
     "precision", "float32", ["float32", "mixed_bfloat16", "mixed_float16"], "Keras' dtype policy for the network."
 )
+flags.DEFINE_string(
+    "config",
+    None,
+    "An experiment of train/configs by name, or a .py file of yours like them: values for these flags. Flags that are "
+    "given override it.",
+)
+flags.DEFINE_bool("smoke", False, "The experiment's smoke twin: the same in seconds, on tiny data.")
+flags.DEFINE_enum(
+    "schedule",
+    "steps",
+    ["steps", "cosine", "one_cycle"],
+    "The rate over the run: the papers' warm-up and drops, a cosine after a linear warm-up, or Smith's 1cycle.",
+)
+flags.DEFINE_float(
+    "warm_up",
+    None,
+    "The part of the run that warms up (0 for none); by default 1/160 at a tenth of the rate for steps, as in the "
+    "paper, and 1/18 rising from zero for cosine.",
+    lower_bound=0.0,
+)
+flags.DEFINE_list("drops", None, "Parts of the run after which steps lowers the rate tenfold; 0.5,0.75 by default.")
+flags.DEFINE_float("clip_norm", None, "Gradients are scaled down to this global norm where theirs is larger.")
+flags.DEFINE_integer("accumulate", 1, "Batches whose mean gradient makes one update.", lower_bound=1)
+flags.DEFINE_float(
+    "ema", None, "Average the weights with this decay, 0.999 say; the averages are tested beside them, and exported."
+)
 flags.DEFINE_integer("seed", 0, "Of weights, order and augmentation.", 0, 2**32 - 1)
 flags.DEFINE_string("output", ".", "The folder that gets runs/<run>/ and saved_models/<run>/<version>/.")
 flags.DEFINE_string("run", None, "The run's name; by default the dataset, family and depth, numbered if taken.")
 flags.DEFINE_bool("resume", False, "Go on from the run's last checkpoint, with the flags it was started with.")
+
+
+# what may differ between two runs of equal numbers: names, places
+DECIDES_NO_NUMBER = frozenset({"config", "smoke", "class_names", "data_dir"})
 
 
 @dataclass(frozen=True)
@@ -103,6 +136,14 @@ class Config:
     flip: bool | None
     precision: str
     seed: int
+    config: str | None = None
+    smoke: bool = False
+    schedule: str = "steps"
+    warm_up: float | None = None
+    drops: list[float] | None = None
+    clip_norm: float | None = None
+    accumulate: int = 1
+    ema: float | None = None
 
     @property
     def shows_characters(self) -> bool:
@@ -119,10 +160,12 @@ class Config:
             class_names: One for each class.
 
         Raises:
-            BadInput: if the batch that was asked for is larger than the set.
+            BadInput: if the batch that was asked for is larger than the set, or the run is shorter than an update.
         """
         if self.batch_size > images and FLAGS["batch_size"].present:
             raise BadInput(f"--batch_size={self.batch_size} is larger than the training set of {images} images.")
+        if self.accumulate > self.epochs * (images // min(self.batch_size, images)):
+            raise BadInput(f"--accumulate={self.accumulate} batches are more than the run has: no update is made.")
         return replace(
             self,
             batch_size=min(self.batch_size, images),
@@ -133,16 +176,29 @@ class Config:
 
     @property
     def default_run(self) -> str:
-        """The run's name if the user gives none: `cifar10-preactresnet20`."""
+        """The run's name if the user gives none: the experiment's, or `cifar10-preactresnet20`."""
+        if self.config:
+            return Path(self.config).stem + "-smoke" * self.smoke
         dataset = Path(self.dataset.replace(":", "-")).resolve().name.removesuffix(".npz")
         return f"{dataset}-{self.model.lower()}{self.depth or ''}"
 
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits of the SHA-256 of all that decides the numbers.
+
+        Choices left open (`None`) do not count, so that a flag that is added later changes no fingerprint by being
+        there.
+        """
+        decides = {k: v for k, v in asdict(self).items() if v is not None and k not in DECIDES_NO_NUMBER}
+        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]
+
     def save(self, path: Path) -> None:
-        """Write as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=2) + "\n")
+        """Write as JSON, with the fingerprint."""
+        path.write_text(json.dumps({**asdict(self), "fingerprint": self.fingerprint}, indent=2) + "\n")
 
     def __str__(self) -> str:
-        return "\n".join(f"  {name:<16}{value}" for name, value in asdict(self).items() if value is not None)
+        shown = {**asdict(self), "fingerprint": self.fingerprint}
+        return "\n".join(f"  {name:<16}{value}" for name, value in shown.items() if value is not None)
 
 
 def resolve(saved: Path | None = None) -> Config:
@@ -155,8 +211,8 @@ def resolve(saved: Path | None = None) -> Config:
         BadInput: for a value out of its range, or a flag that contradicts the resumed run.
     """
     values: dict[str, Any] = {field.name: FLAGS[field.name].value for field in fields(Config)}
-    if saved is not None:
-        values = _resumed(values, _saved(saved), saved)
+    values["drops"] = _parts("drops", values["drops"])
+    values = _experiment(values) if saved is None else _resumed(values, _saved(saved), saved)
     for name in ("dataset", "data_dir"):
         values[name] = values[name] and os.path.expanduser(values[name])
     if values["depth"] is None and values["model"] in ("PreActResNet", "ResNet"):
@@ -164,14 +220,71 @@ def resolve(saved: Path | None = None) -> Config:
     digits = values["dataset"] == "digits"
     values["epochs"] = (40 if digits else 164) if values["epochs"] is None else values["epochs"]
     values["batch_size"] = (64 if digits else 128) if values["batch_size"] is None else values["batch_size"]
-    for name in ("epochs", "batch_size", "learning_rate"):
-        if not values[name] > 0:
+    for name in ("epochs", "batch_size", "learning_rate", "clip_norm"):
+        if values[name] is not None and not values[name] > 0:
             raise BadInput(f"--{name} must be > 0, got {values[name]}.")
-    for name in ("learning_rate", "momentum", "weight_decay"):
-        if not math.isfinite(values[name]):
+    for name in ("learning_rate", "momentum", "weight_decay", "clip_norm", "warm_up"):
+        if values[name] is not None and not math.isfinite(values[name]):
             raise BadInput(f"--{name} must be finite, got {values[name]}.")
     if values["pad"] is not None and values["pad"] < 0:
         raise BadInput(f"--pad must be >= 0, got {values['pad']}.")
+    _check_schedule(values)
+    return Config(**values)
+
+
+def _experiment(values: dict[str, Any]) -> dict[str, Any]:
+    """The flags' values with those of `--config` wherever a flag is not given."""
+    if not values["config"]:
+        if values["smoke"]:
+            raise BadInput("--smoke needs --config: it is an experiment's smoke twin.")
+        return values
+    chosen = experiment(values["config"], values["smoke"])
+    for name, value in chosen.items():
+        if value is None or FLAGS[name].present:
+            continue
+        try:
+            values[name] = _parts(name, value) if name == "drops" else FLAGS[name].parser.parse(value)
+        except (ValueError, TypeError) as error:
+            raise BadInput(f"--config={values['config']}: {name}={value!r}: {error}.") from None
+    return values
+
+
+def _parts(name: str, given: list | None) -> list[float] | None:
+    """A list flag's values as numbers."""
+    try:
+        return given and [float(part) for part in given]
+    except (ValueError, TypeError):
+        raise BadInput(f"--{name}={given}: wanted numbers, separated by commas.") from None
+
+
+def _check_schedule(values: dict[str, Any]) -> None:
+    """Refuse parts of the run that do not follow each other, and those that the schedule does not heed."""
+    heeded = {"steps": {"warm_up", "drops"}, "cosine": {"warm_up"}, "one_cycle": set()}[values["schedule"]]
+    for name in ("warm_up", "drops"):
+        if values[name] is not None and name not in heeded:
+            raise BadInput(f"--{name} means nothing for --schedule={values['schedule']}.")
+    parts = [values["warm_up"] or 0.0, *(values["drops"] or ()), 1.0]
+    if not all(before < after for before, after in itertools.pairwise(parts)):
+        raise BadInput(
+            f"--warm_up and --drops must be parts of the run, rising from 0 to 1; "
+            f"got warm_up={values['warm_up']}, drops={values['drops']}."
+        )
+    if values["ema"] is not None and not 0 < values["ema"] < 1:
+        raise BadInput(f"--ema must be between 0 and 1, got {values['ema']}.")
+
+
+def read(path: Path) -> Config:
+    """A run's configuration as it was saved; flags that came later have their defaults.
+
+    Raises:
+        BadInput: if it cannot be read.
+    """
+    return replace(defaults(), **_saved(path))
+
+
+def defaults() -> Config:
+    """Every flag's default; what depends on the data is open."""
+    values: dict[str, Any] = {field.name: FLAGS[field.name].default for field in fields(Config)}
     return Config(**values)
 
 
@@ -182,6 +295,7 @@ def _saved(path: Path) -> dict[str, Any]:
         raise BadInput(f"{path} cannot be read: {error}.") from None
     if not isinstance(saved, dict):
         raise BadInput(f"{path} holds no configuration.")
+    saved.pop("fingerprint", None)  # it follows from the rest
     unknown = sorted(set(saved) - {field.name for field in fields(Config)})
     if unknown:
         raise BadInput(f"{path} is of another version: it has {', '.join(unknown)}.")

@@ -18,10 +18,12 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 
 def read_history(path: Path) -> dict[str, list[float]]:
-    """The columns of a CSV history."""
+    """The columns of a CSV history; what an epoch has not measured (`NA`) is NaN."""
     with open(path, newline="") as file:
         rows = list(csv.DictReader(file))
-    return {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else ())}
+    return {
+        name: [float("nan" if row[name] == "NA" else row[name]) for row in rows] for name in (rows[0] if rows else ())
+    }
 
 
 def cut_history(path: Path, epochs: int) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 import keras
 import tensorflow as tf
 
+from train.average import Average
+
 
 class NotFinite(Exception):
     """The loss is no number any more; the text names the step."""
@@ -23,6 +25,8 @@ class Trainer:
         model: From normalised images to logits.
         preprocessing: From uint8 images to normalised ones.
         optimizer: A Keras optimiser.
+        average: Averages of the weights to keep, and to test beside them as `val_ema_loss` and `val_ema_accuracy`;
+            none by default.
     """
 
     def __init__(
@@ -30,8 +34,9 @@ class Trainer:
         model: keras.Model,
         preprocessing: keras.layers.Layer,
         optimizer: keras.optimizers.Optimizer,
+        average: Average | None = None,
     ):
-        self.model, self.preprocessing, self.optimizer = model, preprocessing, optimizer
+        self.model, self.preprocessing, self.optimizer, self.average = model, preprocessing, optimizer, average
         self.strategy = tf.distribute.get_strategy()
         self.loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         self.metrics = [keras.metrics.Mean("loss"), keras.metrics.SparseCategoricalAccuracy("accuracy")]
@@ -55,6 +60,8 @@ class Trainer:
             scaled = self.optimizer.scale_loss(loss)
         variables = self.model.trainable_variables
         self.optimizer.apply(tape.gradient(scaled, [v.value for v in variables]), variables)
+        if self.average:
+            self.average.update()
         self._measure(labels, logits, loss)
         return loss
 
@@ -120,7 +127,11 @@ class Trainer:
                     f"test loss became {tested['loss']} after step {(epoch + 1) * steps} (epoch {epoch + 1})"
                 )
             callbacks.on_test_end(tested)
-            callbacks.on_epoch_end(epoch, {**logs, **{f"val_{name}": value for name, value in tested.items()}})
+            logs |= {f"val_{name}": value for name, value in tested.items()}
+            if self.average:
+                with self.average.swapped():
+                    logs |= {f"val_ema_{name}": value for name, value in self.evaluate(test).items()}
+            callbacks.on_epoch_end(epoch, logs)
             if self.model.stop_training:  # a callback's wish, as in Model.fit
                 break
 

@@ -8,7 +8,7 @@ from dataclasses import fields
 import pytest
 from absl import flags
 
-from train.config import Config, resolve
+from train.config import Config, read, resolve
 from train.errors import BadInput
 
 
@@ -79,6 +79,13 @@ def test_sets_of_characters_are_not_mirrored(resolved, dataset, mirrored):
         ("--weight_decay=nan", r"--weight_decay must be .*got nan"),
         ("--momentum=nan", r"--momentum must be .*got nan"),
         ("--pad=-1", r"--pad must be >= 0, got -1\."),
+        ("--clip_norm=0", r"--clip_norm must be > 0, got 0\.0\."),
+        ("--clip_norm=nan", r"--clip_norm must be .*got nan"),
+        ("--ema=1", r"--ema must be between 0 and 1, got 1\.0\."),
+        ("--warm_up=1", r"rising from 0 to 1; got warm_up=1\.0, drops=None"),
+        ("--drops=0.5,0.5", r"rising from 0 to 1; got warm_up=None, drops=\[0\.5, 0\.5\]"),
+        ("--drops=0.5,1", r"rising from 0 to 1"),
+        ("--drops=half", r"--drops=\['half'\]: wanted numbers, separated by commas"),
     ],
 )
 def test_a_value_out_of_its_range_is_refused(resolved, argument, text):
@@ -112,7 +119,8 @@ def test_the_run_is_named_after_data_and_network(resolved, arguments, name):
 def test_a_configuration_is_saved_as_json_that_makes_it_again(resolved, tmp_path):
     config = resolved("--depth=8", "--class_names=a,b", "--learning_rate=0.05")
     config.save(tmp_path / "config.json")
-    assert Config(**json.loads((tmp_path / "config.json").read_text())) == config
+    assert read(tmp_path / "config.json") == config
+    assert json.loads((tmp_path / "config.json").read_text())["fingerprint"] == config.fingerprint
 
 
 def test_a_resumed_run_keeps_its_flags_and_may_have_more_epochs(resolved, tmp_path):
@@ -145,6 +153,35 @@ def test_a_configuration_of_another_version_is_named_when_a_run_is_resumed(resol
     saved.write_text(json.dumps({**json.loads(saved.read_text()), "droput": 0.5}))
     with pytest.raises(BadInput, match=r"config\.json.*droput"):
         resolved(saved=saved)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--schedule=cosine", "--drops=0.5"], r"--drops means nothing for --schedule=cosine\."),
+        (["--schedule=one_cycle", "--warm_up=0.1"], r"--warm_up means nothing for --schedule=one_cycle\."),
+        (["--warm_up=0.5", "--drops=0.4"], r"rising from 0 to 1; got warm_up=0\.5, drops=\[0\.4\]"),
+    ],
+)
+def test_parts_of_the_run_that_do_not_fit_are_refused(resolved, arguments, text):
+    with pytest.raises(BadInput, match=text):
+        resolved(*arguments)
+
+
+def test_a_run_too_short_for_one_update_is_refused(resolved):
+    config = resolved("--accumulate=13", "--epochs=2", "--batch_size=8")
+    with pytest.raises(BadInput, match=r"--accumulate=13 batches are more than the run has"):
+        config.resolved((8, 8, 1), 50, ["a", "b"])  # 6 batches an epoch
+    assert config.resolved((8, 8, 1), 56, ["a", "b"]).accumulate == 13
+
+
+def test_a_run_begun_before_a_flag_was_there_has_its_default(resolved, tmp_path):
+    saved = tmp_path / "config.json"
+    resolved("--depth=8").save(saved)
+    old = {k: v for k, v in json.loads(saved.read_text()).items() if k not in ("schedule", "accumulate", "ema")}
+    saved.write_text(json.dumps(old))
+    assert (read(saved).schedule, read(saved).accumulate, read(saved).ema) == ("steps", 1, None)
+    assert resolved(saved=saved) == resolved("--depth=8")
 
 
 def test_the_configuration_is_shown_a_line_a_choice(resolved):

@@ -1,0 +1,111 @@
+"""What a run writes down as it goes."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_resunits import CoupledSGD
+from train.callbacks import Records, clock
+from train.curves import read_history
+from train.loop import Trainer
+
+COLUMNS = {"learning_rate", "gradient_norm", "images_per_second", "memory_gb"}
+
+
+def fitted(tmp_path, files, optimizer, epochs=2, steps=3, accumulate=None):
+    """`(history, Trainer)` of a linear network, with the callbacks of a run."""
+    keras.utils.set_random_seed(0)
+    arrays = files.arrays(train=12, shape=(4, 4, 1))
+    images = keras.Input((4, 4, 1))
+    model = keras.Model(images, keras.layers.Dense(2)(keras.layers.Flatten()(images)))
+    trainer = Trainer(model, keras.layers.Rescaling(1 / 255), optimizer)
+    model.compile(optimizer)
+    callbacks = [
+        Records(batch_size=4),
+        keras.callbacks.CSVLogger(tmp_path / "history.csv"),
+        keras.callbacks.TensorBoard(tmp_path / "tensorboard", write_graph=False),
+    ]
+    batches = tf.data.Dataset.from_tensor_slices((arrays["x_train"], arrays["y_train"])).batch(4)
+    callbacks = keras.callbacks.CallbackList(callbacks, model=model, epochs=epochs, steps=steps)
+    trainer.fit(iter(batches.repeat()), batches, range(epochs), steps, callbacks)
+    return read_history(tmp_path / "history.csv"), trainer
+
+
+def test_rate_norm_speed_and_memory_are_in_the_history(tmp_path, files):
+    rate = keras.optimizers.schedules.PiecewiseConstantDecay([2, 4], [0.5, 0.25, 0.125])
+    history, _ = fitted(tmp_path, files, CoupledSGD(rate))
+    assert set(history) == {"epoch", "loss", "accuracy", "val_loss", "val_accuracy", *COLUMNS}
+    assert history["learning_rate"] == [0.5, 0.125]  # of step 2 and of step 5, the last of each epoch
+    assert all(0 < rate < 1e6 for rate in history["images_per_second"])
+    assert all(0.05 < gigabytes < 1000 for gigabytes in history["memory_gb"])
+
+
+def test_the_gradients_norm_is_the_mean_over_the_epochs_steps(tmp_path, files):
+    norms = []
+
+    class Watched(CoupledSGD):
+        """Writes down the norm that numpy finds."""
+
+        def apply(self, grads, trainable_variables=None):
+            tf.py_function(lambda *g: norms.append(np.sqrt(sum((each.numpy() ** 2).sum() for each in g))), grads, [])
+            super().apply(grads, trainable_variables)
+
+    history, _ = fitted(tmp_path, files, Watched(0.1))
+    np.testing.assert_allclose(history["gradient_norm"], np.reshape(norms, (2, 3)).mean(1), rtol=1e-5)
+
+
+def test_an_optimiser_that_tells_no_norm_leaves_the_column_out(tmp_path, files):
+    history, _ = fitted(tmp_path, files, keras.optimizers.SGD(0.1))
+    assert COLUMNS - set(history) == {"gradient_norm"}
+
+
+def test_a_norm_in_the_steps_logs_counts_before_the_optimisers():
+    records, model = Records(batch_size=4), keras.Sequential([keras.layers.Dense(1)])
+    model.compile(CoupledSGD(0.1))
+    records.set_model(model)
+    records.set_params({"steps": 2})
+    records.on_epoch_begin(0)
+    for batch, norm in enumerate((2.0, 4.0)):
+        records.on_train_batch_begin(batch)
+        records.on_train_batch_end(batch, {"gradient_norm": norm})
+    records.on_test_begin()
+    logs = {}
+    records.on_epoch_end(0, logs)
+    assert (logs["gradient_norm"], logs["learning_rate"]) == (3.0, pytest.approx(0.1))
+
+
+def test_tensorboard_gets_what_the_history_has(tmp_path, files):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    history, _ = fitted(tmp_path, files, CoupledSGD(0.1))
+    for split, names in (("train", COLUMNS | {"loss", "accuracy"}), ("validation", {"loss", "accuracy"})):
+        events = EventAccumulator(str(tmp_path / "tensorboard" / split)).Reload()
+        for name in names:
+            values = [tf.make_ndarray(event.tensor_proto).item() for event in events.Tensors(f"epoch_{name}")]
+            column = name if split == "train" else f"val_{name}"
+            np.testing.assert_allclose(values, history[column], rtol=1e-5)
+
+
+def test_the_records_of_a_whole_run_with_averages_and_accumulation(command, files, tmp_path):
+    data = files.npz(tmp_path / "set.npz", **files.arrays(train=32))
+    line = f"--dataset={data} --depth=8 --batch_size=8 --output={tmp_path} --run=mine --ema=0.9 --accumulate=2"
+    line += " --clip_norm=1 --schedule=one_cycle --precision=mixed_float16"
+    outcome = command(*line.split(), "--epochs=2")
+    assert (outcome.code, outcome.said) == (0, []), outcome.err
+    history = read_history(tmp_path / "runs" / "mine" / "history.csv")
+    assert set(history) > COLUMNS | {"val_ema_loss", "val_ema_accuracy"}
+    assert np.isfinite(list(history.values())).all()
+    assert history["val_ema_loss"] != history["val_loss"]
+    averaged = f"{history['val_ema_accuracy'][-1]:.2%}"
+    assert f"test accuracy {history['val_accuracy'][-1]:.2%} ({averaged} averaged: exported)\n" in outcome.out
+    resumed = command(*line.split(), "--epochs=3", "--resume")
+    assert (resumed.code, resumed.said) == (0, []), resumed.err
+    assert read_history(tmp_path / "runs" / "mine" / "history.csv")["epoch"] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (3599.4, "59:59"), (3599.5, "1:00:00")])
+def test_times_are_read_as_on_a_clock(seconds, text):
+    assert clock(seconds) == text

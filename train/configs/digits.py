@@ -1,0 +1,14 @@
+"""PreActResNet-20 on scikit-learn's handwritten digits: what `python -m train` does by itself.
+
+Command: python -m train --config=digits
+Time: 51 s on 2 cores of an Intel Xeon at 2.80 GHz (Ice Lake).
+Result: 99.44 % test accuracy (one run, seed 0).
+"""
+
+
+def config() -> dict:
+    return {"dataset": "digits", "model": "PreActResNet", "depth": 20, "epochs": 40, "batch_size": 64}
+
+
+def smoke() -> dict:
+    return {**config(), "depth": 8, "epochs": 1}
