@@ -50,16 +50,16 @@ def main() -> None:
     run.claim()
     try:
         data = load(config)
-        config = config.resolved(data.image_shape, len(data.train[0]), data.class_names)
+        config = config.resolved(data.image_shape, data.train_count, data.class_names)
         model, preprocessing = build(config, data)
     except BadInput:
         run.release()
         raise
-    print(f"{run.name}: {model.count_params():,} parameters, {len(data.train[0]):,} images\n{config}", flush=True)
+    print(f"{run.name}: {model.count_params():,} parameters, {data.train_count:,} images\n{config}", flush=True)
     run.network.write_text(f"{describe(model)}\n")
     train(config, run, data, model, preprocessing)
     saved_model = export_saved_model(model, run.saved_models, data.class_names, preprocessing)
-    difference = check_answers(saved_model, model, preprocessing, data.test[0][:64])
+    difference = check_answers(saved_model, model, preprocessing, data.sample(64))
     report(run, saved_model, difference)
 
 
@@ -91,14 +91,15 @@ def train(config, run, data, model, preprocessing) -> None:
     """The loop, with a checkpoint after each epoch."""
     import keras
 
+    from train.augmentation import Augmentation
     from train.callbacks import Curves, Progress
     from train.checkpoints import Checkpoints
     from train.curves import cut_history
     from train.loop import NotFinite, Trainer
-    from train.pipeline import Augmentation, test_batches, training_batches
+    from train.pipeline import test_batches, training_batches
     from train.recipe import optimizer
 
-    steps = len(data.train[0]) // config.batch_size
+    steps = data.train_count // config.batch_size
     trainer = Trainer(model, preprocessing, optimizer(config, config.epochs * steps, model))
     checkpoints = Checkpoints(run.checkpoints, model, trainer.optimizer)
     first_epoch = checkpoints.restore() if FLAGS.resume else 0
@@ -117,8 +118,7 @@ def train(config, run, data, model, preprocessing) -> None:
         epochs=config.epochs,
         steps=steps,
     )
-    augmentation = Augmentation(config.pad, config.flip)
-    batches = iter(training_batches(data, config.batch_size, augmentation, config.seed, first_epoch * steps))
+    batches = iter(training_batches(data, config.batch_size, Augmentation.of(config), config.seed, first_epoch * steps))
     try:
         trainer.fit(batches, test_batches(data, config.batch_size), range(first_epoch, config.epochs), steps, callbacks)
     except NotFinite as error:
