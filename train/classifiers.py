@@ -78,7 +78,7 @@ def saved_model(path: Path) -> Classifier:
         loaded = tf.saved_model.load(str(path))
         signature = loaded.signatures["serving_default"]
         shape = tuple(signature.structured_input_signature[1]["images"].shape)[1:]
-        signature.structured_outputs["probabilities"]  # noqa: B018  (a KeyError, if it is not there)
+        signature.structured_outputs["probabilities"]
     except (KeyError, OSError, ValueError, tf.errors.OpError) as error:
         why = f"it lacks {error}" if isinstance(error, KeyError) else _first_line(error)
         raise BadInput(f"{path} is no SavedModel of this program: {why}.") from error
