@@ -13,7 +13,7 @@ import tensorflow as tf
 import keras_resunits  # noqa: F401  (a .keras file may hold its layers)
 from train.average import Average
 from train.config import Config, read
-from train.datasets import ImageData, load
+from train.datasets import EncodedData, ImageData, load
 from train.errors import BadInput
 from train.network import network
 from train.recipe import optimizer
@@ -49,11 +49,11 @@ def run_folder(name: str) -> Path | None:
     return next((folder for folder in candidates if (folder / "config.json").is_file()), None)
 
 
-def open_classifier(name: str, data: ImageData, normalize: str) -> Classifier:
+def open_classifier(name: str, data: ImageData | EncodedData, normalize: str) -> Classifier:
     """The classifier that `name` is.
 
     Args:
-        name: A run (its folder, or its name under `runs/`), a `.keras` file, a SavedModel or the folder of its versions.
+        name: A run (its folder, or its name under `runs/`), a `.keras` file, a SavedModel, or the folder of versions.
         data: What a `.keras` file's images may be normalised with.
         normalize: "data", "none" or "auto"; see `keras_file`.
 
@@ -98,7 +98,7 @@ def _names(signature, shape: tuple[int, ...]) -> list[str] | None:
     return [names[place] for place in np.argsort(order)] if len(names) == len(order) else None
 
 
-def keras_file(path: Path, data: ImageData, normalize: str) -> Classifier:
+def keras_file(path: Path, data: ImageData | EncodedData, normalize: str) -> Classifier:
     """A `.keras` file that gives logits or probabilities.
 
     Args:
@@ -151,7 +151,7 @@ def _checkpoint(path: str, config: Config) -> Classifier:
     return Classifier(title, data.image_shape, _asked(model, _normalization(data)), list(data.class_names or ()))
 
 
-def _normalization(data: ImageData) -> keras.layers.Layer:
+def _normalization(data: ImageData | EncodedData) -> keras.layers.Layer:
     mean, variance = data.statistics()
     return keras.layers.Normalization(mean=mean, variance=variance, dtype="float32")
 

@@ -70,13 +70,13 @@ def main(arguments: argparse.Namespace) -> None:
     output = Path(arguments.output or (folder / "evaluation" if folder else default_output(arguments.model)))
     data = load(config)
     classifier = open_classifier(arguments.model, data, arguments.normalize)
-    images, labels = getattr(data, arguments.split)
+    images, labels = data.arrays(arguments.split)
     if images.shape[1:] != classifier.image_shape:
         raise BadInput(
             f"{arguments.model} takes images of {shape(classifier.image_shape)}, {config.dataset} has "
             f"{shape(images.shape[1:])}; --image_size resizes those of a folder or a tensorflow-datasets set."
         )
-    judged = judge(classifier, images, labels, list(data.class_names), arguments.batch_size)
+    judged = judge(classifier, images, labels, list(data.class_names or ()), arguments.batch_size)
     write(judged, images, output)
     result = summary(judged, classifier.title, config.dataset, arguments.split)
     (output / "evaluation.json").write_text(json.dumps(result, indent=2) + "\n")
