@@ -102,6 +102,8 @@ def label(layer: keras.layers.Layer) -> tuple[str, str]:
         return r"$\times\,(1 - g)$", COLOURS["gate"]
     if isinstance(layer, kr.ScalarGate):
         return r"$\times\,g(k)$" if layer.g is not keras.activations.linear else r"$\times\,\alpha$", COLOURS["gate"]
+    if isinstance(layer, kr.Scale):
+        return r"$\times\,s$", COLOURS["gate"]
     if isinstance(layer, (kr.StochasticDepth, kr.LayerScale, kr.SqueezeExcite, kr.Dropout)):
         return brief(layer).replace("_", " "), COLOURS["gate"]
     if isinstance(layer, Fractal):

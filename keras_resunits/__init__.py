@@ -13,7 +13,7 @@ from keras_resunits.convolutions import PaddedConv2D
 from keras_resunits.crelu import CReLU, LooksLinear
 from keras_resunits.densenet import DenseNet
 from keras_resunits.describing import describe
-from keras_resunits.fractal import Fractal, FractalNet
+from keras_resunits.fractal import Fractal, FractalNet, deepest_column
 from keras_resunits.gating import GatedCarry, ScalarGate, gate, gates, scalar_gates
 from keras_resunits.keras_layouts import KerasResNet, KerasResNetV2
 from keras_resunits.merges import (
@@ -56,6 +56,7 @@ from keras_resunits.orders import (
     PreActOnWidening,
     ReluBeforeAdd,
     ReluOnlyPreAct,
+    Scale,
     ZeroGamma,
     fan_in,
     looks_linear,
@@ -139,6 +140,7 @@ __all__ = [
     "ResNet",
     "ScalarGate",
     "ScalarHighway",
+    "Scale",
     "Series",
     "Slot",
     "SqueezeExcite",
@@ -163,6 +165,7 @@ __all__ = [
     "constant_scaling",
     "conv_1x1",
     "create",
+    "deepest_column",
     "describe",
     "dropout",
     "exclusive_gating",

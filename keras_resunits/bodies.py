@@ -86,11 +86,12 @@ def wide_basic(dropout: float = 0.0) -> Body:
     return Body(weights, depth=2)
 
 
-def growth(bottleneck: bool = True) -> Body:
+def growth(bottleneck: bool = True, dropout: float = 0.0) -> Body:
     """What a DenseNet layer adds: `slot.filters - slot.in_filters` channels (Huang et al. 2017, sec. 3).
 
     Args:
         bottleneck: Whether a 1x1 convolution to four times as many precedes the 3x3 one ("B"); yes by default.
+        dropout: Its rate behind every convolution, in [0, 1); 0 by default.
 
     Raises:
         ValueError: when asked for a unit that does not grow.
@@ -104,7 +105,11 @@ def growth(bottleneck: bool = True) -> Body:
                 f"in_filters={slot.in_filters}, filters={slot.filters}, strides={slot.strides} (unit '{slot.name}')."
             )
         narrow = [conv(4 * rate, 1, name="conv1")] if bottleneck else []
-        return [*narrow, conv(rate, 3, name=f"conv{len(narrow) + 1}")]
+        layers = [*narrow, conv(rate, 3, name=f"conv{len(narrow) + 1}")]
+        if not dropout:
+            return layers
+        drops = (Dropout(dropout, name="dropout") for _ in layers)
+        return [Series(pair, name=f"weights{i}") for i, pair in enumerate(zip(layers, drops, strict=True), 1)]
 
     return Body(weights, depth=2 if bottleneck else 1)
 

@@ -10,6 +10,12 @@ from keras import ops
 from keras_resunits.serialization import register
 
 
+def require_odd(size: int, where: str) -> None:
+    """Refuse a window that is even: no padding would then be the same on all sides."""
+    if size % 2 == 0:
+        raise ValueError(f"`kernel_size` must be odd. Received: kernel_size={size} ({where}).")
+
+
 @register
 class PaddedConv2D(keras.layers.Conv2D):
     """`keras.layers.Conv2D` that pads `kernel_size // 2` zeros on every side, as Torch and the authors' code do.
@@ -38,8 +44,8 @@ class PaddedConv2D(keras.layers.Conv2D):
     def __init__(self, filters, kernel_size, **kwargs):
         kwargs = {**kwargs, "padding": "valid", "data_format": "channels_last"}
         super().__init__(filters, kernel_size, **kwargs)
-        if any(size % 2 == 0 for size in self.kernel_size):
-            raise ValueError(f"`kernel_size` must be odd. Received: kernel_size={kernel_size} (layer '{self.name}').")
+        for size in self.kernel_size:
+            require_odd(size, f"layer '{self.name}'")
 
     def call(self, inputs):
         height, width = (size // 2 for size in self.kernel_size)
@@ -68,6 +74,7 @@ def conv(
     Returns:
         A Keras layer on `[batch, height, width, channels]`.
     """
+    require_odd(kernel_size, f"convolution '{name}'")
     symmetric = kernel_size == 1 or strides == 1  # "same" pads both sides alike there
     convolution = partial(keras.layers.Conv2D, padding="same") if symmetric else PaddedConv2D
     return convolution(

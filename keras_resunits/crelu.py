@@ -34,7 +34,6 @@ class LooksLinear(keras.initializers.Initializer):
     Args:
         base: Makes `W`; by default an orthogonal matrix, which a convolution has at its kernel's centre alone (so that
             a layer keeps the norm of what it reads).
-        seed: An int for the default `base`.
 
     Raises:
         ValueError: for a kernel with an odd number of input channels.
@@ -48,9 +47,8 @@ class LooksLinear(keras.initializers.Initializer):
     True
     """
 
-    def __init__(self, base: keras.initializers.Initializer | None = None, seed: int | None = None):
+    def __init__(self, base: keras.initializers.Initializer | None = None):
         self.base = base
-        self.seed = seed
 
     def __call__(self, shape, dtype=None):
         *window, channels, filters = shape
@@ -60,21 +58,21 @@ class LooksLinear(keras.initializers.Initializer):
                 f"Received: shape={tuple(shape)}."
             )
         half = (*window, channels // 2, filters)
-        kernel = self.base(half, dtype=dtype) if self.base else _centred(half, dtype, self.seed)
+        kernel = self.base(half, dtype=dtype) if self.base else _centred(half, dtype)
         return ops.concatenate([kernel, -kernel], axis=-2)
 
     def get_config(self):
-        return {"base": keras.initializers.serialize(self.base) if self.base else None, "seed": self.seed}
+        return {"base": keras.initializers.serialize(self.base) if self.base else None}
 
     @classmethod
     def from_config(cls, config):
-        return cls(**{**config, "base": config["base"] and keras.initializers.deserialize(config["base"])})
+        return cls(config["base"] and keras.initializers.deserialize(config["base"]))
 
 
-def _centred(shape, dtype, seed):
+def _centred(shape, dtype):
     """An orthogonal matrix at the kernel's centre, zeros around it."""
     *window, channels, filters = shape
-    matrix = keras.initializers.Orthogonal(seed=seed)((channels, filters), dtype=dtype)
+    matrix = keras.initializers.Orthogonal()((channels, filters), dtype=dtype)
     before = [size // 2 for size in window]
     margins = [(b, size - 1 - b) for b, size in zip(before, window, strict=True)]
     return ops.pad(ops.reshape(matrix, (*[1] * len(window), channels, filters)), (*margins, (0, 0), (0, 0)))

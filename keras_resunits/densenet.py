@@ -10,8 +10,10 @@ from keras_resunits.bodies import growth as growth_body
 from keras_resunits.bodies import transition
 from keras_resunits.choices import resolve
 from keras_resunits.merges import branch_only, concat
+from keras_resunits.models import require_depth
 from keras_resunits.networks import Shape, network, require_shape
 from keras_resunits.orders import ORDERS, Order
+from keras_resunits.randomness import require_rate
 from keras_resunits.recipes import Recipe
 from keras_resunits.shortcuts import identity
 from keras_resunits.slots import Slot
@@ -55,8 +57,7 @@ def DenseNet(
         bottleneck: Whether a 1x1 convolution to `4k` channels precedes the 3x3 one; yes by default.
         compression: What a transition leaves of the channels, in (0, 1]; by default a half with bottlenecks ("BC"),
             else all.
-        dropout: Its rate behind every convolution's branch, in [0, 1); 0 by default (0.2 in the paper, without
-            augmentation).
+        dropout: Its rate behind every convolution, in [0, 1); 0 by default (0.2 in the paper, without augmentation).
         order: "pre_act_branch" by default: pre-activation in the branch, the carry raw.
         stem: By default 3x3, with `2k` filters with bottlenecks, else 16; for four blocks `2k` filters, 7x7 and
             max-pool for images of 64 pixels or more, else 3x3.
@@ -79,6 +80,8 @@ def DenseNet(
     >>> kr.DenseNet(depth=100, growth=12).count_params() - 23988
     769162
     """
+    require_depth(depth)
+    require_rate(dropout, "dropout", "DenseNet")
     blocks, published_growth = _blocks(depth, bottleneck)
     growth = published_growth if growth is None else growth
     if isinstance(growth, bool) or not isinstance(growth, int) or growth < 1:
@@ -90,7 +93,7 @@ def DenseNet(
     order = resolve("order", order, ORDERS, Order)
     stem = resolve("stem", stem or _stem(len(blocks), 2 * growth if bottleneck else 16, input_shape), STEMS, Stem)
     tail = (lambda slot: branch_dropout(slot, dropout)) if dropout else no_tail
-    dense = Recipe(growth_body(bottleneck), order, identity, concat, tail)
+    dense = Recipe(growth_body(bottleneck, dropout), order, identity, concat)
     between = Recipe(transition, order, identity, branch_only, lambda slot: tail(slot) + _pooling(slot))
     slots = _plan(blocks, stem.filters, growth, compression)
     units = [(dense if slot.filters > slot.in_filters and slot.strides == 1 else between, slot) for slot in slots]

@@ -6,7 +6,7 @@ from dataclasses import astuple, dataclass, fields
 
 import keras
 
-from keras_resunits.counting import multiply_adds
+from keras_resunits.counting import multiply_adds, operations
 from keras_resunits.naming import brief
 from keras_resunits.units import Unit
 
@@ -21,6 +21,7 @@ class Row:
         shape: Of the output, without the batch: `height x width x channels`.
         parameters: Trainable ones and moving statistics.
         multiply_adds: Of convolutions and dense layers for one image; `None` where the image size is not known.
+        operations: All floating-point operations, as pytorchcv counts them; not in the printed table.
     """
 
     unit: str
@@ -32,6 +33,7 @@ class Row:
     shape: str
     parameters: int
     multiply_adds: int | None
+    operations: int | None = None
 
 
 class Description(tuple):
@@ -45,13 +47,17 @@ class Description(tuple):
     @property
     def multiply_adds(self) -> int | None:
         """Of the whole network, for one image; `None` where the image size is not known."""
-        counts = [row.multiply_adds for row in self]
-        return None if None in counts else sum(counts)
+        return _total(row.multiply_adds for row in self)
+
+    @property
+    def operations(self) -> int | None:
+        """All floating-point operations; pytorchcv's tables give half of it, "FLOPs/2"."""
+        return _total(row.operations for row in self)
 
     def __str__(self) -> str:
         total = Row("total", "", "", "", "", "", "", self.parameters, self.multiply_adds)
-        header = [field.name.replace("_", "-") for field in fields(Row)]
-        table = [header, *([_cell(value) for value in astuple(row)] for row in [*self, total])]
+        header = [field.name.replace("_", "-") for field in fields(Row)][:-1]
+        table = [header, *([_cell(value) for value in astuple(row)[:-1]] for row in [*self, total])]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         numbers = len(header) - 2  # the last two columns are numbers
         lines = (
@@ -64,6 +70,11 @@ class Description(tuple):
         return "\n".join(lines)
 
     __repr__ = __str__
+
+
+def _total(counts) -> int | None:
+    counts = list(counts)
+    return None if None in counts else sum(counts)
 
 
 def _cell(value) -> str:
@@ -109,5 +120,5 @@ def _row(layer: keras.layers.Layer, shape) -> Row:
     else:
         e, h, f, merge, branch = "", "", "", "", brief(layer)
     leaves = "x".join("?" if side is None else str(side) for side in layer.output.shape[1:])
-    cost = multiply_adds(layer, shape) if None not in shape[1:] else None
-    return Row(layer.name, e, branch, h, merge, f, leaves, layer.count_params(), cost)
+    costs = (None, None) if None in shape[1:] else (multiply_adds(layer, shape), operations(layer, shape))
+    return Row(layer.name, e, branch, h, merge, f, leaves, layer.count_params(), *costs)

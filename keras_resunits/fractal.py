@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 
 import keras
@@ -70,12 +71,12 @@ class Fractal(keras.layers.Layer):
             built(column, input_shape)
 
     def call(self, x, training=False):
-        depth, alive = len(self.columns[-1].layers), self._alive(training)
+        depth, scores = len(self.columns[-1].layers), self._scores(training)
         reached = [x] * len(self.columns)
         for step in range(1, depth + 1):
             ending = [c for c, column in enumerate(self.columns) if step % (depth // len(column.layers)) == 0]
             outputs = [self._layer(c, step)(reached[c]) for c in ending]
-            joined = self._join(outputs, alive, ending, step)
+            joined = self._join(outputs, scores, ending, step)
             for c in ending:
                 reached[c] = joined
         return reached[-1]
@@ -85,8 +86,8 @@ class Fractal(keras.layers.Layer):
         layers = self.columns[column].layers
         return layers[step * len(layers) // len(self.columns[-1].layers) - 1]
 
-    def _alive(self, training):
-        """`[steps, columns]`: 1 for every input of a join that lives; `None` where all do."""
+    def _scores(self, training):
+        """`[steps, columns]`: an input of a join lives where it is above `drop_path`; `None` where all do."""
         shape = (len(self.columns[-1].layers), len(self.columns))
         if not training:
             return ops.one_hot([shape[1] - 1] * shape[0], shape[1]) if self.deepest else None
@@ -95,17 +96,17 @@ class Fractal(keras.layers.Layer):
         globally, column = ops.unstack(keras.random.uniform((2,), seed=self.global_draws), 2)
         one = ops.one_hot(ops.cast(column * shape[1], "int32"), shape[1])
         draws = keras.random.uniform(shape, seed=self.local_draws)
-        some = ops.cast(draws > self.drop_path, "float32")
-        return ops.where(globally < 0.5, ops.broadcast_to(one, shape), some)
+        return ops.where(globally < 0.5, ops.broadcast_to(one, shape), draws)
 
-    def _join(self, outputs, alive, ending, step: int):
-        """The mean of the outputs that live; of all where none does."""
+    def _join(self, outputs, scores, ending, step: int):
+        """The mean of the outputs that live; where none does, the one with the highest score."""
         if len(outputs) == 1:
             return outputs[0]
-        if alive is None:
+        if scores is None:
             return sum(outputs) / len(outputs)
-        weights = ops.stack([alive[step - 1, c] for c in ending])
-        weights = ops.where(ops.sum(weights) > 0, weights, ops.ones_like(weights))
+        scores = ops.stack([scores[step - 1, c] for c in ending])
+        highest = ops.one_hot(ops.argmax(scores), len(outputs))
+        weights = ops.maximum(ops.cast(scores > self.drop_path, "float32"), highest)
         weights = ops.cast(weights / ops.sum(weights), outputs[0].dtype)
         return sum(weights[i] * output for i, output in enumerate(outputs))
 
@@ -132,7 +133,7 @@ def FractalNet(
     drop_path: float = 0.15,
     deepest: bool = False,
     order: str | Order = "relu_before_add",
-    seed: int = 0,
+    seed: int | None = None,
     include_top: bool = True,
     pooling: str | None = None,
     classifier_activation: str | Callable | None = None,
@@ -149,7 +150,7 @@ def FractalNet(
         drop_path: As `Fractal`; 0.15 by default.
         deepest: Whether the deepest column alone answers at inference; no by default.
         order: Of a column's convolution, norm and activation; "relu_before_add" (conv BN ReLU) by default.
-        seed: Of drop-path.
+        seed: Of drop-path, an int; drawn by default, from what `keras.utils.set_random_seed` sets.
         name: The model's name; `fractalnet` and the depth by default.
         include_top: Whether pooling and the classifier follow the last unit; yes by default.
         pooling: Without the top: "avg", "max", or `None` (default) for the feature map.
@@ -175,15 +176,15 @@ def FractalNet(
         raise ValueError(f"wanted a dropout rate for each block. Received: filters={filters}, dropout={dropout}.")
     require_shape(input_shape)
     order = resolve("order", order, ORDERS, Order)
+    seed = random.randrange(2**31) if seed is None else seed  # one for all blocks, which share their global draws
     arriving = (input_shape[-1], *filters[:-1])
     slots = [Slot(i, len(filters), *pair, strides=2) for i, pair in enumerate(zip(arriving, filters, strict=True))]
 
     def block(slot: Slot) -> Unit:
         def layer(i: int):
             weights = [conv(slot.filters, 3, name="conv1")]
-            return Series(
-                order.branch(weights, Slot(slot.index, slot.total, slot.filters, slot.filters)), name=f"layer{i}"
-            )
+            same = Slot(slot.index, slot.total, slot.filters, slot.filters)
+            return Series([*order.branch(weights, same), *order.exit(same)], name=f"layer{i}")
 
         stacks = [[layer(i) for i in range(2**c)] for c in range(columns)]
         fractal = Fractal(stacks, drop_path, deepest, seed, slot.index, name="fractal")
@@ -205,3 +206,32 @@ def FractalNet(
         pooling=pooling,
         classifier_activation=classifier_activation,
     )
+
+
+def deepest_column(model: keras.Model) -> keras.Model:
+    """A trained `FractalNet` whose deepest columns alone answer at inference (Larsson et al. 2017, sec. 4.3).
+
+    Args:
+        model: A network with `Fractal` layers.
+
+    Returns:
+        A new model with the old one's weights.
+
+    Raises:
+        ValueError: for a model without such layers.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> model = kr.FractalNet(columns=2, filters=(8,), dropout=(0.0,))
+    >>> kr.deepest_column(model).get_layer("unit000").branch.layers[0].deepest
+    True
+    """
+    alone = keras.models.clone_model(model)
+    alone.set_weights(model.get_weights())
+    fractals = [layer for layer in alone._flatten_layers() if isinstance(layer, Fractal)]
+    if not fractals:
+        raise ValueError(f"`deepest_column` wants a network of `Fractal` layers. Received: '{model.name}'.")
+    for fractal in fractals:
+        fractal.deepest = True
+    return alone

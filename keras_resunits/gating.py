@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 
 import keras
 from keras import ops
@@ -15,7 +16,7 @@ from keras_resunits.slots import Slot
 
 def require_number(value, name: str, where: str) -> None:
     """Refuse what is no finite number."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
         raise ValueError(f"`{name}` must be a finite number. Received: {name}={value!r} ({where}).")
 
 
@@ -86,10 +87,11 @@ class ScalarGate(keras.layers.Layer):
         return {**super().get_config(), "g": keras.activations.serialize(self.g), "initial": self.initial}
 
 
-def scalar_gates(model: keras.Model) -> dict[str, ScalarGate]:
-    """Every scalar gate of a network by the name of its unit."""
-    inner = ((unit.name, layer) for unit in model.layers for layer in unit._flatten_layers(include_self=False))
-    return {name: layer for name, layer in inner if isinstance(layer, ScalarGate)}
+def scalar_gates(model: keras.Model) -> dict[str, list[ScalarGate]]:
+    """The scalar gates of a network by the names of their units; units without any are left out."""
+    inner = {unit.name: list(unit._flatten_layers(include_self=False)) for unit in model.layers}
+    found = {name: [layer for layer in layers if isinstance(layer, ScalarGate)] for name, layers in inner.items()}
+    return {name: layers for name, layers in found.items() if layers}
 
 
 def gates(model: keras.Model) -> dict[str, float]:
@@ -99,7 +101,7 @@ def gates(model: keras.Model) -> dict[str, float]:
         model: A network of the package.
 
     Returns:
-        Floats by the units' names; empty for a network without such gates.
+        Floats by the units' names (the product where a unit has several); empty for a network without such gates.
 
     Example:
 
@@ -107,7 +109,7 @@ def gates(model: keras.Model) -> dict[str, float]:
     >>> kr.gates(kr.GatedResNet(depth=8))
     {'unit000': 1.0, 'unit001': 1.0, 'unit002': 1.0}
     """
-    return {name: float(layer.value()) for name, layer in scalar_gates(model).items()}
+    return {name: math.prod(float(layer.value()) for layer in layers) for name, layers in scalar_gates(model).items()}
 
 
 @register

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import keras
 
 from keras_resunits.bodies import BODIES, Body, basic, bottleneck, bottleneck_v1_5, wide_basic
 from keras_resunits.choices import resolve
-from keras_resunits.merges import MERGES, Merge, highway, scalar_highway
+from keras_resunits.merges import MERGES, Merge, branch_only, highway, scalar_highway
 from keras_resunits.networks import Shape, network, require_shape
 from keras_resunits.orders import ORDERS, FullPreAct, Order, fan_in
 from keras_resunits.recipes import Recipe
-from keras_resunits.shortcuts import SHORTCUTS, Shortcut, projection, zero_pad
+from keras_resunits.shortcuts import SHORTCUTS, Shortcut, identity, projection, zero_pad
 from keras_resunits.slots import Slot, Stage, plan
 from keras_resunits.stems import CIFAR, IMAGENET, IMAGENET_3X3, IMAGENET_STEM_FROM, STEMS, Stem
-from keras_resunits.tails import TAILS, Tail, residual_gate, stochastic_depth
+from keras_resunits.tails import TAILS, Tail, chained, residual_gate, stochastic_depth
 
 IMAGENET_UNITS = {  # He et al. 2015, Table 1; 200: He et al. 2016, Table 5
     18: (basic, (2, 2, 2, 2)),
@@ -58,14 +58,21 @@ class _Layout:
         return [Stage(n, base * 2**i, strides=1 if i == 0 else 2) for i, n in enumerate(self.units)]
 
 
+def require_depth(depth) -> None:
+    """Refuse what is neither an int nor a list of positive ints."""
+    if isinstance(depth, (str, bool)) or not isinstance(depth, (int, Sequence)):
+        raise ValueError(f"`depth` must be an int, or the units of each stage as ints. Received: depth={depth!r}.")
+    if isinstance(depth, Sequence) and not all(type(n) is int and n > 0 for n in depth):
+        raise ValueError(f"`depth` as a list must hold positive ints. Received: depth={list(depth)}.")
+
+
 def layout_of(depth: int | Sequence[int], block: Body | None) -> _Layout:
     """The layout of a depth, by the papers' convention where several fit.
 
     Raises:
         ValueError: for a depth that does not exist, naming the nearest.
     """
-    if isinstance(depth, (str, bool)) or not isinstance(depth, (int, Sequence)):
-        raise ValueError(f"`depth` must be an int, or the units of each stage as ints. Received: depth={depth!r}.")
+    require_depth(depth)
     if not isinstance(depth, int):
         return _listed(depth, block or basic)
     if depth in IMAGENET_UNITS:
@@ -94,12 +101,14 @@ def _no_such_depth(depth: int, bodies: Sequence[Body]) -> str:
     steps = sorted({CIFAR_STAGES * body.depth for body in bodies})
     around = range(max(depth - max(steps), 0), depth + 2 * max(steps))
     valid = {d for d in around if any(d > 2 and (d - 2) % step == 0 for step in steps)}
-    valid |= {d for d, (body, _) in IMAGENET_UNITS.items() if body.depth in [b.depth for b in bodies]}
+    listed = [d for d, (body, _) in IMAGENET_UNITS.items() if body.depth in [b.depth for b in bodies]]
+    valid |= set(listed)
     nearest = sorted(sorted(valid, key=lambda d: abs(d - depth))[:3])
     rule = " or ".join(f"{step}n+2" for step in steps)
+    four = f", or {', '.join(map(str, listed))} (four stages)" if listed else ""
     return (
-        f"no network of depth {depth}: depths are {rule} (three stages), or {', '.join(map(str, IMAGENET_UNITS))} "
-        f"(four stages). Nearest: {', '.join(map(str, nearest))}. Received: depth={depth}."
+        f"no network of depth {depth}: depths are {rule} (three stages){four}. "
+        f"Nearest: {', '.join(map(str, nearest))}. Received: depth={depth}."
     )
 
 
@@ -175,11 +184,15 @@ def ResNet(
     """
     require_shape(input_shape)
     layout = layout_of(depth, None if block is None else resolve("block", block, BODIES, Body))
+    merge = resolve("merge", merge, MERGES, Callable)
     require_width(width)
     order = resolve("order", order, ORDERS, Order)
-    stem = resolve("stem", layout.stem(input_shape) if stem is None else stem, STEMS, Stem)
-    shortcut = resolve("shortcut", layout.shortcut if shortcut is None else shortcut, SHORTCUTS, Callable)
-    merge = resolve("merge", merge, MERGES, Callable)
+    if stem is None:
+        stem = replace(layout.stem(input_shape), activated=not order.raw_stem)
+    stem = resolve("stem", stem, STEMS, Stem)
+    if shortcut is None:  # what nobody reads needs no weights
+        shortcut = identity if merge is branch_only else layout.shortcut
+    shortcut = resolve("shortcut", shortcut, SHORTCUTS, Callable)
     tail = resolve("tail", tail, TAILS, Callable)
     recipe = Recipe(layout.body, order, shortcut, merge, tail)
     slots = plan(layout.stages(width), stem.filters, stem.activated)
@@ -252,7 +265,8 @@ def PlainNet(
     >>> kr.PlainNet(depth=20).count_params() == kr.ResNet(depth=20).count_params()
     True
     """
-    return _variant("plainnet", depth, input_shape, classes, {"merge": "branch_only", "shortcut": "identity"}, options)
+    _require_own("PlainNet", options, "merge")
+    return _variant("plainnet", depth, input_shape, classes, {"merge": "branch_only"}, options)
 
 
 def GatedResNet(
@@ -260,18 +274,20 @@ def GatedResNet(
     input_shape: Shape = (32, 32, 3),
     classes: int = 10,
     g: str | Callable = "relu",
+    tail: str | Tail = "no_tail",
     **options,
 ) -> keras.Model:
     """The gated residual network of Savarese et al. 2016, `x' = x + g(k) F(x)`, pre-activated, one scalar `k` a unit.
 
     Read the gates with `gates(model)`; keep them from weight decay, as the paper does, with
-    `optimizer.exclude_from_weight_decay(var_list=...)` (`scalar_gates(model)` has them).
+    `optimizer.exclude_from_weight_decay(var_names=["gate/k"])`.
 
     Args:
         depth: 110 by default; as for `ResNet`.
         input_shape: As for `ResNet`.
         classes: As for `ResNet`.
         g: An activation; "relu" by default, as in the paper. "leaky_relu" opens again after it closed.
+        tail: What else ends the branch, before the gate; nothing by default.
         **options: As for `ResNet`.
 
     Returns:
@@ -286,7 +302,8 @@ def GatedResNet(
     >>> kr.GatedResNet(depth=32).count_params() - kr.PreActResNet(depth=32).count_params()
     15
     """
-    defaults = {"order": "full_pre_act", "tail": partial(residual_gate, g=g)}
+    tail = chained(resolve("tail", tail, TAILS, Callable), partial(residual_gate, g=g))
+    defaults = {"order": "full_pre_act", "tail": tail}
     return _variant("gatedresnet", depth, input_shape, classes, defaults, options)
 
 
@@ -320,6 +337,7 @@ def GatedPlainNet(
     >>> list(kr.gates(kr.GatedPlainNet(depth=5)).values())
     [1.0, 1.0, 1.0]
     """
+    _require_own("GatedPlainNet", options, "merge")
     merge = partial(scalar_highway, g=g)
     defaults = {"block": "single", "order": "relu_before_add", "shortcut": "zero_pad", "merge": merge}
     return _variant("gatedplainnet", depth, input_shape, classes, defaults, options)
@@ -356,8 +374,10 @@ def HighwayNet(
     >>> float(kr.HighwayNet(depth=20).get_layer("unit000").merge.gate.layers[0].bias[0])
     -2.0
     """
+    require_depth(depth)
     layers = depth if isinstance(depth, int) else sum(depth)
     bias = -float(min(max(round(layers / 10), 1), 3)) if gate_bias is None else gate_bias
+    _require_own("HighwayNet", options, "merge")
     merge = partial(highway, bias=bias)
     defaults = {"block": "single", "order": "relu_before_add", "shortcut": "zero_pad", "merge": merge}
     return _variant("highwaynet", depth, input_shape, classes, defaults, options)
@@ -370,6 +390,7 @@ def StochasticDepthResNet(
     final_survival: float = 0.5,
     scaling: str = "paper",
     per: str = "batch",
+    tail: str | Tail = "no_tail",
     **options,
 ) -> keras.Model:
     """`ResNet` whose branches are left out at random in training, the later the more (Huang et al. 2016).
@@ -382,6 +403,7 @@ def StochasticDepthResNet(
         scaling: "paper", the default, multiplies a branch by its probability at inference, "inverted" divides by it in
             training.
         per: "batch", the default, draws once for all images, "sample" for each.
+        tail: What else ends the branch, before it is left out or not; nothing by default.
         **options: As for `ResNet`.
 
     Returns:
@@ -397,10 +419,10 @@ def StochasticDepthResNet(
     >>> round(model.get_layer("unit000").branch.layers[-1].survival, 3)
     0.944
     """
-    tail = partial(stochastic_depth, final_survival=final_survival, scaling=scaling, per=per)
-    return _variant(
-        "stochasticdepthresnet", depth, input_shape, classes, {"shortcut": "avg_pool_pad", "tail": tail}, options
-    )
+    alive = partial(stochastic_depth, final_survival=final_survival, scaling=scaling, per=per)
+    tail = chained(resolve("tail", tail, TAILS, Callable), alive)
+    defaults = {"shortcut": "avg_pool_pad", "tail": tail}
+    return _variant("stochasticdepthresnet", depth, input_shape, classes, defaults, options)
 
 
 def WideResNet(
@@ -433,27 +455,43 @@ def WideResNet(
     >>> kr.WideResNet(depth=28, width=10).count_params() - 17952
     36479194
     """
+    _require_own("WideResNet", options, "block")
+    units = _wide_units(depth)
     defaults = {
+        # of CIFAR's networks the first shortcut reads the bare convolution
+        "stem": Stem(16, activated=False) if len(units) == CIFAR_STAGES else None,
         "block": wide_basic(dropout),
         "order": fan_in(FullPreAct()),
         "shortcut": "projection",
         "width": width,
         "name": f"{_name('wideresnet', depth)}_{width}",
     }
-    units = depth
-    if isinstance(depth, int):
-        each, rest = divmod(depth - 4, 6)
-        if rest or each < 1:
-            low = 6 * max(each, 1) + 4
-            raise ValueError(
-                f"no wide network of depth {depth}: depths are 6n+4. Nearest: {low}, {low + 6}. "
-                f"Received: depth={depth}."
-            )
-        units = [each] * CIFAR_STAGES
-        defaults["stem"] = Stem(16, activated=False)  # the first shortcut reads the bare convolution
     return _variant("wideresnet", units, input_shape, classes, defaults, options)
+
+
+def _wide_units(depth: int | Sequence[int]) -> Sequence[int]:
+    """The units of each stage."""
+    require_depth(depth)
+    if not isinstance(depth, int):
+        return depth
+    each, rest = divmod(depth - 4, 6)
+    if rest or each < 1:
+        low = 6 * max(each, 1) + 4
+        raise ValueError(
+            f"no wide network of depth {depth}: depths are 6n+4. Nearest: {low}, {low + 6}. Received: depth={depth}."
+        )
+    return [each] * CIFAR_STAGES
+
+
+def _require_own(family: str, options: dict, name: str) -> None:
+    """Refuse what would take away from a family that which makes it."""
+    if options.get(name) is not None:
+        raise ValueError(
+            f"`{name}` is what makes a {family}: use `ResNet` for another. Received: {name}={options[name]!r}."
+        )
 
 
 def _variant(family: str, depth, input_shape, classes, defaults: dict, options: dict) -> keras.Model:
     """`ResNet` with a family's defaults, where the caller has not chosen otherwise."""
-    return ResNet(depth, input_shape, classes, **{"name": _name(family, depth), **defaults, **options})
+    chosen = {name: choice for name, choice in options.items() if choice is not None}
+    return ResNet(depth, input_shape, classes, **{"name": _name(family, depth), **defaults, **chosen})

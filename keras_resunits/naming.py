@@ -10,7 +10,7 @@ import keras
 from keras_resunits.fractal import Fractal
 from keras_resunits.gating import GatedCarry, ScalarGate
 from keras_resunits.merges import Highway, Merge
-from keras_resunits.orders import Bias
+from keras_resunits.orders import Bias, Scale
 from keras_resunits.series import Series
 from keras_resunits.shortcuts import ZeroPad
 from keras_resunits.stems import PaddedMaxPool
@@ -26,6 +26,7 @@ WORDS = {
     PaddedMaxPool: "max",
     ZeroPad: "pad",
     Bias: "bias",
+    Scale: "scale",
 }
 
 

@@ -73,6 +73,10 @@ def network(
     x = stem(order)(images) if stem else images
     for recipe, slot in units:
         x = recipe(slot)(x)
+        if x.shape[-1] != slot.filters:
+            raise ValueError(
+                f"unit '{slot.name}' gives {x.shape[-1]} channels, its slot promises the next one {slot.filters}."
+            )
     head = order.head()
     if head:
         x = Series(head, name="post")(x)
@@ -107,9 +111,11 @@ def _require_top_arguments(classes, pooling) -> None:
 
 
 def require_shape(input_shape) -> None:
-    if not isinstance(input_shape, Sequence) or len(input_shape) != 3 or not input_shape[2]:
+    sound = isinstance(input_shape, Sequence) and len(input_shape) == 3 and input_shape[2] is not None
+    if not sound or not all(side is None or (type(side) is int and side > 0) for side in input_shape):
         raise ValueError(
-            f"`input_shape` must be (height, width, channels), channels known. Received: input_shape={input_shape!r}."
+            "`input_shape` must be (height, width, channels), positive ints, height and width perhaps None. "
+            f"Received: input_shape={input_shape!r}."
         )
 
 

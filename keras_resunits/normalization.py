@@ -19,8 +19,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
     Its equation, weights and their order are those of `keras.layers.BatchNormalization`, so weights move freely between
     the two; only the defaults differ, and on TensorFlow the way it is computed. The fused kernel reads the activations
     once, keeps 16-bit activations 16-bit (statistics are float32), and gives one and the same gradient each time,
-    which Keras' layer does not. Other backends, other ranks than `[batch, height, width, channels]`, other axes than
-    the last, masks, renorm, float64, and statistics synchronised over several replicas take Keras' path.
+    which Keras' layer does not. With `synchronized=True` the replicas of a strategy share the batch's statistics, in
+    one exchange forwards and one backwards, repeatable likewise. Other backends, other ranks than
+    `[batch, height, width, channels]`, other axes than the last, masks, renorm and float64 take Keras' path.
 
     Args:
         axis: The channel axis; -1 by default.
@@ -46,7 +47,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
         if not self._fusible(inputs, mask):
             return super().call(inputs, training=training, mask=mask)
         learn = bool(training and self.trainable)
-        outputs, mean, variance = self._fused(inputs, learn)
+        shared = learn and self.synchronized and _among_replicas()
+        outputs, mean, variance = self._shared(inputs) if shared else self._fused(inputs, learn)
         if learn:
             self.moving_mean.assign(mean)
             self.moving_variance.assign(variance)
@@ -60,7 +62,6 @@ class BatchNormalization(keras.layers.BatchNormalization):
             and len(inputs.shape) == 4
             and self.axis in (-1, 3)
             and inputs.dtype in (tf.float32, tf.float16, tf.bfloat16)
-            and not (self.synchronized and tf.distribute.get_strategy().num_replicas_in_sync > 1)
         )
 
     def _fused(self, inputs, learn: bool):
@@ -82,6 +83,52 @@ class BatchNormalization(keras.layers.BatchNormalization):
         # The kernel mixes in the batch's unbiased variance, Keras the biased one, (n - 1) / n of it.
         rest = 1.0 / _count(inputs)
         return result.y, result.batch_mean, result.batch_variance * (1.0 - rest) + variance * (self.momentum * rest)
+
+    def _shared(self, inputs):
+        """`(outputs, moving mean, moving variance)` with the batch statistics of all replicas."""
+        channels = inputs.shape[-1]
+        scale = _float32(self.gamma) if self.scale else tf.ones([channels])
+        offset = _float32(self.beta) if self.center else tf.zeros([channels])
+        outputs, mean, variance = _normalized_together(inputs, scale, offset, self.epsilon)
+        batch = ((self.moving_mean, mean), (self.moving_variance, variance))
+        return outputs, *(_float32(old) * self.momentum + new * (1.0 - self.momentum) for old, new in batch)
+
+
+def _normalized_together(inputs, scale, offset, epsilon: float):
+    """`(outputs, mean, variance)` over the batch of all replicas.
+
+    The gradient is written out (Ioffe and Szegedy 2015, sec. 3), with its two means over all replicas: left to the
+    tape, three terms would meet in one sum whose order is not fixed.
+    """
+
+    def together(*tensors):
+        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, list(tensors))
+
+    @tf.custom_gradient
+    def normalized(x, gamma, beta):
+        values = tf.cast(x, tf.float32)
+        mean, square = together(*(tf.reduce_mean(v, [0, 1, 2]) for v in (values, values * values)))
+        variance = tf.maximum(square - mean * mean, 0.0)
+        inverse = tf.math.rsqrt(variance + epsilon)
+        standard = (values - mean) * inverse
+
+        def gradient(d_outputs, *_):
+            d = tf.cast(d_outputs, tf.float32)
+            d_beta, d_gamma = tf.reduce_sum(d, [0, 1, 2]), tf.reduce_sum(d * standard, [0, 1, 2])
+            count = tf.cast(tf.size(d) // d.shape[-1], tf.float32)
+            of_ones, of_values = together(d_beta / count, d_gamma / count)
+            d_inputs = gamma * inverse * ((d - of_ones) - standard * of_values)
+            return tf.cast(d_inputs, x.dtype), d_gamma, d_beta
+
+        return (tf.cast(standard * gamma + beta, x.dtype), mean, variance), gradient
+
+    return normalized(inputs, scale, offset)
+
+
+def _among_replicas() -> bool:
+    """Whether other replicas run this very code."""
+    replicated = tf.distribute.get_strategy().num_replicas_in_sync > 1
+    return replicated and not tf.distribute.in_cross_replica_context()
 
 
 def _float32(variable):

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 import keras
 
 from keras_resunits.crelu import CReLU, LooksLinear
-from keras_resunits.gating import ScalarGate
 from keras_resunits.normalization import BatchNormalization
 from keras_resunits.serialization import register
 from keras_resunits.slots import Slot
@@ -39,6 +38,14 @@ class Order(ABC):
     norm: Callable[..., keras.layers.Layer] = BatchNormalization
     activation: Callable[..., keras.layers.Layer] = keras.layers.ReLU
 
+    def __post_init__(self):
+        for name in ("norm", "activation"):
+            if not callable(getattr(self, name)):
+                raise ValueError(
+                    f"`{name}` must make a layer of a `name`, as a layer class does. "
+                    f"Received: {name}={getattr(self, name)!r} (order '{type(self).__name__}')."
+                )
+
     def norm_act(self, i: int | str = "") -> Layers:
         """Norm, then activation; `i` numbers their names."""
         return [self.norm(name=f"norm{i}"), self.activation(name=f"act{i}")]
@@ -46,6 +53,11 @@ class Order(ABC):
     def stem(self, weight: keras.layers.Layer) -> keras.layers.Layer:
         """The stem's weight layer."""
         return weight
+
+    @property
+    def raw_stem(self) -> bool:
+        """Whether the networks of this order begin with a bare convolution; no by default."""
+        return False
 
     def entry(self, slot: Slot) -> Layers:
         """`e`: what both paths share."""
@@ -164,6 +176,10 @@ class FullPreAct(PreAct):
 class PreActBranch(FullPreAct):
     """Full pre-activation inside the branch alone; the carry stays raw (Huang et al. 2017, DenseNet, sec. 3)."""
 
+    @property
+    def raw_stem(self):
+        return True
+
     def shares(self, slot):
         return False
 
@@ -197,6 +213,28 @@ class Bias(keras.layers.Layer):
         return input_shape
 
 
+@register
+class Scale(keras.layers.Layer):
+    """`s x` with one trainable scalar `s`, 1 at first (Zhang et al. 2019, Fixup, sec. 3.2).
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_resunits import Scale
+    >>> float(Scale()(np.ones((1, 1)))[0, 0])
+    1.0
+    """
+
+    def build(self, input_shape):
+        self.scale = self.add_weight(shape=(), initializer="ones", name="scale")
+
+    def call(self, x):
+        return x * self.scale
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
 class Fixup(Order):
     """Post-activation without norm: bias conv bias ReLU bias conv scale bias, add, ReLU (Zhang et al. 2019, Fig. 1).
 
@@ -219,7 +257,7 @@ class Fixup(Order):
         layers: Layers = [] if slot.changes_shape else [Bias(name="bias0")]
         for i, weight in enumerate(inner, 1):
             layers += [weight, *self.norm_act(i), Bias(name=f"bias{i}b")]
-        return [*layers, last, ScalarGate("linear", name="scale"), Bias(name="bias")]
+        return [*layers, last, Scale(name="scale"), Bias(name="bias")]
 
     def projection(self, weight):
         return [weight]
@@ -250,6 +288,15 @@ class Wrapped(Order):
     """
 
     order: Order = field(kw_only=True)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if (self.norm, self.activation) != (Order.norm, Order.activation):
+            raise ValueError(f"`{type(self).__name__}` takes norm and activation from `order`: give them to that one.")
+
+    @property
+    def raw_stem(self):
+        return self.order.raw_stem
 
     def norm_act(self, i=""):
         return self.order.norm_act(i)
@@ -355,25 +402,18 @@ def no_norm(name: str) -> keras.layers.Layer:
     return keras.layers.Identity(name=name)
 
 
-def looks_linear(seed: int | None = None) -> Order:
+def looks_linear() -> Order:
     """Pre-activation without norm whose rectifiers cancel at first (Balduzzi et al. 2017, sec. 4).
 
-    Behind a stem that is not activated a network starts as a linear function of its image, with `branch_only` as merge
-    a plain one.
-
-    Args:
-        seed: An int, of the orthogonal matrices.
+    A network in this order starts as a linear function of its image, with `branch_only` as merge a plain one.
 
     Example:
 
     >>> import keras_resunits as kr
-    >>> stem = kr.Stem(16, activated=False)
-    >>> model = kr.PlainNet(depth=8, order=kr.looks_linear(), stem=stem)
+    >>> model = kr.PlainNet(depth=8, order=kr.looks_linear())
     """
-    kernels = LooksLinear(seed=seed)
-    return Initialized(
-        order=PreActBranch(norm=no_norm, activation=CReLU), kernels=kernels, classifiers=LooksLinear(seed=seed)
-    )
+    order = PreActBranch(norm=no_norm, activation=CReLU)
+    return Initialized(order=order, kernels=LooksLinear(), classifiers=LooksLinear())
 
 
 ORDERS = {

@@ -38,7 +38,10 @@ class ReplicaSeedGenerator(keras.random.SeedGenerator):
         seed = super().next(ordered)
         if not ON_TENSORFLOW or tf.distribute.get_strategy().num_replicas_in_sync == 1:
             return seed
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        context = tf.distribute.get_replica_context()
+        if context is None:  # outside the replicas, where the strategy's scope alone is open
+            return seed
+        replica = context.replica_id_in_sync_group
         return seed + tf.cast(replica, seed.dtype) * tf.constant([GOLDEN, 0], seed.dtype)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 
 from keras_resunits.choices import near_matches
+from keras_resunits.converters.networks import NETWORKS
 from keras_resunits.densenet import DenseNet
 from keras_resunits.fractal import FractalNet
 from keras_resunits.keras_layouts import KerasResNet, KerasResNetV2, norm
@@ -59,8 +60,9 @@ class Entry:
         factory: Makes it.
         arguments: The factory's arguments that make it this one.
         source: Where the network comes from.
-        parameters: Trainable ones as published, exact; `None` where no exact count was published.
+        parameters: Trainable ones, exact; `None` where no count is known.
         half_operations: Half of the floating-point operations as pytorchcv publishes them, in millions.
+        derived: Whether `parameters` were counted by hand from the layers' shapes, not published.
     """
 
     factory: Callable[..., keras.Model]
@@ -68,18 +70,22 @@ class Entry:
     source: str = ""
     parameters: int | None = None
     half_operations: float | None = None
+    derived: bool = False
 
 
 IMAGENET: dict[str, Any] = {"input_shape": (224, 224, 3), "classes": 1000}
 HE15, HE16 = "He et al. 2015", "He et al. 2016"
 
 
-def _depths(name: str, factory, rows: dict[int, tuple], source: str, **arguments) -> dict[str, Entry]:
-    """An entry for each depth: `{depth: (parameters, half of the operations)}`."""
-    return {
-        name.format(depth): Entry(factory, {"depth": depth, **arguments}, source, *published)
-        for depth, published in rows.items()
-    }
+def _depths(
+    name: str, factory, rows: dict[int, tuple], source: str, derived: bool = False, **arguments
+) -> dict[str, Entry]:
+    """An entry for each depth: `{depth: (parameters, half of the operations)}`, both or the first or none."""
+    entries = {}
+    for depth, published in rows.items():
+        parameters, half = (*published, None, None)[:2]
+        entries[name.format(depth)] = Entry(factory, {"depth": depth, **arguments}, source, parameters, half, derived)
+    return entries
 
 
 MODELS: dict[str, Entry] = {
@@ -92,41 +98,41 @@ MODELS: dict[str, Entry] = {
             44: (658_586,),
             56: (853_018,),
             110: (1_727_962,),
-            164: (1_704_154,),
-            1001: (10_328_602,),
             1202: (19_421_274,),
         },
         f"{HE15}, Table 6",
     ),
+    **_depths("resnet{}_cifar", ResNet, {164: (1_704_154,), 1001: (10_328_602,)}, f"{HE16}, Table 3"),
+    **_depths(
+        "resnet{}b_cifar",
+        ResNet,
+        {20: (272_474,), 56: (855_770,), 110: (1_730_714,), 1202: (19_424_026,)},
+        "pytorchcv, with option B",
+        shortcut="projection",
+    ),
     **_depths(
         "preactresnet{}_cifar",
         PreActResNet,
-        {
-            20: (269_722,),
-            32: (464_154,),
-            44: (658_586,),
-            56: (853_018,),
-            110: (1_727_962,),
-            164: (1_703_258,),
-            1001: (10_327_706,),
-            1202: (19_421_274,),
-        },
-        f"{HE16}, Tables 2 to 4",
+        {20: (269_722,), 32: (464_154,), 44: (658_586,), 56: (853_018,), 1202: (19_421_274,)},
+        f"the units of {HE16} at the depths of {HE15}",
+        derived=True,
     ),
+    **_depths("preactresnet{}_cifar", PreActResNet, {110: (1_727_962,)}, f"{HE16}, Table 2", derived=True),
+    **_depths("preactresnet{}_cifar", PreActResNet, {164: (1_703_258,), 1001: (10_327_706,)}, f"{HE16}, Table 4"),
     **_depths(
         "resnet{}",
         ResNet,
         {
-            18: (11_689_512,),
+            18: (11_689_512, 1_820.41),
             34: (21_797_672,),
             50: (25_557_032, 3_877.95),
             101: (44_549_160, 7_597.95),
             152: (60_192_808, 11_321.85),
-            200: (64_673_832,),
         },
         f"{HE15}, Table 1",
         **IMAGENET,
     ),
+    **_depths("resnet{}", ResNet, {200: (64_673_832,)}, f"{HE16}, Table 5", derived=True, **IMAGENET),
     **_depths(
         "resnet{}_v1_5",
         ResNet,
@@ -138,15 +144,17 @@ MODELS: dict[str, Entry] = {
     **_depths(
         "preactresnet{}",
         PreActResNet,
-        {
-            18: (11_687_720,),
-            34: (21_795_880,),
-            50: (25_549_352,),
-            101: (44_541_480,),
-            152: (60_185_128,),
-            200: (64_666_152,),
-        },
+        {18: (11_687_720,), 34: (21_795_880,), 50: (25_549_352,), 101: (44_541_480,)},
+        "fb.resnet.torch, preresnet",
+        derived=True,
+        **IMAGENET,
+    ),
+    **_depths(
+        "preactresnet{}",
+        PreActResNet,
+        {152: (60_185_128,), 200: (64_666_152,)},
         f"{HE16}, Table 5",
+        derived=True,
         **IMAGENET,
     ),
     "pytorchcv_preresnet164_cifar": Entry(
@@ -156,34 +164,64 @@ MODELS: dict[str, Entry] = {
         1_703_258,
         255.08,
     ),
-    "plainnet20_cifar": Entry(PlainNet, {"depth": 20}, f"{HE15}, sec. 4.2", 269_722),
-    "plainnet110_cifar": Entry(PlainNet, {"depth": 110}, f"{HE15}, sec. 4.2", 1_727_962),
+    "plainnet20_cifar": Entry(PlainNet, {"depth": 20}, f"{HE15}, sec. 4.2", 269_722, derived=True),
+    "plainnet110_cifar": Entry(PlainNet, {"depth": 110}, f"{HE15}, sec. 4.2", 1_727_962, derived=True),
     "plainnet18": Entry(PlainNet, {"depth": 18, **IMAGENET}, f"{HE15}, Table 2"),
     "plainnet34": Entry(PlainNet, {"depth": 34, **IMAGENET}, f"{HE15}, Table 2"),
     # He et al. 2016, Table 1
     "resnet110_constant_scaling0": Entry(
-        ResNet, {"depth": 110, "shortcut": partial(constant_scaling, factor=0.0)}, f"{HE16}, Table 1", 1_727_962
+        ResNet,
+        {"depth": 110, "shortcut": partial(constant_scaling, factor=0.0)},
+        f"{HE16}, Table 1",
+        1_727_962,
+        derived=True,
     ),
     "resnet110_constant_scaling": Entry(
-        ResNet, {"depth": 110, "shortcut": "constant_scaling"}, f"{HE16}, Table 1", 1_727_962
+        ResNet, {"depth": 110, "shortcut": "constant_scaling"}, f"{HE16}, Table 1", 1_727_962, derived=True
     ),
     "resnet110_frozen_gating": Entry(
-        ResNet, {"depth": 110, "shortcut": "constant_scaling", "tail": "branch_scaling"}, f"{HE16}, Table 1", 1_727_962
+        ResNet,
+        {"depth": 110, "shortcut": "constant_scaling", "tail": "branch_scaling"},
+        f"{HE16}, Table 1",
+        1_727_962,
+        derived=True,
     ),
     "resnet110_exclusive_gating": Entry(
-        ResNet, {"depth": 110, "merge": "exclusive_gating"}, f"{HE16}, Table 1", 1_824_186
+        ResNet, {"depth": 110, "merge": "exclusive_gating"}, f"{HE16}, Table 1", 1_824_186, derived=True
     ),
     "resnet110_exclusive_gating7": Entry(
-        ResNet, {"depth": 110, "merge": partial(exclusive_gating, bias=-7.0)}, f"{HE16}, Table 1", 1_824_186
+        ResNet,
+        {"depth": 110, "merge": partial(exclusive_gating, bias=-7.0)},
+        f"{HE16}, Table 1",
+        1_824_186,
+        derived=True,
     ),
+    **{
+        f"resnet110_exclusive_gating{-bias}": Entry(
+            ResNet,
+            {"depth": 110, "merge": partial(exclusive_gating, bias=float(bias))},
+            f"{HE16}, Table 1",
+            1_824_186,
+            derived=True,
+        )
+        for bias in (0, -1, -2, -3, -4, -5)
+    },
     "resnet110_shortcut_gating": Entry(
-        ResNet, {"depth": 110, "shortcut": "shortcut_gating"}, f"{HE16}, Table 1", 1_824_186
+        ResNet, {"depth": 110, "shortcut": "shortcut_gating"}, f"{HE16}, Table 1", 1_824_186, derived=True
     ),
     "resnet110_shortcut_gating0": Entry(
-        ResNet, {"depth": 110, "shortcut": partial(shortcut_gating, bias=0.0)}, f"{HE16}, Table 1", 1_824_186
+        ResNet,
+        {"depth": 110, "shortcut": partial(shortcut_gating, bias=0.0)},
+        f"{HE16}, Table 1",
+        1_824_186,
+        derived=True,
     ),
-    "resnet110_conv_1x1": Entry(ResNet, {"depth": 110, "shortcut": "conv_1x1"}, f"{HE16}, Table 1", 1_822_170),
-    "resnet110_dropout": Entry(ResNet, {"depth": 110, "shortcut": "dropout"}, f"{HE16}, Table 1", 1_727_962),
+    "resnet110_conv_1x1": Entry(
+        ResNet, {"depth": 110, "shortcut": "conv_1x1"}, f"{HE16}, Table 1", 1_822_170, derived=True
+    ),
+    "resnet110_dropout": Entry(
+        ResNet, {"depth": 110, "shortcut": "dropout"}, f"{HE16}, Table 1", 1_727_962, derived=True
+    ),
     # He et al. 2016, Table 2
     "resnet110_bn_after_add": Entry(ResNet, {"depth": 110, "order": "bn_after_add"}, f"{HE16}, Table 2"),
     "resnet110_relu_before_add": Entry(ResNet, {"depth": 110, "order": "relu_before_add"}, f"{HE16}, Table 2"),
@@ -191,6 +229,27 @@ MODELS: dict[str, Entry] = {
     "resnet164_bn_after_add": Entry(ResNet, {"depth": 164, "order": "bn_after_add"}, f"{HE16}, Table 2"),
     "resnet164_relu_before_add": Entry(ResNet, {"depth": 164, "order": "relu_before_add"}, f"{HE16}, Table 2"),
     "resnet164_relu_only_pre_act": Entry(ResNet, {"depth": 164, "order": "relu_only_pre_act"}, f"{HE16}, Table 2"),
+    # identity at first, and others
+    "resnet56_zero_gamma": Entry(ResNet, {"depth": 56, "order": "zero_gamma"}, "Goyal et al. 2017, sec. 5.1"),
+    "resnet56_rezero": Entry(
+        ResNet, {"depth": 56, "order": "relu_before_add", "tail": "rezero"}, "Bachlechner et al. 2020, Table 4"
+    ),
+    "resnet110_fixup": Entry(ResNet, {"depth": 110, "order": "fixup"}, "Zhang et al. 2019, Table 1"),
+    "preactresnet110_skip_init": Entry(
+        PreActResNet, {"depth": 110, "order": "relu_pre_act", "tail": "skip_init"}, "De and Smith 2020"
+    ),
+    "resnet50_layer_scale": Entry(
+        ResNet, {"depth": 50, "tail": "layer_scale", **IMAGENET}, "the tail of Touvron et al. 2021"
+    ),
+    "plainnet56_looks_linear": Entry(
+        PlainNet, {"depth": 56, "order": "looks_linear"}, "the order of Balduzzi et al. 2017, sec. 4"
+    ),
+    "pytorchcv_preresnet272_cifar": Entry(
+        PreActResNet,
+        {"depth": 272, "block": "bottleneck_v1_5", "stem": Stem(16, activated=False)},
+        "pytorchcv, preresnet272bn_cifar10",
+        2_816_090,
+    ),
     # tails
     "seresnet20_cifar": Entry(
         ResNet, {"depth": 20, "shortcut": "projection", "tail": "squeeze_excite"}, "pytorchcv, seresnet20", 274_847
@@ -202,28 +261,41 @@ MODELS: dict[str, Entry] = {
         28_088_024,
     ),
     # gates
-    "gatedresnet32_cifar": Entry(GatedResNet, {"depth": 32}, "Savarese et al. 2016, Table 3", 464_169),
+    "gatedresnet32_cifar": Entry(GatedResNet, {"depth": 32}, "Savarese et al. 2016, Table 3", 464_169, derived=True),
     "gatedplainnet20_cifar": Entry(GatedPlainNet, {"depth": 20}, "Savarese et al. 2016, sec. 3"),
-    "gatedwrn28_10_cifar": Entry(WideResNet, {"tail": "residual_gate"}, "Savarese et al. 2016, Table 3", 36_479_206),
+    "gatedwrn28_10_cifar": Entry(
+        WideResNet, {"tail": "residual_gate"}, "Savarese et al. 2016, Table 3", 36_479_206, derived=True
+    ),
     "highwaynet20_cifar": Entry(HighwayNet, {"depth": 20}, "Srivastava et al. 2015"),
     "highwaynet32_cifar": Entry(HighwayNet, {"depth": 32}, "Srivastava et al. 2015"),
     # wide, stochastic, dense, fractal
     **{
         f"wrn{depth}_{width}_cifar": Entry(
-            WideResNet, {"depth": depth, "width": width}, "Zagoruyko and Komodakis 2016, Table 4", parameters
+            WideResNet,
+            {"depth": depth, "width": width},
+            "Zagoruyko and Komodakis 2016, Table 4",
+            parameters,
+            half,
+            derived,
         )
-        for depth, width, parameters in (
-            (16, 4, 2_748_890),
-            (16, 8, 10_961_370),
-            (40, 4, 8_949_210),
-            (28, 10, 36_479_194),
+        for depth, width, parameters, half, derived in (
+            (16, 4, 2_748_890, None, True),
+            (16, 8, 10_961_370, None, True),
+            (16, 10, 17_116_634, None, False),
+            (22, 8, None, None, False),
+            (28, 10, 36_479_194, 5_246.98, False),
+            (28, 12, None, None, False),
+            (40, 1, None, None, False),
+            (40, 2, None, None, False),
+            (40, 4, 8_949_210, None, False),
+            (40, 8, 35_748_314, None, False),
         )
     },
     "stochasticdepthresnet110_cifar": Entry(
-        StochasticDepthResNet, {"depth": 110}, "Huang et al. 2016, Table 1", 1_727_962
+        StochasticDepthResNet, {"depth": 110}, "Huang et al. 2016, Table 1", 1_727_962, derived=True
     ),
     "stochasticdepthresnet1202_cifar": Entry(
-        StochasticDepthResNet, {"depth": 1202}, "Huang et al. 2016, Table 1", 19_421_274
+        StochasticDepthResNet, {"depth": 1202}, "Huang et al. 2016, Table 1", 19_421_274, derived=True
     ),
     **{
         f"densenet{depth}_{growth}_cifar": Entry(
@@ -231,14 +303,19 @@ MODELS: dict[str, Entry] = {
             {"depth": depth, "growth": growth, "bottleneck": False},
             "Huang et al. 2017, Table 2",
             parameters,
+            derived=True,
         )
         for depth, growth, parameters in ((40, 12, 1_019_722), (100, 12, 6_979_642), (100, 24, 27_249_082))
     },
     **{
         f"densenet_bc{depth}_{growth}_cifar": Entry(
-            DenseNet, {"depth": depth, "growth": growth}, "Huang et al. 2017, Table 2", parameters
+            DenseNet, {"depth": depth, "growth": growth}, "Huang et al. 2017, Table 2", parameters, half
         )
-        for depth, growth, parameters in ((100, 12, 769_162), (250, 24, None), (190, 40, 25_624_430))
+        for depth, growth, parameters, half in (
+            (100, 12, 769_162, 298.45),
+            (250, 24, 15_324_406, 5_519.54),
+            (190, 40, 25_624_430, 9_400.45),
+        )
     },
     **_depths(
         "densenet{}",
@@ -276,6 +353,8 @@ MODELS: dict[str, Entry] = {
 def list_models(pattern: str = "*") -> list[str]:
     """The names of the networks that `create` makes, sorted.
 
+    Those that begin with another library's name (`torchvision_resnet50`) answer as that library's do with its weights.
+
     Args:
         pattern: A wildcard, "*" and "?"; all by default.
 
@@ -288,21 +367,22 @@ def list_models(pattern: str = "*") -> list[str]:
     >>> kr.list_models("wrn*")
     ['wrn16_4_cifar', 'wrn16_8_cifar', 'wrn28_10_cifar', 'wrn40_4_cifar']
     """
-    return sorted(fnmatch.filter(MODELS, pattern))
+    return sorted(fnmatch.filter([*MODELS, *NETWORKS], pattern))
 
 
 def require_name(name: str) -> None:
     """Refuse a name that is neither a network's nor a family's."""
-    if name not in MODELS and name not in FACTORIES:
-        hint = near_matches(name, [*FACTORIES, *MODELS])
+    if name not in {*MODELS, *NETWORKS, *FACTORIES}:
+        hint = near_matches(name, [*FACTORIES, *MODELS, *NETWORKS])
         raise ValueError(
-            f"unknown model {name!r}.{hint} Families: {', '.join(FACTORIES)}; `list_models()` has {len(MODELS)} more."
+            f"unknown model {name!r}.{hint} Families: {', '.join(FACTORIES)}; `list_models()` has {len(list_models())} "
+            "more."
         )
 
 
 def accepts(name: str) -> set[str]:
     """The arguments that `create(name, ...)` takes."""
-    parameters = inspect.signature(FACTORIES.get(name) or MODELS[name].factory).parameters
+    parameters = inspect.signature(FACTORIES.get(name) or NETWORKS.get(name) or MODELS[name].factory).parameters
     passed_on = inspect.signature(ResNet).parameters if "options" in parameters else {}
     return {*parameters, *passed_on} - {"options"}
 
@@ -330,8 +410,8 @@ def create(name: str, /, weights: str | Path | None = None, **overrides) -> kera
     (None, 100)
     """
     require_name(name)
-    entry = MODELS.get(name) or Entry(FACTORIES[name])
-    arguments = {**({"name": name} if name in MODELS else {}), **entry.arguments, **overrides}
+    entry = MODELS.get(name) or Entry(NETWORKS.get(name) or FACTORIES[name])
+    arguments = {**({} if name in FACTORIES else {"name": name}), **entry.arguments, **overrides}
     if weights is None:
         return entry.factory(**arguments)
     from keras_resunits.converters.loading import loader  # here: it reads files with libraries that few want

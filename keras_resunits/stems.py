@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import keras
 from keras import ops
 
-from keras_resunits.convolutions import conv
+from keras_resunits.convolutions import conv, require_odd
 from keras_resunits.orders import Order
 from keras_resunits.serialization import register
 from keras_resunits.series import Series
@@ -26,6 +26,9 @@ class PaddedMaxPool(keras.layers.Layer):
 
     Shapes: `[batch, height, width, channels]` to `[batch, ceil(height / strides), ceil(width / strides), channels]`.
 
+    Raises:
+        ValueError: if the window is even, or the stride not positive.
+
     Example:
 
     >>> import numpy as np
@@ -37,6 +40,9 @@ class PaddedMaxPool(keras.layers.Layer):
 
     def __init__(self, pool_size: int = 3, strides: int = 2, pads: float = -math.inf, **kwargs):
         super().__init__(**kwargs)
+        require_odd(pool_size, f"layer '{self.name}'")
+        if strides < 1:
+            raise ValueError(f"`strides` must be a positive int. Received: strides={strides!r} (layer '{self.name}').")
         self.pool_size, self.strides, self.pads = pool_size, strides, float(pads)
 
     def call(self, x):

@@ -52,9 +52,11 @@ class StochasticDepth(keras.layers.Layer):
                 f"`survival` must be a number in (0, 1]. Received: survival={survival!r} (layer '{self.name}')."
             )
         if scaling not in ("paper", "inverted"):
-            raise ValueError(f"`scaling` must be 'paper' or 'inverted'. Received: scaling={scaling!r}.")
+            raise ValueError(
+                f"`scaling` must be 'paper' or 'inverted'. Received: scaling={scaling!r} (layer '{self.name}')."
+            )
         if per not in ("batch", "sample"):
-            raise ValueError(f"`per` must be 'batch' or 'sample'. Received: per={per!r}.")
+            raise ValueError(f"`per` must be 'batch' or 'sample'. Received: per={per!r} (layer '{self.name}').")
         self.survival, self.scaling, self.per, self.seed = float(survival), scaling, per, seed
         self.seed_generator = ReplicaSeedGenerator(seed)
 
@@ -141,8 +143,9 @@ class SqueezeExcite(keras.layers.Layer):
 
     def build(self, input_shape):
         channels = input_shape[-1]
-        self.squeeze = keras.layers.Dense(max(channels // self.ratio, 1), activation="relu", name="squeeze")
-        self.excite = keras.layers.Dense(channels, activation="sigmoid", name="excite")
+        narrow, policy = max(channels // self.ratio, 1), self.dtype_policy
+        self.squeeze = keras.layers.Dense(narrow, "relu", name="squeeze", dtype=policy)
+        self.excite = keras.layers.Dense(channels, "sigmoid", name="excite", dtype=policy)
         self.squeeze.build((None, 1, 1, channels))
         self.excite.build((None, 1, 1, self.squeeze.units))
 

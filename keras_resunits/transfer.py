@@ -71,13 +71,13 @@ def new_head(model: keras.Model, classes: int, classifier_activation=None, name:
 
 
 def freeze(model: keras.Model, until: str | None = None) -> None:
-    """Keep the layers before `until` as they are: neither weights nor moving statistics move in training.
+    """Keep the layers before `until` as they are, weights and moving statistics; those from there on learn.
 
     A frozen norm uses its moving statistics in training too, as `keras.layers.BatchNormalization` does.
 
     Args:
         model: A network of the package; changed in place. Compile it afterwards.
-        until: The first layer that still learns; by default the classifier, so that the whole body is frozen.
+        until: The first layer that learns; by default the classifier, so that the whole body is frozen.
 
     Raises:
         ValueError: for a name that no layer has.
@@ -91,11 +91,11 @@ def freeze(model: keras.Model, until: str | None = None) -> None:
     ['classifier/kernel', 'classifier/bias']
     """
     names = [layer.name for layer in model.layers]
-    until = until or "classifier"
-    if until not in names:
+    if until is not None and until not in names:
         raise ValueError(f"`until` must be a layer of '{model.name}'. Received: until={until!r}; it has {names}.")
-    for layer in model.layers[: names.index(until)]:
-        layer.trainable = False
+    first = names.index(until) if until else len(names) - names.count("classifier")
+    for i, layer in enumerate(model.layers):
+        layer.trainable = i >= first
 
 
 def _units(model: keras.Model) -> list[Unit]:

@@ -98,6 +98,7 @@ LAYERS = {
     "PaddedMaxPool": Case(kr.PaddedMaxPool),
     "ScalarGate": Case(lambda: kr.ScalarGate("leaky_relu", initial=-0.5)),
     "ScalarHighway": Case(lambda: kr.ScalarHighway(kr.ScalarGate(initial=0.5)), inputs=3),
+    "Scale": Case(kr.Scale),
     "Series": Case(lambda: kr.Series([kr.PaddedConv2D(4, 5, strides=2), kr.BatchNormalization(), keras.layers.ELU()])),
     "SqueezeExcite": Case(lambda: kr.SqueezeExcite(ratio=2)),
     "StochasticDepth": Case(lambda: kr.StochasticDepth(0.5, per="sample", seed=1), random=True),
@@ -162,7 +163,7 @@ OPTIMIZERS = {
     "CoupledSGD-plain": lambda: kr.CoupledSGD(0.1, nesterov=False, coupled_weight_decay=1e-2),
     "CoupledSGD-no_momentum": lambda: kr.CoupledSGD(0.1, momentum=0.0, coupled_weight_decay=1e-2),
 }
-INITIALIZERS = {"LooksLinear": kr.LooksLinear(seed=1)}
+INITIALIZERS = {"LooksLinear": kr.LooksLinear()}
 FACTORIES = {
     "DenseNet": kr.DenseNet,
     "FractalNet": kr.FractalNet,
@@ -188,6 +189,7 @@ ABSTRACT = {"Merge", "Order", "PreAct"}
 HELPERS = {  # neither layer nor choice: their own test files cover them
     "chained",
     "create",
+    "deepest_column",
     "describe",
     "export_saved_model",
     "fan_in",
@@ -334,6 +336,11 @@ NETWORKS = {
     "WideResNet": Case(factory(kr.WideResNet, width=2), (4, *IMAGES), random=True),
     "exclusive_gating": Case(factory(kr.ResNet, merge="exclusive_gating"), (4, *IMAGES)),
     "Fixup": Case(factory(kr.ResNet, order="fixup"), (4, *IMAGES)),
+    "squeeze_excite": Case(factory(kr.ResNet, tail="squeeze_excite"), (4, *IMAGES)),
+    "looks_linear": Case(factory(kr.ResNet, order="looks_linear"), (4, *IMAGES)),
+    "shortcut_gating": Case(factory(kr.ResNet, shortcut="shortcut_gating", tail="layer_scale"), (4, *IMAGES)),
+    "zero_gamma": Case(factory(kr.ResNet, order="zero_gamma", shortcut="conv_1x1"), (4, *IMAGES)),
+    "still": Case(factory(kr.WideResNet, width=1, dropout=0.0), (4, *IMAGES)),
     "plain": Case(plain, (4, 16, 16, 3)),
     "mixed": Case(mixed, (4, *IMAGES)),
 }

@@ -5,6 +5,7 @@ import pytest
 
 import keras_resunits as kr
 from keras_resunits.choices import near_matches
+from keras_resunits.shortcuts import SHORTCUTS
 
 SMALL = {"depth": [1, 1, 1], "input_shape": (8, 8, 3)}
 
@@ -14,7 +15,7 @@ SMALL = {"depth": [1, 1, 1], "input_shape": (8, 8, 3)}
     [
         ("order", "preact", "full_pre_act", "post_act, bn_after_add, relu_before_add, relu_only_pre_act, full_pre_act"),
         ("order", "POST_ACT", "post_act", "post_act, bn_after_add"),
-        ("shortcut", "zeropad", "zero_pad", "identity, zero_pad, projection, projection_always, A, B, C"),
+        ("shortcut", "zeropad", "zero_pad", ", ".join(SHORTCUTS)),
         ("block", "botleneck", "bottleneck", "basic, bottleneck, bottleneck_v1_5, single"),
         ("stem", "imagenet3x3", "imagenet_3x3", "cifar, imagenet, imagenet_3x3"),
     ],

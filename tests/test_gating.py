@@ -70,15 +70,24 @@ def test_a_scalar_that_is_no_number_is_refused(initial):
 
 def test_gates_are_read_by_the_names_of_their_units():
     model = kr.GatedResNet(depth=8)
-    kr.scalar_gates(model)["unit001"].k.assign(0.25)
-    kr.scalar_gates(model)["unit002"].k.assign(-3.0)
+    kr.scalar_gates(model)["unit001"][0].k.assign(0.25)
+    kr.scalar_gates(model)["unit002"][0].k.assign(-3.0)
     assert kr.gates(model) == {"unit000": 1.0, "unit001": 0.25, "unit002": 0.0}
     assert kr.gates(kr.ResNet(depth=8)) == {}
+    assert kr.gates(kr.ResNet(depth=8, order="fixup")) == {}
+
+
+def test_a_family_keeps_its_gates_beside_another_tail():
+    model = kr.GatedResNet(depth=8, tail="squeeze_excite")
+    assert list(kr.gates(model)) == ["unit000", "unit001", "unit002"]
+    two = kr.ResNet(depth=8, tail=kr.chained(kr.residual_gate, partial(kr.residual_gate, initial=0.5)))
+    assert kr.gates(two) == {"unit000": 0.5, "unit001": 0.5, "unit002": 0.5}
+    assert kr.StochasticDepthResNet(depth=8, tail="layer_scale").get_layer("unit000").branch.layers[-1].survival < 1
 
 
 def test_a_gated_plain_network_whose_gates_are_closed_passes_its_stem_on():
     model = one_stage(kr.scalar_highway)
-    for layer in kr.scalar_gates(model).values():
+    for (layer,) in kr.scalar_gates(model).values():
         layer.k.assign(-1.0)
     stem = keras.Model(model.input, model.get_layer("stem").output)
     last = keras.Model(model.input, model.get_layer("unit001").output)
@@ -94,7 +103,7 @@ def one_stage(merge):
 def test_gates_can_be_kept_from_weight_decay():
     model = kr.GatedResNet(depth=8)
     optimizer = kr.CoupledSGD(0.1, coupled_weight_decay=0.5)
-    optimizer.exclude_from_weight_decay(var_list=[layer.k for layer in kr.scalar_gates(model).values()])
+    optimizer.exclude_from_weight_decay(var_list=[layer.k for (layer,) in kr.scalar_gates(model).values()])
     optimizer.build(model.trainable_variables)
     before = [v.numpy() for v in model.trainable_variables]
     optimizer.apply([tf.zeros(v.shape) for v in model.trainable_variables], model.trainable_variables)

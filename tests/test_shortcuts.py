@@ -78,6 +78,10 @@ def test_option_a_refuses_a_unit_with_fewer_filters_and_names_it():
 @pytest.mark.parametrize("body", ["basic", "bottleneck"])
 def test_any_shortcut_goes_with_any_order(body):
     orders = {**catalog.ORDERS, **catalog.MORE_ORDERS}
+    for order, shortcut in product(["post_act", "full_pre_act", "looks_linear", "fixup"], catalog.SHORTCUTS):
+        if shortcut != "identity":
+            model = kr.ResNet([1, 1, 1], (8, 8, 3), block=body, order=order, shortcut=shortcut)
+            assert model.output_shape == (None, 10), (order, shortcut)
     for order, shortcut, slot in product(orders, catalog.SHORTCUTS, (SAME, CHANGED)):
         if shortcut == "identity" and slot is CHANGED:
             continue  # `Add` refuses it

@@ -141,8 +141,7 @@ def test_zero_gamma_wants_a_norm_behind_the_last_weights():
 
 @pytest.mark.parametrize("merge", ["branch_only", "add"])
 def test_a_looks_linear_network_starts_linear(merge):
-    stem = kr.Stem(16, activated=False)
-    model = kr.ResNet(depth=14, order=kr.looks_linear(seed=1), merge=merge, stem=stem, input_shape=(8, 8, 3))
+    model = kr.ResNet(depth=14, order="looks_linear", merge=merge, input_shape=(8, 8, 3))
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(2, 4, 8, 8, 3)).astype("float32")
     together = np.asarray(model(2 * x - 3 * y))
@@ -152,6 +151,14 @@ def test_a_looks_linear_network_starts_linear(merge):
     usual = kr.ResNet(depth=14, input_shape=(8, 8, 3))
     bent = np.asarray(usual(2 * x - 3 * y)) - 2 * np.asarray(usual(x)) + 3 * np.asarray(usual(y))
     assert np.abs(bent).max() > 1e-2
+
+
+def test_layers_of_one_shape_start_with_kernels_of_their_own():
+    for order in ("looks_linear", "fixup", kr.fan_in(kr.FullPreAct())):
+        model = kr.ResNet(depth=14, order=order, input_shape=(8, 8, 3))
+        one, two = (model.get_layer(name).branch for name in ("unit000", "unit001"))
+        kernels = [w.numpy() for branch in (one, two) for w in branch.weights if "conv1/kernel" in w.path]
+        assert kernels[0].shape == kernels[1].shape and not np.array_equal(*kernels)
 
 
 def test_looks_linear_wants_pairs_of_channels():
@@ -168,6 +175,12 @@ def test_squeeze_excite_is_the_papers_equation():
     scale = 1 / (1 + np.exp(-(hidden @ w2 + b2)))
     np.testing.assert_allclose(answer, x * scale[:, None, None], rtol=1e-5)
     assert (w1.shape, w2.shape) == ((8, 2), (2, 8))
+
+
+def test_random_layers_work_in_a_strategys_scope_outside_its_replicas(two_devices):
+    with two_devices.scope():
+        dropped = np.asarray(kr.Dropout(0.5, seed=1)(tf.ones((64, 1)), training=True))
+    assert set(np.unique(dropped)) == {0.0, 2.0}
 
 
 def test_random_layers_are_off_at_inference():

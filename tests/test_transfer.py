@@ -79,3 +79,16 @@ def test_what_comes_behind_the_frozen_part_still_learns():
 def test_freezing_up_to_a_layer_that_is_not_there_is_refused():
     with pytest.raises(ValueError, match=r"`until` must be a layer of .*'unit999'"):
         kr.freeze(kr.PreActResNet(depth=8), until="unit999")
+
+
+def test_freezing_again_up_to_an_earlier_layer_thaws_what_comes_behind():
+    model = kr.PreActResNet(depth=8)
+    kr.freeze(model)
+    kr.freeze(model, until="unit002")
+    assert {w.path.split("/")[0] for w in model.trainable_weights} == {"unit002", "post", "classifier"}
+
+
+def test_a_body_without_a_classifier_is_frozen_as_a_whole():
+    body = kr.PreActResNet(depth=8, include_top=False, pooling="avg")
+    kr.freeze(body)
+    assert body.trainable_weights == []

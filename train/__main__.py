@@ -51,17 +51,17 @@ def main() -> None:
     run.claim()
     try:
         data = load(config)
-        config = config.resolved(data.image_shape, len(data.train[0]), data.class_names)
+        config = config.resolved(data.image_shape, data.train_count, data.class_names)
         model, preprocessing = build(config, data)
     except BadInput:
         run.release()
         raise
-    print(f"{run.name}: {model.count_params():,} parameters, {len(data.train[0]):,} images\n{config}", flush=True)
+    print(f"{run.name}: {model.count_params():,} parameters, {data.train_count:,} images\n{config}", flush=True)
     run.network.write_text(f"{describe(model)}\n")
     average = train(config, run, data, model, preprocessing)
     with average.swapped() if average else nullcontext():
         saved_model = export_saved_model(model, run.saved_models, data.class_names, preprocessing)
-        difference = check_answers(saved_model, model, preprocessing, data.test[0][:64])
+        difference = check_answers(saved_model, model, preprocessing, data.sample(64))
     report(run, saved_model, difference)
 
 
@@ -93,15 +93,16 @@ def train(config, run, data, model, preprocessing):
     """The loop, with a checkpoint after each epoch; returns the averages of the weights, if there are any."""
     import keras
 
+    from train.augmentation import Augmentation
     from train.average import Average
     from train.callbacks import Curves, Progress, Records
     from train.checkpoints import Checkpoints
     from train.curves import cut_history
     from train.loop import NotFinite, Trainer
-    from train.pipeline import Augmentation, test_batches, training_batches
+    from train.pipeline import test_batches, training_batches
     from train.recipe import optimizer
 
-    steps = len(data.train[0]) // config.batch_size
+    steps = data.train_count // config.batch_size
     sgd = optimizer(config, config.epochs * steps, model)
     average = Average(model, sgd, config.ema) if config.ema else None
     trainer = Trainer(model, preprocessing, sgd, average)
@@ -123,8 +124,7 @@ def train(config, run, data, model, preprocessing):
         epochs=config.epochs,
         steps=steps,
     )
-    augmentation = Augmentation(config.pad, config.flip)
-    batches = iter(training_batches(data, config.batch_size, augmentation, config.seed, first_epoch * steps))
+    batches = iter(training_batches(data, config.batch_size, Augmentation.of(config), config.seed, first_epoch * steps))
     try:
         trainer.fit(batches, test_batches(data, config.batch_size), range(first_epoch, config.epochs), steps, callbacks)
     except NotFinite as error:

@@ -13,7 +13,7 @@ import tensorflow as tf
 import keras_resunits  # noqa: F401  (a .keras file may hold its layers)
 from train.average import Average
 from train.config import Config, read
-from train.datasets import ImageData, load
+from train.datasets import EncodedData, ImageData, load
 from train.errors import BadInput
 from train.network import network
 from train.recipe import optimizer
@@ -49,7 +49,7 @@ def run_folder(name: str) -> Path | None:
     return next((folder for folder in candidates if (folder / "config.json").is_file()), None)
 
 
-def open_classifier(name: str, data: ImageData, normalize: str) -> Classifier:
+def open_classifier(name: str, data: ImageData | EncodedData, normalize: str) -> Classifier:
     """The classifier that `name` is.
 
     Args:
@@ -89,8 +89,12 @@ def saved_model(path: Path) -> Classifier:
         loaded = tf.saved_model.load(str(path))
         signature = loaded.signatures["serving_default"]
         shape = tuple(signature.structured_input_signature[1]["images"].shape)[1:]
+<<<<<<< HEAD
         if "probabilities" not in signature.structured_outputs:
             raise KeyError("probabilities")
+=======
+        signature.structured_outputs["probabilities"]
+>>>>>>> integ
     except (KeyError, OSError, ValueError, tf.errors.OpError) as error:
         why = f"it lacks {error}" if isinstance(error, KeyError) else _first_line(error)
         raise BadInput(f"{path} is no SavedModel of this program: {why}.") from error
@@ -110,7 +114,7 @@ def _names(signature, shape: tuple[int, ...]) -> list[str] | None:
     return [names[place] for place in np.argsort(order)] if len(names) == len(order) else None
 
 
-def keras_file(path: Path, data: ImageData, normalize: str) -> Classifier:
+def keras_file(path: Path, data: ImageData | EncodedData, normalize: str) -> Classifier:
     """A `.keras` file that gives logits or probabilities.
 
     Args:
@@ -160,7 +164,7 @@ def _checkpoint(path: str, config: Config) -> Classifier:
     return Classifier(title, data.image_shape, _asked(model, _normalization(data)), list(data.class_names or ()))
 
 
-def _normalization(data: ImageData) -> keras.layers.Layer:
+def _normalization(data: ImageData | EncodedData) -> keras.layers.Layer:
     mean, variance = data.statistics()
     layer = keras.layers.Normalization(mean=mean, variance=variance, dtype="float32")
     layer.build((None, *data.image_shape))  # here, not in a traced step: its constants live outside

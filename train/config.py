@@ -70,6 +70,27 @@ flags.DEFINE_bool(
     "(digits, mnist, svhn, ...).",
 )
 flags.DEFINE_enum(
+    "crop",
+    "pad",
+    ["pad", "resized"],
+    "Training crops: windows of the padded image (see --pad), or windows of any size and shape, resized, which folders "
+    "and tensorflow-datasets sets of images of any size may be trained on (to --image_size, by default 224).",
+)
+flags.DEFINE_float("crop_area", 0.08, "The least part of an image that a resized crop shows.", 0.0, 1.0)
+flags.DEFINE_float("randaugment", 0.0, "RandAugment's magnitude, up to 30; 0 for none.", 0.0, 30.0)
+flags.DEFINE_integer("randaugment_layers", 2, "RandAugment's operations an image.", lower_bound=1)
+flags.DEFINE_float("erasing", 0.0, "How likely a rectangle of a training image is erased.", 0.0, 1.0)
+flags.DEFINE_float("mixup", 0.0, "MixUp's alpha (0.2 on ImageNet); 0 for none.", lower_bound=0.0)
+flags.DEFINE_float("cutmix", 0.0, "CutMix's alpha (1 in the paper); 0 for none.", lower_bound=0.0)
+flags.DEFINE_float("label_smoothing", 0.0, "What the true class gives away to all, evenly.", 0.0, 1.0)
+flags.DEFINE_enum(
+    "test_view",
+    None,
+    ["paper", "central", "ten_crop"],
+    "How an image of any size is looked at to test: the centre after its shorter side is 256, as the paper (default); "
+    "7/8 of the central square; or the mean over ten crops. Sizes are for views of 224.",
+)
+flags.DEFINE_enum(
     "precision", "float32", ["float32", "mixed_bfloat16", "mixed_float16"], "Keras' dtype policy for the network."
 )
 flags.DEFINE_string(
@@ -134,6 +155,15 @@ class Config:
     weight_decay: float
     pad: int | None
     flip: bool | None
+    crop: str
+    crop_area: float
+    randaugment: float
+    randaugment_layers: int
+    erasing: float
+    mixup: float
+    cutmix: float
+    label_smoothing: float
+    test_view: str | None
     precision: str
     seed: int
     config: str | None = None
@@ -160,12 +190,18 @@ class Config:
             class_names: One for each class.
 
         Raises:
-            BadInput: if the batch that was asked for is larger than the set, or the run is shorter than an update.
+            BadInput: if the batch that was asked for is larger than the set, the run shorter than an update, or an
+                augmentation does not fit.
         """
+        batch = min(self.batch_size, images)
         if self.batch_size > images and FLAGS["batch_size"].present:
             raise BadInput(f"--batch_size={self.batch_size} is larger than the training set of {images} images.")
-        if self.accumulate > self.epochs * (images // min(self.batch_size, images)):
+        if self.accumulate > self.epochs * (images // batch):
             raise BadInput(f"--accumulate={self.accumulate} batches are more than the run has: no update is made.")
+        if (self.mixup or self.cutmix) and batch % 2:
+            raise BadInput(f"--mixup and --cutmix mix neighbours and want an even --batch_size; got {batch}.")
+        if self.randaugment and image_shape[2] not in (1, 3):
+            raise BadInput(f"--randaugment wants images of 1 or 3 channels; got {image_shape[2]}.")
         return replace(
             self,
             batch_size=min(self.batch_size, images),
@@ -223,11 +259,13 @@ def resolve(saved: Path | None = None) -> Config:
     for name in ("epochs", "batch_size", "learning_rate", "clip_norm"):
         if values[name] is not None and not values[name] > 0:
             raise BadInput(f"--{name} must be > 0, got {values[name]}.")
-    for name in ("learning_rate", "momentum", "weight_decay", "clip_norm", "warm_up"):
+    for name in ("learning_rate", "momentum", "weight_decay", "clip_norm", "warm_up", "mixup", "cutmix"):
         if values[name] is not None and not math.isfinite(values[name]):
             raise BadInput(f"--{name} must be finite, got {values[name]}.")
     if values["pad"] is not None and values["pad"] < 0:
         raise BadInput(f"--pad must be >= 0, got {values['pad']}.")
+    if values["pad"] and values["crop"] == "resized":
+        raise BadInput(f"--pad={values['pad']} means nothing for --crop=resized.")
     _check_schedule(values)
     return Config(**values)
 

@@ -73,7 +73,7 @@ def main(arguments: argparse.Namespace) -> None:
     output = Path(arguments.output or (folder / "evaluation" if folder else default_output(arguments.model)))
     data = load(config)
     classifier = open_classifier(arguments.model, data, arguments.normalize)
-    images, labels = getattr(data, arguments.split)
+    images, labels = data.arrays(arguments.split)
     if images.shape[1:] != classifier.image_shape:
         raise BadInput(
             f"{arguments.model} takes images of {shape(classifier.image_shape)}, {config.dataset} has "

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from train.average import Average
+from train.targets import Accuracy, CrossEntropy, answers
 
 
 class NotFinite(Exception):
@@ -38,8 +39,8 @@ class Trainer:
     ):
         self.model, self.preprocessing, self.optimizer, self.average = model, preprocessing, optimizer, average
         self.strategy = tf.distribute.get_strategy()
-        self.loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        self.metrics = [keras.metrics.Mean("loss"), keras.metrics.SparseCategoricalAccuracy("accuracy")]
+        self.loss = CrossEntropy()
+        self.metrics = [keras.metrics.Mean("loss"), Accuracy()]
         optimizer.build(model.trainable_variables)
         model.stop_training = False
 
@@ -49,9 +50,9 @@ class Trainer:
         return self.strategy.run(self._train, (images, labels))
 
     @tf.function(reduce_retracing=True)
-    def test_step(self, images, labels):
-        """Updates the metrics, nothing else."""
-        self.strategy.run(self._test, (images, labels))
+    def test_step(self, images, labels, weights=None):
+        """Updates the metrics, nothing else; images of weight 0 do not count."""
+        self.strategy.run(self._test, (images, labels, weights))
 
     def _train(self, images, labels):
         with tf.GradientTape() as tape:
@@ -65,9 +66,11 @@ class Trainer:
         self._measure(labels, logits, loss)
         return loss
 
-    def _test(self, images, labels):
-        logits = self.model(self.preprocessing(images), training=False)
-        self._measure(labels, logits, self.loss(labels, logits))
+    def _test(self, images, labels, weights):
+        logits = answers(lambda views, training: self.model(self.preprocessing(views), training=training), images)
+        mean, accuracy = self.metrics
+        mean.update_state(self.loss.call(labels, logits), sample_weight=weights)
+        accuracy.update_state(labels, logits, sample_weight=weights)
 
     def _measure(self, labels, logits, loss) -> None:
         mean, accuracy = self.metrics

@@ -1,93 +1,150 @@
-"""Batches from images in memory: a function of (seed, step) alone, so that any step can be the first."""
+"""Batches: a function of (seed, step) alone, so that any step can be the first, and any number of workers share it."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
 
-from train.datasets import ImageData
+from train.augmentation import Augmentation
+from train.augmentation.draws import keys
+from train.datasets import EncodedData, ImageData
+from train.datasets.decoding import random_crop, test_view
 
 SALT = (0x1E3779B97F4A7C15, 0x3F58476D1CE4E5B9, 0x14D049BB133111EB)  # a key near zero hardly shuffles small sets
 
 
-@dataclass(frozen=True)
-class Augmentation:
-    """He et al.: a random crop of the image padded by `pad` pixels of the mean colour, mirrored half of the time.
-
-    Args:
-        pad: Pixels on every side; 0 for no crop.
-        flip: Whether to mirror.
-    """
-
-    pad: int
-    flip: bool
-
-
 def training_batches(
-    data: ImageData, batch_size: int, augmentation: Augmentation, seed: int, first_step: int = 0
+    data: ImageData | EncodedData,
+    batch_size: int,
+    augmentation: Augmentation,
+    seed: int,
+    first_step: int = 0,
+    shard: int = 0,
+    shards: int = 1,
 ) -> tf.data.Dataset:
     """An endless stream of augmented batches, from `first_step` on.
 
     Step `s` takes the examples at positions `s * batch_size ...` of an endless sequence in which every epoch is a
-    permutation of its own; crops and mirrors are drawn from `(seed, s)`.
+    permutation of its own. All draws for an example follow from `(seed, position)`, so that the shards' batches, one
+    after the other, are the batch of one worker alone, to the bit.
 
     Args:
         data: The images.
-        batch_size: Images a step.
+        batch_size: Images a step, over all shards.
         augmentation: What is done to them.
         seed: Of order and augmentation.
         first_step: The first step to give; 0 by default.
+        shard, shards: Which of how many equal, consecutive parts of every batch to give; all of it by default.
 
     Returns:
-        `(uint8 [batch, height, width, channels], int64 [batch])`.
-    """
-    images, labels = data.train
-    count, height, width, _ = images.shape
-    padded = tf.constant(_padded(images, augmentation.pad, data.statistics()[0]))
-    labels = tf.constant(labels)
+        `(uint8 [b, height, width, channels], labels)` with `b = batch_size / shards`; labels are int64 `[b]`, or
+        float32 `[b, classes]` where the augmentation gives distributions.
 
-    def batch(step):
-        index = _order(step, batch_size, count, seed)
-        rows, columns = _windows(step, batch_size, height, width, augmentation, seed)
-        crops = tf.gather(tf.gather(padded, index), rows, axis=1, batch_dims=1)
-        return tf.gather(crops, columns, axis=2, batch_dims=1), tf.gather(labels, index)
+    Raises:
+        ValueError: if the batch does not divide, or its parts are odd where neighbours are mixed.
+    """
+    part = _part(batch_size, shard, shards)
+    if augmentation.mixes and part % 2:
+        raise ValueError(f"MixUp and CutMix want an even batch a shard. Received: {batch_size} over {shards} shards.")
+    mean, count = data.statistics()[0], data.train_count
+    local = shard * part + tf.range(part, dtype=tf.int64)
+
+    def examples(step):
+        positions = step * batch_size + local
+        return _order(positions, count, seed), keys(seed, positions)
+
+    def finish(images, labels, keys):
+        return augmentation.finish(images, labels, keys, mean, data.classes)
 
     steps = tf.data.Dataset.range(first_step, np.iinfo(np.int64).max)
-    return steps.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+    views = _looked_up(steps.map(examples), _training_view(data, augmentation, mean), data, part)
+    return _parallel(views, finish).prefetch(tf.data.AUTOTUNE)
 
 
-def test_batches(data: ImageData, batch_size: int) -> tf.data.Dataset:
-    """Every test image once, in order: `(uint8 [<= batch, height, width, channels], int64 [<= batch])`."""
-    return tf.data.Dataset.from_tensor_slices(data.test).batch(batch_size).prefetch(tf.data.AUTOTUNE)
+def test_batches(data: ImageData | EncodedData, batch_size: int, shard: int = 0, shards: int = 1) -> tf.data.Dataset:
+    """Every test image once, in order, over all shards.
+
+    Every shard gives equally many batches, all of one shape: the last ones are filled up with images of weight 0.
+
+    Args:
+        data: The images.
+        batch_size: Images a step, over all shards.
+        shard, shards: Which of how many equal, consecutive parts of every batch to give; all of it by default.
+
+    Returns:
+        `(images, labels, weights)`: uint8 `[b, height, width, channels]`, or `[b, 10, height, width, channels]` for
+        ten crops; int64 `[b]`; float32 `[b]`, 1 or 0. Metrics are exact where every sum is weighted.
+
+    Raises:
+        ValueError: if the batch does not divide.
+    """
+    part = _part(batch_size, shard, shards)
+    local = shard * part + tf.range(part, dtype=tf.int64)
+    count = data.test_count
+
+    def examples(step):
+        positions = step * batch_size + local
+        return tf.minimum(positions, count - 1), tf.cast(positions < count, tf.float32)
+
+    steps = tf.data.Dataset.range(-(-count // batch_size))
+    return _looked_up(steps.map(examples), _test_view(data), data, part).prefetch(tf.data.AUTOTUNE)
 
 
-def _padded(images: np.ndarray, pad: int, mean: np.ndarray) -> np.ndarray:
-    """The images with `pad` pixels of the mean colour around: what zeros are after normalisation."""
-    count, height, width, channels = images.shape
-    padded = np.empty((count, height + 2 * pad, width + 2 * pad, channels), np.uint8)
-    padded[...] = np.round(mean)
-    padded[:, pad : pad + height, pad : pad + width] = images
-    return padded
+test_batches.__test__ = False  # type: ignore[attr-defined]  # pytest: it is no test
 
 
-def _order(step, batch_size: int, count: int, seed: int):
-    """Indices of the step's examples."""
-    positions = step * batch_size + tf.range(batch_size, dtype=tf.int64)
+def _part(batch_size: int, shard: int, shards: int) -> int:
+    """Images a step of one shard."""
+    if batch_size % shards or not 0 <= shard < shards:
+        raise ValueError(
+            f"`batch_size` must divide by `shards`, and `shard` be one of them. "
+            f"Received: batch_size={batch_size}, shard={shard}, shards={shards}."
+        )
+    return batch_size // shards
+
+
+def _looked_up(batches: tf.data.Dataset, view, data, part: int) -> tf.data.Dataset:
+    """The images of batches of numbers: at once from memory, one by one where each is decoded."""
+    if isinstance(data, ImageData):
+        return _parallel(batches, view)
+    return _parallel(batches.unbatch(), view).batch(part, drop_remainder=True)
+
+
+def _parallel(dataset: tf.data.Dataset, function) -> tf.data.Dataset:
+    return dataset.map(function, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+
+def _training_view(data: ImageData | EncodedData, augmentation: Augmentation, mean: np.ndarray):
+    """`(index, keys) -> (images, labels, keys)`."""
+    if isinstance(data, ImageData):
+        crops, labels = augmentation.crops(data.train[0], mean), tf.constant(data.train[1])
+        return lambda index, keys: (crops(index, keys), tf.gather(labels, index), keys)
+
+    def view(index, key):
+        contents, label = data.train.read(index)
+        return random_crop(contents, key, data.size, augmentation), label, key
+
+    return view
+
+
+def _test_view(data: ImageData | EncodedData):
+    """`(index, weights) -> (images, labels, weights)`."""
+    if isinstance(data, ImageData):
+        images, labels = (tf.constant(array) for array in data.test)
+        return lambda index, weights: (tf.gather(images, index), tf.gather(labels, index), weights)
+
+    def view(index, weight):
+        contents, label = data.test.read(index)
+        return test_view(contents, data.size, data.test_protocol), label, weight
+
+    return view
+
+
+def _order(positions, count: int, seed: int):
+    """The examples at these positions."""
     epoch = positions // count
-    seeds = tf.stack([tf.fill([batch_size], tf.constant(seed, tf.int64)), epoch, tf.zeros_like(epoch)], axis=1)
+    seeds = tf.stack([tf.fill(tf.shape(epoch), tf.constant(seed, tf.int64)), epoch, tf.zeros_like(epoch)], axis=1)
     seeds = tf.bitwise.bitwise_xor(seeds, tf.constant(SALT, tf.int64))
     return tf.raw_ops.RandomIndexShuffle(
         index=positions % count, seed=seeds, max_index=tf.constant(count - 1, tf.int64), rounds=4
     )
-
-
-def _windows(step, batch_size: int, height: int, width: int, augmentation: Augmentation, seed: int):
-    """Row and column indices `[batch, height]`, `[batch, width]` into the padded images: crop and mirror in one."""
-    draws = tf.random.stateless_uniform([3, batch_size, 1], [tf.constant(seed, tf.int64), step])
-    offsets = tf.cast(draws[:2] * (2 * augmentation.pad + 1), tf.int32)
-    columns = tf.range(width)
-    if augmentation.flip:
-        columns = tf.where(draws[2] < 0.5, columns[::-1], columns)
-    return offsets[0] + tf.range(height), offsets[1] + columns

@@ -41,5 +41,5 @@ def optimizer(config, steps: int, model: keras.Model) -> keras.optimizers.Optimi
         global_clipnorm=config.clip_norm,
         gradient_accumulation_steps=config.accumulate if config.accumulate > 1 else None,
     )
-    sgd.exclude_from_weight_decay(var_list=[gate.k for gate in scalar_gates(model).values()])
+    sgd.exclude_from_weight_decay(var_list=[gate.k for gates in scalar_gates(model).values() for gate in gates])
     return LossScale(sgd) if config.precision == "mixed_float16" else sgd

@@ -27,7 +27,7 @@ def smoke_arrays(side: int, channels: int = 3) -> str:
             crops = [_crops(name, split, count, side, channels) for name in CLASSES]
             arrays |= {f"x_{split}": np.concatenate(crops), f"y_{split}": np.repeat(np.arange(len(CLASSES)), count)}
         with _whole(path) as unfinished:
-            np.savez(unfinished, **arrays)  # type: ignore[arg-type]
+            np.savez(unfinished, allow_pickle=False, **arrays)
     return str(path)
 
 

@@ -12,14 +12,13 @@ from textwrap import fill, indent
 
 import keras
 
-from keras_resunits.choices import near_matches
 from keras_resunits.converters.checkpoints import TORCH_SUFFIXES
 from keras_resunits.converters.errors import ConversionError
 from keras_resunits.converters.keras_applications import KERAS_SUFFIXES
 from keras_resunits.converters.layouts import TORCH_LAYOUTS
 from keras_resunits.converters.loading import loader
 from keras_resunits.converters.networks import NETWORKS
-from keras_resunits.registry import MODELS, create, list_models
+from keras_resunits.registry import create, list_models
 
 PROGRAM = "python -m keras_resunits.converters"
 DESCRIPTION = (
@@ -83,7 +82,7 @@ def convert(arguments: argparse.Namespace) -> str:
     _require_output(arguments.output, arguments.overwrite)
     load = loader(arguments.source, arguments.layout)
     given = {"classes": arguments.classes, "input_shape": arguments.input_shape}
-    model = _create(arguments.model, {name: value for name, value in given.items() if value is not None})
+    model = create(arguments.model, **{name: value for name, value in given.items() if value is not None})
     layout = load(model)
     _save(model, arguments.output)
     return (
@@ -98,14 +97,6 @@ def _require_output(path: Path, overwrite: bool) -> None:
         raise ConversionError(f"--output must lie in a folder that exists. Received: '{path}'.")
     if path.exists() and not overwrite:
         raise ConversionError(f"'{path}' exists; --overwrite replaces it.")
-
-
-def _create(name: str, given: dict) -> keras.Model:
-    if name in NETWORKS:
-        return NETWORKS[name](name=name, **given)
-    if name in MODELS:
-        return create(name, **given)
-    raise ConversionError(f"unknown model {name!r}.{near_matches(name, [*NETWORKS, *MODELS])} --help has them all.")
 
 
 def _save(model: keras.Model, path: Path) -> None:

@@ -10,16 +10,17 @@ import numpy as np
 import pytest
 
 from tests.backend_probe import observed
-from tests.catalog import CLASSES, NETWORKS
+from tests.catalog import CLASSES, KERAS_LAYOUTS, NETWORKS
 
 ROOT = Path(__file__).parents[2]
+PROBED = {**NETWORKS, **KERAS_LAYOUTS}
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_a_saved_network_computes_the_same_under_another_backend(backend, tmp_path):
     pytest.importorskip(backend)
     wanted, twins = {}, {}
-    for name, case in NETWORKS.items():
+    for name, case in PROBED.items():
         model, (images,) = case.model(), case.arrays()
         cotangent = np.random.default_rng(4).normal(size=(len(images), CLASSES)).astype("float32")
         model.save(tmp_path / f"{name}.keras")
@@ -34,7 +35,7 @@ def test_a_saved_network_computes_the_same_under_another_backend(backend, tmp_pa
     assert done.returncode == 0, done.stderr[-4000:]
     assert f"export_saved_model wants Keras on TensorFlow. Received: {backend}." in done.stdout
     assert not (tmp_path / "exported").exists()
-    for name, case in NETWORKS.items():
+    for name, case in PROBED.items():
         found = np.load(tmp_path / f"{name}.{backend}.npz")
         assert set(found) == set(wanted[name])
         for key, value in wanted[name].items():

@@ -16,10 +16,11 @@ def test_a_keras_file_gives_the_same_bits_back(case, tmp_path):
     np.testing.assert_array_equal(again(inputs, training=False), model(inputs, training=False))
 
 
+@pytest.mark.parametrize("name", ["PreActResNet", "squeeze_excite", "HighwayNet", "FractalNet"])
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-def test_a_network_saved_in_16_bits_is_loaded_in_16_bits_under_the_float32_policy(policy, tmp_path):
+def test_a_network_saved_in_16_bits_is_loaded_in_16_bits_under_the_float32_policy(name, policy, tmp_path):
     keras.config.set_dtype_policy(policy)
-    case = NETWORKS["PreActResNet"]
+    case = NETWORKS[name]
     model, inputs = case.model(), case.arrays()
     model.save(tmp_path / "model.keras")
     keras.config.set_dtype_policy("float32")

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from keras_resunits import PreActResNet
+from train.augmentation import Augmentation
 from train.checkpoints import Checkpoints
 from train.datasets import ImageData
 from train.errors import BadInput
 from train.loop import Trainer
-from train.pipeline import Augmentation, test_batches, training_batches
+from train.pipeline import test_batches, training_batches
 from train.recipe import optimizer
 
-test_batches.__test__ = False  # it is the pipeline's, not one of these tests
 SHAPE, CLASSES, BATCH, STEPS, EPOCHS = (8, 8, 1), 2, 8, 2, 4
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from train.augmentation import Augmentation
 from train.datasets import ImageData
-from train.pipeline import Augmentation, test_batches, training_batches
+from train.pipeline import test_batches, training_batches
 
 COUNT, HEIGHT, WIDTH, BATCH = 10, 5, 4, 4
 PLAIN = Augmentation(pad=0, flip=False)
 FULL = Augmentation(pad=2, flip=True)
+EVERYTHING = Augmentation(2, True, randaugment=15, erasing=0.5, mixup=1.0, cutmix=1.0, label_smoothing=0.1)
 
 
 @pytest.fixture
@@ -128,12 +131,60 @@ def test_without_crop_and_mirror_the_images_are_themselves(data, channels):
     np.testing.assert_array_equal(given, images[labels])
 
 
-@pytest.mark.parametrize(("batch_size", "sizes"), [(3, [3, 3, 1]), (7, [7]), (100, [7])])
-def test_test_batches_hold_every_example_once_in_order(data, batch_size, sizes):
-    images, labels = zip(*test_batches(data, batch_size).as_numpy_iterator(), strict=True)
-    assert [len(batch) for batch in labels] == sizes
-    np.testing.assert_array_equal(np.concatenate(images), data.test[0])
-    np.testing.assert_array_equal(np.concatenate(labels), data.test[1])
+@pytest.mark.parametrize(("shards", "batch_size", "first"), [(2, 4, 0), (2, 12, 7), (3, 12, 1)])
+@pytest.mark.parametrize("augmentation", [FULL, EVERYTHING], ids=["crop and mirror", "everything"])
+def test_the_shards_batches_side_by_side_are_the_batch_of_one_worker(data, shards, batch_size, augmentation, first):
+    images, labels = take(3, data, batch_size, augmentation, 5, first_step=first)
+    parts = [take(3, data, batch_size, augmentation, 5, first, shard, shards) for shard in range(shards)]
+    np.testing.assert_array_equal(np.concatenate([part for part, _ in parts], axis=1), images)
+    np.testing.assert_array_equal(np.concatenate([part for _, part in parts], axis=1), labels)
+
+
+def test_an_examples_draws_follow_from_its_position_not_from_its_batch(data):
+    small, large = (take(count, data, batch, EVERYTHING, 5) for count, batch in ((10, 4), (5, 8)))
+    for few, many in zip(small, large, strict=True):
+        np.testing.assert_array_equal(few.reshape(many.shape), many)
+
+
+def test_every_epoch_looks_at_an_image_otherwise(data):
+    images, labels = take(2, data, COUNT, replace(FULL, pad=4), 0)
+    first, second = (batch[np.argsort(of)] for batch, of in zip(images, labels, strict=True))
+    assert (first != second).any(axis=(1, 2, 3)).sum() >= COUNT - 2  # 1 in 162 is the same by chance
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "shard", "shards"), [(4, 0, 3), (4, 2, 2), (4, -1, 2)], ids=["uneven", "too high", "negative"]
+)
+def test_parts_that_cannot_be_are_refused(data, batch_size, shard, shards):
+    for batches in (
+        lambda: training_batches(data, batch_size, PLAIN, 0, shard=shard, shards=shards),
+        lambda: test_batches(data, batch_size, shard, shards),
+    ):
+        with pytest.raises(ValueError, match=f"batch_size={batch_size}, shard={shard}, shards={shards}"):
+            batches()
+
+
+def test_neighbours_want_an_even_part(data):
+    with pytest.raises(ValueError, match=r"even batch a shard. Received: 6 over 2 shards"):
+        training_batches(data, 6, EVERYTHING, 0, shards=2)
+
+
+@pytest.mark.parametrize("shards", [1, 2, 3])
+@pytest.mark.parametrize("batch_size", [6, 12, 96])
+def test_test_batches_hold_every_example_once_over_the_shards_and_all_shapes_are_equal(data, batch_size, shards):
+    parts = [list(test_batches(data, batch_size, i, shards).as_numpy_iterator()) for i in range(shards)]
+    assert {len(part) for part in parts} == {-(-7 // batch_size)}
+    assert {len(labels) for part in parts for _, labels, _ in part} == {batch_size // shards}
+    found = [
+        (image, label)
+        for step in zip(*parts, strict=True)
+        for batch in step
+        for image, label, weight in zip(*batch, strict=True)
+        if weight
+    ]
+    np.testing.assert_array_equal([image for image, _ in found], data.test[0])
+    np.testing.assert_array_equal([label for _, label in found], data.test[1])
+    assert {weight for part in parts for _, _, weights in part for weight in weights} <= {0.0, 1.0}
 
 
 def test_one_image_alone_is_a_stream(data):
@@ -141,6 +192,3 @@ def test_one_image_alone_is_a_stream(data):
     images, labels = take(3, one, 1, PLAIN, 0)
     np.testing.assert_array_equal(images[:, 0], np.repeat(data.train[0][:1], 3, axis=0))
     assert (labels == 0).all()
-
-
-test_batches.__test__ = False  # it is the pipeline's, not one of these tests

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from train.config import Config
 from train.datasets.digits import load_digits
+from train.datasets.encoded import EncodedData
+from train.datasets.files import load_files
 from train.datasets.folder import load_folder
 from train.datasets.idx import holds_idx, load_idx
-from train.datasets.images import ImageData, checked
+from train.datasets.images import ImageData, check_names, checked
 from train.datasets.npz import load_npz
 from train.datasets.tfds import load_tfds
 from train.errors import BadInput
 
-__all__ = ["ImageData", "load"]
+__all__ = ["EncodedData", "ImageData", "load"]
 
 
-def load(config: Config) -> ImageData:
+def load(config: Config) -> ImageData | EncodedData:
     """The images that `--dataset` names, checked.
 
     Raises:
@@ -32,7 +34,17 @@ def load(config: Config) -> ImageData:
         data = source.load(config)
     except PermissionError as error:
         raise BadInput(f"--dataset={config.dataset}: {error.filename} cannot be read ({error.strerror}).") from None
+    if isinstance(data, EncodedData):
+        return renamed(data, config.class_names)
+    if config.test_view:
+        raise BadInput(f"--test_view means nothing for images that are all of one size (--dataset={config.dataset}).")
     return checked(data, config.class_names)
+
+
+def renamed(data: EncodedData, class_names: list[str] | None) -> EncodedData:
+    """The data under the classes' names that were given."""
+    check_names(class_names, data.class_names)
+    return replace(data, class_names=list(class_names or data.class_names))
 
 
 @dataclass(frozen=True)
@@ -40,24 +52,32 @@ class _Source:
     """A kind of source: its name for people, how it is read, and which flags it heeds."""
 
     title: str
-    load: Callable[[Config], ImageData]
+    load: Callable[[Config], ImageData | EncodedData]
     reads: frozenset[str] = frozenset()
 
 
-OPTIONS = frozenset({"data_dir", "image_size", "skip_bad_images"})
+OPTIONS = frozenset({"data_dir", "image_size", "skip_bad_images", "test_view"})
 DIGITS = _Source("the digits", lambda config: load_digits())
 NPZ = _Source("an .npz file", lambda config: load_npz(Path(config.dataset)))
 IDX = _Source("IDX files", lambda config: load_idx(Path(config.dataset)))
 FOLDER = _Source(
     "a folder of images",
-    lambda config: load_folder(Path(config.dataset), config.image_size, config.skip_bad_images),
-    frozenset({"image_size", "skip_bad_images"}),
+    lambda config: _folder(config, Path(config.dataset)),
+    frozenset({"image_size", "skip_bad_images", "test_view"}),
 )
 TFDS = _Source(
     "a tensorflow-datasets set",
-    lambda config: load_tfds(config.dataset, config.data_dir, config.image_size),
-    frozenset({"data_dir", "image_size"}),
+    lambda config: load_tfds(
+        config.dataset, config.data_dir, config.image_size, config.crop == "resized", config.test_view
+    ),
+    frozenset({"data_dir", "image_size", "test_view"}),
 )
+
+
+def _folder(config: Config, root: Path) -> ImageData | EncodedData:
+    if config.crop == "resized":
+        return load_files(root, config.image_size, config.skip_bad_images, config.test_view)
+    return load_folder(root, config.image_size, config.skip_bad_images)
 
 
 def _source(dataset: str) -> _Source:

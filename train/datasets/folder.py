@@ -16,6 +16,7 @@ from train.errors import BadInput
 SUFFIXES = {".jpg", ".jpeg", ".png"}
 GREY_MODES = {"1", "L", "F", "LA"}
 SHOWN = 5
+UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # what PIL raises on bad files
 
 
 def load_folder(root: Path, image_size: int | None = None, skip_bad_images: bool = False) -> ImageData:
@@ -29,16 +30,25 @@ def load_folder(root: Path, image_size: int | None = None, skip_bad_images: bool
     Raises:
         BadInput: if a split or class is missing or empty, an image is unreadable, or sizes differ.
     """
-    classes, tested = (_classes(root / split) for split in ("train", "test"))
-    if tested != classes:
-        raise BadInput(_class_difference(root, classes, tested))
-    files = {split: [_files(root / split / name) for name in classes] for split in ("train", "test")}
+    classes, files = class_folders(root)
     pictures, bad = _decode([path for split in files.values() for paths in split for path in paths], image_size)
-    _report(bad, skip_bad_images)
+    report_bad(bad, skip_bad_images)
     colour = any(picture.ndim == 3 for picture in pictures.values())
     _check_sizes(pictures)
     train, test = (_stack(pictures, split, colour) for split in files.values())
     return ImageData(train, test, classes)
+
+
+def class_folders(root: Path) -> tuple[list[str], dict[str, list[list[Path]]]]:
+    """`(classes, {split: [files of a class]})`.
+
+    Raises:
+        BadInput: if a split or class is missing or empty.
+    """
+    classes, tested = (_classes(root / split) for split in ("train", "test"))
+    if tested != classes:
+        raise BadInput(_class_difference(root, classes, tested))
+    return classes, {split: [_files(root / split / name) for name in classes] for split in ("train", "test")}
 
 
 def _classes(folder: Path) -> list[str]:
@@ -86,12 +96,7 @@ def _decode(files: list[Path], image_size: int | None) -> tuple[dict[Path, np.nd
     def attempt(path: Path):
         try:
             return path, _read(path, image_size), ""
-        except (
-            OSError,
-            SyntaxError,
-            ValueError,
-            Image.DecompressionBombError,
-        ) as error:  # what PIL raises on bad files
+        except UNREADABLE as error:
             return path, None, str(error) or type(error).__name__
 
     pictures, bad = {}, {}
@@ -106,7 +111,8 @@ def _decode(files: list[Path], image_size: int | None) -> tuple[dict[Path, np.nd
     return pictures, bad
 
 
-def _report(bad: dict[Path, str], skip: bool) -> None:
+def report_bad(bad: dict[Path, str], skip: bool) -> None:
+    """Refuse the files that cannot be read, or say that they are left out."""
     if not bad:
         return
     shown = "; ".join(f"{path}: {why}" for path, why in list(bad.items())[:SHOWN])
@@ -122,7 +128,9 @@ def _check_sizes(pictures: dict[Path, np.ndarray]) -> None:
         first.setdefault(picture.shape[:2], path)
     if len(first) > 1:
         examples = ", ".join(f"{path} is {h}x{w}" for (h, w), path in list(first.items())[:2])
-        raise BadInput(f"images have {len(first)} sizes ({examples}); pass --image_size to resize them to one.")
+        raise BadInput(
+            f"images have {len(first)} sizes ({examples}); pass --image_size to resize them to one, or --crop=resized."
+        )
 
 
 def _stack(pictures: dict[Path, np.ndarray], files: list[list[Path]], colour: bool):

@@ -44,6 +44,24 @@ class ImageData:
         return mean, frequencies @ values**2 - mean**2
 
     @property
+    def train_count(self) -> int:
+        """Images to train on."""
+        return len(self.train[0])
+
+    @property
+    def test_count(self) -> int:
+        """Images to test on."""
+        return len(self.test[0])
+
+    def sample(self, count: int) -> np.ndarray:
+        """The first test images: uint8 `[count, height, width, channels]`."""
+        return self.test[0][:count]
+
+    def arrays(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        """`(images, labels)` of "train" or "test": uint8 `[n, height, width, channels]`, whole numbers `[n]`."""
+        return getattr(self, split)
+
+    @property
     def classes(self) -> int:
         """How many classes there are."""
         return len(self.class_names or ())
@@ -58,14 +76,19 @@ def checked(data: ImageData, class_names: Sequence[str] | None) -> ImageData:
     train, test = (_canonical(split, name) for split, name in ((data.train, "train"), (data.test, "test")))
     if train[0].shape[1:] != test[0].shape[1:]:
         raise BadInput(f"train images are {train[0].shape[1:]}, test images {test[0].shape[1:]}; wanted one shape.")
-    if class_names and data.class_names and len(class_names) != len(data.class_names):
-        raise BadInput(f"--class_names gives {len(class_names)} names, the data has {len(data.class_names)} classes.")
+    check_names(class_names, data.class_names)
     names = class_names or data.class_names or _numbers(train[1])
     for (_, labels), split in ((train, "train"), (test, "test")):
         _check_labels(labels, names, split)
     if len(names) < 2:
         raise BadInput(f"there is one class ({names[0]!r}); wanted two or more.")
     return replace(data, train=train, test=test, class_names=list(names))
+
+
+def check_names(given: Sequence[str] | None, own: Sequence[str] | None) -> None:
+    """Refuse other names for the classes than there are classes."""
+    if given and own and len(given) != len(own):
+        raise BadInput(f"--class_names gives {len(given)} names, the data has {len(own)} classes.")
 
 
 def _numbers(labels: np.ndarray) -> list[str]:

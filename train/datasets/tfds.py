@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from keras_resunits.choices import near_matches
+from train.datasets.encoded import DEFAULT_SIZE, EncodedData, EncodedSplit
 from train.datasets.images import ImageData
+from train.datasets.records import records
 from train.errors import BadInput
 
 READ_AT_ONCE = 1024
 LABEL_ONLY = tfds.decode.PartialDecoding({"label": True})
 
 
-def load_tfds(name: str, data_dir: str | None = None, image_size: int | None = None) -> ImageData:
-    """Read the set's train and test (or validation) splits into memory, downloading and preparing it where needed.
+def load_tfds(
+    name: str,
+    data_dir: str | None = None,
+    image_size: int | None = None,
+    streamed: bool = False,
+    protocol: str | None = None,
+) -> ImageData | EncodedData:
+    """Read the set's train and test (or validation) splits, downloading and preparing it where needed.
 
     A set that has images with labels to train on alone holds out the last tenth of them.
 
@@ -25,19 +34,29 @@ def load_tfds(name: str, data_dir: str | None = None, image_size: int | None = N
         name: As tensorflow-datasets spells it, `cifar10`, `fashion_mnist`, `cmaterdb/bangla:1.0.0`.
         data_dir: Where prepared sets lie; tensorflow-datasets' default if not given.
         image_size: Height and width to resize to, in pixels; none by default.
+        streamed: Whether images that differ in size, or are to have another, stay on the disk as the files they are
+            and are decoded as they are wanted; `image_size` is then that of the views, 224 by default.
+        protocol: How a streamed image is looked at to test: one of `decoding.VIEWS`.
 
     Raises:
         BadInput: if there is no such set, it cannot be downloaded, it has no images with labels, or they differ in size
-            and `image_size` is not given.
+            and neither `image_size` nor `streamed` is given.
     """
     builder = _builder(name, data_dir)
     features = builder.info.features
     if features is None or not {"image", "label"} <= set(features):
         raise BadInput(f"--dataset={name}: wanted features 'image' and 'label'; got {sorted(features or ())}.")
+    names = getattr(features["label"], "names", None)
+    if streamed and (None in features["image"].shape or image_size or protocol):
+        train, test = (_encoded(builder, split) for split in _splits(builder, name))
+        names = names or [str(i) for i in range(features["label"].num_classes)]
+        return EncodedData(train, test, names, image_size or DEFAULT_SIZE, protocol or "paper")
     if None in features["image"].shape and not image_size:
-        raise BadInput(f"--dataset={name}: images differ in size; pass --image_size to resize them to one.")
+        raise BadInput(
+            f"--dataset={name}: images differ in size; pass --image_size to resize them to one, or --crop=resized."
+        )
     train, test = (_arrays(builder, split, image_size) for split in _splits(builder, name))
-    return ImageData(train, test, getattr(features["label"], "names", None))
+    return ImageData(train, test, names)
 
 
 def _splits(builder, name: str) -> tuple[str, str]:
@@ -77,6 +96,21 @@ def _builder(name: str, data_dir: str | None):
         why = (str(error).splitlines() or [type(error).__name__])[0]
         raise BadInput(f"--dataset={name} is not prepared in {builder.data_dir} and cannot be: {why}") from error
     return builder
+
+
+def _encoded(builder, split: str) -> EncodedSplit:
+    """The split's images as they lie in the prepared TFRecord files, by number."""
+    if builder.info.file_format != tfds.core.FileFormat.TFRECORD:
+        raise BadInput(f"{builder.data_dir} is prepared as {builder.info.file_format.value}; wanted tfrecord.")
+    features = builder.info.features
+    parts = builder.info.splits[split].file_instructions
+    count, read = records([(Path(part.filename), part.skip, part.take) for part in parts])
+
+    def example(index):
+        record = features.deserialize_example(read(index), decoders={"image": tfds.decode.SkipDecoding()})
+        return record["image"], record["label"]
+
+    return EncodedSplit(count, example)
 
 
 def _arrays(builder, split: str, image_size: int | None):

@@ -1,0 +1,118 @@
+"""Images as JPEG or PNG files: any sizes, any number, decoded as they are wanted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from train.datasets.decoding import test_view
+
+DEFAULT_SIZE = 224
+MEMORY_SHARE = 1 / 4  # of the machine's, for what is kept
+SAMPLED = 1024  # images for the statistics
+
+
+@dataclass(frozen=True)
+class EncodedSplit:
+    """Encoded images that are read by number.
+
+    Args:
+        count: How many there are.
+        read: `int64 -> (contents, label)`, scalars: string and int64.
+    """
+
+    count: int
+    read: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+
+
+@dataclass(frozen=True)
+class EncodedData:
+    """A classification set of encoded images.
+
+    Args:
+        train, test: Its splits.
+        class_names: One for each class.
+        size: Height and width of the views that the network sees.
+        test_protocol: How an image is looked at to test: see `decoding.test_view`.
+    """
+
+    train: EncodedSplit
+    test: EncodedSplit
+    class_names: Sequence[str]
+    size: int
+    test_protocol: str = "paper"
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """`(height, width, channels)` of a view."""
+        return (self.size, self.size, 3)
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are."""
+        return len(self.class_names)
+
+    @property
+    def train_count(self) -> int:
+        """Images to train on."""
+        return self.train.count
+
+    @property
+    def test_count(self) -> int:
+        """Images to test on."""
+        return self.test.count
+
+    def sample(self, count: int) -> np.ndarray:
+        """The first test images: uint8 `[count, size, size, 3]`."""
+        return self._views(self.test, range(min(count, self.test.count)))
+
+    def arrays(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        """`(images, labels)` of "train" or "test", all in memory: uint8 `[n, size, size, 3]`, whole numbers `[n]`."""
+        chosen = getattr(self, split)
+        labels = [int(chosen.read(tf.constant(number, tf.int64))[1]) for number in range(chosen.count)]
+        return self._views(chosen, range(chosen.count)), np.array(labels)
+
+    def statistics(self) -> tuple[np.ndarray, np.ndarray]:
+        """`(mean, variance)` of each channel over the centres of 1,024 training images, evenly picked."""
+        return self._statistics
+
+    @cached_property
+    def _statistics(self) -> tuple[np.ndarray, np.ndarray]:
+        step = max(self.train.count // SAMPLED, 1)
+        total, squares, pixels = np.zeros(3), np.zeros(3), 0
+        for number in range(0, self.train.count, step):
+            view = self._views(self.train, [number]).astype(np.float64).reshape(-1, 3)
+            total, squares, pixels = total + view.sum(0), squares + (view**2).sum(0), pixels + len(view)
+        mean = total / pixels
+        return mean, squares / pixels - mean**2
+
+    def _views(self, split: EncodedSplit, numbers: Sequence[int]) -> np.ndarray:
+        return np.stack([self._view(split, tf.constant(number, tf.int64)).numpy() for number in numbers])
+
+    def _view(self, split, number):
+        return test_view(split.read(number)[0], self.size, "central")
+
+
+def from_files(paths: Sequence[Path], labels: Sequence[int]) -> EncodedSplit:
+    """Files by number; their contents are kept in memory where a quarter of it holds them.
+
+    Args:
+        paths: The files.
+        labels: One a file.
+    """
+    names, numbers = tf.constant([str(path) for path in paths]), tf.constant(labels, tf.int64)
+    if sum(path.stat().st_size for path in paths) > MEMORY_SHARE * memory():
+        return EncodedSplit(len(paths), lambda index: (tf.io.read_file(names[index]), numbers[index]))
+    contents = tf.constant([path.read_bytes() for path in paths])
+    return EncodedSplit(len(paths), lambda index: (contents[index], numbers[index]))
+
+
+def memory() -> int:
+    """The machine's, in bytes."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
