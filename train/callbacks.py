@@ -17,9 +17,9 @@ from train.curves import draw_curves, read_history
 class Records(keras.callbacks.Callback):
     """Adds to each epoch's logs what the callbacks after it write down:
 
-    - `learning_rate`: of the epoch's last step;
-    - `gradient_norm`: the global norm, averaged over the epoch's steps, from the steps' logs or else from the
-      optimiser's `gradient_norm`; left out where neither tells it;
+    - `learning_rate`: of the epoch's last step, unless the loop has told it;
+    - `gradient_norm`: the global norm in the epoch's last update, from the optimiser's `gradient_norm` unless the loop
+      has told it; left out where neither does. Not a mean: a run that is resumed within an epoch finds the same;
     - `images_per_second`: trained on, without the test;
     - `memory_gb`: the most that the process has held so far, in 10^9 bytes;
     - `gpu_memory_gb`: likewise on the first GPU, where there is one.
@@ -33,7 +33,7 @@ class Records(keras.callbacks.Callback):
         self.batch_size = batch_size
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.began, self.norms, self.steps = time.monotonic(), [], 0
+        self.began, self.steps = time.monotonic(), 0
 
     def on_train_batch_begin(self, batch, logs=None):
         if batch + 1 == self.params["steps"]:
@@ -41,18 +41,15 @@ class Records(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.steps += 1
-        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
-        norm = (logs or {}).get("gradient_norm", getattr(optimizer, "gradient_norm", None))
-        if norm is not None and float(norm):  # it is 0 until steps have accumulated to the first update
-            self.norms.append(float(norm))
 
     def on_test_begin(self, logs=None):
         self.rate = self.steps * self.batch_size / (time.monotonic() - self.began)
 
     def on_epoch_end(self, epoch, logs=None):
-        logs["learning_rate"] = self.learning_rate
-        if self.norms:
-            logs["gradient_norm"] = sum(self.norms) / len(self.norms)
+        logs.setdefault("learning_rate", self.learning_rate)
+        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
+        if hasattr(optimizer, "gradient_norm"):
+            logs.setdefault("gradient_norm", float(optimizer.gradient_norm))
         logs["images_per_second"] = self.rate
         logs["memory_gb"] = peak_memory() / 1e9
         if tf.config.list_logical_devices("GPU"):
