@@ -37,10 +37,12 @@ class Classifier:
     answer: Callable[[np.ndarray], np.ndarray]
     class_names: list[str] | None = None
 
-    def probabilities(self, images: np.ndarray, batch_size: int) -> np.ndarray:
-        """`[n, classes]` in float32, asked for in batches."""
-        starts = range(0, len(images), batch_size)
-        return np.concatenate([self.answer(images[start : start + batch_size]) for start in starts])
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        """`[b, classes]` of images `[b, *image_shape]`, or the mean over crops `[b, crops, *image_shape]`."""
+        if images.ndim == 4:
+            return self.answer(images)
+        answers = self.answer(images.reshape(-1, *images.shape[2:]))
+        return answers.reshape(*images.shape[:2], -1).mean(1)
 
 
 def run_folder(name: str) -> Path | None:
@@ -89,12 +91,8 @@ def saved_model(path: Path) -> Classifier:
         loaded = tf.saved_model.load(str(path))
         signature = loaded.signatures["serving_default"]
         shape = tuple(signature.structured_input_signature[1]["images"].shape)[1:]
-<<<<<<< HEAD
         if "probabilities" not in signature.structured_outputs:
             raise KeyError("probabilities")
-=======
-        signature.structured_outputs["probabilities"]
->>>>>>> integ
     except (KeyError, OSError, ValueError, tf.errors.OpError) as error:
         why = f"it lacks {error}" if isinstance(error, KeyError) else _first_line(error)
         raise BadInput(f"{path} is no SavedModel of this program: {why}.") from error
@@ -139,7 +137,7 @@ def _run(folder: Path) -> Classifier:
     """A run's export, or its newest checkpoint where that is newer."""
     config = read(folder / "config.json")
     exported = _newest_version(folder.parent.parent / "saved_models" / folder.name)
-    checkpoint = tf.train.latest_checkpoint(str(folder / "checkpoints"))
+    checkpoint = _newest_checkpoint(folder / "checkpoints")
     if exported and not (checkpoint and _changed(Path(f"{checkpoint}.index")) > _changed(exported / "saved_model.pb")):
         return saved_model(exported)
     if checkpoint:
@@ -162,6 +160,12 @@ def _checkpoint(path: str, config: Config) -> Classifier:
         average.put_in()
     title = f"checkpoint {path}" + (", averaged weights" if average else "")
     return Classifier(title, data.image_shape, _asked(model, _normalization(data)), list(data.class_names or ()))
+
+
+def _newest_checkpoint(folder: Path) -> str | None:
+    """The newest checkpoint's path as TensorFlow takes it."""
+    found = sorted(folder.glob("step-*/state.index"))
+    return str(found[-1]).removesuffix(".index") if found else tf.train.latest_checkpoint(str(folder))
 
 
 def _normalization(data: ImageData | EncodedData) -> keras.layers.Layer:

@@ -26,6 +26,8 @@ from train import config as configuration
 from train.errors import BadInput
 from train.quiet import native_stderr_held
 
+SHOWN = 36  # mistakes on the contact sheet
+
 
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are this program's."""
@@ -48,6 +50,11 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--output", metavar="FOLDER", help="where the results go; by default RUN/evaluation, or evaluations/NAME")
     add("--batch_size", type=_positive, default=128, metavar="N", help="images at once; 128 by default")
     add("--image_size", type=_positive, metavar="N", help="resize DATA's images to this height and width")
+    add(
+        "--test_view",
+        choices=("paper", "central", "ten_crop"),
+        help="how images of any size are looked at, at --image_size (224 by default); see `python -m train --help`",
+    )
     add("--class_names", type=lambda text: text.split(","), metavar="A,B,...", help="of DATA, in the labels' order")
     add("--data_dir", metavar="FOLDER", help="where tensorflow-datasets keeps its sets")
     add("--skip_bad_images", action="store_true", help="leave out images of a folder that cannot be read")
@@ -66,6 +73,7 @@ def main(arguments: argparse.Namespace) -> None:
     with native_stderr_held():
         from train.classifiers import open_classifier, require_classifier, run_folder
         from train.datasets import load
+        from train.pipeline import test_batches
 
     require_classifier(arguments.model)
     folder = run_folder(arguments.model)
@@ -73,14 +81,14 @@ def main(arguments: argparse.Namespace) -> None:
     output = Path(arguments.output or (folder / "evaluation" if folder else default_output(arguments.model)))
     data = load(config)
     classifier = open_classifier(arguments.model, data, arguments.normalize)
-    images, labels = data.arrays(arguments.split)
-    if images.shape[1:] != classifier.image_shape:
+    if data.image_shape != classifier.image_shape:
         raise BadInput(
             f"{arguments.model} takes images of {shape(classifier.image_shape)}, {config.dataset} has "
-            f"{shape(images.shape[1:])}; --image_size resizes those of a folder or a tensorflow-datasets set."
+            f"{shape(data.image_shape)}; --image_size resizes those of a folder or a tensorflow-datasets set."
         )
-    judged = judge(classifier, images, labels, list(data.class_names or ()), arguments.batch_size)
-    write(judged, images, output)
+    batches = test_batches(replace(data, test=getattr(data, arguments.split)), arguments.batch_size)
+    judged = judge(classifier, batches, list(data.class_names or ()))
+    write(judged, batches, output)
     result = summary(judged, classifier.title, config.dataset, arguments.split)
     (output / "evaluation.json").write_text(json.dumps(result, indent=2) + "\n")
     report(result, judged, output)
@@ -94,7 +102,9 @@ def data_config(arguments: argparse.Namespace, folder: Path | None) -> configura
     if folder is not None and arguments.data is None:
         config = configuration.read(folder / "config.json")
     given = {"dataset": arguments.data and os.path.expanduser(arguments.data)}
-    given |= {name: getattr(arguments, name) for name in ("image_size", "class_names", "data_dir", "skip_bad_images")}
+    told = ("image_size", "class_names", "data_dir", "skip_bad_images", "test_view")
+    given |= {name: getattr(arguments, name) for name in told}
+    given["crop"] = "resized" if arguments.test_view else None  # images of any size are streamed, not resized to one
     return replace(config, **{name: value for name, value in given.items() if value})
 
 
@@ -109,15 +119,23 @@ def default_output(model: str) -> Path:
     return Path("evaluations") / name
 
 
-def judge(classifier, images, labels, data_names: list[str], batch_size: int):
+def judge(classifier, batches, data_names: list[str]):
     """The classifier's answers beside the labels; classes are matched by name where the names are the classifier's.
+
+    Args:
+        classifier: Who is asked.
+        batches: What `train.pipeline.test_batches` gives; images of weight 0 only fill the last one up.
+        data_names: The classes' names in the order of the data's labels.
 
     Raises:
         BadInput: if the data has more classes than the classifier.
     """
     from train.judging import Judgement
 
-    probabilities = classifier.probabilities(images, batch_size)
+    answered = []
+    for images, labels, weights in batches.as_numpy_iterator():
+        answered.append((classifier.probabilities(images)[weights > 0], labels[weights > 0]))
+    probabilities, labels = (np.concatenate(parts) for parts in zip(*answered, strict=True))
     names, classes = classifier.class_names, probabilities.shape[1]
     if names and set(data_names) <= set(names):
         labels = np.array([names.index(name) for name in data_names])[labels]
@@ -127,8 +145,8 @@ def judge(classifier, images, labels, data_names: list[str], batch_size: int):
     return Judgement(probabilities, labels, names)
 
 
-def write(judged, images, output: Path) -> None:
-    """The pictures."""
+def write(judged, batches, output: Path) -> None:
+    """The pictures; the images of the mistakes are read anew, since all of them may be more than memory holds."""
     from train.judging import draw_confusion, draw_mistakes
 
     try:
@@ -137,8 +155,23 @@ def write(judged, images, output: Path) -> None:
         draw_confusion(judged, output / "confusion.png")
     except OSError as error:
         raise BadInput(f"--output={output} cannot be written to ({error.strerror}).") from None
-    if len(judged.mistakes()):
-        draw_mistakes(judged, images, output / "mistakes.png")
+    worst = judged.mistakes()[:SHOWN]
+    if len(worst):
+        draw_mistakes(judged, worst, picked(batches, worst), output / "mistakes.png")
+
+
+def picked(batches, numbers) -> list:
+    """The images with these numbers, in that order; of several crops the first."""
+    images, begin, left = {}, 0, set(numbers.tolist())
+    for batch, _, weights in batches.as_numpy_iterator():
+        for number in [number for number in left if number < begin + len(weights)]:
+            image = batch[number - begin]
+            images[number] = image if image.ndim == 3 else image[0]
+            left.remove(number)
+        begin += len(weights)
+        if not left:
+            break
+    return [images[number] for number in numbers.tolist()]
 
 
 def summary(judged, title: str, dataset: str, split: str) -> dict:

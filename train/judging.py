@@ -109,24 +109,23 @@ def draw_confusion(judgement: Judgement, picture: Path) -> None:
     plt.close(figure)
 
 
-def draw_mistakes(judgement: Judgement, images: np.ndarray, picture: Path, most: int = 36) -> None:
+def draw_mistakes(judgement: Judgement, numbers: np.ndarray, images: Sequence[np.ndarray], picture: Path) -> None:
     """The worst mistakes as a contact sheet: each image with its class, the answer, and how sure it was.
 
     Args:
-        judgement: Of the images; with a mistake at least.
-        images: uint8 `[n, height, width, channels]`.
+        judgement: Of all images.
+        numbers: Which of them to show, one at least.
+        images: These, uint8 `[height, width, channels]` each.
         picture: The PNG file to write.
-        most: How many to show; 36 by default.
     """
-    worst = judgement.mistakes()[:most]
-    columns = min(6, len(worst))
-    rows = -(-len(worst) // columns)
+    columns = min(6, len(images))
+    rows = -(-len(images) // columns)
     figure, grid = plt.subplots(rows, columns, figsize=(1.7 * columns, 2.0 * rows), layout="constrained", squeeze=False)
     for axes in grid.flat:
         axes.axis("off")
-    for index, axes in zip(worst, grid.flat, strict=False):
+    for index, image, axes in zip(numbers, images, grid.flat, strict=False):
         answer = judgement.answers[index]
-        axes.imshow(images[index].squeeze(), cmap="gray", vmin=0, vmax=255)
+        axes.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255)
         sure = judgement.probabilities[index, answer]
         names = judgement.class_names
         title = f"{_short(names[judgement.labels[index]])}\n→ {_short(names[answer])} {sure:.0%}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -14,9 +15,12 @@ from PIL import Image
 
 from keras_resunits import PreActResNet, export_saved_model
 from tests.train.conftest import Outcome
+from train.config import defaults
 from train.curves import read_history
-from train.evaluate import run_main
+from train.datasets import ImageData, load
+from train.evaluate import picked, run_main
 from train.judging import Judgement, draw_confusion, draw_mistakes
+from train.pipeline import test_batches
 
 NAMES = [f"kind {i}" for i in range(7)]
 SHAPE = (8, 8, 1)
@@ -206,6 +210,43 @@ def test_help_is_read_at_once(spawn):
     assert "python -m train.evaluate digits-preactresnet20" in outcome.out
 
 
+@pytest.mark.parametrize("view", ["paper", "ten_crop"])
+def test_images_of_any_size_are_streamed_as_in_training(view, evaluate, files, tmp_path):
+    root = files.image_folder(tmp_path / "pets", train=3, test=5, shape=(50, 60, 3))
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((32, 32, 3))
+    means = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(inputs))
+    keras.Model(inputs, keras.layers.Dense(2)(means)).save(tmp_path / "net.keras")
+    model = keras.saving.load_model(tmp_path / "net.keras")
+    outcome = evaluate(
+        tmp_path / "net.keras",
+        root,
+        "--image_size=32",
+        f"--test_view={view}",
+        "--batch_size=4",
+        "--output=" + str(root),
+    )
+    assert outcome.code == 0, outcome.err
+
+    data = load(replace(defaults(), dataset=str(root), image_size=32, crop="resized", test_view=view))
+    ((images, labels, _),) = test_batches(data, 10).as_numpy_iterator()
+    crops = images if images.ndim == 5 else images[:, np.newaxis]
+    assert crops.shape == (10, 10 if view == "ten_crop" else 1, 32, 32, 3)
+    chances = np.asarray(keras.ops.softmax(model(crops.reshape(-1, 32, 32, 3)))).reshape(*crops.shape[:2], 2).mean(1)
+    found = results(root)
+    assert found["images"] == 10
+    np.testing.assert_allclose(found["loss"], -np.log(chances[np.arange(10), labels]).mean(), rtol=1e-5)
+    assert found["accuracy"] == (chances.argmax(1) == labels).mean()
+
+
+def test_the_images_of_the_mistakes_are_found_again():
+    images = np.arange(11, dtype=np.uint8).repeat(4).reshape(11, 2, 2, 1)
+    data = ImageData((images, np.arange(11)), (images, np.arange(11)), list("abcdefghijk"))
+    numbers = np.array([10, 0, 3, 4])
+    found = picked(test_batches(data, 4), numbers)
+    assert [int(image[0, 0, 0]) for image in found] == numbers.tolist()
+
+
 def test_a_judgement_is_counted_by_hand():
     probabilities = np.array([[0.6, 0.3, 0.1], [0.1, 0.2, 0.7], [0.5, 0.3, 0.2], [0.0, 1.0, 0.0]])
     judged = Judgement(probabilities, np.array([0, 0, 2, 1]), ["a", "b", "c"])
@@ -233,7 +274,8 @@ def test_pictures_of_a_thousand_classes_and_of_none_mistaken_are_drawn(tmp_path)
     labels = rng.integers(0, 1000, 300)
     many = Judgement(rng.dirichlet(np.ones(1000), 300).astype("float32"), labels, [f"class $ {i}" for i in range(1000)])
     draw_confusion(many, tmp_path / "many.png")
-    draw_mistakes(many, rng.integers(0, 256, (300, 5, 7, 3), dtype=np.uint8), tmp_path / "sheet.png", most=8)
+    images = list(rng.integers(0, 256, (8, 5, 7, 3), dtype=np.uint8))
+    draw_mistakes(many, many.mistakes()[:8], images, tmp_path / "sheet.png")
     draw_confusion(Judgement(np.eye(2), np.arange(2), ["yes", "no"]), tmp_path / "right.png")
     sizes = {}
     for name in ("many", "sheet", "right"):

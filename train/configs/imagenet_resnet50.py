@@ -5,7 +5,8 @@ Time: 90 x 1,281,167 images of 3.9e9 multiply-adds, backwards twice more: 2.7e18
 Result: 24.7 % top-1 and 7.8 % top-5 error of one 224x224 crop, as the authors published; not run here.
 
 Batches of 256, a rate of 0.1 without warm-up that falls tenfold at epochs 30 and 60 of 90. imagenet2012 is
-tensorflow-datasets' name: ImageNet itself is to be had from image-net.org alone.
+tensorflow-datasets' name: ImageNet itself is to be had from image-net.org alone. Training crops are of any size and
+shape (fb.resnet.torch), where the paper's are of 224 pixels after the shorter side is 256 to 480.
 """
 
 from train.smoke_images import CLASSES, smoke_folder
@@ -15,6 +16,8 @@ def config() -> dict:
     return {
         "dataset": "imagenet2012",
         "image_size": 224,
+        "crop": "resized",
+        "test_view": "paper",
         "model": "ResNet",
         "depth": 50,
         "epochs": 90,
