@@ -131,6 +131,6 @@ class Trainer:
     def evaluate(self, batches: Iterable) -> dict[str, float]:
         """Loss and accuracy over `batches`."""
         self.reset()
-        for images, labels in batches:
-            self.test_step(images, labels)
+        for batch in batches:
+            self.test_step(*batch)
         return self.results()
