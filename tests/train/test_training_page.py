@@ -1,0 +1,61 @@
+"""docs/training.md says what is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from absl import flags
+
+from train.config import resolve
+from train.errors import BadInput
+from train.evaluate import parse as parse_evaluate
+from train.experiments import names
+
+PAGE = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
+COMMANDS = [line.strip().split("  #")[0] for line in PAGE.splitlines() if line.startswith("    python -m ")]
+
+
+def arguments(program: str) -> list[list[str]]:
+    return [line.removeprefix(f"{program} ").split() for line in COMMANDS if line.startswith(f"{program} ")]
+
+
+@pytest.mark.parametrize("line", arguments("python -m train"), ids=" ".join)
+def test_the_pages_commands_are_understood(line, parse, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    experiment = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL).group(1)
+    (tmp_path / "my_experiment.py").write_text(experiment)
+    parse(*line)
+    config = resolve()
+    for argument in line:
+        name, _, value = argument.removeprefix("--").partition("=")
+        assert (
+            not value
+            or name == "config"
+            or str(getattr(config, name)).strip("[]").replace(" ", "")
+            == str(float(value) if isinstance(getattr(config, name), float) else value)
+        )
+
+
+def test_the_experiment_on_the_page_runs_and_so_does_its_twin(parse, tmp_path):
+    path = tmp_path / "wide.py"
+    path.write_text(re.search(r"```python\n(.*?)```", PAGE, re.DOTALL).group(1))
+    parse(f"--config={path}")
+    assert (resolve().width, resolve().depth, resolve().schedule, resolve().dataset) == (4, 20, "one_cycle", "cifar10")
+    parse(f"--config={path}", "--smoke")
+    assert (resolve().width, resolve().epochs) == (2, 2)
+
+
+@pytest.mark.parametrize("line", arguments("python -m train.evaluate"), ids=" ".join)
+def test_the_pages_evaluations_are_understood(line):
+    assert parse_evaluate(line).model == line[0]
+    with pytest.raises(BadInput):
+        parse_evaluate([*line, "--no_such_flag"])
+
+
+def test_every_flag_on_the_page_is_there_and_every_experiment():
+    known = set(flags.FLAGS) | {"normalize", "split", "logdir", "help"}
+    assert set(re.findall(r"--(\w+)", PAGE)) <= known
+    table = set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE))
+    assert set(names()) <= table
