@@ -201,10 +201,11 @@ def resolve(saved: Path | None = None) -> Config:
     digits = values["dataset"] == "digits"
     values["epochs"] = (40 if digits else 164) if values["epochs"] is None else values["epochs"]
     values["batch_size"] = (64 if digits else 128) if values["batch_size"] is None else values["batch_size"]
-    for name in ("epochs", "batch_size", "learning_rate"):
+    for name in ("epochs", "batch_size", "learning_rate", "crop_area"):
         if not values[name] > 0:
             raise BadInput(f"--{name} must be > 0, got {values[name]}.")
-    for name in ("learning_rate", "momentum", "weight_decay", "mixup", "cutmix"):
+    chances = ("crop_area", "randaugment", "erasing", "mixup", "cutmix", "label_smoothing")
+    for name in ("learning_rate", "momentum", "weight_decay", *chances):
         if not math.isfinite(values[name]):
             raise BadInput(f"--{name} must be finite, got {values[name]}.")
     if values["pad"] is not None and values["pad"] < 0:
