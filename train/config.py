@@ -75,7 +75,7 @@ flags.DEFINE_enum(
 )
 flags.DEFINE_float("crop_area", 0.08, "The least part of an image that a resized crop shows.", 0.0, 1.0)
 flags.DEFINE_float("randaugment", 0.0, "RandAugment's magnitude, up to 30; 0 for none.", 0.0, 30.0)
-flags.DEFINE_integer("randaugment_layers", 2, "RandAugment's operations an image.", lower_bound=1)
+flags.DEFINE_integer("randaugment_ops", 2, "RandAugment's operations an image.", lower_bound=1)
 flags.DEFINE_float("erasing", 0.0, "How likely a rectangle of a training image is erased.", 0.0, 1.0)
 flags.DEFINE_float("mixup", 0.0, "MixUp's alpha (0.2 on ImageNet); 0 for none.", lower_bound=0.0)
 flags.DEFINE_float("cutmix", 0.0, "CutMix's alpha (1 in the paper); 0 for none.", lower_bound=0.0)
@@ -125,7 +125,7 @@ class Config:
     crop: str
     crop_area: float
     randaugment: float
-    randaugment_layers: int
+    randaugment_ops: int
     erasing: float
     mixup: float
     cutmix: float
