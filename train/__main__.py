@@ -40,7 +40,7 @@ def main() -> None:
 
         from keras_resunits import describe, export_saved_model
         from train.check import check_answers
-        from train.datasets import load
+        from train.datasets import bad_images_named, load
         from train.network import check_network
 
     if keras.backend.backend() != "tensorflow":
@@ -52,13 +52,15 @@ def main() -> None:
     try:
         data = load(config)
         config = config.resolved(data.image_shape, data.train_count, data.class_names)
-        model, preprocessing = build(config, data)
+        with bad_images_named(data):
+            model, preprocessing = build(config, data)
     except BadInput:
         run.release()
         raise
     print(f"{run.name}: {model.count_params():,} parameters, {data.train_count:,} images\n{config}", flush=True)
     run.network.write_text(f"{describe(model)}\n")
-    average = train(config, run, data, model, preprocessing)
+    with bad_images_named(data):
+        average = train(config, run, data, model, preprocessing)
     with average.swapped() if average else nullcontext():
         saved_model = export_saved_model(model, run.saved_models, data.class_names, preprocessing)
         difference = check_answers(saved_model, model, preprocessing, data.sample(64))

@@ -78,7 +78,7 @@ flags.DEFINE_enum(
 )
 flags.DEFINE_float("crop_area", 0.08, "The least part of an image that a resized crop shows.", 0.0, 1.0)
 flags.DEFINE_float("randaugment", 0.0, "RandAugment's magnitude, up to 30; 0 for none.", 0.0, 30.0)
-flags.DEFINE_integer("randaugment_layers", 2, "RandAugment's operations an image.", lower_bound=1)
+flags.DEFINE_integer("randaugment_ops", 2, "RandAugment's operations an image.", lower_bound=1)
 flags.DEFINE_float("erasing", 0.0, "How likely a rectangle of a training image is erased.", 0.0, 1.0)
 flags.DEFINE_float("mixup", 0.0, "MixUp's alpha (0.2 on ImageNet); 0 for none.", lower_bound=0.0)
 flags.DEFINE_float("cutmix", 0.0, "CutMix's alpha (1 in the paper); 0 for none.", lower_bound=0.0)
@@ -158,7 +158,7 @@ class Config:
     crop: str
     crop_area: float
     randaugment: float
-    randaugment_layers: int
+    randaugment_ops: int
     erasing: float
     mixup: float
     cutmix: float
@@ -256,10 +256,11 @@ def resolve(saved: Path | None = None) -> Config:
     digits = values["dataset"] == "digits"
     values["epochs"] = (40 if digits else 164) if values["epochs"] is None else values["epochs"]
     values["batch_size"] = (64 if digits else 128) if values["batch_size"] is None else values["batch_size"]
-    for name in ("epochs", "batch_size", "learning_rate", "clip_norm"):
+    for name in ("epochs", "batch_size", "learning_rate", "clip_norm", "crop_area"):
         if values[name] is not None and not values[name] > 0:
             raise BadInput(f"--{name} must be > 0, got {values[name]}.")
-    for name in ("learning_rate", "momentum", "weight_decay", "clip_norm", "warm_up", "mixup", "cutmix"):
+    chances = ("crop_area", "randaugment", "erasing", "mixup", "cutmix", "label_smoothing")
+    for name in ("learning_rate", "momentum", "weight_decay", "clip_norm", "warm_up", *chances):
         if values[name] is not None and not math.isfinite(values[name]):
             raise BadInput(f"--{name} must be finite, got {values[name]}.")
     if values["pad"] is not None and values["pad"] < 0:

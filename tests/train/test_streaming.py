@@ -248,6 +248,27 @@ def test_files_that_are_no_images_are_named_or_left_out(loaded, folder, capsys):
     assert "skipped 2 unreadable images" in capsys.readouterr().err
 
 
+def test_images_cut_short_are_named_once_one_was_met(folder, command, tmp_path):
+    """Their headers are sound, so that only decoding tells."""
+    cut = [folder / "train" / "cat" / "0.jpg", folder / "train" / "dog" / "5.png"]
+    for path in cut:
+        path.write_bytes(path.read_bytes()[:-300])
+    flags = ("--crop=resized", "--image_size=32", "--depth=8", "--epochs=1", f"--output={tmp_path / 'out'}")
+    done = command(f"--dataset={folder}", *flags)
+    assert done.code == 2
+    (line,) = done.said
+    assert line.startswith("train: images that cannot be decoded: ")
+    assert all(f"{path}: " in line for path in cut)
+
+
+def test_a_stream_trains_to_a_checked_model(folder, command, tmp_path):
+    views = ("--image_size=32", "--crop=resized", "--test_view=ten_crop")
+    more = ("--mixup=0.2", "--cutmix=1", "--randaugment=9", "--erasing=0.25", "--label_smoothing=0.1")
+    done = command(f"--dataset={folder}", *views, *more, "--depth=8", "--epochs=1", f"--output={tmp_path / 'out'}")
+    assert done.code == 0, done.err
+    assert "answers equal the trained network's" in done.out
+
+
 def test_a_class_without_a_readable_image_cannot_be_skipped(loaded, folder):
     for path in (folder / "test" / "cat").iterdir():
         path.write_bytes(b"no image")

@@ -29,7 +29,7 @@ class Augmentation:
         crop: `"pad"`, or `"resized"` for windows of any size, resized (Szegedy et al. 2015).
         crop_area: The least area of such a window.
         randaugment: Its magnitude, 0 to 30.
-        randaugment_layers: Its operations an image.
+        randaugment_ops: Its operations an image.
         erasing: The probability that a rectangle of an image is erased.
         mixup, cutmix: `alpha` of each one's Beta distribution.
         label_smoothing: What the true class gives away to all.
@@ -40,7 +40,7 @@ class Augmentation:
     crop: str = "pad"
     crop_area: float = 0.08
     randaugment: float = 0.0
-    randaugment_layers: int = 2
+    randaugment_ops: int = 2
     erasing: float = 0.0
     mixup: float = 0.0
     cutmix: float = 0.0
@@ -92,7 +92,7 @@ class Augmentation:
         [[0.625, 0.125, 0.125, 0.125], [0.125, 0.125, 0.625, 0.125]]
         """
         if self.randaugment:
-            images = randaugmented(images, keys, self.randaugment, self.randaugment_layers, mean)
+            images = randaugmented(images, keys, self.randaugment, self.randaugment_ops, mean)
         if self.erasing:
             images = erased(images, keys, self.erasing, mean)
         if self.gives_distributions:

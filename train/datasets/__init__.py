@@ -8,7 +8,7 @@ from pathlib import Path
 
 from train.config import Config
 from train.datasets.digits import load_digits
-from train.datasets.encoded import EncodedData
+from train.datasets.encoded import EncodedData, bad_images_named
 from train.datasets.files import load_files
 from train.datasets.folder import load_folder
 from train.datasets.idx import holds_idx, load_idx
@@ -17,7 +17,7 @@ from train.datasets.npz import load_npz
 from train.datasets.tfds import load_tfds
 from train.errors import BadInput
 
-__all__ = ["EncodedData", "ImageData", "load"]
+__all__ = ["EncodedData", "ImageData", "bad_images_named", "load"]
 
 
 def load(config: Config) -> ImageData | EncodedData:

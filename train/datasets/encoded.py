@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from tqdm import tqdm
 
 from train.datasets.decoding import test_view
+from train.errors import BadInput
 
 DEFAULT_SIZE = 224
 MEMORY_SHARE = 1 / 4  # of the machine's, for what is kept
+SHOWN = 5
 SAMPLED = 1024  # images for the statistics
 
 
@@ -25,10 +31,12 @@ class EncodedSplit:
     Args:
         count: How many there are.
         read: `int64 -> (contents, label)`, scalars: string and int64.
+        name: What an image is called, for messages.
     """
 
     count: int
     read: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+    name: Callable[[int], str]
 
 
 @dataclass(frozen=True)
@@ -108,9 +116,52 @@ def from_files(paths: Sequence[Path], labels: Sequence[int]) -> EncodedSplit:
     """
     names, numbers = tf.constant([str(path) for path in paths]), tf.constant(labels, tf.int64)
     if sum(path.stat().st_size for path in paths) > MEMORY_SHARE * memory():
-        return EncodedSplit(len(paths), lambda index: (tf.io.read_file(names[index]), numbers[index]))
+        return EncodedSplit(len(paths), lambda i: (tf.io.read_file(names[i]), numbers[i]), lambda i: str(paths[i]))
     contents = tf.constant([path.read_bytes() for path in paths])
-    return EncodedSplit(len(paths), lambda index: (contents[index], numbers[index]))
+    return EncodedSplit(len(paths), lambda i: (contents[i], numbers[i]), lambda i: str(paths[i]))
+
+
+@contextmanager
+def bad_images_named(data) -> Iterator[None]:
+    """Name the images that begin as images do and cannot be decoded, where one of them stops what is done inside.
+
+    A header is looked at before training; only decoding tells the rest, too much work for a million images on the
+    chance. So they are looked for once one was met.
+
+    Args:
+        data: Anything; only `EncodedData` is looked through.
+
+    Raises:
+        BadInput: with the first of them, and the reasons.
+    """
+    try:
+        yield
+    except tf.errors.InvalidArgumentError:
+        bad = _undecodable(data) if isinstance(data, EncodedData) else []
+        if not bad:
+            raise
+        raise BadInput(f"images that cannot be decoded: {'; '.join(bad)}. Mend or remove them.") from None
+
+
+def _undecodable(data: EncodedData) -> list[str]:
+    """Up to `SHOWN` of them."""
+    numbers = [(split, number) for split in (data.train, data.test) for number in range(split.count)]
+    with ThreadPoolExecutor() as pool:
+        reasons = tqdm(
+            pool.map(_reason, *zip(*numbers, strict=True)), "looking for bad images", len(numbers), disable=None
+        )
+        found = list(islice(filter(None, reasons), SHOWN))
+        pool.shutdown(cancel_futures=True)
+    return found
+
+
+def _reason(split: EncodedSplit, number: int) -> str:
+    """Which image it is and why it cannot be decoded; empty if it can."""
+    try:
+        tf.io.decode_image(split.read(tf.constant(number, tf.int64))[0], channels=3, expand_animations=False)
+    except tf.errors.OpError as error:
+        return f"{split.name(number)}: {error.message.split('}} ')[-1].split(' [Op:')[0].rstrip('.')}"
+    return ""
 
 
 def memory() -> int:

@@ -110,7 +110,7 @@ def _encoded(builder, split: str) -> EncodedSplit:
         record = features.deserialize_example(read(index), decoders={"image": tfds.decode.SkipDecoding()})
         return record["image"], record["label"]
 
-    return EncodedSplit(count, example)
+    return EncodedSplit(count, example, lambda number: f"record {number} of '{split}' in {builder.data_dir}")
 
 
 def _arrays(builder, split: str, image_size: int | None):
