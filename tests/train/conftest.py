@@ -52,7 +52,9 @@ def parse():
     untouched = flagsaver.save_flag_values()
 
     def parse(*arguments: str) -> None:
+        nonlocal untouched
         flagsaver.restore_flag_values(untouched)
+        untouched = flagsaver.save_flag_values()  # what was restored from is now the flags' own, and changes with them
         flags.FLAGS(["train", *arguments])
 
     yield parse

@@ -11,6 +11,7 @@ from train.augmentation.draws import uniform
 from train.augmentation.rectangles import rectangles
 
 ASPECT = 4 / 3  # Szegedy et al. 2015, sec. 6
+EDGE = 1e-6  # of the image: a rounding error past its last pixel would be read as black
 
 Crops = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
@@ -80,6 +81,7 @@ def resized_crops(images: np.ndarray, least_area: float, flip: bool) -> Crops:
             first, last = tf.where(turned, last, first), tf.where(turned, first, last)
         box = tf.cast(tf.stack([top, first, top + rows - 1, last], axis=-1), tf.float32)
         boxes = box / np.array([max(height - 1, 1), max(width - 1, 1)] * 2, np.float32)
+        boxes = tf.clip_by_value(boxes, EDGE, 1 - EDGE)
         chosen = tf.gather(held, index)
         windows = tf.image.crop_and_resize(chosen, boxes, tf.range(tf.size(index)), (height, width))
         return tf.cast(tf.round(windows), tf.uint8)

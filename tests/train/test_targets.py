@@ -1,0 +1,78 @@
+"""Loss and accuracy take classes and distributions; ten crops answer with their mean probability."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from train.loop import Trainer
+from train.targets import Accuracy, CrossEntropy, answers
+
+COUNT, CLASSES = 8, 3
+
+
+@pytest.fixture
+def logits():
+    return np.random.default_rng(0).normal(size=(COUNT, CLASSES)).astype(np.float32)
+
+
+@pytest.fixture
+def labels():
+    return np.arange(COUNT) % CLASSES
+
+
+def test_a_class_costs_what_its_distribution_costs(logits, labels):
+    of = np.eye(CLASSES, dtype=np.float32)[labels]
+    np.testing.assert_allclose(CrossEntropy()(labels, logits), CrossEntropy()(of, logits), rtol=1e-6)
+    assert Accuracy()(labels, logits) == Accuracy()(of, logits) == np.mean(logits.argmax(1) == labels)
+
+
+def test_the_cost_of_a_mix_is_the_mix_of_the_costs(logits, labels):
+    of, other = (np.eye(CLASSES, dtype=np.float32)[shifted] for shifted in (labels, (labels + 1) % CLASSES))
+    mixed = CrossEntropy()(0.3 * of + 0.7 * other, logits)
+    expected = 0.3 * CrossEntropy()(of, logits) + 0.7 * CrossEntropy()(other, logits)
+    np.testing.assert_allclose(mixed, expected, rtol=1e-5)
+
+
+def test_the_mean_probability_of_the_crops_answers():
+    images = np.random.default_rng(0).normal(size=(4, 10, 5, 5, 3)).astype(np.float32)
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(CLASSES)])
+    each = tf.nn.softmax(model(images.reshape(40, 5, 5, 3))).numpy().reshape(4, 10, CLASSES)
+    ours = answers(model, tf.constant(images))
+    np.testing.assert_allclose(tf.nn.softmax(ours), each.mean(1), rtol=1e-5)
+    np.testing.assert_allclose(tf.reduce_sum(tf.exp(ours), 1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(answers(model, tf.constant(images[:, 0])), model(images[:, 0]))
+
+
+def linear():
+    keras.utils.set_random_seed(0)
+    images = keras.Input((4, 4, 1))
+    return keras.Model(images, keras.layers.Dense(CLASSES)(keras.layers.Flatten()(images)))
+
+
+def test_images_of_weight_0_do_not_count():
+    images = np.random.default_rng(0).integers(0, 256, (COUNT, 4, 4, 1), dtype=np.uint8)
+    labels = np.arange(COUNT) % CLASSES
+    judge = Trainer(linear(), keras.layers.Rescaling(1 / 255), keras.optimizers.SGD())
+    expected = judge.evaluate([(tf.constant(images[:5]), tf.constant(labels[:5]))])
+    weights = tf.constant([1.0] * 5 + [0.0] * 3)
+    halves = [slice(0, 4), slice(4, 8)]
+    batches = [(tf.constant(images[h]), tf.constant(labels[h]), weights[h]) for h in halves]
+    measured = judge.evaluate(batches)
+    np.testing.assert_allclose([measured[k] for k in expected], list(expected.values()), rtol=1e-6)
+
+
+def test_a_step_on_mixed_labels_goes_down_their_gradient():
+    images = np.random.default_rng(0).integers(0, 256, (COUNT, 4, 4, 1), dtype=np.uint8)
+    of = np.random.default_rng(1).dirichlet(np.ones(CLASSES), COUNT).astype(np.float32)
+    model = linear()
+    kernel, bias = (w.numpy().astype(np.float64) for w in model.trainable_variables)
+    learner = Trainer(model, keras.layers.Rescaling(1 / 255), keras.optimizers.SGD(0.1))
+    learner.train_step(images, of)
+    pixels = images.reshape(COUNT, -1) / 255
+    logits = pixels @ kernel + bias
+    errors = (np.exp(logits) / np.exp(logits).sum(1, keepdims=True) - of) / COUNT
+    np.testing.assert_allclose(model.trainable_variables[0], kernel - 0.1 * pixels.T @ errors, atol=1e-6)
