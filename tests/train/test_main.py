@@ -146,6 +146,6 @@ def test_help_shows_the_programs_own_flags_at_once_and_is_no_error(spawn):
     assert outcome.out.startswith("Train a residual network on images")
     shown = [line.split(":")[0].strip() for line in outcome.out.splitlines() if line.startswith("  --")]
     names = [name.removeprefix("--").removeprefix("[no]") for name in shown]
-    assert names[:3] == ["batch_size", "block", "class_names"]
+    assert names[:3] == ["accumulate", "batch_size", "block"]
     assert {"dataset", "depth", "resume", "precision"} <= set(names)
     assert outcome.code == 0
