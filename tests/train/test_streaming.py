@@ -261,6 +261,7 @@ def test_images_cut_short_are_named_once_one_was_met(folder, command, tmp_path):
     assert all(f"{path}: " in line for path in cut)
 
 
+@pytest.mark.slow
 def test_a_stream_trains_to_a_checked_model(folder, command, tmp_path):
     views = ("--image_size=32", "--crop=resized", "--test_view=ten_crop")
     more = ("--mixup=0.2", "--cutmix=1", "--randaugment=9", "--erasing=0.25", "--label_smoothing=0.1")
