@@ -37,7 +37,7 @@ from train.datasets.decoding import VIEWS
 from train.datasets.encoded import EncodedData, from_files
 from train.pipeline import test_batches, training_batches
 
-BATCH, CLASSES = 128, 10
+CLASSES = 10
 CIFAR = {
     "pad, crop, flip": Augmentation(pad=4, flip=True),
     "resized crop, flip": Augmentation(crop="resized", flip=True),
@@ -91,24 +91,24 @@ def photographs(folder: Path, count: int) -> list[Path]:
     return paths
 
 
-def rows(folder: Path, count: int, peers: bool) -> dict[tuple[str, str], tf.data.Dataset]:
+def rows(folder: Path, count: int, peers: bool, batch: int) -> dict[tuple[str, str], tf.data.Dataset]:
     """`{(what, with what): an endless stream}`."""
     small, paths = cifar(), photographs(folder, count)
     weight = statistics.mean(path.stat().st_size for path in paths) / 1000
     print(f"{count} JPEGs of {weight:.0f} kB on average", file=sys.stderr)
     split = from_files(paths, [i % CLASSES for i in range(count)])
-    found = {("CIFAR", name): training_batches(small, BATCH, chosen, 0) for name, chosen in CIFAR.items()}
+    found = {("CIFAR", name): training_batches(small, batch, chosen, 0) for name, chosen in CIFAR.items()}
     if peers:
-        found |= {("CIFAR", name): stream for name, stream in peer_streams(small).items()}
+        found |= {("CIFAR", name): stream for name, stream in peer_streams(small, batch).items()}
     for protocol in VIEWS:
         large = EncodedData(split, split, small.class_names, 224, protocol)
-        found["ImageNet", f"test view: {protocol}"] = test_batches(large, 16).repeat()
+        found["ImageNet", f"test view: {protocol}"] = test_batches(large, min(batch, 16)).repeat()
     for name, chosen in IMAGENET.items():
-        found["ImageNet", name] = training_batches(large, BATCH, chosen, 0)
+        found["ImageNet", name] = training_batches(large, batch, chosen, 0)
     return found
 
 
-def peer_streams(data: ImageData) -> dict[str, tf.data.Dataset]:
+def peer_streams(data: ImageData, batch: int) -> dict[str, tf.data.Dataset]:
     """The same by layers of keras-cv, where it is installed, and of Keras."""
     import keras
 
@@ -129,12 +129,12 @@ def peer_streams(data: ImageData) -> dict[str, tf.data.Dataset]:
             "+ random erasing, keras-cv": keras_cv.layers.RandomCutout(0.5, 0.5),
             "+ RandAugment, keras-cv": keras_cv.layers.RandAugment((0, 255), augmentations_per_image=2, magnitude=0.3),
         }
-    cropped = training_batches(data, BATCH, CIFAR["pad, crop, flip"], 0)
+    cropped = training_batches(data, batch, CIFAR["pad, crop, flip"], 0)
 
     def through(layer):
         def apply(images, labels):
-            batch = {"images": tf.cast(images, tf.float32), "labels": tf.one_hot(labels, CLASSES)}
-            done = layer(batch, training=True)
+            floats = {"images": tf.cast(images, tf.float32), "labels": tf.one_hot(labels, CLASSES)}
+            done = layer(floats, training=True)
             return done["images"], done["labels"]
 
         return cropped.map(apply, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
@@ -178,6 +178,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each row")
     parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
     parser.add_argument("--jpegs", type=int, default=256, help="how many to make")
+    parser.add_argument("--batch", type=int, default=128, help="images a batch, even")
     parser.add_argument("--peers", action="store_true", help="measure Keras' and keras-cv's layers too")
     parser.add_argument("--needs_cifar", type=float, help="images/s of the training step; measured if not given")
     parser.add_argument("--needs_imagenet", type=float, help="the same for ImageNet")
@@ -187,7 +188,7 @@ def main() -> None:
         "ImageNet": args.needs_imagenet or step_rate("ResNet", 50, (224, 224, 3), 8),
     }
     with tempfile.TemporaryDirectory() as folder:
-        streams = rows(Path(folder), args.jpegs, args.peers)
+        streams = rows(Path(folder), args.jpegs, args.peers, args.batch)
         results: dict[tuple[str, str], list[tuple[float, float]]] = {row: [] for row in streams}
         for i in range(args.rounds):
             for row, seen in results.items():

@@ -56,7 +56,7 @@ def test_the_benchmark_runs_all_contenders_on_one_network(tmp_path):
 def test_the_input_benchmark_measures_every_row(tmp_path):
     script = ROOT / "benchmarks" / "input_pipeline.py"
     needs = ("--needs_cifar=500", "--needs_imagenet=300")
-    table = run(script, "--rounds=1", "--seconds=0.01", "--jpegs=4", *needs, folder=tmp_path)
+    table = run(script, "--rounds=1", "--seconds=0.01", "--jpegs=4", "--batch=4", *needs, folder=tmp_path)
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
     assert [row[1] for row in rows if row[:1] == ["ImageNet"]][:3] == [
         "test view: paper",
