@@ -364,8 +364,8 @@ def list_models(pattern: str = "*") -> list[str]:
     Example:
 
     >>> import keras_resunits as kr
-    >>> kr.list_models("wrn*")
-    ['wrn16_4_cifar', 'wrn16_8_cifar', 'wrn28_10_cifar', 'wrn40_4_cifar']
+    >>> kr.list_models("wrn16*")
+    ['wrn16_10_cifar', 'wrn16_4_cifar', 'wrn16_8_cifar']
     """
     return sorted(fnmatch.filter([*MODELS, *NETWORKS], pattern))
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -13,7 +14,11 @@ from tests.backend_probe import observed
 from tests.catalog import CLASSES, KERAS_LAYOUTS, NETWORKS
 
 ROOT = Path(__file__).parents[2]
-PROBED = {**NETWORKS, **KERAS_LAYOUTS}
+PROBED = {
+    **NETWORKS,
+    # two images on one pixel: in training rounding alone decides which side of their mean each of them is on
+    **{name: replace(case, random=True) for name, case in KERAS_LAYOUTS.items()},
+}
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
@@ -43,6 +48,8 @@ def test_a_saved_network_computes_the_same_under_another_backend(backend, tmp_pa
                 continue  # backends draw otherwise
             atol = 1e-4 * max(1.0, np.abs(value).max())
             np.testing.assert_allclose(found[key], value, rtol=1e-4, atol=atol, err_msg=f"{name}: {key}")
+        if case.random:
+            continue  # and so do the statistics that the draws left
         back = keras.saving.load_model(tmp_path / "back" / f"{name}.keras", safe_mode=True)
         again, one = (network(*case.arrays(), training=False) for network in (back, twins[name]))
         np.testing.assert_allclose(again, one, rtol=1e-3, atol=1e-3 * np.abs(one).max(), err_msg=name)
