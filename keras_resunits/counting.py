@@ -20,6 +20,8 @@ from keras_resunits.stems import PaddedMaxPool
 from keras_resunits.tails import SqueezeExcite
 from keras_resunits.units import Unit
 
+WEIGHTED = (keras.layers.Conv2D, keras.layers.Dense)
+
 Leaves = Iterator[tuple[keras.layers.Layer, tuple]]
 
 
@@ -45,14 +47,18 @@ def multiply_adds(layer: keras.layers.Layer, shape) -> int:
     >>> multiply_adds(conv, (None, 4, 4, 3))
     3456
     """
-    return sum(math.prod(leaf.kernel.shape) * _places(leaf, arriving) for leaf, arriving in _weighted(layer, shape))
+    known = _known(layer, shape)
+    return sum(
+        math.prod(leaf.kernel.shape) * _places(leaf, given) for leaf, given in known if isinstance(leaf, WEIGHTED)
+    )
 
 
 def operations(layer: keras.layers.Layer, shape) -> int:
     """Floating-point operations of a layer for one image, as pytorchcv counts them; its tables give half of that.
 
     A multiply-add is two, less one for each pair of channels of a convolution without bias; normalisation is four a
-    value, a rectifier one, a pooling one for each value in each window; addition counts nothing.
+    value, a rectifier one, a pooling one for each value in each window; addition, gates, scales and other activations
+    count nothing.
 
     Args:
         layer: A built layer.
@@ -69,11 +75,11 @@ def operations(layer: keras.layers.Layer, shape) -> int:
     >>> round(sum(operations(layer, layer.input.shape) for layer in model.layers[1:]) / 2e6, 2)
     1820.41
     """
-    return sum(_operations(leaf, arriving) for leaf, arriving in leaves(layer, shape))
+    return sum(_operations(leaf, arriving) for leaf, arriving in _known(layer, shape))
 
 
 def _operations(leaf: keras.layers.Layer, shape) -> int:
-    if isinstance(leaf, (keras.layers.Conv2D, keras.layers.Dense)):
+    if isinstance(leaf, WEIGHTED):
         pairs = 0 if leaf.use_bias else math.prod(leaf.kernel.shape[-2:])
         return 2 * multiply_adds(leaf, shape) - pairs
     if isinstance(leaf, keras.layers.BatchNormalization):
@@ -89,13 +95,13 @@ def _operations(leaf: keras.layers.Layer, shape) -> int:
     return 0
 
 
-def _weighted(layer: keras.layers.Layer, shape) -> Leaves:
-    """The leaves with a kernel."""
+def _known(layer: keras.layers.Layer, shape) -> Leaves:
+    """The leaves, refusing kernels of a kind that nobody counts here."""
     for leaf, arriving in leaves(layer, shape):
-        if isinstance(leaf, (keras.layers.Conv2D, keras.layers.Dense)):
-            yield leaf, arriving
-        elif any(weight.name == "kernel" for weight in leaf.weights):
+        kernels = any(weight.name.endswith("kernel") for weight in leaf.weights)
+        if kernels and (not isinstance(leaf, WEIGHTED) or isinstance(leaf, keras.layers.DepthwiseConv2D)):
             raise ValueError(f"what layer '{leaf.path}', a {type(leaf).__name__}, costs is not known.")
+        yield leaf, arriving
 
 
 def _places(leaf: keras.layers.Layer, shape) -> int:

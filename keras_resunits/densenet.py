@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import keras
 
@@ -18,7 +19,7 @@ from keras_resunits.recipes import Recipe
 from keras_resunits.shortcuts import identity
 from keras_resunits.slots import Slot
 from keras_resunits.stems import IMAGENET_STEM_FROM, STEMS, Stem
-from keras_resunits.tails import branch_dropout, no_tail
+from keras_resunits.tails import branch_dropout
 
 IMAGENET_BLOCKS = {  # layers of each block and growth rate (Huang et al. 2017, Table 1; 161 and 264: the authors' code)
     121: ((6, 12, 24, 16), 32),
@@ -92,9 +93,8 @@ def DenseNet(
     require_shape(input_shape)
     order = resolve("order", order, ORDERS, Order)
     stem = resolve("stem", stem or _stem(len(blocks), 2 * growth if bottleneck else 16, input_shape), STEMS, Stem)
-    tail = (lambda slot: branch_dropout(slot, dropout)) if dropout else no_tail
     dense = Recipe(growth_body(bottleneck, dropout), order, identity, concat)
-    between = Recipe(transition, order, identity, branch_only, lambda slot: tail(slot) + _pooling(slot))
+    between = Recipe(transition, order, identity, branch_only, partial(_pooling, dropout=dropout))
     slots = _plan(blocks, stem.filters, growth, compression)
     units = [(dense if slot.filters > slot.in_filters and slot.strides == 1 else between, slot) for slot in slots]
     depth_name = depth if isinstance(depth, int) else "_".join(map(str, depth))
@@ -151,5 +151,7 @@ def _plan(blocks: Sequence[int], filters: int, growth: int, compression: float) 
     ]
 
 
-def _pooling(slot: Slot) -> list[keras.layers.Layer]:
-    return [keras.layers.AveragePooling2D(slot.strides, data_format="channels_last", name="pool")]
+def _pooling(slot: Slot, dropout: float) -> list[keras.layers.Layer]:
+    """What ends a transition."""
+    dropped = branch_dropout(slot, dropout) if dropout else []
+    return [*dropped, keras.layers.AveragePooling2D(slot.strides, data_format="channels_last", name="pool")]

@@ -280,7 +280,7 @@ def GatedResNet(
     """The gated residual network of Savarese et al. 2016, `x' = x + g(k) F(x)`, pre-activated, one scalar `k` a unit.
 
     Read the gates with `gates(model)`; keep them from weight decay, as the paper does, with
-    `optimizer.exclude_from_weight_decay(var_names=["gate/k"])`.
+    `optimizer.exclude_from_weight_decay([gate.k for found in scalar_gates(model).values() for gate in found])`.
 
     Args:
         depth: 110 by default; as for `ResNet`.

@@ -7,7 +7,8 @@ from itertools import pairwise
 import keras
 
 from keras_resunits.networks import classifier
-from keras_resunits.units import Unit
+from keras_resunits.orders import PostAct
+from keras_resunits.units import Unit, units_of
 
 
 def features(model: keras.Model) -> keras.Model:
@@ -33,7 +34,9 @@ def features(model: keras.Model) -> keras.Model:
     >>> {name: tensor.shape[1:] for name, tensor in pyramid.output.items()}
     {'stage1': (16, 16, 64), 'stage2': (8, 8, 128), 'stage3': (4, 4, 256), 'stage4': (2, 2, 512)}
     """
-    units = _units(model)
+    units = units_of(model)
+    if not units:
+        raise ValueError(f"wanted a network of units. Received: '{model.name}', which has none.")
     ends = [unit for unit, after in pairwise(units) if _halves(after)]
     closing = [layer for layer in model.layers if layer.name == "post"]
     outputs = [layer.output for layer in [*ends, *(closing or units[-1:])]]
@@ -66,7 +69,7 @@ def new_head(model: keras.Model, classes: int, classifier_activation=None, name:
     pooled = copy.get_layer("pool").output if any(layer.name == "pool" for layer in copy.layers) else None
     if pooled is None:
         raise ValueError(f"`new_head` wants a network with a pooling. Received: '{model.name}' without one.")
-    logits = classifier(classes, classifier_activation, keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform"))
+    logits = classifier(classes, classifier_activation, PostAct().classifier())
     return keras.Model(copy.input, logits(pooled), name=name or model.name)
 
 
@@ -96,13 +99,6 @@ def freeze(model: keras.Model, until: str | None = None) -> None:
     first = names.index(until) if until else len(names) - names.count("classifier")
     for i, layer in enumerate(model.layers):
         layer.trainable = i >= first
-
-
-def _units(model: keras.Model) -> list[Unit]:
-    units = [layer for layer in model.layers if isinstance(layer, Unit)]
-    if not units:
-        raise ValueError(f"wanted a network of units. Received: '{model.name}', which has none.")
-    return units
 
 
 def _halves(unit: Unit) -> bool:

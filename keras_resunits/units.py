@@ -93,4 +93,9 @@ class Unit(keras.layers.Layer):
         return cls(**revived(config, *_SLOTS))
 
 
+def units_of(model: keras.Model) -> list[Unit]:
+    """The model's units, in order."""
+    return [layer for layer in model.layers if isinstance(layer, Unit)]
+
+
 _SLOTS = ("entry", "shortcut", "branch", "merge", "exit")

@@ -6,6 +6,7 @@ import pytest
 
 import keras_resunits as kr
 from keras_resunits.stems import IMAGENET
+from keras_resunits.units import units_of
 from tests.catalog import NETWORKS, ORDERS, over
 
 # Trainable and non-trainable parameters for 10 classes: `None` is not listed in the sources.
@@ -135,10 +136,6 @@ def test_units_that_activate_again_behind_an_activated_stem_give_the_counts_of_i
 
 # ---------------------------------------------------------------------------------------------------------------------
 # What a depth stands for.
-
-
-def units_of(model):
-    return [layer for layer in model.layers if layer.name.startswith("unit")]
 
 
 @pytest.mark.parametrize(

@@ -10,134 +10,157 @@
         Go on where a run stopped.
 
 Writes runs/<run>/ (config.json, history.csv, curves.png, tensorboard/, checkpoints/) and saved_models/<run>/<version>/.
-Exit codes: 0 done, 2 something to mend in flags or data, said in one line.
+Exit codes: 0 done; 2 something to mend in flags or data, 3 the loss is no number any more, 4 checkpoints cannot be
+written or read, 5 another worker is gone, each said in one line; 42 asked to stop by SIGTERM or SIGINT, and saved.
 """
 
 from __future__ import annotations
 
 import difflib
 import os
+import shlex
 import sys
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
+from dataclasses import asdict
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what TensorFlow says of drivers it did not find is no news
 
 from absl import app, flags
 
 from train import config as configuration
-from train.errors import BadInput
+from train.errors import BadInput, Preempted, RunError, told
 from train.quiet import native_stderr_held
+from train.strategy import check_strategy, make_strategy, require_divisible
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(configuration)
 
 
 def main() -> None:
-    """The pipeline: config -> data -> model -> loop -> checkpoint -> export -> check."""
+    """Find out what is to be done and where, take the devices, and run the pipeline on them."""
+    check_strategy(FLAGS.strategy)
     config, run = configure()
     with native_stderr_held():  # after the flags: a typing error is answered at once, not after seconds of imports
         import keras
 
-        from keras_resunits import describe, export_saved_model
-        from train.check import check_answers
-        from train.datasets import bad_images_named, load
         from train.network import check_network
-
+        from train.signals import noticed
+        from train.workers import leaving_together
     if keras.backend.backend() != "tensorflow":
         raise BadInput(f"training wants Keras on TensorFlow; got KERAS_BACKEND={keras.backend.backend()}.")
-    keras.utils.set_random_seed(config.seed)
-    keras.config.set_dtype_policy(config.precision)
     check_network(config)
-    run.claim()
-    try:
-        data = load(config)
-        config = config.resolved(data.image_shape, data.train_count, data.class_names)
-        with bad_images_named(data):
-            model, preprocessing = build(config, data)
-    except BadInput:
-        run.release()
-        raise
-    print(f"{run.name}: {model.count_params():,} parameters, {data.train_count:,} images\n{config}", flush=True)
-    run.network.write_text(f"{describe(model)}\n")
-    with bad_images_named(data):
-        average = train(config, run, data, model, preprocessing)
-    with average.swapped() if average else nullcontext():
-        saved_model = export_saved_model(model, run.saved_models, data.class_names, preprocessing)
-        difference = check_answers(saved_model, model, preprocessing, data.sample(64))
-    report(run, saved_model, difference)
+    timeouts = FLAGS.startup_timeout, FLAGS.worker_timeout
+    place = make_strategy(FLAGS.strategy, FLAGS.tpu, FLAGS.cpu_devices, *timeouts)
+    with leaving_together(place, FLAGS.worker_timeout), place.strategy.scope(), noticed() as notice:
+        try:
+            pipeline(config, run, place, notice)
+        except Preempted as error:
+            raise Preempted(f"{error} Go on with: {going_on(run)}") from None
 
 
 def configure():
-    """`(Config, Run)`: what is to be done, and where."""
+    """`(Config, Run)`: what is to be done, and under which name."""
     from train.runs import new_run, old_run
 
     config = configuration.resolve()
     if not FLAGS.resume:
         return config, new_run(FLAGS.output, FLAGS.run, config.default_run)
     run = old_run(FLAGS.output, FLAGS.run, config.default_run)
-    return configuration.resolve(saved=run.config), run
+    return (configuration.resolve(saved=run.config) if run.config.exists() else config), run
 
 
-def build(config, data):
+def pipeline(config, run, place, notice) -> None:
+    """config -> data -> model -> loop -> checkpoint -> export -> check."""
+    import keras
+
+    from keras_resunits import describe, export_saved_model
+    from train.check import check_answers
+    from train.checkpoints import state_hash
+    from train.datasets import bad_images_named, load
+    from train.workers import require_agreement
+
+    keras.utils.set_random_seed(config.seed)
+    keras.config.set_dtype_policy(config.precision)
+    with ExitStack() as stack:
+        if place.is_chief:
+            stack.enter_context(run.claimed())
+        data = load(config)
+        config = config.resolved(data.image_shape, data.train_count, data.class_names)
+        require_divisible(config.batch_size, place.strategy.num_replicas_in_sync)
+        require_agreement(place, {**asdict(config), "train_count": data.train_count, "image_shape": data.image_shape})
+        with bad_images_named(data):
+            model, preprocessing = build(config, data, place)
+            if place.is_chief:
+                parameters, images = f"{model.count_params():,} parameters", f"{data.train_count:,} images"
+                print(f"{run.name}: {parameters}, {images}, on {place.taken}\n{config}", flush=True)
+                run.network.write_text(f"{describe(model)}\n")
+            session = prepare(config, run, data, model, preprocessing, place, notice)
+            session.run()
+        if not place.is_chief:
+            return
+        average = session.trainer.average
+        with average.swapped() if average else nullcontext():
+            saved_model = export_saved_model(model, run.saved_models, data.class_names, preprocessing)
+            difference = check_answers(saved_model, model, preprocessing, data.sample(64))
+        report(run, saved_model, difference, state_hash(session.trainer.variables))
+
+
+def build(config, data, place):
     """`(network, normalisation)` for the data's images."""
     import keras
 
-    from train.network import network
+    from train.network import network, synchronize
 
     model = network(config, data.image_shape, data.classes)
+    if place.strategy.num_replicas_in_sync > 1:
+        synchronize(model)
     mean, variance = data.statistics()
     preprocessing = keras.layers.Normalization(mean=mean, variance=variance, dtype="float32", name="normalization")
     preprocessing.build((None, *data.image_shape))  # here, not in a traced step: its constants live outside
     return model, preprocessing
 
 
-def train(config, run, data, model, preprocessing):
-    """The loop, with a checkpoint after each epoch; returns the averages of the weights, if there are any."""
-    import keras
-
+def prepare(config, run, data, model, preprocessing, place, notice):
+    """The session, standing where the run's last checkpoint is, or at the beginning."""
     from train.augmentation import Augmentation
     from train.average import Average
-    from train.callbacks import Curves, Progress, Records
-    from train.checkpoints import Checkpoints
-    from train.curves import cut_history
-    from train.loop import NotFinite, Trainer
-    from train.pipeline import test_batches, training_batches
+    from train.callbacks import recorders
+    from train.checkpoints import Checkpoints, Position
+    from train.feeding import Feed
+    from train.loop import Trainer
     from train.recipe import optimizer
+    from train.session import Session
 
     steps = data.train_count // config.batch_size
     sgd = optimizer(config, config.epochs * steps, model)
     average = Average(model, sgd, config.ema) if config.ema else None
     trainer = Trainer(model, preprocessing, sgd, average)
-    checkpoints = Checkpoints(run.checkpoints, model, sgd, average)
-    first_epoch = checkpoints.restore() if FLAGS.resume else 0
-    cut_history(run.history, first_epoch)
-    config.save(run.config)
-    model.compile(trainer.optimizer)  # callbacks find the optimiser, and its rate, on the model
-    callbacks = keras.callbacks.CallbackList(
-        [
-            Records(config.batch_size),
-            keras.callbacks.CSVLogger(run.history, append=FLAGS.resume),
-            keras.callbacks.TensorBoard(run.tensorboard, write_graph=False),
-            keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: checkpoints.save(epoch + 1)),
-            Progress(config.epochs, first_epoch, steps, config.batch_size),
-            Curves(run.history, run.curves),
-        ],
-        model=model,
-        epochs=config.epochs,
-        steps=steps,
+    checkpoints = Checkpoints(run.checkpoints, model, sgd, average, FLAGS.keep, place.number)
+    position = checkpoints.restore() if FLAGS.resume else Position()
+    if place.is_chief:
+        config.save(run.config)
+    return Session(
+        trainer,
+        Feed(data, config.batch_size, Augmentation.of(config), config.seed, place.workers),
+        config.epochs,
+        steps,
+        recorders(run, config, steps, position.epoch) if place.is_chief else [],
+        checkpoints,
+        position,
+        FLAGS.checkpoint_every,
+        FLAGS.on_nan,
+        notice,
     )
-    batches = iter(training_batches(data, config.batch_size, Augmentation.of(config), config.seed, first_epoch * steps))
-    try:
-        trainer.fit(batches, test_batches(data, config.batch_size), range(first_epoch, config.epochs), steps, callbacks)
-    except NotFinite as error:
-        good = (
-            f"last good checkpoint: epoch {int(checkpoints.epochs_done.numpy())}" if checkpoints.newest else "none yet"
-        )
-        raise BadInput(f"{error}; not saved ({good}, {run.checkpoints}). Lower --learning_rate.") from None
-    return average
 
 
-def report(run, saved_model, difference: float) -> None:
+def going_on(run) -> str:
+    """The command that goes on with a run that was stopped."""
+    arguments = [argument for argument in sys.argv[1:] if not argument.lstrip("-").startswith("resume")]
+    name = [] if FLAGS["run"].present else [f"--run={run.name}"]
+    return f"python -m train {shlex.join([*arguments, *name, '--resume'])}"
+
+
+def report(run, saved_model, difference: float, state: str) -> None:
     """What came out, where it lies, and what to try next."""
     from train.curves import read_history
 
@@ -147,6 +170,7 @@ def report(run, saved_model, difference: float) -> None:
         f"test accuracy {history['val_accuracy'][-1]:.2%}{averaged}\n"
         f"exported      {saved_model} (answers equal the trained network's, at most {difference:.0e} off)\n"
         f"curves        {run.curves}\n"
+        f"state         {state} (equal wherever all weights, slots and random states are)\n"
         f"look closer   python -m train.evaluate {run.folder}\n"
         f"try next      python train/answer.py {saved_model} IMAGE.png\n"
         f"              tensorboard --logdir {run.tensorboard}"
@@ -154,7 +178,7 @@ def report(run, saved_model, difference: float) -> None:
 
 
 def run_main(argv: list[str]) -> int:
-    """Parse the flags, run, and turn what a user can mend into one line and exit code 2."""
+    """Parse the flags, run, and turn what a user can mend into one line and its exit code."""
     try:
         if {"--help", "-help", "--helpshort", "-h"} & set(argv[1:]):
             app.usage(shorthelp=True, writeto_stdout=True)  # absl's own flag leaves with exit code 1
@@ -168,11 +192,14 @@ def run_main(argv: list[str]) -> int:
         hint = f" Did you mean {' or '.join(f'--{name}' for name in close)}?" if close else ""
         print(f"train: unknown flag --{error.flagname}.{hint} See --help.", file=sys.stderr)
         return 2
-    except (BadInput, flags.Error) as error:
-        print(f"train: {' '.join(str(error).split())}", file=sys.stderr)
+    except flags.Error as error:
+        print(told(error), file=sys.stderr)
         return 2
+    except RunError as error:
+        print(told(error), file=sys.stderr)
+        return error.code
     except KeyboardInterrupt:
-        print("train: interrupted; --resume goes on from the last epoch's checkpoint.", file=sys.stderr)
+        print("train: interrupted; --resume goes on from the last checkpoint.", file=sys.stderr)
         return 130
     return 0
 

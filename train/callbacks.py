@@ -11,15 +11,12 @@ import keras
 import tensorflow as tf
 from tqdm import tqdm
 
-from train.curves import draw_curves, read_history
+from train.curves import cut_history, draw_curves, read_history
 
 
 class Records(keras.callbacks.Callback):
     """Adds to each epoch's logs what the callbacks after it write down:
 
-    - `learning_rate`: of the epoch's last step, unless the loop has told it;
-    - `gradient_norm`: the global norm in the epoch's last update, from the optimiser's `gradient_norm` unless the loop
-      has told it; left out where neither does. Not a mean: a run that is resumed within an epoch finds the same;
     - `images_per_second`: trained on, without the test;
     - `memory_gb`: the most that the process has held so far, in 10^9 bytes;
     - `gpu_memory_gb`: likewise on the first GPU, where there is one.
@@ -35,10 +32,6 @@ class Records(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self.began, self.steps = time.monotonic(), 0
 
-    def on_train_batch_begin(self, batch, logs=None):
-        if batch + 1 == self.params["steps"]:
-            self.learning_rate = float(self.model.optimizer.learning_rate)
-
     def on_train_batch_end(self, batch, logs=None):
         self.steps += 1
 
@@ -46,14 +39,20 @@ class Records(keras.callbacks.Callback):
         self.rate = self.steps * self.batch_size / (time.monotonic() - self.began)
 
     def on_epoch_end(self, epoch, logs=None):
-        logs.setdefault("learning_rate", self.learning_rate)
-        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
-        if hasattr(optimizer, "gradient_norm"):
-            logs.setdefault("gradient_norm", float(optimizer.gradient_norm))
         logs["images_per_second"] = self.rate
         logs["memory_gb"] = peak_memory() / 1e9
         if tf.config.list_logical_devices("GPU"):
             logs["gpu_memory_gb"] = tf.config.experimental.get_memory_info("GPU:0")["peak"] / 1e9
+
+
+class History(keras.callbacks.CSVLogger):
+    """Keras' CSV file of the epochs' logs; a disk that is full for a moment is said, and written to later."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        try:
+            super().on_epoch_end(epoch, logs)
+        except OSError as error:  # the row stays in the file's buffer
+            print(f"train: {self.filename}: {error.strerror}; tried again after the next epoch.", file=sys.stderr)
 
 
 class Progress(keras.callbacks.Callback):
@@ -123,6 +122,25 @@ class Curves(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         if read_history(self.history):
             draw_curves({self.picture.parent.name: self.history}, self.picture)
+
+
+def recorders(run, config, steps: int, first_epoch: int) -> list[keras.callbacks.Callback]:
+    """What shows a run and writes its history, from `first_epoch` on.
+
+    Args:
+        run: The run, whose folder is there.
+        config: Its configuration.
+        steps: Steps an epoch.
+        first_epoch: Epochs done before; what the history says of later ones is left out.
+    """
+    cut_history(run.history, first_epoch)
+    return [
+        Records(config.batch_size),
+        History(run.history, append=first_epoch > 0),
+        keras.callbacks.TensorBoard(run.tensorboard, write_graph=False),
+        Progress(config.epochs, first_epoch, steps, config.batch_size),
+        Curves(run.history, run.curves),
+    ]
 
 
 def peak_memory() -> int:

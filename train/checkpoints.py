@@ -1,25 +1,72 @@
-"""Checkpoints: all that a run needs to go on."""
+"""Checkpoints: all that a run needs to go on, in a folder a step that is whole or not there.
+
+A folder `step-00000400/` holds `state.*` as `tf.train.Checkpoint` writes it and `manifest.json`: where the run stands,
+and the SHA-256 of every file. It is written under another name, flushed to the disk and renamed. No other file says
+which one is newest, so none can be lost.
+"""
 
 from __future__ import annotations
 
+import errno
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from train.average import Average
-from train.errors import BadInput
+from train.errors import BadInput, StorageError, first_line
+
+TRIES = 3  # saves that may fail one after the other
+
+
+@dataclass
+class Position:
+    """Where a run stands, beside its variables.
+
+    Args:
+        epoch: Epochs done, their tests included.
+        step: Steps done, over all epochs.
+        loss, hits, images: Sums over the steps of the epoch that is under way.
+        rate: The learning rate of the epoch's last step, once that is done.
+        left_out: Steps whose batches `--on_nan` left out.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    loss: float = 0.0
+    hits: float = 0.0
+    images: float = 0.0
+    rate: float | None = None
+    left_out: list[int] = field(default_factory=list)
+
+
+def state_hash(variables: Iterable) -> str:
+    """Twelve hexadecimal digits of the SHA-256 of the variables' bytes: runs that agree to the last bit agree here."""
+    digest = hashlib.sha256()
+    for variable in variables:
+        digest.update(variable.numpy().tobytes())
+    return digest.hexdigest()[:12]
 
 
 class Checkpoints:
-    """The last checkpoints of a run: network, optimiser and the number of epochs done.
+    """The last checkpoints of a run, and its best.
 
     Args:
         folder: Where they lie.
         model: A built network.
         optimizer: A built optimiser.
         average: Averages of the weights, where the run keeps them.
-        keep: How many to keep; 3 by default.
+        keep: How many of the newest to keep; 3 by default. The one of the highest score stays as well.
+        worker: This process's number; those behind the first take part in saving, and leave nothing.
     """
 
     def __init__(
@@ -29,33 +76,219 @@ class Checkpoints:
         optimizer: keras.optimizers.Optimizer,
         average: Average | None = None,
         keep: int = 3,
+        worker: int = 0,
     ):
-        self.epochs_done = tf.Variable(0, trainable=False, dtype=tf.int64)
-        parts = {"model": model, "optimizer": optimizer, "epochs_done": self.epochs_done}
-        checkpoint = tf.train.Checkpoint(**parts, **({"average": average} if average else {}))
-        self._manager = tf.train.CheckpointManager(checkpoint, str(folder), keep)
+        self.folder, self.keep, self.worker = folder, keep, worker
+        self._failures = 0
+        # Keras' random states are no weights, and tf.train.Checkpoint does not find them by itself
+        weights = {id(weight) for weight in model.weights}
+        random = [variable.value for variable in model.variables if id(variable) not in weights]
+        parts: dict[str, Any] = {"model": model, "optimizer": optimizer, "random": random}
+        self._checkpoint = tf.train.Checkpoint(**parts, **({"average": average} if average else {}))
 
     @property
-    def newest(self) -> str | None:
-        """The newest checkpoint's path, if there is one."""
-        return self._manager.latest_checkpoint
+    def steps(self) -> list[int]:
+        """The steps of the checkpoints that are there, rising."""
+        return [int(path.name.removeprefix("step-")) for path in _folders(self.folder)]
 
-    def save(self, epochs_done: int) -> None:
-        """Save after an epoch."""
-        self.epochs_done.assign(epochs_done)
-        self._manager.save(checkpoint_number=epochs_done)
+    def save(self, position: Position, score: float | None = None) -> bool:
+        """Save; whether it worked. A disk that is full for a moment is said, and ends no run.
 
-    def restore(self) -> int:
-        """Restore the newest, and return how many epochs were done: none where nothing was saved yet.
+        Args:
+            position: Where the run stands.
+            score: How good it is, the higher the better; `None` for not measured.
 
         Raises:
-            BadInput: if it does not fit the network, or is damaged.
+            StorageError: when it fails for the third time in a row.
         """
-        path = self.newest
-        if path is None:
-            return 0
+        path, unfinished = self._path(position.step), self.folder / f"unfinished-{self.worker}-{position.step}"
         try:
-            self._manager.checkpoint.restore(path).assert_consumed()
+            self._write(unfinished, position, score)
+            if self.worker == 0:
+                shutil.rmtree(path, ignore_errors=True)  # a run that is repeated from here: the same, or damaged
+                unfinished.rename(path)
+                _flush(self.folder)
+        except (OSError, tf.errors.OpError) as error:
+            self._failed(position.step, error)
+            return False
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+        self._failures = 0
+        if self.worker == 0:
+            self._forget()
+        return True
+
+    def restore(self) -> Position:
+        """Restore the newest that is whole, setting damaged ones aside; the beginning where none was ever saved.
+
+        Raises:
+            BadInput: if it is another network's.
+            StorageError: if there are checkpoints, and all are damaged.
+        """
+        if self.worker == 0:
+            self._clean()
+        damaged = []
+        for step in reversed(self.steps):
+            path = self._path(step)
+            try:
+                position = _position(path)
+            except _Damage as damage:
+                damaged.append(f"step {step}: {damage}")
+                print(f"train: checkpoint {path} is damaged ({damage}); trying the one before.", file=sys.stderr)
+                if self.worker == 0:
+                    _set_aside(path)
+                continue
+            self._read(path)
+            return position
+        aside = sorted(path.name for path in self.folder.glob("bad-*"))
+        if damaged or aside:
+            raise StorageError(
+                f"no usable checkpoint in {self.folder} ({'; '.join(damaged) or ', '.join(aside)}). Not starting from "
+                "zero over it: take another --run, or remove that folder."
+            )
+        return Position()
+
+    def _path(self, step: int) -> Path:
+        return self.folder / f"step-{step:08}"
+
+    def _write(self, folder: Path, position: Position, score: float | None) -> None:
+        folder.mkdir(parents=True)
+        self._checkpoint.write(str(folder / "state"))
+        files = {path.name: _digest(path) for path in sorted(folder.iterdir()) if path.is_file()}
+        manifest = {"position": asdict(position), "score": score, "files": files, "made_with": environment()}
+        (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+        for path in [*folder.iterdir(), folder]:
+            _flush(path)
+
+    def _read(self, path: Path) -> None:
+        try:
+            self._checkpoint.read(str(path / "state")).assert_consumed()
         except (ValueError, AssertionError, IndexError, tf.errors.OpError) as error:
-            raise BadInput(f"--resume: {path} does not fit this network or is damaged: {error}") from error
-        return int(self.epochs_done.numpy())
+            raise BadInput(f"--resume: {path} does not fit this network: {error}") from error
+        made, here = _manifest(path)["made_with"], environment()
+        changed = [f"{name} {made.get(name)} is now {here[name]}" for name in here if made.get(name) != here[name]]
+        if changed:
+            print(
+                f"train: {', '.join(changed)}: the run goes on, but not as it would have to the last bit.",
+                file=sys.stderr,
+            )
+
+    def _failed(self, step: int, error: Exception) -> None:
+        self._failures += 1
+        why = "disk full" if _is_full(error) else first_line(error)
+        newest = f"step {self.steps[-1]} is intact" if self.steps else "there is none before"
+        if self._failures == TRIES:
+            raise StorageError(f"{why} writing step {step} to {self.folder}, {TRIES} times in a row; {newest}.")
+        said = f"train: {why} writing step {step} to {self.folder}; {newest}. Going on; tried again at the next save."
+        print(said, file=sys.stderr, flush=True)
+
+    def _forget(self) -> None:
+        """Remove all but the newest and the best."""
+        steps = self.steps
+        scores = {step: score for step in steps if (score := _score(self._path(step))) is not None}
+        best = max(scores, key=lambda step: scores[step], default=None)
+        for step in steps[: -self.keep]:
+            if step != best:
+                _remove(self._path(step))
+
+    def _clean(self) -> None:
+        """Remove what a killed run was writing or removing."""
+        for path in self.folder.glob("unfinished-*"):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+class _Damage(Exception):
+    """What is wrong with a checkpoint's files."""
+
+
+def newest_state(folder: Path) -> str | None:
+    """The newest whole checkpoint in `folder`, as `tf.train.Checkpoint.read` takes it; `None` if there is none."""
+    for path in reversed(_folders(folder)):
+        with suppress(_Damage):
+            _position(path)
+            return str(path / "state")
+    return None
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("step-*") if path.name.removeprefix("step-").isdecimal())
+
+
+def environment() -> dict[str, Any]:
+    """What the last bits depend on, beside the program and the kind of machine."""
+    return {
+        "TensorFlow": tf.__version__,
+        "Keras": keras.__version__,
+        "cores": os.cpu_count(),
+        "intra-op threads": tf.config.threading.get_intra_op_parallelism_threads(),
+        "oneDNN": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
+    }
+
+
+def _position(path: Path) -> Position:
+    """Where a checkpoint's run stands, once every file is found to be what was written."""
+    manifest = _manifest(path)
+    for name, wanted in manifest["files"].items():
+        try:
+            found = _digest(path / name)
+        except OSError as error:
+            raise _Damage(f"{name}: {error.strerror}") from error
+        if found != wanted:
+            raise _Damage(f"{name}: checksum")
+    return Position(**manifest["position"])
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads((path / "manifest.json").read_text())
+        Position(**manifest["position"])
+        if not all(Path(name).name == name for name in manifest["files"]):
+            raise ValueError("a file outside the folder")
+        return manifest
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _Damage(f"manifest.json: {first_line(error)}") from error
+
+
+def _score(path: Path) -> float | None:
+    try:
+        return _manifest(path).get("score")
+    except _Damage:
+        return None
+
+
+def _digest(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _flush(path: Path) -> None:
+    """To the disk, against a loss of power."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _set_aside(path: Path) -> None:
+    free = (path.with_name(f"bad-{path.name}{suffix}") for suffix in _suffixes())
+    path.rename(next(each for each in free if not each.exists()))
+
+
+def _suffixes() -> Iterator[str]:
+    yield ""
+    number = 2
+    while True:
+        yield f"-{number}"
+        number += 1
+
+
+def _remove(path: Path) -> None:
+    """First under a name that no run reads: a removal that is killed leaves no half."""
+    doomed = path.with_name(f"unfinished-{path.name}")
+    path.rename(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+def _is_full(error: Exception) -> bool:
+    return getattr(error, "errno", None) == errno.ENOSPC or isinstance(error, tf.errors.ResourceExhaustedError)

@@ -12,9 +12,10 @@ import tensorflow as tf
 
 import keras_resunits  # noqa: F401  (a .keras file may hold its layers)
 from train.average import Average
+from train.checkpoints import newest_state
 from train.config import Config, read
 from train.datasets import EncodedData, ImageData, load
-from train.errors import BadInput
+from train.errors import BadInput, first_line
 from train.network import network
 from train.recipe import optimizer
 
@@ -94,7 +95,7 @@ def saved_model(path: Path) -> Classifier:
         if "probabilities" not in signature.structured_outputs:
             raise KeyError("probabilities")
     except (KeyError, OSError, ValueError, tf.errors.OpError) as error:
-        why = f"it lacks {error}" if isinstance(error, KeyError) else _first_line(error)
+        why = f"it lacks {error}" if isinstance(error, KeyError) else first_line(error)
         raise BadInput(f"{path} is no SavedModel of this program: {why}.") from error
 
     def answer(images: np.ndarray) -> np.ndarray:
@@ -124,7 +125,7 @@ def keras_file(path: Path, data: ImageData | EncodedData, normalize: str) -> Cla
     try:
         model = keras.saving.load_model(path, compile=False)
     except Exception as error:  # whatever the file's content makes Keras raise
-        raise BadInput(f"{path} cannot be read: {_first_line(error)}.") from error
+        raise BadInput(f"{path} cannot be read: {first_line(error)}.") from error
     if not isinstance(model.output_shape, tuple) or len(model.output_shape) != 2:
         raise BadInput(f"{path} gives {model.output_shape}; wanted [batch, classes].")
     normalizes = any(isinstance(layer, NORMALIZED) for layer in model._flatten_layers())
@@ -137,7 +138,7 @@ def _run(folder: Path) -> Classifier:
     """A run's export, or its newest checkpoint where that is newer."""
     config = read(folder / "config.json")
     exported = _newest_version(folder.parent.parent / "saved_models" / folder.name)
-    checkpoint = _newest_checkpoint(folder / "checkpoints")
+    checkpoint = newest_state(folder / "checkpoints")
     if exported and not (checkpoint and _changed(Path(f"{checkpoint}.index")) > _changed(exported / "saved_model.pb")):
         return saved_model(exported)
     if checkpoint:
@@ -155,17 +156,11 @@ def _checkpoint(path: str, config: Config) -> Classifier:
     try:
         tf.train.Checkpoint(**parts).restore(path).assert_existing_objects_matched().expect_partial()
     except (ValueError, AssertionError, IndexError, tf.errors.OpError) as error:
-        raise BadInput(f"{path} does not fit its network or is damaged: {_first_line(error)}.") from error
+        raise BadInput(f"{path} does not fit its network or is damaged: {first_line(error)}.") from error
     if average:
         average.put_in()
     title = f"checkpoint {path}" + (", averaged weights" if average else "")
     return Classifier(title, data.image_shape, _asked(model, _normalization(data)), list(data.class_names or ()))
-
-
-def _newest_checkpoint(folder: Path) -> str | None:
-    """The newest checkpoint's path as TensorFlow takes it."""
-    found = sorted(folder.glob("step-*/state.index"))
-    return str(found[-1]).removesuffix(".index") if found else tf.train.latest_checkpoint(str(folder))
 
 
 def _normalization(data: ImageData | EncodedData) -> keras.layers.Layer:
@@ -200,7 +195,3 @@ def _newest_version(path: Path) -> Path | None:
 
 def _changed(path: Path) -> float:
     return path.stat().st_mtime
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -122,7 +122,41 @@ flags.DEFINE_float(
 flags.DEFINE_integer("seed", 0, "Of weights, order and augmentation.", 0, 2**32 - 1)
 flags.DEFINE_string("output", ".", "The folder that gets runs/<run>/ and saved_models/<run>/<version>/.")
 flags.DEFINE_string("run", None, "The run's name; by default the dataset, family and depth, numbered if taken.")
-flags.DEFINE_bool("resume", False, "Go on from the run's last checkpoint, with the flags it was started with.")
+flags.DEFINE_bool(
+    "resume",
+    False,
+    "Go on from the run's last checkpoint, with the flags it was started with; with --run=NAME a run that was not "
+    "begun yet begins, so that one command serves for both.",
+)
+flags.DEFINE_integer(
+    "checkpoint_every", None, "Save every so many steps too, not after each epoch alone.", lower_bound=1
+)
+flags.DEFINE_integer("keep", 3, "How many of the newest checkpoints stay, beside the best.", lower_bound=1)
+flags.DEFINE_enum(
+    "on_nan",
+    "stop",
+    ["stop", "rollback", "skip"],
+    "What becomes of a step whose loss or gradient is no number: the run stops, or goes back to the last checkpoint "
+    "and on without that batch, or undoes that step alone (which keeps a copy of the state on the device).",
+)
+flags.DEFINE_enum(
+    "strategy",
+    "auto",
+    ["auto", "default", "mirrored", "multiworker", "tpu"],
+    "Where to compute: one device; all GPUs of this machine; several machines, from TF_CONFIG or Slurm; a TPU. auto "
+    "takes what is there and says what it took. --batch_size is shared by all.",
+)
+flags.DEFINE_string("tpu", "local", "The TPU's name.")
+flags.DEFINE_integer(
+    "cpu_devices",
+    1,
+    "Splits the processor into so many devices, to try --strategy=mirrored without GPUs.",
+    lower_bound=1,
+)
+flags.DEFINE_float("startup_timeout", 300.0, "Seconds to wait for all workers to appear.", lower_bound=1.0)
+flags.DEFINE_float(
+    "worker_timeout", 30.0, "Seconds that a worker may leave the others waiting within a step.", lower_bound=1.0
+)
 
 
 # what may differ between two runs of equal numbers: names, places
@@ -204,7 +238,7 @@ class Config:
             raise BadInput(f"--randaugment wants images of 1 or 3 channels; got {image_shape[2]}.")
         return replace(
             self,
-            batch_size=min(self.batch_size, images),
+            batch_size=batch,
             pad=min(4, round(min(image_shape[:2]) / 8)) if self.pad is None else self.pad,
             flip=not self.shows_characters if self.flip is None else self.flip,
             class_names=class_names,

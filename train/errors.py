@@ -1,4 +1,10 @@
-"""What a user can mend, or must know: said in one line with an exit code, no traceback."""
+"""What ends a run without a traceback: said in one line, with an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
 
 
 class RunError(Exception):
@@ -8,7 +14,7 @@ class RunError(Exception):
 
 
 class BadInput(RunError):
-    """A usage or data error."""
+    """A usage or data error, for the user to mend."""
 
     code = 2
 
@@ -35,3 +41,20 @@ class Preempted(RunError):
     """The run was asked to stop, and can go on from where it is."""
 
     code = 42
+
+
+def first_line(error: Exception) -> str:
+    """What an error says first, without a full stop."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+def told(error: Exception) -> str:
+    """The line for standard error."""
+    return f"train: {' '.join(str(error).split())}"
+
+
+def leave(error: RunError) -> NoReturn:
+    """End the process at once, from any thread: where workers are gone, TensorFlow's own ending waits for them."""
+    print(told(error), file=sys.stderr, flush=True)
+    sys.stdout.flush()
+    os._exit(error.code)

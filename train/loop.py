@@ -1,33 +1,30 @@
-"""The training loop: `strategy.run` over steps, Keras callbacks and metrics around it."""
+"""What all replicas do in a step: train on a batch, or test on one."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import keras
 import tensorflow as tf
 
 from train.average import Average
-from train.targets import Accuracy, CrossEntropy, answers
-
-
-class NotFinite(Exception):
-    """The loss is no number any more; the text names the step."""
+from train.targets import CrossEntropy, answers, hits
 
 
 class Trainer:
-    """One network and one optimiser, under the current strategy.
+    """One network and one optimiser, under the current strategy; make both, and this, in its scope.
 
     `Model.fit` is not used: under `MultiWorkerMirroredStrategy` it fails with Keras 3 (keras#20585), and it cannot
-    start in the middle of a run.
+    start in the middle of an epoch.
+
+    A step returns sums over all replicas, float32 `[4]`: of the examples' losses, of the right answers, of the
+    examples, and of `asked`, by which any worker tells all others at the same step that it was asked to stop.
 
     Args:
         model: From normalised images to logits.
         preprocessing: From uint8 images to normalised ones.
         optimizer: A Keras optimiser.
-        average: Averages of the weights to keep, and to test beside them as `val_ema_loss` and `val_ema_accuracy`;
-            none by default.
+        average: Averages of the weights to keep; none by default.
     """
 
     def __init__(
@@ -40,107 +37,62 @@ class Trainer:
         self.model, self.preprocessing, self.optimizer, self.average = model, preprocessing, optimizer, average
         self.strategy = tf.distribute.get_strategy()
         self.loss = CrossEntropy()
-        self.metrics = [keras.metrics.Mean("loss"), Accuracy()]
         optimizer.build(model.trainable_variables)
-        model.stop_training = False
 
     @tf.function
-    def train_step(self, images, labels):
-        """One update; returns the loss."""
-        return self.strategy.run(self._train, (images, labels))
+    def train_step(self, images, labels, asked):
+        """One update."""
+        return self._over_replicas(self._train, (images, labels, asked))
 
     @tf.function(reduce_retracing=True)
-    def test_step(self, images, labels, weights=None):
-        """Updates the metrics, nothing else; images of weight 0 do not count."""
-        self.strategy.run(self._test, (images, labels, weights))
+    def test_step(self, images, labels, weights, asked):
+        """No update; images of weight 0 do not count."""
+        return self._over_replicas(self._test, (images, labels, weights, asked))
 
-    def _train(self, images, labels):
+    def _over_replicas(self, step, arguments):
+        return self.strategy.reduce(tf.distribute.ReduceOp.SUM, self.strategy.run(step, arguments), axis=None)
+
+    def _train(self, images, labels, asked):
         with tf.GradientTape() as tape:
             logits = self.model(self.preprocessing(images), training=True)
-            loss = self.loss(labels, logits)
-            scaled = self.optimizer.scale_loss(loss)
+            loss = tf.reduce_mean(self.loss.call(labels, logits))  # calling the loss would divide by the replicas
+            # a mean over this replica's share, of which the optimiser adds up those of all
+            scaled = self.optimizer.scale_loss(loss / self.strategy.num_replicas_in_sync)
         variables = self.model.trainable_variables
         self.optimizer.apply(tape.gradient(scaled, [v.value for v in variables]), variables)
         if self.average:
             self.average.update()
-        self._measure(labels, logits, loss)
-        return loss
+        count = tf.cast(tf.shape(labels)[0], tf.float32)
+        return tf.stack([loss * count, tf.reduce_sum(hits(labels, logits)), count, asked])
 
-    def _test(self, images, labels, weights):
+    def _test(self, images, labels, weights, asked):
         logits = answers(lambda views, training: self.model(self.preprocessing(views), training=training), images)
-        mean, accuracy = self.metrics
-        mean.update_state(self.loss.call(labels, logits), sample_weight=weights)
-        accuracy.update_state(labels, logits, sample_weight=weights)
+        losses, right = self.loss.call(labels, logits), hits(labels, logits)
+        sums = (tf.reduce_sum(values * weights) for values in (losses, right, tf.ones_like(losses)))
+        return tf.stack([*sums, asked])
 
-    def _measure(self, labels, logits, loss) -> None:
-        mean, accuracy = self.metrics
-        mean.update_state(loss, sample_weight=tf.cast(tf.shape(labels)[0], tf.float32))
-        accuracy.update_state(labels, logits)
+    @property
+    def variables(self) -> list:
+        """All that a run's numbers depend on, in order: weights, random states, optimiser, averages."""
+        return [*self.model.variables, *self.optimizer.variables, *(self.average.averages if self.average else ())]
 
-    def results(self) -> dict[str, float]:
-        """The metrics since they were reset."""
-        return {metric.name: float(metric.result()) for metric in self.metrics}
+    @property
+    def learning_rate(self) -> float:
+        """Of the update that comes next."""
+        return float(self.optimizer.learning_rate)
 
-    def reset(self) -> None:
-        """Start the metrics anew."""
-        for metric in self.metrics:
-            metric.reset_state()
+    @property
+    def gradient_norm(self) -> float | None:
+        """Of the last update, where the optimiser knows it."""
+        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        return float(optimizer.gradient_norm.numpy()) if hasattr(optimizer, "gradient_norm") else None
 
-    def fit(
-        self,
-        batches: Iterator,
-        test: Iterable,
-        epochs: Iterable[int],
-        steps: int,
-        callbacks: keras.callbacks.CallbackList,
-    ) -> None:
-        """Train for `epochs`, testing after each.
 
-        Args:
-            batches: An iterator over training batches, standing at the first step.
-            test: The test batches.
-            epochs: The numbers of the epochs to train, from 0.
-            steps: Steps an epoch.
-            callbacks: Told of every event, with the names and logs of `Model.fit`.
+def means(sums: Iterable[float]) -> dict[str, float]:
+    """Loss and accuracy from sums of losses, right answers and examples.
 
-        Raises:
-            NotFinite: when the loss is NaN or infinite; the update that caused it is in no checkpoint.
-        """
-        callbacks.on_train_begin()
-        try:
-            self._epochs(batches, test, epochs, steps, callbacks)
-        finally:  # files are closed and the curves drawn, however it ends
-            callbacks.on_train_end()
-
-    def _epochs(self, batches, test, epochs, steps, callbacks) -> None:
-        for epoch in epochs:
-            callbacks.on_epoch_begin(epoch)
-            self.reset()
-            for i in range(steps):
-                callbacks.on_train_batch_begin(i)
-                loss = float(self.train_step(*next(batches)))
-                if not math.isfinite(loss):
-                    raise NotFinite(f"loss became {loss} at step {epoch * steps + i + 1} (epoch {epoch + 1})")
-                callbacks.on_train_batch_end(i, {"loss": loss})
-            logs = self.results()
-            callbacks.on_test_begin()
-            tested = self.evaluate(test)
-            if not math.isfinite(tested["loss"]):  # the last update's harm shows here first
-                raise NotFinite(
-                    f"test loss became {tested['loss']} after step {(epoch + 1) * steps} (epoch {epoch + 1})"
-                )
-            callbacks.on_test_end(tested)
-            logs |= {f"val_{name}": value for name, value in tested.items()}
-            if self.average:
-                with self.average.swapped():
-                    logs |= {f"val_ema_{name}": value for name, value in self.evaluate(test).items()}
-            callbacks.on_epoch_end(epoch, logs)
-            if self.model.stop_training:  # a callback's wish, as in Model.fit
-                break
-
-    def evaluate(self, batches: Iterable) -> dict[str, float]:
-        """Loss and accuracy over `batches`."""
-        self.reset()
-        for batch in batches:
-            self.test_step(*batch)
-        return self.results()
+    >>> means([6.0, 3.0, 4.0])
+    {'loss': 1.5, 'accuracy': 0.75}
+    """
+    loss, right, count = sums
+    return {"loss": loss / count, "accuracy": right / count} if count else {"loss": float("nan"), "accuracy": 0.0}

@@ -40,6 +40,13 @@ def network(config: Config, image_shape: tuple[int, int, int], classes: int) -> 
         raise BadInput(str(error)) from error
 
 
+def synchronize(model: keras.Model) -> None:
+    """Let every batch normalisation see the batch of all replicas, so that the numbers do not depend on how many."""
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = True
+
+
 def check_network(config: Config) -> None:
     """Refuse names and depths that do not exist, before any image is read.
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import socket
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -64,6 +67,32 @@ class Run:
         """The exported versions."""
         return self.output / "saved_models" / self.name
 
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """The folders made, and other processes kept out of them; taken back where bad input leaves them empty.
+
+        Raises:
+            BadInput: if a folder cannot be written to, or another process has it.
+        """
+        self.claim()
+        lock = self.folder / "lock"
+        with open(lock, "a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # gone with the process, however it ends
+            except OSError:
+                file.seek(0)
+                raise BadInput(f"--run={self.name}: {self.folder} is in use by {file.read().strip()}.") from None
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+            file.flush()
+            try:
+                yield
+            except BadInput:
+                if list(self.folder.iterdir()) == [lock]:
+                    lock.unlink()
+                    self.release()
+                raise
+
     def claim(self) -> None:
         """Make the folders.
 
@@ -95,8 +124,7 @@ def new_run(output: str, name: str | None, default: str) -> Run:
     if name is None:
         names = (default if i == 1 else f"{default}-{i}" for i in count(1))
         return next(run for run in (Run(Path(output), name) for name in names) if not run.config.exists())
-    if name in ("", "..") or name != Path(name).name:
-        raise BadInput(f"--run={name} must be the name of a folder, not a path.")
+    _require_name(name)
     run = Run(Path(output), name)
     if run.config.exists():
         raise BadInput(f"--run={name} exists already in {run.folder}; pass --resume to go on with it, or another name.")
@@ -104,10 +132,10 @@ def new_run(output: str, name: str | None, default: str) -> Run:
 
 
 def old_run(output: str, name: str | None, default: str) -> Run:
-    """The run to resume: `name`, or the last of `default`, `default-2`, ...
+    """The run to resume: `name`, whether it was begun or not, or the last of `default`, `default-2`, ...
 
     Raises:
-        BadInput: if there is none.
+        BadInput: if no name is given and none was begun.
     """
     output = os.path.expanduser(output)
     if name is None:
@@ -115,7 +143,14 @@ def old_run(output: str, name: str | None, default: str) -> Run:
             if not Run(Path(output), f"{default}-{i}").config.exists():
                 name = default if i == 2 else f"{default}-{i - 1}"
                 break
+    else:
+        _require_name(name)
     run = Run(Path(output), name or default)
-    if not run.config.exists():
+    if name is None and not run.config.exists():
         raise BadInput(f"--resume: there is no run {run.name!r} in {run.output / 'runs'}.")
     return run
+
+
+def _require_name(name: str) -> None:
+    if name in ("", "..") or name != Path(name).name:
+        raise BadInput(f"--run={name} must be the name of a folder, not a path.")

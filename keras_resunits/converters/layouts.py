@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 from keras_resunits.converters.places import Place
@@ -17,7 +18,6 @@ TORCH_LEAVES = {
     "moving_mean": "running_mean",
     "moving_variance": "running_var",
 }
-KERAS_LEAVES = {leaf: leaf for leaf in TORCH_LEAVES}
 
 T = TypeVar("T")
 
@@ -225,9 +225,17 @@ PYTORCHCV_DENSENET_BC = replace(
 )
 """pytorchcv's DenseNet-BC for CIFAR and SVHN."""
 
-_OLD_CLASSIFIER = (r"^(probs|fc1000)/", "predictions/")  # of the files published with Keras 2
+_of_keras = partial(
+    Layout,
+    leaves={leaf: leaf for leaf in TORCH_LEAVES},
+    separator="/",
+    stages_from=2,
+    units_from=1,
+    epsilon=1.001e-5,
+    old=(r"^(probs|fc1000)/", "predictions/"),  # the classifiers of the files published with Keras 2
+)
 
-KERAS_RESNET = Layout(
+KERAS_RESNET = _of_keras(
     name="keras_resnet",
     rules={
         "stem/conv": "conv1_conv",
@@ -241,16 +249,10 @@ KERAS_RESNET = Layout(
     units=r"\|([cC]n)?\|[cC]nrcnrcn\|Add\|r",
     says="post-activation bottlenecks with projections, the stride on the first 1x1",
     stems=("cnr", "cnrm", "cnrM"),
-    leaves=KERAS_LEAVES,
-    separator="/",
-    stages_from=2,
-    units_from=1,
-    epsilon=1.001e-5,
-    old=_OLD_CLASSIFIER,
 )
 """keras.applications' ResNet50, ResNet101 and ResNet152."""
 
-KERAS_RESNETV2 = Layout(
+KERAS_RESNETV2 = _of_keras(
     name="keras_resnetv2",
     rules={
         "stem/conv": "conv1_conv",
@@ -266,16 +268,10 @@ KERAS_RESNETV2 = Layout(
     units=r"(nr\|c\||\|s?\|nr)cnr[cC]nrc\|Add\|",
     says="pre-activation bottlenecks, the stride on the 3x3 of a stage's last unit, whose shortcut skips pixels",
     stems=("c", "cM"),
-    leaves=KERAS_LEAVES,
-    separator="/",
-    stages_from=2,
-    units_from=1,
-    epsilon=1.001e-5,
-    old=_OLD_CLASSIFIER,
 )
 """keras.applications' ResNet50V2, ResNet101V2 and ResNet152V2."""
 
-KERAS_DENSENET = Layout(
+KERAS_DENSENET = _of_keras(
     name="keras_densenet",
     rules={
         "stem/conv": "conv1_conv",
@@ -291,12 +287,6 @@ KERAS_DENSENET = Layout(
     units=TORCHVISION_DENSENET.units,
     says=TORCHVISION_DENSENET.says,
     stems=("cnr", "cnrm", "cnrM"),
-    leaves=KERAS_LEAVES,
-    separator="/",
-    stages_from=2,
-    units_from=1,
-    epsilon=1.001e-5,
-    old=_OLD_CLASSIFIER,
 )
 """keras.applications' DenseNet121, DenseNet169 and DenseNet201."""
 

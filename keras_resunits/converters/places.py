@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import keras
 
-from keras_resunits.units import Unit
+from keras_resunits.merges import Concat
+from keras_resunits.units import Unit, units_of
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,6 @@ class Place:
     position: int
 
 
-def units_of(model: keras.Model) -> list[Unit]:
-    """The model's units, in order."""
-    return [layer for layer in model.layers if isinstance(layer, Unit)]
-
-
 def places_of(model: keras.Model) -> dict[str, Place]:
     """The place of each unit by the unit's name, read off the channels that it takes and gives.
 
@@ -42,7 +38,7 @@ def places_of(model: keras.Model) -> dict[str, Place]:
     Place(kind='unit', stage=1, position=1)
     """
     units = units_of(model)
-    concatenates = any(type(unit.merge).__name__ == "Concat" for unit in units)
+    concatenates = any(isinstance(unit.merge, Concat) for unit in units)
     return (_dense if concatenates else _residual)(units)
 
 

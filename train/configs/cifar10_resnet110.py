@@ -7,25 +7,12 @@ Result: 6.61 % test error in the paper, median of 5 runs, with the last weights;
 The original unit needs the warm-up: 400 steps at 0.01, until the training error is below 80 % (He et al. 2015).
 """
 
-from train.smoke_images import CLASSES, smoke_arrays
+from train.configs import cifar10_preactresnet164
 
 
 def config() -> dict:
-    return {
-        "dataset": "cifar10",
-        "model": "ResNet",
-        "depth": 110,
-        "epochs": 164,
-        "batch_size": 128,
-        "learning_rate": 0.1,
-        "momentum": 0.9,
-        "weight_decay": 1e-4,
-        "schedule": "steps",
-        "pad": 4,
-        "flip": True,
-    }
+    return {**cifar10_preactresnet164.config(), "model": "ResNet", "depth": 110}
 
 
 def smoke() -> dict:
-    tiny = {"dataset": smoke_arrays(32), "class_names": CLASSES}
-    return {**config(), **tiny, "depth": 8, "epochs": 2, "batch_size": 16}
+    return {**cifar10_preactresnet164.smoke(), "model": "ResNet", "depth": 8, "block": None}

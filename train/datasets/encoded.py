@@ -80,12 +80,6 @@ class EncodedData:
         """The first test images: uint8 `[count, size, size, 3]`."""
         return self._views(self.test, range(min(count, self.test.count)))
 
-    def arrays(self, split: str) -> tuple[np.ndarray, np.ndarray]:
-        """`(images, labels)` of "train" or "test", all in memory: uint8 `[n, size, size, 3]`, whole numbers `[n]`."""
-        chosen = getattr(self, split)
-        labels = [int(chosen.read(tf.constant(number, tf.int64))[1]) for number in range(chosen.count)]
-        return self._views(chosen, range(chosen.count)), np.array(labels)
-
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
         """`(mean, variance)` of each channel over the centres of 1,024 training images, evenly picked."""
         return self._statistics

@@ -57,10 +57,6 @@ class ImageData:
         """The first test images: uint8 `[count, height, width, channels]`."""
         return self.test[0][:count]
 
-    def arrays(self, split: str) -> tuple[np.ndarray, np.ndarray]:
-        """`(images, labels)` of "train" or "test": uint8 `[n, height, width, channels]`, whole numbers `[n]`."""
-        return getattr(self, split)
-
     @property
     def classes(self) -> int:
         """How many classes there are."""

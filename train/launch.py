@@ -1,0 +1,100 @@
+"""Several workers on this machine, to try and to test what runs on several machines.
+
+python -m train.launch --workers=2 -- --epochs=3 --run=mine
+
+Everything behind `--` goes to `python -m train`. Each worker's lines begin with its number. SIGTERM and SIGINT are
+passed on to all workers. When one fails, the others have a minute to notice, and the exit code is that of the first
+that failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+GRACE = 60.0  # seconds that the others have after the first failure
+
+
+def free_addresses(count: int) -> list[str]:
+    """Addresses of this machine that nobody listens on."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
+    for each in sockets:
+        each.close()
+    return addresses
+
+
+def start(addresses: list[str], number: int, arguments: list[str], **popen) -> subprocess.Popen:
+    """Worker `number` of a cluster, as a process."""
+    task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": number}}
+    environment = {**os.environ, "TF_CONFIG": json.dumps(task), "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.Popen([sys.executable, "-m", "train", *arguments], env=environment, text=True, **popen)
+
+
+def launch(workers: int, arguments: list[str]) -> int:
+    """Run `workers` workers to their end.
+
+    Returns:
+        0 if all ended well, else the exit code of the first that failed.
+    """
+    addresses = free_addresses(workers)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    processes = [start(addresses, number, arguments, **pipes) for number in range(workers)]
+    readers = [threading.Thread(target=_repeat, args=(n, process)) for n, process in enumerate(processes)]
+    for reader in readers:
+        reader.start()
+
+    def pass_on(number, frame):
+        for process in processes:
+            if process.poll() is None:
+                process.send_signal(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, pass_on)
+    code = _wait(processes)
+    for reader in readers:
+        reader.join()
+    return code
+
+
+def _wait(processes: list[subprocess.Popen]) -> int:
+    failed, deadline = 0, float("inf")
+    while any(process.poll() is None for process in processes):
+        time.sleep(0.1)
+        if not failed:
+            failed = next((process.returncode for process in processes if process.poll()), 0)
+            deadline = time.monotonic() + GRACE if failed else deadline
+        if time.monotonic() > deadline:
+            for process in processes:
+                process.kill()
+    return failed or next((process.returncode for process in processes if process.returncode), 0)
+
+
+def _repeat(number: int, process: subprocess.Popen) -> None:
+    for line in process.stdout or ():
+        print(f"[worker {number}] {line}", end="", flush=True)
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m train.launch", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--workers", type=int, default=2, help="how many; 2 by default")
+    parser.add_argument("arguments", nargs="*", help="for python -m train, behind --")
+    given = parser.parse_args()
+    if given.workers < 1:
+        parser.error(f"--workers must be >= 1, got {given.workers}")
+    code = launch(given.workers, given.arguments)
+    return code if code >= 0 else 128 - code  # killed by a signal, as shells tell it
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,228 @@
+"""Where a run computes: one device, all of a machine's, a TPU's, or several machines'."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from train.errors import BadInput, ClusterError, first_line, leave
+
+STRATEGIES = ("auto", "default", "mirrored", "multiworker", "tpu")
+TASK_TYPES = ("chief", "worker")
+
+
+@dataclass(frozen=True)
+class Place:
+    """What computes, and which part of it this process is.
+
+    Args:
+        strategy: The `tf.distribute` strategy.
+        taken: The same in words.
+        number: This worker's, from 0; the first is the chief, the only one that writes.
+        workers: How many there are.
+    """
+
+    strategy: Any
+    taken: str
+    number: int = 0
+    workers: int = 1
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this process is the one that writes."""
+        return self.number == 0
+
+
+def cluster() -> tuple[list[str], int] | None:
+    """`(addresses of all workers, this one's number)` from `TF_CONFIG` or Slurm, the chief first; `None` without.
+
+    Raises:
+        BadInput: for a `TF_CONFIG` that cannot be followed.
+    """
+    if "TF_CONFIG" in os.environ:
+        return _from_tf_config(os.environ["TF_CONFIG"])
+    if int(os.environ.get("SLURM_NTASKS", 1)) > 1 and "SLURM_STEP_NODELIST" in os.environ:
+        return _from_slurm()
+    return None
+
+
+def _from_tf_config(text: str) -> tuple[list[str], int]:
+    try:
+        config = json.loads(text)
+    except ValueError as error:
+        raise BadInput(f"TF_CONFIG is not valid JSON: {error}. Got {text[:80]!r}.") from None
+    if not isinstance(config, dict) or not isinstance(config.get("cluster"), dict):
+        raise BadInput(f"""TF_CONFIG wants {{"cluster": {{"worker": [...]}}, "task": {{...}}}}; got {text[:80]!r}.""")
+    jobs, task = config["cluster"], config.get("task")
+    if "ps" in jobs:
+        raise BadInput(
+            "TF_CONFIG: parameter servers ('ps') are not supported: they apply each worker's gradients whenever they "
+            "arrive, so that no two runs are the same. List workers alone."
+        )
+    unknown = sorted(set(jobs) - set(TASK_TYPES))
+    if unknown:
+        raise BadInput(f"TF_CONFIG: cluster has {unknown[0]!r}; wanted 'worker', and 'chief' if you like.")
+    for job, addresses in jobs.items():
+        if not isinstance(addresses, list) or not all(isinstance(each, str) and ":" in each for each in addresses):
+            raise BadInput(f"TF_CONFIG: {job} must be a list of 'host:port'; got {addresses!r}.")
+    if not isinstance(task, dict) or task.get("type") not in jobs or not isinstance(task.get("index"), int):
+        types = " or ".join(map(repr, jobs))
+        raise BadInput(f"""TF_CONFIG: task must be {{"type": {types}, "index": a whole number}}; got {task!r}.""")
+    if not 0 <= task["index"] < len(jobs[task["type"]]):
+        count = len(jobs[task["type"]])
+        raise BadInput(f"TF_CONFIG: task index {task['index']} is outside 0..{count - 1}: {count} {task['type']}s.")
+    addresses = [*jobs.get("chief", []), *jobs.get("worker", [])]
+    if len(set(addresses)) < len(addresses):
+        raise BadInput(f"TF_CONFIG: an address stands twice in {', '.join(addresses)}.")
+    return addresses, task["index"] + (len(jobs.get("chief", [])) if task["type"] == "worker" else 0)
+
+
+def _from_slurm() -> tuple[list[str], int]:
+    """As srun started it; TensorFlow's own resolver knows how Slurm shortens lists of hosts."""
+    import tensorflow as tf
+
+    try:
+        resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(auto_set_gpu=False)
+        spec = resolver.cluster_spec()
+    except (RuntimeError, ValueError, KeyError, OSError) as error:
+        raise BadInput(f"Slurm: {error}. Set TF_CONFIG, or pass --strategy=mirrored for this machine alone.") from error
+    addresses = spec.job_tasks("worker")
+    os.environ["TF_CONFIG"] = json.dumps(
+        {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": resolver.task_id}}
+    )
+    return addresses, resolver.task_id
+
+
+def check_strategy(name: str) -> None:
+    """Refuse what the environment cannot be, before TensorFlow is imported.
+
+    Raises:
+        BadInput: for `multiworker` without a cluster, and for a bad `TF_CONFIG`.
+    """
+    found = _from_tf_config(os.environ["TF_CONFIG"]) if "TF_CONFIG" in os.environ else None
+    if name == "multiworker" and not found and "SLURM_NTASKS" not in os.environ:
+        raise BadInput(
+            "--strategy=multiworker wants TF_CONFIG, or to be started by srun; neither is there. To try it on one "
+            "machine: python -m train.launch --workers=2 -- ..."
+        )
+
+
+def make_strategy(name: str, tpu: str, cpu_devices: int, startup_timeout: float, worker_timeout: float) -> Place:
+    """The place that `name` asks for; to be called before TensorFlow computes anything.
+
+    Args:
+        name: One of `STRATEGIES`; "auto" takes several workers where `TF_CONFIG` or Slurm names them, else a TPU where
+            `TPU_NAME` does, else all GPUs if there are several, else one device.
+        tpu: The TPU's name, or "local".
+        cpu_devices: Into how many logical devices the processor is split.
+        startup_timeout: Seconds to wait for the other workers to appear.
+        worker_timeout: Seconds to wait for them in an exchange.
+
+    Raises:
+        BadInput: if there is no such device.
+        ClusterError: if the workers do not find each other.
+    """
+    import tensorflow as tf
+
+    if cpu_devices > 1:
+        (cpu, *_) = tf.config.list_physical_devices("CPU")
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * cpu_devices)
+    workers = cluster() if name in ("auto", "multiworker") else None
+    if name == "multiworker" or (workers and len(workers[0]) > 1):
+        return _multiworker(workers, startup_timeout, worker_timeout)
+    if name == "tpu" or (name == "auto" and "TPU_NAME" in os.environ):
+        return _tpu(tpu)
+    gpus = tf.config.list_physical_devices("GPU")
+    if name == "mirrored" or (name == "auto" and (len(gpus) > 1 or cpu_devices > 1)):
+        return _mirrored(len(gpus), cpu_devices)
+    return Place(tf.distribute.get_strategy(), "one GPU" if gpus else "the processor")
+
+
+def _mirrored(gpus: int, cpu_devices: int) -> Place:
+    import tensorflow as tf
+
+    if gpus:
+        return Place(tf.distribute.MirroredStrategy([f"GPU:{i}" for i in range(gpus)]), f"{gpus} GPUs of this machine")
+    if cpu_devices > 1:
+        devices = [f"CPU:{i}" for i in range(cpu_devices)]
+        return Place(tf.distribute.MirroredStrategy(devices), f"{cpu_devices} parts of the processor")
+    raise BadInput(
+        "--strategy=mirrored wants a GPU; TensorFlow sees none. Install tensorflow[and-cuda], pass --strategy=default, "
+        "or try it on the processor with --cpu_devices=2."
+    )
+
+
+def _tpu(name: str) -> Place:
+    import tensorflow as tf
+
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=name)
+        tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+        strategy = tf.distribute.TPUStrategy(resolver)
+    except (ValueError, RuntimeError, OSError, tf.errors.OpError) as error:
+        raise BadInput(f"no TPU found at --tpu={name}: {first_line(error)[:120]}.") from error
+    return Place(strategy, f"TPU {name}, {strategy.num_replicas_in_sync} cores")
+
+
+def _multiworker(workers, startup_timeout: float, worker_timeout: float) -> Place:
+    import tensorflow as tf
+
+    addresses, number = workers
+    options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=worker_timeout)
+    with _waiting(addresses, number, startup_timeout):
+        try:
+            strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+        except (RuntimeError, ValueError, tf.errors.OpError) as error:
+            raise ClusterError(
+                f"worker {number} of {len(addresses)} cannot join at {addresses[number]}: "
+                f"{first_line(error)}. Is the port taken, or another worker started with the same task index?"
+            ) from error
+    return Place(strategy, f"worker {number} of {len(addresses)} ({addresses[number]})", number, len(addresses))
+
+
+@contextmanager
+def _waiting(addresses: list[str], number: int, timeout: float) -> Iterator[None]:
+    """Say that others are waited for, and end the process when that takes too long: TensorFlow waits without a word."""
+    done = threading.Event()
+
+    def watch() -> None:
+        waited = 0
+        while not done.wait(5):
+            waited += 5
+            others = ", ".join(address for i, address in enumerate(addresses) if i != number)
+            if waited >= timeout:
+                leave(ClusterError(f"worker {number}: not all workers appeared in {waited} s; wanted {others}."))
+            if waited == 5 or waited % 30 == 0:
+                print(f"waiting for workers ({waited} s of {timeout:.0f}): {others}", file=sys.stderr, flush=True)
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
+
+
+def require_divisible(batch_size: int, replicas: int) -> None:
+    """Refuse a global batch that the replicas cannot share evenly.
+
+    Raises:
+        BadInput: with the nearest batches that they can.
+
+    >>> require_divisible(33, 2)
+    Traceback (most recent call last):
+    train.errors.BadInput: --batch_size=33 is shared by 2 replicas and must divide by 2; nearest: 32, 34.
+    """
+    low = batch_size // replicas * replicas
+    if batch_size != low:
+        nearest = ", ".join(str(size) for size in (low, low + replicas) if size)
+        raise BadInput(
+            f"--batch_size={batch_size} is shared by {replicas} replicas and must divide by {replicas}; "
+            f"nearest: {nearest}."
+        )
