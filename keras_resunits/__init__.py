@@ -8,6 +8,7 @@ from keras_resunits.bodies import (
     growth,
     single,
     wide_basic,
+    wide_bottleneck,
 )
 from keras_resunits.convolutions import PaddedConv2D
 from keras_resunits.crelu import CReLU, LooksLinear
@@ -197,5 +198,6 @@ __all__ = [
     "squeeze_excite",
     "stochastic_depth",
     "wide_basic",
+    "wide_bottleneck",
     "zero_pad",
 ]

@@ -52,8 +52,8 @@ def _basic(slot: Slot):
     return [conv(slot.filters, 3, slot.strides, name="conv1"), conv(slot.filters, 3, name="conv2")]
 
 
-def _bottleneck(slot: Slot, stride_at: int, biased: tuple[int, ...] = ()):
-    narrow = slot.filters // 4
+def _bottleneck(slot: Slot, stride_at: int, biased: tuple[int, ...] = (), width: int = 1):
+    narrow = slot.filters // 4 * width
     shapes = {1: (narrow, 1), 2: (narrow, 3), 3: (slot.filters, 1)}
     return [
         conv(filters, size, slot.strides if i == stride_at else 1, name=f"conv{i}", use_bias=i in biased)
@@ -84,6 +84,26 @@ def wide_basic(dropout: float = 0.0) -> Body:
         return [first, Series([Dropout(dropout, name="dropout"), second], name="weights2")]
 
     return Body(weights, depth=2)
+
+
+def wide_bottleneck(width: int = 2) -> Body:
+    """`bottleneck_v1_5` whose 3x3 convolution is wider (Zagoruyko and Komodakis 2016, sec. 4, WRN-50-2-bottleneck).
+
+    Args:
+        width: Multiplies the filters of the first two convolutions; 2 by default.
+
+    Raises:
+        ValueError: for a width that is not a positive int.
+
+    Example: torchvision's wide_resnet50_2 has 68,883,240 parameters, and 68,224 moving statistics
+
+    >>> from keras_resunits import ResNet, wide_bottleneck
+    >>> ResNet(50, (224, 224, 3), 1000, block=wide_bottleneck()).count_params() - 68_224
+    68883240
+    """
+    if isinstance(width, bool) or not isinstance(width, int) or width < 1:
+        raise ValueError(f"`width` must be a positive int. Received: width={width!r} (body 'wide_bottleneck').")
+    return Body(partial(_bottleneck, stride_at=2, width=width), depth=3, expansion=4)
 
 
 def growth(bottleneck: bool = True, dropout: float = 0.0) -> Body:

@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 
+from keras_resunits.bodies import wide_bottleneck
 from keras_resunits.choices import near_matches
 from keras_resunits.converters.networks import NETWORKS
 from keras_resunits.densenet import DenseNet
@@ -155,6 +156,14 @@ MODELS: dict[str, Entry] = {
         {152: (60_185_128,), 200: (64_666_152,)},
         f"{HE16}, Table 5",
         derived=True,
+        **IMAGENET,
+    ),
+    **_depths(
+        "wide_resnet{}_2",
+        ResNet,
+        {50: (68_883_240,), 101: (126_886_696,)},
+        "torchvision, after Zagoruyko and Komodakis 2016, sec. 4",
+        block=wide_bottleneck(),
         **IMAGENET,
     ),
     "pytorchcv_preresnet164_cifar": Entry(

@@ -206,6 +206,7 @@ HELPERS = {  # neither layer nor choice: their own test files cover them
     "plan",
     "scalar_gates",
     "wide_basic",
+    "wide_bottleneck",
 }
 
 # ---------------------------------------------------------------------------------------------------------------------

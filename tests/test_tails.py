@@ -80,6 +80,7 @@ def test_a_survival_that_is_no_probability_is_refused(survival):
         (lambda: kr.dropout(SLOTS["same"], None, rate=-0.5), r"`rate` must be a number in \[0, 1\).*-0\.5"),
         (lambda: kr.branch_scaling(SLOTS["same"], factor="half"), r"`factor` must be a finite number.*unit 'unit001'"),
         (lambda: kr.constant_scaling(SLOTS["same"], None, factor=None), r"`factor` must be a finite number"),
+        (lambda: kr.wide_bottleneck(width=0), r"`width` must be a positive int\..*width=0"),
         (lambda: kr.wide_basic(dropout=1), r"`dropout` must be a number in \[0, 1\).*dropout=1"),
     ],
 )

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from keras_resunits.bodies import Body, basic, bottleneck_v1_5, wide_bottleneck
 from keras_resunits.densenet import DenseNet
 from keras_resunits.models import PreActResNet, ResNet
 from keras_resunits.orders import Order
@@ -35,8 +36,8 @@ def zero_pad_both_sides(slot: Slot, order: Order) -> keras.layers.Layer:
     return ZeroPad(extra, slot.strides, before=extra // 2, name="shortcut")
 
 
-def _torchvision_resnet(depth: int) -> Callable[..., keras.Model]:
-    block = "basic" if depth < 50 else "bottleneck_v1_5"
+def _torchvision_resnet(depth: int, block: Body | None = None) -> Callable[..., keras.Model]:
+    block = block or (basic if depth < 50 else bottleneck_v1_5)
     return partial(ResNet, depth, **IMAGENET, block=block, stem=IMAGENET_STEM)
 
 
@@ -69,6 +70,7 @@ def _pytorchcv_densenet(depth: int, growth: int, bottleneck: bool) -> Callable[.
 
 NETWORKS: dict[str, Callable[..., keras.Model]] = {
     **{f"torchvision_resnet{depth}": _torchvision_resnet(depth) for depth in (18, 34, 50, 101, 152)},
+    **{f"torchvision_wide_resnet{depth}_2": _torchvision_resnet(depth, block=wide_bottleneck()) for depth in (50, 101)},
     **{f"torchvision_densenet{depth}": _torchvision_densenet(depth) for depth in (121, 169, 201)},
     "torchvision_densenet161": _torchvision_densenet(161, growth=48),
     **{f"timm_resnetv2_{depth}": _timm_resnetv2(depth) for depth in (18, 34, 50, 101, 152)},

@@ -45,6 +45,11 @@ CASES = {  # layout, theirs, ours
         partial(theirs.TorchvisionResNet, theirs.Bottleneck, UNITS, 8, CLASSES),
         partial(residual, kr.bottleneck_v1_5, kr.PostAct(), STEM, 8),
     ),
+    "torchvision-wide": (
+        "torchvision_resnet",
+        partial(theirs.TorchvisionResNet, theirs.WideBottleneck, UNITS, 8, CLASSES),
+        partial(residual, kr.wide_bottleneck(), kr.PostAct(), STEM, 8),
+    ),
     "akamaster-A": (
         "akamaster_resnet",
         partial(theirs.AkamasterResNet, UNITS, CLASSES),
