@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from itertools import count
 
 import keras
 import tensorflow as tf
@@ -57,7 +58,6 @@ class Session:
         self.checkpoints, self.position = checkpoints, position or Position()
         self.on_nan, self.notice = on_nan, Notice() if notice is None else notice
         self._undo = Snapshot(trainer.variables) if on_nan == "skip" else None
-        self._in_a_row = 0
 
     def run(self) -> None:
         """Train to the end.
@@ -97,23 +97,22 @@ class Session:
 
     def _step(self, step: int) -> None:
         batch = next(self._batches)
+        self.position.rate = self.trainer.learning_rate if self._ends_epoch(step) else None
         if step in self.position.left_out:
             self.position.step += 1
             return
         self.callbacks.on_train_batch_begin(step % self.steps)
-        self.position.rate = self.trainer.learning_rate if self._ends_epoch(step) else None
         if self._undo:
             self._undo.take()
-        loss, right, count, asked = self.trainer.train_step(*batch, self._asked()).numpy().tolist()
-        mean = loss / count
+        loss, right, images, asked = self.trainer.train_step(*batch, self._asked()).numpy().tolist()
+        mean = loss / images
         norm = self.trainer.gradient_norm
         if not math.isfinite(mean) or not (norm is None or math.isfinite(norm)):
             self._not_finite(step, f"loss became {mean}" if not math.isfinite(mean) else "the gradient is no number")
             return
-        self._in_a_row = 0
         self.position.step += 1
         self.position.loss, self.position.hits = self.position.loss + loss, self.position.hits + right
-        self.position.images += count
+        self.position.images += images
         self.callbacks.on_train_batch_end(step % self.steps, {"loss": mean})
         if asked:
             raise _Asked
@@ -156,17 +155,18 @@ class Session:
         rate, norm = self.trainer.learning_rate, self.trainer.gradient_norm
         known = "" if norm is None else f", gradient norm {norm:g}"
         what = f"{what} at step {step + 1} (epoch {self.position.epoch + 1}, rate {rate:g}{known})"
-        self._in_a_row += 1
-        if self.on_nan == "stop" or self._in_a_row > PATIENCE:
+        in_a_row = next(n for n in count(1) if step - n not in self.position.left_out)
+        if self.on_nan == "stop" or in_a_row > PATIENCE:
             others = "" if self.on_nan != "stop" else ", or pass --on_nan=rollback or --on_nan=skip"
             raise NumericError(f"{what}. Not saved; {self._last_good()} Lower --learning_rate{others}.")
         left_out = sorted({*self.position.left_out, step})
         if self._undo:
             self._undo.put_back()
+            self.position.step += 1
         else:
-            epoch = self.position.epoch
+            epoch, steps = self.position.epoch, self.checkpoints.steps
             self.position = self.checkpoints.restore()
-            if self.position.epoch != epoch:
+            if not steps or self.position.epoch != epoch:
                 raise NumericError(f"{what}. No checkpoint since the epoch began to go back to. Lower --learning_rate.")
             self._batches = self.feed.training(self.position.step)
         self.position.left_out = left_out
