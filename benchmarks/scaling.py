@@ -1,0 +1,134 @@
+"""Time the training step on one worker and on several, split into computing, exchanging gradients, and waiting for input.
+
+    python benchmarks/scaling.py --workers=1,2 --rounds=5
+
+Every worker is a process of its own that has one core to itself, so that more workers are more hardware, and gets the
+same number of images (weak scaling). A round measures every cluster once. Of each step's seconds
+
+- "compute" is what one worker's step takes when the batch is at hand: forwards, backwards, update;
+- "exchange" is what that step takes longer among several: the gradients' sums, the batch statistics of synchronised
+  batch normalisation, and waiting for the slowest;
+- "input" is what a step takes longer when its batch comes from the pipeline.
+
+All are medians over the steps, then over the rounds. Efficiency is images a second over those of as many workers alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+from train.launch import free_addresses
+
+
+def measure(number: int, workers: int, depth: int, batch: int, steps: int) -> dict[str, float]:
+    """In this process, worker `number`: seconds a step with input from the pipeline, and with one batch over and over."""
+    os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[number % os.cpu_count()]})
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    from keras_resunits import CoupledSGD, PreActResNet
+    from train.augmentation import Augmentation
+    from train.datasets import ImageData
+    from train.feeding import Feed
+    from train.loop import Trainer
+    from train.network import synchronize
+    from train.strategy import make_strategy
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    place = make_strategy("auto", "local", 1, 300.0, 60.0)
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (2048, 32, 32, 3), np.uint8), rng.integers(0, 10, 2048)
+    data = ImageData((images, labels), (images[:1], labels[:1]), [str(i) for i in range(10)])
+    with place.strategy.scope():
+        keras.utils.set_random_seed(0)
+        model = PreActResNet(depth)
+        if workers > 1:
+            synchronize(model)
+        trainer = Trainer(model, keras.layers.Rescaling(1 / 255), CoupledSGD(0.1))
+        batches = Feed(data, batch * workers, Augmentation(4, True), 0, workers).training(0)
+        asked = tf.constant(0.0)
+        first = next(batches)
+        trainer.train_step(*first, asked).numpy()
+        fed = _median(lambda: trainer.train_step(*next(batches), asked).numpy(), steps)
+        at_hand = _median(lambda: trainer.train_step(*first, asked).numpy(), steps)
+    return {"fed": fed, "at_hand": at_hand}
+
+
+def _median(step, steps: int) -> float:
+    seconds = []
+    for _ in range(steps):
+        began = time.perf_counter()
+        step()
+        seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds)
+
+
+def measured(workers: int, args: argparse.Namespace) -> dict[str, float]:
+    """A cluster's figures: those of its slowest worker."""
+    addresses = free_addresses(workers)
+    processes = []
+    for number in range(workers):
+        task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": number}}
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
+        if workers > 1:
+            environment["TF_CONFIG"] = json.dumps(task)
+        command = [sys.executable, __file__, f"--depth={args.depth}", f"--batch={args.batch}", f"--steps={args.steps}"]
+        command += [f"--workers={workers}", f"--number={number}"]
+        processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True))
+    outputs = [process.communicate()[0] for process in processes]
+    if any(process.returncode for process in processes):
+        sys.exit(f"a worker of {workers} failed; its own lines say why")
+    figures = [json.loads(output.splitlines()[-1]) for output in outputs]
+    return {name: max(each[name] for each in figures) for name in figures[0]}
+
+
+def table(results: dict[int, list[dict[str, float]]], batch: int) -> str:
+    """Medians over the rounds, as Markdown."""
+
+    def median(workers: int, name: str) -> float:
+        return statistics.median(each[name] for each in results[workers])
+
+    alone = min(results)
+    lines = ["| workers | images/s | efficiency | step, ms | compute | exchange | input |", "|---:|" + "---:|" * 6]
+    for workers in results:
+        fed, at_hand, compute = median(workers, "fed"), median(workers, "at_hand"), median(alone, "at_hand")
+        rate, single = workers * batch / fed, batch / median(alone, "fed")
+        milliseconds = [1000 * each for each in (fed, compute, at_hand - compute, fed - at_hand)]
+        shown = " | ".join(f"{each:.0f}" for each in milliseconds)
+        lines.append(f"| {workers} | {rate:.1f} | {rate / workers / single:.0%} | {shown} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workers", default="1,2", help="sizes of the clusters, the first of one; 1,2 by default")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=20, help="timed steps of either kind in each process")
+    parser.add_argument("--depth", type=int, default=20, help="of PreActResNet")
+    parser.add_argument("--batch", type=int, default=64, help="images a step and worker")
+    parser.add_argument("--number", type=int, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    sizes = [int(size) for size in args.workers.split(",")]
+    if args.number is not None:
+        print(json.dumps(measure(args.number, sizes[0], args.depth, args.batch, args.steps)))
+        return
+    if sizes[0] != 1:
+        parser.error(f"--workers must begin with 1, which the others are compared with; got {args.workers}")
+    results: dict[int, list[dict[str, float]]] = {size: [] for size in sizes}
+    for i in range(args.rounds):
+        for size, seen in results.items():
+            seen.append(measured(size, args))
+            print(f"round {i + 1}/{args.rounds}  {size} workers  {seen[-1]}", file=sys.stderr, flush=True)
+    print(table(results, args.batch))
+
+
+if __name__ == "__main__":
+    main()
