@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from train.errors import ClusterError, RunError, first_line, leave
+from train.errors import ClusterError, RunError, leave
 from train.strategy import Place
 
 GO_ON = "Start all workers again, with --resume and the same --run, to go on from the last checkpoint"
@@ -56,15 +57,21 @@ def leaving_together(place: Place, timeout: float) -> Iterator[None]:
     except RunError as error:
         leave(error)
     except tf.errors.OpError as error:
-        leave(ClusterError(f"worker {place.number} of {place.workers}: {_cause(error, timeout)}"))
+        leave(ClusterError(f"worker {place.number} of {place.workers}: {_cause(error, place, timeout)}"))
 
 
-def _cause(error: tf.errors.OpError, timeout: float) -> str:
-    said = first_line(error)[:160]
+def _cause(error: tf.errors.OpError, place: Place, timeout: float) -> str:
+    text = " ".join(str(error).split())
+    named = sorted({int(task) for task in re.findall(r"/task:(\d+)", text)} - {place.number})
+    other = f"worker {' and '.join(map(str, named))}" if named else "another worker"
+    said = re.split(r" The error could be| Additional GRPC| \[\[| \[Op:| \[type", text.rpartition("aborted by: ")[2])[0]
     if isinstance(error, tf.errors.DeadlineExceededError):
-        return f"another worker did not answer for {timeout:g} s: it is stuck. {GO_ON} ({said})."
-    if isinstance(error, tf.errors.AbortedError):
-        return f"another worker ended, or was started again alone. {GO_ON} ({said})."
-    if isinstance(error, (tf.errors.UnavailableError, tf.errors.CancelledError, tf.errors.InternalError)):
-        return f"another worker is gone; its own last line says why. {GO_ON} ({said})."
-    return f"{type(error).__name__}: {said}."
+        what = f"{other} did not answer for {timeout:g} s: it is stuck"
+    elif isinstance(error, tf.errors.AbortedError):
+        what = f"{other} ended, or was started again alone"
+    elif isinstance(error, (tf.errors.UnavailableError, tf.errors.CancelledError, tf.errors.InternalError)):
+        what = f"{other} is gone; its own last line says why"
+    else:
+        return f"{type(error).__name__}: {said[:200]}."
+    why = "" if said.startswith("Graph execution error") else f" ({said[:160].rstrip('.')})"  # where in the graph is no news
+    return f"{what}. {GO_ON}{why}."
