@@ -73,5 +73,6 @@ def _cause(error: tf.errors.OpError, place: Place, timeout: float) -> str:
         what = f"{other} is gone; its own last line says why"
     else:
         return f"{type(error).__name__}: {said[:200]}."
-    why = "" if said.startswith("Graph execution error") else f" ({said[:160].rstrip('.')})"  # where in the graph is no news
+    where = said.startswith("Graph execution error")  # in the graph: no news
+    why = "" if where else f" ({said[:160].rstrip('.')})"
     return f"{what}. {GO_ON}{why}."
