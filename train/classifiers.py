@@ -154,7 +154,7 @@ def _checkpoint(path: str, config: Config) -> Classifier:
     average = Average(model, optimizer(config, 1, model), config.ema) if config.ema else None
     parts = {"model": model, **({"average": average} if average else {})}
     try:
-        tf.train.Checkpoint(**parts).restore(path).assert_existing_objects_matched().expect_partial()
+        tf.train.Checkpoint(**parts).read(path).assert_existing_objects_matched().expect_partial()
     except (ValueError, AssertionError, IndexError, tf.errors.OpError) as error:
         raise BadInput(f"{path} does not fit its network or is damaged: {first_line(error)}.") from error
     if average:

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, takewhile
 from pathlib import Path
 
 from train.errors import BadInput
@@ -138,17 +138,14 @@ def old_run(output: str, name: str | None, default: str) -> Run:
         BadInput: if no name is given and none was begun.
     """
     output = os.path.expanduser(output)
-    if name is None:
-        for i in count(2):
-            if not Run(Path(output), f"{default}-{i}").config.exists():
-                name = default if i == 2 else f"{default}-{i - 1}"
-                break
-    else:
+    if name is not None:
         _require_name(name)
-    run = Run(Path(output), name or default)
-    if name is None and not run.config.exists():
-        raise BadInput(f"--resume: there is no run {run.name!r} in {run.output / 'runs'}.")
-    return run
+        return Run(Path(output), name)
+    names = (default if i == 1 else f"{default}-{i}" for i in count(1))
+    begun = list(takewhile(lambda run: run.config.exists(), (Run(Path(output), name) for name in names)))
+    if not begun:
+        raise BadInput(f"--resume: there is no run {default!r} in {Path(output) / 'runs'}.")
+    return begun[-1]
 
 
 def _require_name(name: str) -> None:

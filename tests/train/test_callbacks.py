@@ -8,9 +8,14 @@ import pytest
 import tensorflow as tf
 
 from keras_resunits import CoupledSGD
-from train.callbacks import Records, clock
+from train.augmentation import Augmentation
+from train.callbacks import History, Records, clock
+from train.checkpoints import Checkpoints
 from train.curves import read_history
+from train.datasets import ImageData
+from train.feeding import Feed
 from train.loop import Trainer
+from train.session import Session
 
 COLUMNS = {"learning_rate", "gradient_norm", "images_per_second", "memory_gb"}
 
@@ -22,15 +27,15 @@ def fitted(tmp_path, files, optimizer, epochs=2, steps=3, accumulate=None):
     images = keras.Input((4, 4, 1))
     model = keras.Model(images, keras.layers.Dense(2)(keras.layers.Flatten()(images)))
     trainer = Trainer(model, keras.layers.Rescaling(1 / 255), optimizer)
-    model.compile(optimizer)
     callbacks = [
         Records(batch_size=4),
-        keras.callbacks.CSVLogger(tmp_path / "history.csv"),
+        History(tmp_path / "history.csv"),
         keras.callbacks.TensorBoard(tmp_path / "tensorboard", write_graph=False),
     ]
-    batches = tf.data.Dataset.from_tensor_slices((arrays["x_train"], arrays["y_train"])).batch(4)
-    callbacks = keras.callbacks.CallbackList(callbacks, model=model, epochs=epochs, steps=steps)
-    trainer.fit(iter(batches.repeat()), batches, range(epochs), steps, callbacks)
+    train = (arrays["x_train"], arrays["y_train"])
+    feed = Feed(ImageData(train, train, ["0", "1"]), 4, Augmentation(), seed=0)
+    checkpoints = Checkpoints(tmp_path / "checkpoints", model, optimizer)
+    Session(trainer, feed, epochs, steps, callbacks, checkpoints).run()
     return read_history(tmp_path / "history.csv"), trainer
 
 
@@ -60,21 +65,6 @@ def test_the_gradients_norm_is_that_of_the_epochs_last_step(tmp_path, files):
 def test_an_optimiser_that_tells_no_norm_leaves_the_column_out(tmp_path, files):
     history, _ = fitted(tmp_path, files, keras.optimizers.SGD(0.1))
     assert COLUMNS - set(history) == {"gradient_norm"}
-
-
-def test_what_the_loop_has_told_stands():
-    records, model = Records(batch_size=4), keras.Sequential([keras.layers.Dense(1)])
-    model.compile(CoupledSGD(0.1))
-    records.set_model(model)
-    records.set_params({"steps": 2})
-    records.on_epoch_begin(0)
-    for batch in range(2):
-        records.on_train_batch_begin(batch)
-        records.on_train_batch_end(batch, {"loss": 1.0})
-    records.on_test_begin()
-    logs = {"gradient_norm": 3.0, "learning_rate": 0.5}
-    records.on_epoch_end(0, logs)
-    assert (logs["gradient_norm"], logs["learning_rate"]) == (3.0, 0.5)
 
 
 def test_tensorboard_gets_what_the_history_has(tmp_path, files):

@@ -1,121 +1,127 @@
-"""A run that stopped and went on is the run that never stopped."""
+"""What a checkpoint holds, which ones stay, and what is said of those that do not fit."""
 
 from __future__ import annotations
+
+import json
 
 import keras
 import numpy as np
 import pytest
 
 from keras_resunits import PreActResNet
-from train.augmentation import Augmentation
-from train.checkpoints import Checkpoints
-from train.datasets import ImageData
+from tests.train.sittings import Sitting, dense, image_data
+from train.checkpoints import Checkpoints, Position, state_hash
 from train.errors import BadInput
-from train.loop import Trainer
-from train.pipeline import test_batches, training_batches
-from train.recipe import optimizer
-
-SHAPE, CLASSES, BATCH, STEPS, EPOCHS = (8, 8, 1), 2, 8, 2, 4
-
-
-class Sitting:
-    """All objects of one process: made from the configuration alone, trained, saved."""
-
-    def __init__(self, folder, config, seed: int = 0, depth: int = 8):
-        keras.utils.set_random_seed(seed)
-        keras.config.set_dtype_policy(config.precision)
-        self.model = PreActResNet(depth, SHAPE, CLASSES)
-        self.trainer = Trainer(
-            self.model, keras.layers.Rescaling(1 / 255), optimizer(config, EPOCHS * STEPS, self.model)
-        )
-        self.checkpoints = Checkpoints(folder, self.model, self.trainer.optimizer)
-
-    def train(self, data, epochs: range):
-        batches = iter(training_batches(data, BATCH, Augmentation(1, True), seed=0, first_step=epochs.start * STEPS))
-        save = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: self.checkpoints.save(epoch + 1))
-        callbacks = keras.callbacks.CallbackList([save], model=self.model)
-        self.trainer.fit(batches, test_batches(data, BATCH), epochs, STEPS, callbacks)
-        return self
-
-    @property
-    def state(self) -> dict[str, np.ndarray]:
-        variables = {f"model/{w.path}": w for w in self.model.weights}
-        variables |= {f"optimizer/{i}/{v.path}": v for i, v in enumerate(self.trainer.optimizer.variables)}
-        return {path: variable.numpy() for path, variable in variables.items()}
 
 
 @pytest.fixture
-def data(files):
-    arrays = files.arrays(shape=SHAPE)
-    return ImageData((arrays["x_train"], arrays["y_train"]), (arrays["x_test"], arrays["y_test"]), ["0", "1"])
-
-
-@pytest.fixture
-def config(parse):
-    from train.config import resolve
-
+def data(files, parse):
     parse("--learning_rate=0.05")
-    return resolve()
+    return image_data(files)
 
 
-def assert_equal(ours: dict, theirs: dict) -> None:
-    assert [path.split("/")[-1] for path in ours] == [path.split("/")[-1] for path in theirs]
-    for (path, array), other in zip(ours.items(), theirs.values(), strict=True):
-        np.testing.assert_array_equal(array, other, err_msg=path)
+def small(folder, keep=3, units=2, worker=0) -> tuple[Checkpoints, keras.Variable]:
+    """Checkpoints of one dense layer; its kernel."""
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(units, use_bias=False)])
+    optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
+    optimizer.build(model.trainable_variables)
+    return Checkpoints(folder, model, optimizer, keep=keep, worker=worker), model.trainable_variables[0]
 
 
-@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
-def test_two_sittings_are_one_to_the_last_bit(tmp_path, data, parse, precision):
-    from train.config import resolve
-
-    parse("--learning_rate=0.05", f"--precision={precision}")
-    config = resolve()
-    whole = Sitting(tmp_path / "whole", config).train(data, range(EPOCHS))
-    half = Sitting(tmp_path / "half", config).train(data, range(EPOCHS // 2))
-    rest = Sitting(tmp_path / "half", config, seed=99)  # other weights, that the checkpoint must replace
-    assert rest.checkpoints.restore() == EPOCHS // 2
-    assert_equal(rest.state, half.state)
-    rest.train(data, range(EPOCHS // 2, EPOCHS))
-    assert_equal(rest.state, whole.state)
-    assert any((a != b).any() for a, b in zip(half.state.values(), whole.state.values(), strict=True))
+def saved(folder, steps, scores=None, **options) -> Checkpoints:
+    """Checkpoints whose kernel is the step's number."""
+    checkpoints, kernel = small(folder, **options)
+    for step in steps:
+        kernel.assign(np.full(kernel.shape, step))
+        assert checkpoints.save(Position(epoch=step, step=step), (scores or {}).get(step))
+    return checkpoints
 
 
-def test_the_last_three_are_kept_and_the_newest_is_restored(tmp_path, config):
-    sitting = Sitting(tmp_path, config)
-    assert sitting.checkpoints.newest is None
-    bias = sitting.model.trainable_variables[-1]
-    for epoch in range(1, 6):
-        bias.assign(np.full(bias.shape, epoch))
-        sitting.checkpoints.save(epoch)
-    assert sorted(path.stem for path in tmp_path.glob("*.index")) == ["ckpt-3", "ckpt-4", "ckpt-5"]
-    assert sitting.checkpoints.newest.endswith("ckpt-5")
-    other = Sitting(tmp_path, config, seed=1)
-    assert other.checkpoints.restore() == 5
-    assert (other.model.trainable_variables[-1].numpy() == 5).all()
+@pytest.mark.parametrize("flags", [(), ("--precision=mixed_float16", "--ema=0.9")])
+def test_another_process_finds_every_variable_as_it_was(tmp_path, data, parse, flags):
+    parse("--learning_rate=0.05", *flags)
+    one = Sitting(tmp_path, data).run()
+    other = Sitting(tmp_path, data, seed=99)
+    assert other.restored == Position(epoch=2, step=6)
+    for path, a, b in zip([v.name for v in one.trainer.variables], one.values, other.values, strict=True):
+        np.testing.assert_array_equal(a, b, err_msg=path)
+    assert one.state == other.state != Sitting(tmp_path / "none", data, seed=99).state
 
 
-def test_a_run_stopped_before_its_first_checkpoint_begins_anew(tmp_path, config):
-    assert Sitting(tmp_path / "nothing", config).checkpoints.restore() == 0
+def test_a_position_comes_back_as_it_was(tmp_path):
+    position = Position(2, 17, 1 / 3, 5.0, 8.0, 0.1 + 0.2, [3, 11])
+    small(tmp_path)[0].save(position)
+    assert small(tmp_path)[0].restore() == position
 
 
-def test_a_checkpoint_of_another_network_is_refused(tmp_path, config):
-    Sitting(tmp_path, config, depth=8).checkpoints.save(1)
-    with pytest.raises(BadInput, match=r"--resume: .*ckpt-1 does not fit this network or is damaged"):
-        Sitting(tmp_path, config, depth=14).checkpoints.restore()
+def test_the_newest_stay_and_the_newest_is_restored(tmp_path):
+    assert saved(tmp_path, range(1, 6)).steps == [3, 4, 5]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"step-{step:08}" for step in (3, 4, 5)]
+    checkpoints, kernel = small(tmp_path)
+    assert checkpoints.restore() == Position(epoch=5, step=5)
+    assert (kernel.numpy() == 5).all()
 
 
-@pytest.mark.parametrize("part", ["ckpt-1.index", "ckpt-1.data-00000-of-00001"])
-@pytest.mark.parametrize("damage", ["cut", "missing", "overwritten"])
-def test_a_damaged_checkpoint_is_refused(tmp_path, config, part, damage):
-    sitting = Sitting(tmp_path, config)
-    sitting.checkpoints.save(1)
-    path = tmp_path / part
-    content = path.read_bytes()
-    path.unlink()
-    if damage == "cut":
-        path.write_bytes(content[: len(content) // 2])
-    elif damage == "overwritten":
-        middle = len(content) // 2
-        path.write_bytes(content[:middle] + b"\x55" * 64 + content[middle + 64 :])
-    with pytest.raises(BadInput, match=r"--resume: .*ckpt-1 does not fit this network or is damaged"):
-        Sitting(tmp_path, config).checkpoints.restore()
+def test_the_best_stays_as_well(tmp_path):
+    checkpoints = saved(tmp_path, range(1, 8), {1: 0.5, 2: 0.9, 4: 0.7, 6: 0.8}, keep=2)
+    assert checkpoints.steps == [2, 6, 7]
+    checkpoints.save(Position(epoch=8, step=8), 0.95)
+    assert checkpoints.steps == [7, 8]
+
+
+def test_other_workers_take_part_and_leave_nothing(tmp_path):
+    saved(tmp_path, [1, 2], worker=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_step_that_is_saved_again_replaces_the_first(tmp_path):
+    checkpoints, kernel = small(tmp_path)
+    for value in (1.0, 2.0):
+        kernel.assign(np.full(kernel.shape, value))
+        assert checkpoints.save(Position(step=7))
+    checkpoints, kernel = small(tmp_path)
+    checkpoints.restore()
+    assert (checkpoints.steps, kernel.numpy()[0, 0]) == ([7], 2.0)
+
+
+def test_a_run_stopped_before_its_first_checkpoint_begins_anew(tmp_path):
+    assert small(tmp_path / "nothing")[0].restore() == Position()
+
+
+def test_a_checkpoint_of_another_network_is_refused_and_left_as_it_is(tmp_path):
+    saved(tmp_path, [1])
+    with pytest.raises(BadInput, match=r"--resume: .*step-00000001 does not fit this network"):
+        small(tmp_path, units=4)[0].restore()
+    model = PreActResNet(8, (8, 8, 1), 2)
+    with pytest.raises(BadInput, match=r"--resume: .*step-00000001 does not fit this network"):
+        Checkpoints(tmp_path, model, keras.optimizers.SGD(0.1)).restore()
+    assert small(tmp_path)[0].restore() == Position(epoch=1, step=1)
+
+
+def test_what_changes_the_last_bits_is_said_when_a_run_goes_on_elsewhere(tmp_path, capsys):
+    saved(tmp_path, [1])
+    manifest = tmp_path / "step-00000001" / "manifest.json"
+    content = json.loads(manifest.read_text())
+    here = content["made_with"]["TensorFlow"]
+    content["made_with"] |= {"TensorFlow": "1.0.0", "cores": 999}
+    manifest.write_text(json.dumps(content))
+    assert small(tmp_path)[0].restore().step == 1
+    err = capsys.readouterr().err
+    assert err.startswith(f"train: TensorFlow 1.0.0 is now {here}, cores 999 is now ")
+    assert err.endswith("the run goes on, but not as it would have to the last bit.\n")
+
+
+def test_equal_hashes_mean_equal_bytes():
+    a, b = keras.Variable([1.0, 2.0]), keras.Variable([1.0, 2.0])
+    assert state_hash([a]) == state_hash([b])
+    b.assign([1.0, np.nextafter(np.float32(2), np.float32(3))])
+    assert state_hash([a]) != state_hash([b])
+
+
+def test_random_states_are_part_of_it(tmp_path, data):
+    """`tf.train.Checkpoint` alone does not find them, and says nothing."""
+    one = Sitting(tmp_path, data, dense).run()
+    (before,) = (v.numpy().tolist() for v in one.model.variables if "seed_generator" in v.path)
+    (after,) = (v.numpy().tolist() for v in Sitting(tmp_path, data).model.variables if "seed_generator" in v.path)
+    (fresh,) = (v.numpy().tolist() for v in dense().variables if "seed_generator" in v.path)
+    assert before == after != fresh

@@ -23,10 +23,12 @@ def resolved(parse):
     return resolved
 
 
-def test_every_flag_but_those_that_say_where_is_part_of_the_configuration(resolved):
+def test_every_flag_but_those_that_say_where_and_how_to_survive_is_part_of_the_configuration(resolved):
     resolved()
     defined = {flag.name for flag in flags.FLAGS.flags_by_module_dict()["train.config"]}
-    assert defined - {field.name for field in fields(Config)} == {"output", "run", "resume"}
+    places = {"output", "run", "strategy", "tpu", "cpu_devices", "startup_timeout", "worker_timeout"}
+    survival = {"resume", "checkpoint_every", "keep", "on_nan"}
+    assert defined - {field.name for field in fields(Config)} == places | survival
 
 
 def test_digits_and_other_sets_have_their_own_lengths_and_batches(resolved):

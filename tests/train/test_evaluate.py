@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -153,14 +154,29 @@ def test_a_run_is_judged_by_its_export_or_its_newer_checkpoint(evaluate, run, tm
     assert exported["accuracy"] == pytest.approx(history["val_ema_accuracy"][0])
     assert history["val_ema_loss"] != history["val_loss"]
 
-    (checkpoint,) = (run / "checkpoints").glob("*.index")
-    os.utime(checkpoint, (2e9, 2e9))
+    (checkpoint,) = (run / "checkpoints").iterdir()
+    os.utime(checkpoint / "state.index", (2e9, 2e9))
     outcome = evaluate(run, f"--output={tmp_path / 'out'}")
     assert outcome.code == 0, outcome.err
-    assert outcome.out.startswith(f"checkpoint {run}/checkpoints/{checkpoint.stem}, averaged weights on 21 test images")
+    assert outcome.out.startswith(f"checkpoint {checkpoint}/state, averaged weights on 21 test images")
     np.testing.assert_allclose(results(tmp_path / "out")["loss"], exported["loss"], rtol=1e-4)
 
-    checkpoint.write_bytes(b"no checkpoint")
+    (checkpoint / "state.index").write_bytes(b"no checkpoint")
+    outcome = evaluate(run)  # no whole checkpoint is newer than the export
+    assert outcome.out.startswith(f"SavedModel {tmp_path}/saved_models/mine/1 on 21 test images")
+
+
+def test_a_checkpoint_that_is_damaged_is_passed_over_and_one_of_another_network_named(evaluate, run, tmp_path):
+    (newest,) = (run / "checkpoints").iterdir()
+    shutil.rmtree(tmp_path / "saved_models")
+    later = run / "checkpoints" / "step-99999999"
+    shutil.copytree(newest, later)
+    (later / "state.index").write_bytes(b"no checkpoint")
+    outcome = evaluate(run)
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.startswith(f"checkpoint {newest}/state, ")
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps({**config, "depth": 14}))
     outcome = evaluate(run)
     assert outcome.code == 2
     assert re.match(r"evaluate: .*/checkpoints/\S+ does not fit its network or is damaged: ", outcome.said[-1])

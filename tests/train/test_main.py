@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -45,9 +46,9 @@ def test_a_run_leaves_all_it_promises_the_next_takes_the_next_name_and_resume_go
         1,
         1,
     ]
-    assert (folder / "checkpoints" / "ckpt-1.index").exists()
+    assert (folder / "checkpoints" / "step-00000022" / "manifest.json").exists()
     assert versions(tmp_path, RUN) == ["1"]
-    assert first.out.startswith(f"{RUN}: 75,482 parameters, 1,437 images\n  dataset         digits\n")
+    assert first.out.startswith(f"{RUN}: 75,482 parameters, 1,437 images, on the processor\n  dataset         digits\n")
     assert f"test accuracy {history['val_accuracy'][0]:.2%}\n" in first.out
     assert f"exported      {tmp_path}/saved_models/{RUN}/1 (answers equal the trained network's" in first.out
 
@@ -69,7 +70,8 @@ def test_a_run_leaves_all_it_promises_the_next_takes_the_next_name_and_resume_go
     assert versions(tmp_path, f"{RUN}-2") == ["1"]
 
 
-def test_a_run_that_was_interrupted_says_so_and_goes_on(tmp_path, files, command):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_was_asked_to_stop_saves_says_how_to_go_on_and_goes_on(tmp_path, files, command, number):
     data = files.npz(tmp_path / "set.npz")
     arguments = ["--depth=8", f"--dataset={data}", f"--output={tmp_path}", "--batch_size=8"]
     process = subprocess.Popen(
@@ -83,18 +85,36 @@ def test_a_run_that_was_interrupted_says_so_and_goes_on(tmp_path, files, command
         for line in process.stdout:
             if line.lstrip().startswith("epoch") and " 2/100000" in line:
                 break
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, err = process.communicate(timeout=120)
     finally:
         process.kill()
-    assert process.returncode == 130
-    assert err.splitlines()[-1] == "train: interrupted; --resume goes on from the last epoch's checkpoint."
-    assert "Traceback" not in err
-    history = tmp_path / "runs" / "set-preactresnet8" / "history.csv"
-    done = len(read_history(history)["epoch"])
+    assert process.returncode == 42
+    folder = tmp_path / "runs" / "set-preactresnet8"
+    (step,) = re.findall(r"saved at step (\d+)", err)
+    going_on = [*arguments, "--epochs=100000", "--run=set-preactresnet8", "--resume"]
+    assert err.splitlines() == [
+        f"train: asked to stop ({number.name}): saved at step {step}. Go on with: python -m train {' '.join(going_on)}"
+    ]
+    assert (folder / "checkpoints" / f"step-{int(step):08}").is_dir()
+    done = int(step) // 2
     outcome = command(*arguments, "--resume", f"--epochs={done + 2}")
     assert outcome.code == 0, outcome.err
-    assert read_history(history)["epoch"] == list(range(done + 2))
+    assert read_history(folder / "history.csv")["epoch"] == list(range(done + 2))
+
+
+def test_a_second_sigint_ends_the_run_at_once(spawn, tmp_path):
+    script = """
+import os, signal
+from train.signals import noticed
+with noticed() as notice:
+    for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
+        print(bool(notice), flush=True)
+        os.kill(os.getpid(), number)
+"""
+    outcome = spawn("-c", script)
+    assert outcome.out.split() == ["False", "True", "True"]
+    assert outcome.err.splitlines()[-1] == "KeyboardInterrupt"
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
@@ -125,7 +145,7 @@ def test_every_choice_of_network_and_recipe_reaches_the_run(command, files, tmp_
     expected = ResNet(
         11, (9, 12, 3), 2, block="bottleneck", order="bn_after_add", shortcut="projection_always", stem="cifar", width=2
     )
-    assert outcome.out.startswith(f"mine: {expected.count_params():,} parameters, 16 images\n")
+    assert outcome.out.startswith(f"mine: {expected.count_params():,} parameters, 16 images, on the processor\n")
 
 
 def test_a_folder_of_images_is_trained_on_and_bad_ones_are_left_out_and_named(command, files, tmp_path):

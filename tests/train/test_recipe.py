@@ -83,7 +83,8 @@ def test_accumulated_batches_train_as_one_large_one_in_every_precision(parse, pr
         trainer = Trainer(model, keras.layers.Rescaling(1 / 255), optimizer(resolve(), 24 // size, model))
         before = model.get_weights()
         for start in range(0, 24, size):
-            trainer.train_step(tf.constant(images[start : start + size]), tf.constant(labels[start : start + size]))
+            batch = tf.constant(images[start : start + size]), tf.constant(labels[start : start + size])
+            trainer.train_step(*batch, tf.constant(0.0))
         return before, model.get_weights()
 
     before, large = trained([], 12)

@@ -34,16 +34,22 @@ def test_a_taken_name_that_was_asked_for_is_refused(tmp_path):
         new_run(str(tmp_path), "mine", "digits")
 
 
-@pytest.mark.parametrize("name", [None, "mine"])
-def test_a_run_that_is_not_there_cannot_be_resumed(tmp_path, name):
-    with pytest.raises(BadInput, match=rf"--resume: there is no run '{name or 'digits'}' in .*runs"):
-        old_run(str(tmp_path), name, "digits")
+def test_resume_without_a_name_wants_a_run_that_was_begun(tmp_path):
+    Run(tmp_path, "digits").claim()  # killed before it wrote anything
+    with pytest.raises(BadInput, match=r"--resume: there is no run 'digits' in .*runs"):
+        old_run(str(tmp_path), None, "digits")
+
+
+def test_resume_with_a_name_begins_a_run_that_is_not_there_so_that_one_command_serves_for_both(tmp_path):
+    assert old_run(str(tmp_path), "mine", "digits") == Run(tmp_path, "mine")
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../mine", "/mine"])
 def test_a_name_that_is_no_folder_name_is_refused(tmp_path, name):
     with pytest.raises(BadInput, match="--run="):
         new_run(str(tmp_path / "output"), name, "digits")
+    with pytest.raises(BadInput, match="--run="):
+        old_run(str(tmp_path / "output"), name, "digits")
 
 
 def test_claim_makes_the_folders_and_leaves_nothing_else(tmp_path):

@@ -161,17 +161,6 @@ def test_a_run_stopped_after_any_step_is_the_run_that_never_stopped(tmp_path, da
     assert rows | last.diary.epochs == whole.diary.epochs
 
 
-def test_dropout_goes_on_where_it_was(tmp_path, data, configured):
-    """Without it the test above could not fail for a random state that begins anew."""
-    Sitting(tmp_path / "whole", data).run()
-    draws = []
-    for folder in ("whole", "whole", "none"):
-        sitting = Sitting(tmp_path / folder, data)
-        draws.append([v.numpy().tolist() for v in sitting.model.variables if "seed_generator" in v.path])
-    assert draws[0] == draws[1] != draws[2]
-    assert len(draws[0]) == 1
-
-
 def test_a_signal_during_the_test_is_heeded_and_the_epoch_ends_when_the_run_goes_on(tmp_path, data, configured):
     whole = Sitting(tmp_path / "whole", data).run()
     sitting = Sitting(tmp_path / "parts", data)
