@@ -15,6 +15,7 @@ from train.errors import BadInput, ClusterError, first_line, leave
 
 STRATEGIES = ("auto", "default", "mirrored", "multiworker", "tpu")
 TASK_TYPES = ("chief", "worker")
+SLURM_PORT = 8888  # of the first task on each host, as TensorFlow numbers them
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,12 @@ def cluster() -> tuple[list[str], int] | None:
     """
     if "TF_CONFIG" in os.environ:
         return _from_tf_config(os.environ["TF_CONFIG"])
-    if int(os.environ.get("SLURM_NTASKS", 1)) > 1 and "SLURM_STEP_NODELIST" in os.environ:
-        return _from_slurm()
-    return None
+    return _from_slurm() if _started_by_srun() else None
+
+
+def _started_by_srun() -> bool:
+    """As one task of several; in a job script alone, and in an interactive step, there is one."""
+    return int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1
 
 
 def _from_tf_config(text: str) -> tuple[list[str], int]:
@@ -88,15 +92,25 @@ def _from_slurm() -> tuple[list[str], int]:
     import tensorflow as tf
 
     try:
-        resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(auto_set_gpu=False)
-        spec = resolver.cluster_spec()
+        number, tasks = int(os.environ["SLURM_PROCID"]), int(os.environ["SLURM_STEP_NUM_TASKS"])
+        # one GPU a task is only said: it would ask nvidia-smi, and divide by what it finds
+        resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
+            gpus_per_node=tasks, gpus_per_task=1, auto_set_gpu=False
+        )
+        hosts = resolver._resolve_task_configuration()  # its own list sorts n10 before n2; Slurm counts as it lists
     except (RuntimeError, ValueError, KeyError, OSError) as error:
         raise BadInput(f"Slurm: {error}. Set TF_CONFIG, or pass --strategy=mirrored for this machine alone.") from error
-    addresses = spec.job_tasks("worker")
+    addresses = [f"{host}:{SLURM_PORT + i}" for host, count in hosts.items() for i in range(count)]
+    here = os.environ.get("SLURMD_NODENAME")
+    if here and here != addresses[number].split(":")[0]:
+        raise BadInput(
+            f"Slurm: task {number} was expected on {addresses[number].split(':')[0]} and is on {here}: start srun with "
+            "--distribution=block, or set TF_CONFIG."
+        )
     os.environ["TF_CONFIG"] = json.dumps(
-        {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": resolver.task_id}}
+        {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": number}}
     )
-    return addresses, resolver.task_id
+    return addresses, number
 
 
 def check_strategy(name: str) -> None:
@@ -106,10 +120,10 @@ def check_strategy(name: str) -> None:
         BadInput: for `multiworker` without a cluster, and for a bad `TF_CONFIG`.
     """
     found = _from_tf_config(os.environ["TF_CONFIG"]) if "TF_CONFIG" in os.environ else None
-    if name == "multiworker" and not found and "SLURM_NTASKS" not in os.environ:
+    if name == "multiworker" and not found and not _started_by_srun():
         raise BadInput(
-            "--strategy=multiworker wants TF_CONFIG, or to be started by srun; neither is there. To try it on one "
-            "machine: python -m train.launch --workers=2 -- ..."
+            "--strategy=multiworker wants TF_CONFIG, or to be started by srun with several tasks; neither is there. "
+            "To try it on one machine: python -m train.launch --workers=2 -- ..."
         )
 
 
