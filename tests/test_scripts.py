@@ -66,6 +66,19 @@ def test_the_input_benchmark_measures_every_row(tmp_path):
     assert {row[4] for row in rows if row[:1] == ["CIFAR"]} == {"500"}
 
 
+@pytest.mark.slow
+def test_the_scaling_benchmark_splits_the_step_of_one_worker_and_of_two(tmp_path):
+    sizes = ("--rounds=1", "--steps=2", "--depth=8", "--batch=8")
+    rows = run(ROOT / "benchmarks" / "scaling.py", *sizes, folder=tmp_path).splitlines()[2:]
+    assert [row.split("|")[1].strip() for row in rows] == ["1", "2"]
+    assert rows[0].split("|")[3].strip() == "100%"
+
+
+def test_the_guards_benchmark_compares_the_session_with_the_bare_step(tmp_path):
+    said = run(ROOT / "benchmarks" / "guards.py", "--rounds=1", "--steps=2", "--depth=8", "--batch=8", folder=tmp_path)
+    assert "guarded steps take" in said.splitlines()[-1]
+
+
 def test_the_benchmarks_networks_are_of_one_size(monkeypatch):
     torch = pytest.importorskip("torch")
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
