@@ -3,8 +3,9 @@
     python benchmarks/guards.py --rounds=5
 
 The session reads every step's loss and gradient norm and stops at what is no number, takes note of signals, tells
-callbacks (progress, history) and counts; the bare loop calls the same compiled step on the same batches. Saving, testing
-and `--on_nan=skip`, which copies the state, are not in it: they are no part of a step. Medians of the rounds' ratios.
+callbacks (progress, history) and counts; the bare loop calls the same compiled step on the same batches. Saving,
+testing and `--on_nan=skip`, which copies the state, are not in it: they are no part of a step. Medians of the rounds'
+ratios.
 """
 
 from __future__ import annotations
@@ -75,12 +76,14 @@ def main() -> None:
         bare = time.perf_counter() - began
         with tempfile.TemporaryDirectory() as folder:
             callbacks = [Records(args.batch), Progress(1, 0, args.steps, args.batch)]
-            session = Steps(trainer, feed, 1, args.steps, callbacks, Checkpoints(Path(folder), model, trainer.optimizer))
+            checkpoints = Checkpoints(Path(folder), model, trainer.optimizer)
+            session = Steps(trainer, feed, 1, args.steps, callbacks, checkpoints)
             session.position = Position()
             session.run()
         ratios.append(session.seconds / bare)
         print(f"round {i + 1}/{args.rounds}  {bare:.3f} s bare, {session.seconds:.3f} s guarded", file=sys.stderr)
-    print(f"guarded steps take {statistics.median(ratios) - 1:+.1%} (rounds: {min(ratios) - 1:+.1%} to {max(ratios) - 1:+.1%})")
+    low, middle, high = (each - 1 for each in (min(ratios), statistics.median(ratios), max(ratios)))
+    print(f"guarded steps take {middle:+.1%} (rounds: {low:+.1%} to {high:+.1%})")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Time the training step on one worker and on several, split into computing, exchanging gradients, and waiting for input.
+"""Time the training step on one worker and on several, split into computing, exchanging gradients, and input.
 
     python benchmarks/scaling.py --workers=1,2 --rounds=5
 
@@ -27,7 +27,7 @@ from train.launch import free_addresses
 
 
 def measure(number: int, workers: int, depth: int, batch: int, steps: int) -> dict[str, float]:
-    """In this process, worker `number`: seconds a step with input from the pipeline, and with one batch over and over."""
+    """In this process, worker `number`: seconds a step, fed by the pipeline, and with one batch over and over."""
     os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[number % os.cpu_count()]})
     import keras
     import numpy as np

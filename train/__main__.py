@@ -11,7 +11,8 @@
 
 Writes runs/<run>/ (config.json, history.csv, curves.png, tensorboard/, checkpoints/) and saved_models/<run>/<version>/.
 Exit codes: 0 done; 2 something to mend in flags or data, 3 the loss is no number any more, 4 checkpoints cannot be
-written or read, 5 another worker is gone, each said in one line; 42 asked to stop by SIGTERM or SIGINT, and saved.
+written or read, 5 another worker is gone, each said in one line; 42 asked to stop by SIGTERM or SIGINT, and saved; 130
+interrupted before or after training.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from __future__ import annotations
 import difflib
 import os
 import shlex
+import shutil
 import sys
 from contextlib import ExitStack, nullcontext
 from dataclasses import asdict
@@ -44,16 +46,17 @@ def main() -> None:
         import keras
 
         from train.network import check_network
-        from train.signals import noticed
+        from train.signals import handle_by_default
         from train.workers import leaving_together
     if keras.backend.backend() != "tensorflow":
         raise BadInput(f"training wants Keras on TensorFlow; got KERAS_BACKEND={keras.backend.backend()}.")
     check_network(config)
     timeouts = FLAGS.startup_timeout, FLAGS.worker_timeout
     place = make_strategy(FLAGS.strategy, FLAGS.tpu, FLAGS.cpu_devices, *timeouts)
-    with leaving_together(place, FLAGS.worker_timeout), place.strategy.scope(), noticed() as notice:
+    handle_by_default()
+    with leaving_together(place, FLAGS.worker_timeout), place.strategy.scope():
         try:
-            pipeline(config, run, place, notice)
+            pipeline(config, run, place)
         except Preempted as error:
             raise Preempted(f"{error} Go on with: {going_on(run)}") from None
 
@@ -69,7 +72,7 @@ def configure():
     return (configuration.resolve(saved=run.config) if run.config.exists() else config), run
 
 
-def pipeline(config, run, place, notice) -> None:
+def pipeline(config, run, place) -> None:
     """config -> data -> model -> loop -> checkpoint -> export -> check."""
     import keras
 
@@ -77,6 +80,7 @@ def pipeline(config, run, place, notice) -> None:
     from train.check import check_answers
     from train.checkpoints import state_hash
     from train.datasets import bad_images_named, load
+    from train.signals import noticed
     from train.workers import require_agreement
 
     keras.utils.set_random_seed(config.seed)
@@ -92,17 +96,23 @@ def pipeline(config, run, place, notice) -> None:
             model, preprocessing = build(config, data, place)
             if place.is_chief:
                 parameters, images = f"{model.count_params():,} parameters", f"{data.train_count:,} images"
-                print(f"{run.name}: {parameters}, {images}, on {place.taken}\n{config}", flush=True)
+                steps = f"{data.train_count // config.batch_size:,} steps an epoch"
+                print(f"{run.name}: {parameters}, {images}, {steps}, on {place.taken}\n{config}", flush=True)
                 run.network.write_text(f"{describe(model)}\n")
-            session = prepare(config, run, data, model, preprocessing, place, notice)
-            session.run()
+            session = prepare(config, run, data, model, preprocessing, place)
+            with noticed() as session.notice:
+                session.run()
         if not place.is_chief:
             return
-        average = session.trainer.average
+        state, average = state_hash(session.trainer.variables), session.trainer.average
+        if run.exported_version(state):
+            print(f"nothing left to do: {run.exported_version(state)} is the export of this state, {state}")
+            return
         with average.swapped() if average else nullcontext():
             saved_model = export_saved_model(model, run.saved_models, data.class_names, preprocessing)
             difference = check_answers(saved_model, model, preprocessing, data.sample(64))
-        report(run, saved_model, difference, state_hash(session.trainer.variables))
+        run.note_export(saved_model, state)
+        report(run, saved_model, difference, state)
 
 
 def build(config, data, place):
@@ -120,7 +130,7 @@ def build(config, data, place):
     return model, preprocessing
 
 
-def prepare(config, run, data, model, preprocessing, place, notice):
+def prepare(config, run, data, model, preprocessing, place):
     """The session, standing where the run's last checkpoint is, or at the beginning."""
     from train.augmentation import Augmentation
     from train.average import Average
@@ -149,7 +159,6 @@ def prepare(config, run, data, model, preprocessing, place, notice):
         position,
         FLAGS.checkpoint_every,
         FLAGS.on_nan,
-        notice,
     )
 
 
@@ -157,7 +166,15 @@ def going_on(run) -> str:
     """The command that goes on with a run that was stopped."""
     arguments = [argument for argument in sys.argv[1:] if not argument.lstrip("-").startswith("resume")]
     name = [] if FLAGS["run"].present else [f"--run={run.name}"]
-    return f"python -m train {shlex.join([*arguments, *name, '--resume'])}"
+    return f"{python()} -m train {shlex.join([*arguments, *name, '--resume'])}"
+
+
+def python() -> str:
+    """This interpreter as a user types it: `python` where that is it, else its path, from here if it lies below."""
+    if shutil.which("python") == sys.executable:
+        return "python"
+    here = f"{os.getcwd()}/"
+    return sys.executable.removeprefix(here) if sys.executable else "python"
 
 
 def report(run, saved_model, difference: float, state: str) -> None:
@@ -171,8 +188,8 @@ def report(run, saved_model, difference: float, state: str) -> None:
         f"exported      {saved_model} (answers equal the trained network's, at most {difference:.0e} off)\n"
         f"curves        {run.curves}\n"
         f"state         {state} (equal wherever all weights, slots and random states are)\n"
-        f"look closer   python -m train.evaluate {run.folder}\n"
-        f"try next      python train/answer.py {saved_model} IMAGE.png\n"
+        f"look closer   {python()} -m train.evaluate {run.folder}\n"
+        f"try next      {python()} train/answer.py {saved_model} IMAGE.png\n"
         f"              tensorboard --logdir {run.tensorboard}"
     )
 
@@ -199,11 +216,15 @@ def run_main(argv: list[str]) -> int:
         print(told(error), file=sys.stderr)
         return error.code
     except KeyboardInterrupt:
-        print("train: interrupted; --resume goes on from the last checkpoint.", file=sys.stderr)
+        print("train: interrupted.", file=sys.stderr)
         return 130
     return 0
 
 
 if __name__ == "__main__":
     app.define_help_flags()
-    sys.exit(run_main(sys.argv))
+    code = run_main(sys.argv)
+    if code == 130:  # at once: a download's threads would try on for minutes
+        sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)

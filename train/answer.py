@@ -2,11 +2,19 @@
 
 python train/answer.py saved_models/RUN/1 IMAGE.png ...       prints the classes of images
 python train/answer.py saved_models/RUN/1 IMAGES.npy OUT.npz  writes the answers to uint8 [n, height, width, channels]
+
+saved_models/RUN stands for its newest version, as for a server.
 """
 
 import os
 import sys
 from contextlib import closing
+from typing import NoReturn
+
+if __name__ == "__main__" and len(sys.argv) < 3:  # before TensorFlow's seconds
+    asked = bool({"-h", "--help"} & set(sys.argv[1:]))
+    print(__doc__, file=sys.stdout if asked else sys.stderr)
+    sys.exit(0 if asked else 2)
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 _stderr, _nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
@@ -16,6 +24,7 @@ try:
     import tensorflow as tf
 finally:
     os.dup2(_stderr, 2)
+tf.get_logger().setLevel("ERROR")  # the TF1 loader calls itself deprecated: servers use it
 
 
 def answer(saved_model: str, images) -> dict:
@@ -36,7 +45,10 @@ def pictures(paths, shape):
     height, width, channels = shape
 
     def read(path):
-        image = tf.io.decode_image(tf.io.read_file(path), channels=channels, expand_animations=False)
+        try:
+            image = tf.io.decode_image(tf.io.read_file(path), channels=channels, expand_animations=False)
+        except tf.errors.InvalidArgumentError:
+            refuse(f"{path} is no image that TensorFlow reads (PNG, JPEG, GIF, BMP).")
         if image.shape[:2] != (height, width):
             image = tf.cast(tf.round(tf.image.resize(image, (height, width), antialias=True)), tf.uint8)
         return image.numpy()
@@ -44,12 +56,24 @@ def pictures(paths, shape):
     return np.stack([read(path) for path in paths])
 
 
+def refuse(why: str) -> NoReturn:
+    """End with one line and exit code 2."""
+    print(f"answer: {why}", file=sys.stderr)
+    sys.exit(2)
+
+
+def newest(saved_model: str) -> str:
+    """The highest version in a folder of versions, or what is given."""
+    versions = [name for name in (os.listdir(saved_model) if os.path.isdir(saved_model) else ()) if name.isdecimal()]
+    return os.path.join(saved_model, max(versions, key=int)) if versions else saved_model
+
+
 def main(saved_model: str, *paths: str) -> None:
     """The command line."""
+    saved_model = newest(saved_model)
     for path in (os.path.join(saved_model, "saved_model.pb"), *(paths[:1] if paths[0].endswith(".npy") else paths)):
         if not os.path.isfile(path):
-            print(f"answer: {path}: there is no such file.", file=sys.stderr)
-            sys.exit(2)
+            refuse(f"{path}: there is no such file.")
     if paths[0].endswith(".npy"):
         np.savez(paths[1], **answer(saved_model, np.load(paths[0])))
         return
@@ -61,7 +85,4 @@ def main(saved_model: str, *paths: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 3:
-        print(__doc__, file=sys.stderr)
-        sys.exit(2)
     main(*sys.argv[1:])

@@ -75,4 +75,9 @@ if __name__ == "__main__":
     if len(sys.argv) < 3 or not all("=" in argument for argument in sys.argv[2:]):
         print(__doc__, file=sys.stderr)
         sys.exit(2)
-    draw_curves({name: Path(path) for name, path in (a.rsplit("=", 1) for a in sys.argv[2:])}, Path(sys.argv[1]))
+    given = {name: Path(path) for name, path in (a.rsplit("=", 1) for a in sys.argv[2:])}
+    for path in given.values():
+        if not path.is_file():
+            print(f"curves: {path}: there is no such file.", file=sys.stderr)
+            sys.exit(2)
+    draw_curves(given, Path(sys.argv[1]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import socket
 import tempfile
@@ -69,7 +70,7 @@ class Run:
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
-        """The folders made, and other processes kept out of them; taken back where bad input leaves them empty.
+        """The folders made, and other processes kept out of them; taken back where an error leaves them empty.
 
         Raises:
             BadInput: if a folder cannot be written to, or another process has it.
@@ -87,11 +88,24 @@ class Run:
             file.flush()
             try:
                 yield
-            except BadInput:
+            except BaseException:  # interrupted downloads too
                 if list(self.folder.iterdir()) == [lock]:
                     lock.unlink()
                     self.release()
                 raise
+
+    def note_export(self, version: Path, state: str) -> None:
+        """Write down which version holds which state."""
+        (self.folder / "exported.json").write_text(json.dumps({"version": version.name, "state": state}) + "\n")
+
+    def exported_version(self, state: str) -> Path | None:
+        """The version that was exported of this state, if it is still there."""
+        try:
+            noted = json.loads((self.folder / "exported.json").read_text())
+            version = self.saved_models / noted["version"]
+            return version if noted["state"] == state and (version / "saved_model.pb").is_file() else None
+        except (OSError, ValueError, KeyError, TypeError):  # none yet, or damaged: then it is exported again
+            return None
 
     def claim(self) -> None:
         """Make the folders.

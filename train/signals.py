@@ -9,6 +9,15 @@ from contextlib import contextmanager
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
+def handle_by_default() -> None:
+    """Let SIGTERM end and SIGINT interrupt: for the time before and after training, when nothing is to be saved.
+
+    `MultiWorkerMirroredStrategy` sets a handler when it is made that swallows SIGTERM; call this after it.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class Notice:
     """Which signal has come, if any."""
 
@@ -21,8 +30,6 @@ class Notice:
 @contextmanager
 def noticed() -> Iterator[Notice]:
     """Take note of SIGTERM and SIGINT instead of ending; a second SIGINT interrupts as ever.
-
-    Enter it after the strategy is made: `MultiWorkerMirroredStrategy` sets a handler of its own that swallows SIGTERM.
 
     Example:
 
