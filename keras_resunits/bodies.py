@@ -95,11 +95,12 @@ def wide_bottleneck(width: int = 2) -> Body:
     Raises:
         ValueError: for a width that is not a positive int.
 
-    Example: torchvision's wide_resnet50_2 has 68,883,240 parameters, and 68,224 moving statistics
+    Example: twice as wide within, as wide between the units
 
     >>> from keras_resunits import ResNet, wide_bottleneck
-    >>> ResNet(50, (224, 224, 3), 1000, block=wide_bottleneck()).count_params() - 68_224
-    68883240
+    >>> branch = ResNet([1, 1, 1], block=wide_bottleneck()).get_layer("unit000").branch
+    >>> [layer.filters for layer in branch.layers if layer.name.startswith("conv")]
+    [32, 32, 64]
     """
     if isinstance(width, bool) or not isinstance(width, int) or width < 1:
         raise ValueError(f"`width` must be a positive int. Received: width={width!r} (body 'wide_bottleneck').")

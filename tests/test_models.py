@@ -116,6 +116,11 @@ def test_an_imagenet_network_has_the_published_parameters(family, depth, shortcu
     assert counts(family(depth, (224, 224, 3), 1000, shortcut=shortcut))[0] == trainable
 
 
+@pytest.mark.slow
+def test_a_wide_imagenet_network_has_the_published_parameters():
+    assert counts(kr.create("wide_resnet50_2"))[0] == 68_883_240
+
+
 def test_one_hundred_classes_add_ninety_rows():
     for depth, features, extra in ((20, 64, 5_850), (29, 256, 23_130)):
         few, many = (counts(kr.PreActResNet(depth, classes=classes))[0] for classes in (10, 100))

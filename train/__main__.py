@@ -95,8 +95,9 @@ def pipeline(config, run, place) -> None:
         with bad_images_named(data):
             model, preprocessing = build(config, data, place)
             if place.is_chief:
+                counted = data.train_count // config.batch_size
                 parameters, images = f"{model.count_params():,} parameters", f"{data.train_count:,} images"
-                steps = f"{data.train_count // config.batch_size:,} steps an epoch"
+                steps = f"{counted:,} step{'s' * (counted != 1)} an epoch"
                 print(f"{run.name}: {parameters}, {images}, {steps}, on {place.taken}\n{config}", flush=True)
                 run.network.write_text(f"{describe(model)}\n")
             session = prepare(config, run, data, model, preprocessing, place)

@@ -183,7 +183,10 @@ class Snapshot:
 
     >>> variable = keras.Variable([1.0, 2.0])
     >>> snapshot = Snapshot([variable])
-    >>> snapshot.take(); variable.assign([3.0, float("nan")]); snapshot.put_back(); print(variable.numpy())
+    >>> snapshot.take()
+    >>> _ = variable.assign([3.0, float("nan")])
+    >>> snapshot.put_back()
+    >>> print(variable.numpy())
     [1. 2.]
     """
 

@@ -48,7 +48,9 @@ def test_a_run_leaves_all_it_promises_the_next_takes_the_next_name_and_resume_go
     ]
     assert (folder / "checkpoints" / "step-00000022" / "manifest.json").exists()
     assert versions(tmp_path, RUN) == ["1"]
-    assert first.out.startswith(f"{RUN}: 75,482 parameters, 1,437 images, on the processor\n  dataset         digits\n")
+    assert first.out.startswith(
+        f"{RUN}: 75,482 parameters, 1,437 images, 22 steps an epoch, on the processor\n  dataset         digits\n"
+    )
     assert f"test accuracy {history['val_accuracy'][0]:.2%}\n" in first.out
     assert f"exported      {tmp_path}/saved_models/{RUN}/1 (answers equal the trained network's" in first.out
 
@@ -145,7 +147,9 @@ def test_every_choice_of_network_and_recipe_reaches_the_run(command, files, tmp_
     expected = ResNet(
         11, (9, 12, 3), 2, block="bottleneck", order="bn_after_add", shortcut="projection_always", stem="cifar", width=2
     )
-    assert outcome.out.startswith(f"mine: {expected.count_params():,} parameters, 16 images, on the processor\n")
+    assert outcome.out.startswith(
+        f"mine: {expected.count_params():,} parameters, 16 images, 1 step an epoch, on the processor\n"
+    )
 
 
 def test_a_folder_of_images_is_trained_on_and_bad_ones_are_left_out_and_named(command, files, tmp_path):
