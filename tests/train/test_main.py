@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from keras_resunits import ResNet
+from train.__main__ import python
 from train.curves import read_history
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,7 +97,8 @@ def test_a_run_that_was_asked_to_stop_saves_says_how_to_go_on_and_goes_on(tmp_pa
     (step,) = re.findall(r"saved at step (\d+)", err)
     going_on = [*arguments, "--epochs=100000", "--run=set-preactresnet8", "--resume"]
     assert err.splitlines() == [
-        f"train: asked to stop ({number.name}): saved at step {step}. Go on with: python -m train {' '.join(going_on)}"
+        f"train: asked to stop ({number.name}): saved at step {step}. "
+        f"Go on with: {python()} -m train {' '.join(going_on)}"
     ]
     assert (folder / "checkpoints" / f"step-{int(step):08}").is_dir()
     done = int(step) // 2
