@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from train.errors import BadInput, ClusterError, first_line, leave
+from train.errors import BadInput, first_line
+from train.rendezvous import cannot_join, meet
 
 STRATEGIES = ("auto", "default", "mirrored", "multiworker", "tpu")
 TASK_TYPES = ("chief", "worker")
@@ -189,38 +186,13 @@ def _multiworker(workers, startup_timeout: float, worker_timeout: float) -> Plac
     import tensorflow as tf
 
     addresses, number = workers
+    meet(addresses, number, startup_timeout)
     options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=worker_timeout)
-    with _waiting(addresses, number, startup_timeout):
-        try:
-            strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
-        except (RuntimeError, ValueError, tf.errors.OpError) as error:
-            raise ClusterError(
-                f"worker {number} of {len(addresses)} cannot join at {addresses[number]}: "
-                f"{first_line(error)}. Is the port taken, or another worker started with the same task index?"
-            ) from error
-    return Place(strategy, f"worker {number} of {len(addresses)} ({addresses[number]})", number, len(addresses))
-
-
-@contextmanager
-def _waiting(addresses: list[str], number: int, timeout: float) -> Iterator[None]:
-    """Say that others are waited for, and end the process when that takes too long: TensorFlow waits without a word."""
-    done = threading.Event()
-
-    def watch() -> None:
-        waited = 0
-        while not done.wait(5):
-            waited += 5
-            others = ", ".join(address for i, address in enumerate(addresses) if i != number)
-            if waited >= timeout:
-                leave(ClusterError(f"worker {number}: not all workers appeared in {waited} s; wanted {others}."))
-            if waited == 5 or waited % 30 == 0:
-                print(f"waiting for workers ({waited} s of {timeout:.0f}): {others}", file=sys.stderr, flush=True)
-
-    threading.Thread(target=watch, daemon=True).start()
     try:
-        yield
-    finally:
-        done.set()
+        strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+    except (RuntimeError, ValueError, tf.errors.OpError) as error:
+        raise cannot_join(addresses, number, first_line(error)) from error
+    return Place(strategy, f"worker {number} of {len(addresses)} ({addresses[number]})", number, len(addresses))
 
 
 def require_divisible(batch_size: int, replicas: int) -> None:

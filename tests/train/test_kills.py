@@ -1,0 +1,321 @@
+"""Runs that are killed, stopped and stuck, in processes of their own, end as the one that nothing happened to."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.train.conftest import ROOT, Outcome
+from train.curves import read_history
+from train.launch import free_addresses, start
+
+MEASURED = {"images_per_second", "memory_gb", "gpu_memory_gb"}
+DETECTED = 30  # seconds within which the others end (RELIABILITY: cluster faults)
+
+
+class Process:
+    """A command whose lines are read as they come."""
+
+    def __init__(self, popen: subprocess.Popen):
+        self.popen, self.out, self.err = popen, [], []
+        pairs = ((popen.stdout, self.out), (popen.stderr, self.err))
+        self._readers = [threading.Thread(target=lines.extend, args=(pipe,), daemon=True) for pipe, lines in pairs]
+        for reader in self._readers:
+            reader.start()
+
+    def ended(self, within: float = 300) -> Outcome:
+        """What it left."""
+        try:
+            code = self.popen.wait(within)
+        finally:
+            self.popen.kill()
+        for reader in self._readers:
+            reader.join()
+        return Outcome(code, "".join(self.out), "".join(self.err))
+
+    def has_said(self, text: str, within: float = 120) -> None:
+        """Wait for `text` in its output."""
+        deadline = time.monotonic() + within
+        while not any(text in line for line in [*self.out, *self.err]):
+            assert time.monotonic() < deadline and self.popen.poll() is None, self.ended()
+            time.sleep(0.02)
+
+
+PIPES = {"cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+
+
+def begun(*arguments: str) -> Process:
+    """`python -m ...`, begun."""
+    return Process(subprocess.Popen([sys.executable, "-m", *arguments], text=True, **PIPES))
+
+
+def finished(*arguments: str) -> Outcome:
+    return begun(*arguments).ended()
+
+
+def state(outcome: Outcome) -> str:
+    """The hash of all variables that a run tells at its end."""
+    assert outcome.code == 0, outcome.err + outcome.out
+    return re.findall(r"state +([0-9a-f]{12}) ", outcome.out)[0]
+
+
+def numbers(output: Path, run: str) -> dict[str, list[float]]:
+    """A history without what was measured."""
+    history = read_history(output / "runs" / run / "history.csv")
+    return {name: values for name, values in history.items() if name not in MEASURED}
+
+
+def saved(output: Path, run: str) -> set[int]:
+    """The steps of a run's checkpoints."""
+    return {int(path.name[5:]) for path in (output / "runs" / run / "checkpoints").glob("step-*")}
+
+
+DIGITS = ("--depth=8", "--epochs=2", "--checkpoint_every=7", "--schedule=cosine")
+
+
+@pytest.mark.slow
+def test_a_run_killed_at_three_random_times_is_the_run_that_never_was(tmp_path):
+    line = ["train", *DIGITS, f"--output={tmp_path}", "--resume"]
+    began = time.monotonic()
+    whole = state(finished(*line, "--run=whole"))
+    length, rng = time.monotonic() - began, np.random.default_rng()
+    delays = rng.uniform(0.3, 1.0, 3) * length
+    for delay in delays:
+        process = begun(*line, "--run=killed")
+        time.sleep(delay)
+        process.popen.kill()
+        process.ended()
+    assert state(finished(*line, "--run=killed")) == whole, delays
+    assert numbers(tmp_path, "killed") == numbers(tmp_path, "whole")
+
+
+WAYS = {
+    "default": ("train", "--strategy=default"),
+    "mirrored": ("train", "--cpu_devices=2"),
+    "workers": ("train.launch", "--workers=2", "--"),
+}
+
+
+def killed_with_its_workers(process: Process, output: Path) -> None:
+    """SIGKILL to a command and all that it started."""
+    children = subprocess.run(["pgrep", "-P", str(process.popen.pid)], capture_output=True, text=True).stdout.split()
+    process.popen.kill()
+    for child in children:
+        subprocess.run(["kill", "-9", child], capture_output=True)
+    process.ended()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("way", WAYS)
+def test_twenty_random_kills_and_one_around_every_save_change_no_bit(tmp_path, way):
+    """A run of 44 steps that saves every 7; kills by time, and as soon as steps before and after a save are shown."""
+    module, *flags = WAYS[way]
+    line = [module, *flags, *DIGITS, f"--output={tmp_path}", "--resume"]
+    began = time.monotonic()
+    whole = state(finished(*line, "--run=whole"))
+    length, rng = time.monotonic() - began, np.random.default_rng()
+    kills = 0
+    for lap in range(100):
+        run = f"--run=killed-{lap}"
+        while kills < 20:
+            process = begun(*line, run)
+            time.sleep(rng.uniform(0.5, 1.0) * length)
+            if process.popen.poll() is not None:  # to its end: another lap
+                break
+            killed_with_its_workers(process, tmp_path)
+            kills += 1
+        assert state(finished(*line, run)) == whole
+        assert numbers(tmp_path, f"killed-{lap}") == numbers(tmp_path, "whole")
+        if kills == 20:
+            break
+    for step in (7, 14, 21, 22, 28, 42):  # as each appears: within the steps after it, 22 ends an epoch
+        process = begun(*line, "--run=saves")
+        deadline = time.monotonic() + 120
+        while not any(each >= step for each in saved(tmp_path, "saves")) and process.popen.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        killed_with_its_workers(process, tmp_path)
+    assert state(finished(*line, "--run=saves")) == whole
+
+
+@pytest.mark.parametrize(
+    "way", [pytest.param(way, marks=pytest.mark.slow if way == "default" else pytest.mark.long) for way in WAYS]
+)
+def test_sigterm_saves_says_one_command_and_that_command_goes_on_to_the_same_end(tmp_path, way):
+    module, *flags = WAYS[way]
+    line = [module, *flags, "--depth=8", "--epochs=3", f"--output={tmp_path}"]
+    process = begun(*line, "--run=mine")
+    process.has_said("epoch 1/3")
+    process.popen.terminate()
+    outcome = process.ended()
+    assert outcome.code == 42, outcome.err + outcome.out
+    asked = [each for each in (outcome.out + outcome.err).splitlines() if "asked to stop" in each]
+    assert len(asked) == (2 if way == "workers" else 1)
+    (step,) = {int(number) for each in asked for number in re.findall(r"saved at step (\d+)", each)}
+    (command,) = {each.partition("Go on with: ")[2] for each in asked}
+    assert re.match(r"\S+ -m train ", command)
+    if way == "workers":
+        going_on = begun("train.launch", "--workers=2", "--", *shlex.split(command)[3:]).ended()
+    else:
+        going_on = finished(*shlex.split(command)[2:])
+    assert going_on.code == 0, going_on.err
+    assert step in range(23, 66) and "epoch 1/3" not in going_on.out
+    assert state(finished(*line, "--run=whole")) == state(going_on)
+    assert numbers(tmp_path, "mine") == numbers(tmp_path, "whole")
+
+
+class Cluster:
+    """Two workers of this test's own, and the run that nothing happened to."""
+
+    def __init__(self, output: Path, data: Path):
+        self.line = [
+            *("--depth=8", "--batch_size=8", "--epochs=20", "--checkpoint_every=5"),
+            *(f"--dataset={data}", f"--output={output}", "--resume", "--worker_timeout=8", "--startup_timeout=60"),
+        ]
+        self.output, self.workers = output, []
+
+    def start(self, run: str, *more: tuple[str, ...], addresses=None) -> list[Process]:
+        """Both workers; `more` are each one's own flags."""
+        addresses = addresses or free_addresses(2)
+        own = more or ((), ())
+        self.workers = [
+            Process(start(addresses, number, [*self.line, f"--run={run}", *flags], **PIPES))
+            for number, flags in enumerate(own)
+        ]
+        return self.workers
+
+    def gone_on(self, run: str) -> str:
+        """Both started again, to the end: the state's hash."""
+        chief, other = self.start(run)
+        found = state(chief.ended())
+        assert other.ended().code == 0
+        return found
+
+    def stop(self) -> None:
+        """Nothing stays behind a test."""
+        for worker in self.workers:
+            worker.popen.kill()
+            worker.popen.wait()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The output folder, the data, and the hash of a run of two workers that nothing happened to."""
+    from tests.train.conftest import Files
+
+    output = tmp_path_factory.mktemp("cluster")
+    data = Files.npz(output / "set.npz", **Files.arrays(train=24, test=8))
+    return output, data, Cluster(output, data).gone_on("undisturbed")
+
+
+@pytest.fixture
+def two(undisturbed):
+    output, data, _ = undisturbed
+    made = Cluster(output, data)
+    yield made
+    made.stop()
+
+
+def last_line(outcome: Outcome) -> str:
+    return outcome.said[-1]
+
+
+FAULTS = {
+    "SIGKILL of a worker": (signal.SIGKILL, 1, 0),
+    "SIGKILL of the chief": (signal.SIGKILL, 0, 1),
+    "a worker is stuck": (signal.SIGSTOP, 1, 0),
+    "the chief is stuck": (signal.SIGSTOP, 0, 1),
+}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(fault, marks=pytest.mark.slow if fault == "SIGKILL of a worker" else pytest.mark.long)
+        for fault in FAULTS
+    ],
+)
+def test_when_a_worker_is_gone_or_stuck_the_other_ends_in_time_and_both_go_on(two, undisturbed, fault):
+    number, victim, survivor = FAULTS[fault]
+    run = fault.replace(" ", "-")
+    workers = two.start(run)
+    workers[0].has_said("epoch  3/20")
+    workers[victim].popen.send_signal(number)
+    began = time.monotonic()
+    outcome = workers[survivor].ended()
+    assert time.monotonic() - began < DETECTED
+    assert outcome.code == 5, outcome.err
+    assert re.search(r"^train: worker \d of 2: .*--resume", last_line(outcome)), outcome.err
+    cause = r"is gone|ended" if number == signal.SIGKILL else r"did not answer for 8 s: it is stuck|is gone"
+    assert re.search(cause, last_line(outcome)), outcome.err
+    two.stop()
+    assert two.gone_on(run) == undisturbed[2]
+
+
+@pytest.mark.slow
+def test_sigterm_to_one_worker_stops_both_at_the_same_step(two, undisturbed):
+    workers = two.start("terminated")
+    workers[0].has_said("epoch  3/20")
+    workers[1].popen.terminate()
+    lines = []
+    for worker in workers:
+        outcome = worker.ended(DETECTED)
+        assert outcome.code == 42, outcome.err
+        lines.append(last_line(outcome))
+    assert "(another worker)" in lines[0] and "(SIGTERM)" in lines[1]
+    (step,) = {int(number) for line in lines for number in re.findall(r"saved at step (\d+)", line)}
+    assert max(saved(two.output, "terminated")) == step
+    assert two.gone_on("terminated") == undisturbed[2]
+
+
+@pytest.mark.slow
+def test_workers_of_other_flags_find_out_before_the_first_step(two):
+    for worker in two.start("torn", ("--depth=8",), ("--depth=14",)):
+        outcome = worker.ended(120)
+        assert outcome.code == 5, outcome.err
+        assert "depth=" in outcome.err and "Start all with the same flags and data" in outcome.err
+    assert not (two.output / "runs" / "torn" / "checkpoints").exists()
+
+
+@pytest.mark.slow
+def test_a_worker_that_never_starts_is_waited_for_aloud_and_not_for_ever(two):
+    (chief,) = two.start("alone", ("--startup_timeout=6",), addresses=free_addresses(2))
+    outcome = chief.ended(60)
+    assert outcome.code == 5, outcome.err
+    assert re.search(r"^waiting for workers \(5 s of 6\): 127\.0\.0\.1:\d+$", outcome.err, re.MULTILINE)
+    assert re.search(r"worker 0: not all workers appeared in \d+ s; wanted 127\.0\.0\.1:\d+\.$", last_line(outcome))
+
+
+@pytest.mark.slow
+def test_the_same_task_twice_is_named(two):
+    addresses = free_addresses(2)
+    (first,) = two.start("twice", (), addresses=addresses)
+    first.has_said("waiting for workers")
+    (second,) = two.start("twice", (), addresses=addresses)
+    two.workers.append(first)
+    outcome = second.ended(60)
+    assert outcome.code == 5, outcome.err
+    assert re.search(r"worker 0 of 2 cannot join at .*started with the same task index\?$", last_line(outcome))
+    assert first.popen.poll() is None  # undisturbed
+
+
+@pytest.mark.long
+def test_a_worker_that_was_started_again_alone_ends_the_others_and_both_go_on(two, undisturbed):
+    addresses = free_addresses(2)
+    workers = two.start("again", addresses=addresses)
+    workers[0].has_said("epoch  3/20")
+    workers[1].popen.kill()
+    alone = Process(start(addresses, 1, [*two.line, "--run=again"], **PIPES))
+    two.workers.append(alone)
+    assert workers[0].ended(DETECTED).code == 5
+    two.stop()
+    assert two.gone_on("again") == undisturbed[2]
