@@ -141,6 +141,7 @@ def prepare(config, run, data, model, preprocessing, place):
     from train.loop import Trainer
     from train.recipe import optimizer
     from train.session import Session
+    from train.workers import require_agreement
 
     steps = data.train_count // config.batch_size
     sgd = optimizer(config, config.epochs * steps, model)
@@ -148,6 +149,7 @@ def prepare(config, run, data, model, preprocessing, place):
     trainer = Trainer(model, preprocessing, sgd, average)
     checkpoints = Checkpoints(run.checkpoints, model, sgd, average, FLAGS.keep, place.number)
     position = checkpoints.restore() if FLAGS.resume else Position()
+    require_agreement(place, {"step to go on from": position.step})  # all want to see the same folder
     if place.is_chief:
         config.save(run.config)
     return Session(

@@ -158,7 +158,7 @@ class Session:
         in_a_row = next(n for n in count(1) if step - n not in self.position.left_out)
         if self.on_nan == "stop" or in_a_row > PATIENCE:
             others = "" if self.on_nan != "stop" else ", or pass --on_nan=rollback or --on_nan=skip"
-            raise NumericError(f"{what}. Not saved; {self._last_good()} Lower --learning_rate{others}.")
+            raise NumericError(f"{what}. Not saved. {self._last_good()} Lower --learning_rate{others}.")
         left_out = sorted({*self.position.left_out, step})
         if self._undo:
             self._undo.put_back()
@@ -175,7 +175,7 @@ class Session:
 
     def _last_good(self) -> str:
         steps = self.checkpoints.steps
-        return f"last good checkpoint: step {steps[-1]}." if steps else "there is no checkpoint yet."
+        return f"Last good checkpoint: step {steps[-1]}." if steps else "There is no checkpoint yet."
 
 
 class Snapshot:

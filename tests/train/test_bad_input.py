@@ -403,7 +403,7 @@ def test_a_run_is_neither_repeated_nor_contradicted_and_nan_leaves_its_checkpoin
     outcome = command(*begun, "--resume", "--epochs=2")
     assert_refused(
         outcome,
-        r"loss became (nan|inf) .*step [234] \(epoch 2.*last good checkpoint: step 1\. Lower --learning_rate",
+        r"loss became (nan|inf) .*step [234] \(epoch 2.*Last good checkpoint: step 1\. Lower --learning_rate",
         code=3,
     )
     assert [path.name for path in (folder / "checkpoints").iterdir()] == ["step-00000001"]
@@ -419,7 +419,7 @@ def test_a_loss_that_is_no_number_stops_the_first_epoch_and_saves_nothing(files,
     )  # fmt: skip
     assert_refused(
         outcome,
-        r"loss became (nan|inf) .*step \d+ \(epoch 1.* there is no checkpoint yet\. Lower --learning_rate",
+        r"loss became (nan|inf) .*step \d+ \(epoch 1.* There is no checkpoint yet\. Lower --learning_rate",
         code=3,
     )
     assert not (tmp_path / "runs" / "mine" / "checkpoints").exists()

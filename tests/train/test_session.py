@@ -237,8 +237,8 @@ def test_a_loss_that_is_no_number_stops_the_run_names_the_step_and_leaves_the_la
 ):
     sitting = Sitting(tmp_path, data, bad={STEPS + 1})
     line = (
-        rf"^loss became nan at step {STEPS + 2} \(epoch 2, rate [\d.e-]+, gradient norm \S+\)\. Not saved; "
-        rf"last good checkpoint: step {STEPS}\. Lower --learning_rate, or pass --on_nan=rollback or --on_nan=skip\.$"
+        rf"^loss became nan at step {STEPS + 2} \(epoch 2, rate [\d.e-]+, gradient norm \S+\)\. Not saved\. "
+        rf"Last good checkpoint: step {STEPS}\. Lower --learning_rate, or pass --on_nan=rollback or --on_nan=skip\.$"
     )
     with pytest.raises(NumericError, match=line) as caught:
         sitting.run()
@@ -279,7 +279,7 @@ def test_weights_that_the_epochs_last_step_spoilt_end_no_epoch(tmp_path, data):
     events = Events()
     session = sgd_session(tmp_path, data, dense(), float("inf"), 2, events)
     session.steps = 1
-    with pytest.raises(NumericError, match=r"test loss became nan after step 1 \(epoch 1\)\. there is no checkpoint"):
+    with pytest.raises(NumericError, match=r"test loss became nan after step 1 \(epoch 1\)\. There is no checkpoint"):
         session.run()
     assert "on_epoch_end" not in [event[0] for event in events.heard]
     assert session.checkpoints.steps == []
