@@ -6,7 +6,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import tensorflow as tf
@@ -30,8 +30,9 @@ def require_agreement(place: Place, wanted: dict[str, Any]) -> None:
     if place.workers == 1:
         return
     sums = [zlib.crc32(json.dumps([name, value]).encode()) for name, value in sorted(wanted.items())]
-    mine = place.strategy.run(lambda: tf.constant([sums], tf.int64))
-    everyone = place.strategy.gather(mine, axis=0).numpy()
+    everyone = _gathered(place, sums)
+    with suppress(tf.errors.OpError):
+        _gathered(place, sums)  # nobody leaves before all have the answer
     for number, theirs in enumerate(everyone[:: len(everyone) // place.workers]):
         differing = [name for name, a, b in zip(sorted(wanted), sums, theirs, strict=True) if a != b]
         if differing:
@@ -39,6 +40,11 @@ def require_agreement(place: Place, wanted: dict[str, Any]) -> None:
             raise ClusterError(
                 f"worker {place.number} has {here}, worker {number} has not. Start all with the same flags and data."
             )
+
+
+def _gathered(place: Place, sums: list[int]):
+    mine = place.strategy.run(lambda: tf.constant([sums], tf.int64))
+    return place.strategy.gather(mine, axis=0).numpy()
 
 
 @contextmanager
@@ -66,7 +72,7 @@ def _cause(error: tf.errors.OpError, place: Place, timeout: float) -> str:
     other = f"worker {' and '.join(map(str, named))}" if named else "another worker"
     said = re.split(r" The error could be| Additional GRPC| \[\[| \[Op:| \[type", text.rpartition("aborted by: ")[2])[0]
     if isinstance(error, tf.errors.DeadlineExceededError):
-        what = f"{other} did not answer for {timeout:g} s: it is stuck"
+        what = f"{other} did not answer for {timeout:g} s: it is stuck or gone"
     elif isinstance(error, tf.errors.AbortedError):
         what = f"{other} ended, or was started again alone"
     elif isinstance(error, (tf.errors.UnavailableError, tf.errors.CancelledError, tf.errors.InternalError)):

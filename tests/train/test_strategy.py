@@ -191,9 +191,9 @@ def test_one_device_two_devices_and_two_workers_train_the_same_network(spawn, fi
             np.testing.assert_allclose(ours, theirs, atol=1e-6)
     moved = max(np.abs(a - b).max() for a, b in zip(weights["default"], start, strict=True))
     assert moved > 1e-3
-    assert "24 images, on the processor\n" in outcomes["default"].out
-    assert "24 images, on 2 parts of the processor\n" in outcomes["mirrored"].out
-    assert re.search(r"\[worker 0\] .*24 images, on worker 0 of 2 \(127\.0\.0\.1:\d+\)\n", outcomes["workers"].out)
+    assert "24 images, 3 steps an epoch, on the processor\n" in outcomes["default"].out
+    assert "24 images, 3 steps an epoch, on 2 parts of the processor\n" in outcomes["mirrored"].out
+    assert re.search(r"\[worker 0\] .*24 images, .*, on worker 0 of 2 \(127\.0\.0\.1:\d+\)\n", outcomes["workers"].out)
     assert not re.search(r"\[worker 1\] \S+: .* parameters", outcomes["workers"].out)  # the chief alone tells
 
 
