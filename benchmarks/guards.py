@@ -28,7 +28,7 @@ import tensorflow as tf
 from keras_resunits import CoupledSGD, PreActResNet
 from train.augmentation import Augmentation
 from train.callbacks import Progress, Records
-from train.checkpoints import Checkpoints, Position
+from train.checkpoints import Checkpoints
 from train.datasets import ImageData
 from train.feeding import Feed
 from train.loop import Trainer
@@ -78,7 +78,6 @@ def main() -> None:
             callbacks = [Records(args.batch), Progress(1, 0, args.steps, args.batch)]
             checkpoints = Checkpoints(Path(folder), model, trainer.optimizer)
             session = Steps(trainer, feed, 1, args.steps, callbacks, checkpoints)
-            session.position = Position()
             session.run()
         ratios.append(session.seconds / bare)
         print(f"round {i + 1}/{args.rounds}  {bare:.3f} s bare, {session.seconds:.3f} s guarded", file=sys.stderr)

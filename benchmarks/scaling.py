@@ -23,7 +23,7 @@ import subprocess
 import sys
 import time
 
-from train.launch import free_addresses
+from train.launch import free_addresses, tf_config
 
 
 def measure(number: int, workers: int, depth: int, batch: int, steps: int) -> dict[str, float]:
@@ -75,10 +75,9 @@ def measured(workers: int, args: argparse.Namespace) -> dict[str, float]:
     addresses = free_addresses(workers)
     processes = []
     for number in range(workers):
-        task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": number}}
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
         if workers > 1:
-            environment["TF_CONFIG"] = json.dumps(task)
+            environment["TF_CONFIG"] = tf_config(addresses, number)
         command = [sys.executable, __file__, f"--depth={args.depth}", f"--batch={args.batch}", f"--steps={args.steps}"]
         command += [f"--workers={workers}", f"--number={number}"]
         processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True))

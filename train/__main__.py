@@ -23,7 +23,6 @@ import shlex
 import shutil
 import sys
 from contextlib import ExitStack, nullcontext
-from dataclasses import asdict
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what TensorFlow says of drivers it did not find is no news
 
@@ -36,6 +35,7 @@ from train.strategy import check_strategy, make_strategy, require_divisible
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(configuration)
+STEPS_TOGETHER = ("checkpoint_every", "on_nan")  # workers that save at other steps would wait for each other
 
 
 def main() -> None:
@@ -91,7 +91,8 @@ def pipeline(config, run, place) -> None:
         data = load(config)
         config = config.resolved(data.image_shape, data.train_count, data.class_names)
         require_divisible(config.batch_size, place.strategy.num_replicas_in_sync)
-        require_agreement(place, {**asdict(config), "train_count": data.train_count, "image_shape": data.image_shape})
+        seen = {"train_count": data.train_count, "image_shape": data.image_shape}
+        require_agreement(place, {**config.deciding, **seen, **{name: FLAGS[name].value for name in STEPS_TOGETHER}})
         with bad_images_named(data):
             model, preprocessing = build(config, data, place)
             if place.is_chief:
@@ -106,8 +107,8 @@ def pipeline(config, run, place) -> None:
         if not place.is_chief:
             return
         state, average = state_hash(session.trainer.variables), session.trainer.average
-        if run.exported_version(state):
-            print(f"nothing left to do: {run.exported_version(state)} is the export of this state, {state}")
+        if version := run.exported_version(state):
+            print(f"nothing left to do: {version} is the export of this state, {state}")
             return
         with average.swapped() if average else nullcontext():
             saved_model = export_saved_model(model, run.saved_models, data.class_names, preprocessing)

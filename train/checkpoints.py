@@ -13,9 +13,10 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +106,11 @@ class Checkpoints:
         try:
             self._write(unfinished, position, score)
             if self.worker == 0:
-                shutil.rmtree(path, ignore_errors=True)  # a run that is repeated from here: the same, or damaged
+                replaced = path.with_name(f"unfinished-{path.name}")  # saved before the test, and again after it
+                if path.exists():
+                    path.rename(replaced)
                 unfinished.rename(path)
+                shutil.rmtree(replaced, ignore_errors=True)
                 _flush(self.folder)
         except (OSError, tf.errors.OpError) as error:
             self._failed(position.step, error)
@@ -271,16 +275,8 @@ def _flush(path: Path) -> None:
 
 
 def _set_aside(path: Path) -> None:
-    free = (path.with_name(f"bad-{path.name}{suffix}") for suffix in _suffixes())
-    path.rename(next(each for each in free if not each.exists()))
-
-
-def _suffixes() -> Iterator[str]:
-    yield ""
-    number = 2
-    while True:
-        yield f"-{number}"
-        number += 1
+    names = (f"bad-{path.name}" if i == 1 else f"bad-{path.name}-{i}" for i in count(1))
+    path.rename(next(each for each in map(path.with_name, names) if not each.exists()))
 
 
 def _remove(path: Path) -> None:

@@ -15,6 +15,7 @@ from absl import flags
 
 from train.errors import BadInput
 from train.experiments import experiment
+from train.strategy import STRATEGIES
 
 FLAGS = flags.FLAGS
 
@@ -142,7 +143,7 @@ flags.DEFINE_enum(
 flags.DEFINE_enum(
     "strategy",
     "auto",
-    ["auto", "default", "mirrored", "multiworker", "tpu"],
+    STRATEGIES,
     "Where to compute: one device; all GPUs of this machine; several machines, from TF_CONFIG or Slurm; a TPU. auto "
     "takes what is there and says what it took. --batch_size is shared by all.",
 )
@@ -253,13 +254,18 @@ class Config:
         return f"{dataset}-{self.model.lower()}{self.depth or ''}"
 
     @property
+    def deciding(self) -> dict[str, Any]:
+        """What decides the numbers, by name."""
+        return {name: value for name, value in asdict(self).items() if name not in DECIDES_NO_NUMBER}
+
+    @property
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits of the SHA-256 of all that decides the numbers.
 
         Choices left open (`None`) do not count, so that a flag that is added later changes no fingerprint by being
         there.
         """
-        decides = {k: v for k, v in asdict(self).items() if v is not None and k not in DECIDES_NO_NUMBER}
+        decides = {name: value for name, value in self.deciding.items() if value is not None}
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]
 
     def save(self, path: Path) -> None:

@@ -31,10 +31,18 @@ def free_addresses(count: int) -> list[str]:
     return addresses
 
 
+def tf_config(addresses: list[str], number: int) -> str:
+    """What tells worker `number` its place.
+
+    >>> tf_config(["a:1", "b:1"], 1)
+    '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}}'
+    """
+    return json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": number}})
+
+
 def start(addresses: list[str], number: int, arguments: list[str], **popen) -> subprocess.Popen:
     """Worker `number` of a cluster, as a process."""
-    task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": number}}
-    environment = {**os.environ, "TF_CONFIG": json.dumps(task), "CUDA_VISIBLE_DEVICES": ""}
+    environment = {**os.environ, "TF_CONFIG": tf_config(addresses, number), "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.Popen([sys.executable, "-m", "train", *arguments], env=environment, text=True, **popen)
 
 

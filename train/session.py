@@ -15,7 +15,6 @@ from train.feeding import Feed
 from train.loop import Trainer, means
 from train.signals import Notice
 
-ON_NAN = ("stop", "rollback", "skip")
 PATIENCE = 10  # batches that --on_nan leaves out, one right after the other, before it gives up
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from train.errors import BadInput, first_line
+from train.launch import tf_config
 from train.rendezvous import cannot_join, meet
 
 STRATEGIES = ("auto", "default", "mirrored", "multiworker", "tpu")
@@ -104,9 +105,7 @@ def _from_slurm() -> tuple[list[str], int]:
             f"Slurm: task {number} was expected on {addresses[number].split(':')[0]} and is on {here}: start srun with "
             "--distribution=block, or set TF_CONFIG."
         )
-    os.environ["TF_CONFIG"] = json.dumps(
-        {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": number}}
-    )
+    os.environ["TF_CONFIG"] = tf_config(addresses, number)
     return addresses, number
 
 

@@ -1,8 +1,8 @@
 """PreActResNet-20 on scikit-learn's handwritten digits: what `python -m train` does by itself.
 
 Command: python -m train --config=digits
-Time: 51 s on 2 cores of an Intel Xeon at 2.80 GHz (Ice Lake).
-Result: 99.44 % test accuracy (one run, seed 0).
+Time: 1 min 31 s with the installation, on 2 cores of an AMD EPYC.
+Result: 99.17 % test accuracy (one run, seed 0).
 """
 
 
