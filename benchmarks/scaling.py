@@ -3,14 +3,16 @@
     python benchmarks/scaling.py --workers=1,2 --rounds=5
 
 Every worker is a process of its own that has one core to itself, so that more workers are more hardware, and gets the
-same number of images (weak scaling). A round measures every cluster once. Of each step's seconds
+same number of images (weak scaling). A round measures every cluster once, and beside it as many workers at the same
+time that know nothing of each other, which share memory and caches as the cluster does. Of each step's seconds
 
-- "compute" is what one worker's step takes when the batch is at hand: forwards, backwards, update;
-- "exchange" is what that step takes longer among several: the gradients' sums, the batch statistics of synchronised
+- "compute" is what a step of those takes when the batch is at hand: forwards, backwards, update;
+- "exchange" is what that step takes longer in the cluster: the gradients' sums, the batch statistics of synchronised
   batch normalisation, and waiting for the slowest;
-- "input" is what a step takes longer when its batch comes from the pipeline.
+- "input" is what a step of the cluster takes longer when its batch comes from the pipeline.
 
-All are medians over the steps, then over the rounds. Efficiency is images a second over those of as many workers alone.
+All are medians over the steps, then over the rounds. Efficiency is the cluster's images a second over those of as many
+workers that each have the machine to themselves.
 """
 
 from __future__ import annotations
@@ -70,16 +72,16 @@ def _median(step, steps: int) -> float:
     return statistics.median(seconds)
 
 
-def measured(workers: int, args: argparse.Namespace) -> dict[str, float]:
-    """A cluster's figures: those of its slowest worker."""
+def measured(workers: int, connected: bool, args: argparse.Namespace) -> dict[str, float]:
+    """Figures of workers at the same time, as one cluster or each by itself: those of the slowest."""
     addresses = free_addresses(workers)
     processes = []
     for number in range(workers):
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
-        if workers > 1:
+        if connected:
             environment["TF_CONFIG"] = tf_config(addresses, number)
         command = [sys.executable, __file__, f"--depth={args.depth}", f"--batch={args.batch}", f"--steps={args.steps}"]
-        command += [f"--workers={workers}", f"--number={number}"]
+        command += [f"--workers={workers if connected else 1}", f"--number={number}"]
         processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True))
     outputs = [process.communicate()[0] for process in processes]
     if any(process.returncode for process in processes):
@@ -97,7 +99,7 @@ def table(results: dict[int, list[dict[str, float]]], batch: int) -> str:
     alone = min(results)
     lines = ["| workers | images/s | efficiency | step, ms | compute | exchange | input |", "|---:|" + "---:|" * 6]
     for workers in results:
-        fed, at_hand, compute = median(workers, "fed"), median(workers, "at_hand"), median(alone, "at_hand")
+        fed, at_hand, compute = (median(workers, name) for name in ("fed", "at_hand", "compute"))
         rate, single = workers * batch / fed, batch / median(alone, "fed")
         milliseconds = [1000 * each for each in (fed, compute, at_hand - compute, fed - at_hand)]
         shown = " | ".join(f"{each:.0f}" for each in milliseconds)
@@ -124,7 +126,8 @@ def main() -> None:
     results: dict[int, list[dict[str, float]]] = {size: [] for size in sizes}
     for i in range(args.rounds):
         for size, seen in results.items():
-            seen.append(measured(size, args))
+            alone = measured(size, False, args)
+            seen.append({**(measured(size, True, args) if size > 1 else alone), "compute": alone["at_hand"]})
             print(f"round {i + 1}/{args.rounds}  {size} workers  {seen[-1]}", file=sys.stderr, flush=True)
     print(table(results, args.batch))
 

@@ -60,6 +60,7 @@ from keras_resunits.orders import (
     Scale,
     ZeroGamma,
     fan_in,
+    fixup_scalars,
     looks_linear,
     no_norm,
 )
@@ -173,6 +174,7 @@ __all__ = [
     "export_saved_model",
     "fan_in",
     "features",
+    "fixup_scalars",
     "freeze",
     "gate",
     "gates",

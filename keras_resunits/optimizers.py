@@ -53,6 +53,34 @@ class CoupledSGD(keras.optimizers.SGD):
     def __init__(self, learning_rate=0.1, momentum=0.9, nesterov=True, coupled_weight_decay=1e-4, **kwargs):
         super().__init__(learning_rate, momentum=momentum, nesterov=nesterov, **kwargs)
         self.coupled_weight_decay = coupled_weight_decay
+        self._rate_factors: dict = {}
+
+    def scale_learning_rate(self, var_list, factor):
+        """Some variables' rate is `factor` times that of the others; to be said before the optimiser is built.
+
+        Like `exclude_from_weight_decay`, it is not part of the configuration.
+
+        Args:
+            var_list: Their `keras.Variable`s.
+            factor: A float; Fixup's scalars want 0.1 (the authors' code, hongyi-zhang/Fixup).
+
+        Raises:
+            ValueError: if the optimiser is built.
+
+        Example:
+
+        >>> import keras
+        >>> from keras_resunits import CoupledSGD
+        >>> fast, slow = keras.Variable([1.0]), keras.Variable([1.0])
+        >>> sgd = CoupledSGD(0.5, momentum=0.0, coupled_weight_decay=0.0)
+        >>> sgd.scale_learning_rate([slow], 0.1)
+        >>> sgd.apply([keras.ops.ones(1), keras.ops.ones(1)], [fast, slow])
+        >>> round(float(fast.numpy()[0]), 4), round(float(slow.numpy()[0]), 4)
+        (0.5, 0.95)
+        """
+        if self.built:
+            raise ValueError("`scale_learning_rate` wants an optimiser that is not built yet, and got a built one.")
+        self._rate_factors |= {self._var_key(variable): factor for variable in var_list}
 
     def build(self, variables):
         if self.built:
@@ -72,6 +100,8 @@ class CoupledSGD(keras.optimizers.SGD):
             variable: What is moved, in place.
             learning_rate: A scalar.
         """
+        factor = self._rate_factors.get(self._var_key(variable))
+        learning_rate = learning_rate if factor is None else learning_rate * factor
         if not (ON_TENSORFLOW and self.momentum):
             if self._use_weight_decay(variable):
                 gradient = gradient + self.coupled_weight_decay * ops.convert_to_tensor(variable)

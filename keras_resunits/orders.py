@@ -235,11 +235,28 @@ class Scale(keras.layers.Layer):
         return input_shape
 
 
+def fixup_scalars(model: keras.Model) -> list[keras.Variable]:
+    """The scalars of all `Bias` and `Scale` layers of a network, whose rate Fixup divides by ten; often none.
+
+    Args:
+        model: A network of the package.
+
+    Example: two biases of the classifier's and the stem's, and five scalars a unit (six where a shortcut has weights)
+
+    >>> import keras_resunits as kr
+    >>> len(kr.fixup_scalars(kr.ResNet(depth=8, order="fixup")))
+    17
+    """
+    layers = model._flatten_layers(include_self=False)
+    return [layer.weights[0] for layer in layers if isinstance(layer, (Bias, Scale))]
+
+
 class Fixup(Order):
     """Post-activation without norm: bias conv bias ReLU bias conv scale bias, add, ReLU (Zhang et al. 2019, Fig. 1).
 
     The last weights of a branch and the classifier are 0 at first, the others He normal times `L^(-1 / (2m - 2))`, `L`
-    units of `m` weights each, so that every unit starts as its shortcut.
+    units of `m` weights each, so that every unit starts as its shortcut. The authors train the scalars at a tenth of
+    the rate: `CoupledSGD.scale_learning_rate(fixup_scalars(model), 0.1)`.
     """
 
     def norm_act(self, i=""):

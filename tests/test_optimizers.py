@@ -197,3 +197,27 @@ def test_two_replicas_take_the_step_of_one(two_devices, options, momentum, scale
         for copy in copies:
             np.testing.assert_allclose(copy, expected, rtol=1e-5, atol=1e-6)
     assert not np.allclose(one[0][0], initial)
+
+
+def test_fixups_scalars_learn_at_a_tenth_of_the_rate_and_torch_agrees():
+    torch = pytest.importorskip("torch")
+    initial, gradients = start()
+    for factor in (1.0, 0.1):
+        ours = kr.CoupledSGD(0.1, coupled_weight_decay=DECAY)
+        variable, other = keras.Variable(initial), keras.Variable(initial)
+        ours.scale_learning_rate([variable], factor)
+        twin = torch.tensor(initial.copy())
+        own = torch.optim.SGD([twin], lr=0.1 * factor, momentum=0.9, nesterov=True, weight_decay=DECAY)
+        for gradient in gradients:
+            ours.apply([tf.constant(gradient)] * 2, [variable, other])
+            twin.grad = torch.tensor(gradient)
+            own.step()
+        np.testing.assert_allclose(variable.numpy(), twin.numpy(), rtol=1e-5, atol=1e-6)
+        assert np.allclose(variable.numpy(), other.numpy()) == (factor == 1.0)
+
+
+def test_a_built_optimiser_takes_no_factor_any_more():
+    sgd, variable = kr.CoupledSGD(), keras.Variable([1.0])
+    sgd.build([variable])
+    with pytest.raises(ValueError, match="not built yet"):
+        sgd.scale_learning_rate([variable], 0.1)

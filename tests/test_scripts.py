@@ -76,7 +76,7 @@ def test_the_scaling_benchmark_splits_the_step_of_one_worker_and_of_two(tmp_path
 
 def test_the_guards_benchmark_compares_the_session_with_the_bare_step(tmp_path):
     said = run(ROOT / "benchmarks" / "guards.py", "--rounds=1", "--steps=2", "--depth=8", "--batch=8", folder=tmp_path)
-    assert "guarded steps take" in said.splitlines()[-1]
+    assert [line.partition(" take")[0] for line in said.splitlines()[-2:]] == ["guarded steps", "a save"]
 
 
 def test_the_benchmarks_networks_are_of_one_size(monkeypatch):
@@ -101,3 +101,11 @@ def test_the_study_trains_a_variant_and_goes_on_where_it_stopped(tmp_path):
     run(*study)
     assert history.stat().st_mtime_ns == written
     assert (tmp_path / "runs.csv").read_text().startswith("title,model,epochs,seed,test error %\noriginal,")
+
+
+@pytest.mark.slow
+def test_the_study_of_interrupted_runs_finds_that_a_killed_run_ends_as_another(tmp_path):
+    last = run("studies/interrupted.py", "--ways=one-device", "--epochs=1", f"--output={tmp_path}").splitlines()[-1]
+    way, undisturbed, accuracy, step, *killed = (cell.strip() for cell in last.split("|")[1:-1])
+    assert way == "one device" and killed == [undisturbed, accuracy, "equal"]
+    assert 0 <= int(step) <= 23

@@ -54,7 +54,11 @@ flags.DEFINE_string("tail", None, "What ends the branch: residual_gate, stochast
 flags.DEFINE_integer("width", None, "Multiplies the filters of every stage.", lower_bound=1)
 flags.DEFINE_string("stem", None, "What precedes the first unit: cifar, imagenet, imagenet_3x3.")
 flags.DEFINE_integer("epochs", None, "Epochs in all; by default 40 for digits, else 164 as in the authors' code.")
-flags.DEFINE_integer("batch_size", None, "Images a step; by default 64 for digits, else 128 as in the paper.")
+flags.DEFINE_integer(
+    "batch_size",
+    None,
+    "Images a step, of all devices; by default 128 as in the paper, less for a small set: at least 16 steps an epoch.",
+)
 flags.DEFINE_float("learning_rate", 0.1, "The highest rate; --schedule says how it is reached and left.")
 flags.DEFINE_float("momentum", 0.9, "Of SGD.", 0.0, 1.0)
 flags.DEFINE_bool("nesterov", True, "Whether SGD's momentum looks ahead, as in the authors' code.")
@@ -183,7 +187,7 @@ class Config:
     width: int | None
     stem: str | None
     epochs: int
-    batch_size: int
+    batch_size: int | None
     learning_rate: float
     momentum: float
     nesterov: bool
@@ -228,8 +232,8 @@ class Config:
             BadInput: if the batch that was asked for is larger than the set, the run shorter than an update, or an
                 augmentation does not fit.
         """
-        batch = min(self.batch_size, images)
-        if self.batch_size > images and FLAGS["batch_size"].present:
+        batch = min(self.batch_size or default_batch(images), images)
+        if FLAGS["batch_size"].present and self.batch_size and self.batch_size > images:
             raise BadInput(f"--batch_size={self.batch_size} is larger than the training set of {images} images.")
         if self.accumulate > self.epochs * (images // batch):
             raise BadInput(f"--accumulate={self.accumulate} batches are more than the run has: no update is made.")
@@ -277,6 +281,15 @@ class Config:
         return "\n".join(f"  {name:<16}{value}" for name, value in shown.items() if value is not None)
 
 
+def default_batch(images: int) -> int:
+    """The paper's 128, or the power of two that gives a smaller set 16 steps an epoch; at least 2.
+
+    >>> [default_batch(images) for images in (50_000, 1437, 100, 6)]
+    [128, 64, 4, 2]
+    """
+    return min(128, 2 ** int(math.log2(max(images / 16, 2))))
+
+
 def resolve(saved: Path | None = None) -> Config:
     """The configuration that the flags ask for.
 
@@ -293,9 +306,8 @@ def resolve(saved: Path | None = None) -> Config:
         values[name] = values[name] and os.path.expanduser(values[name])
     if values["depth"] is None and values["model"] in ("PreActResNet", "ResNet"):
         values["depth"] = 20
-    digits = values["dataset"] == "digits"
-    values["epochs"] = (40 if digits else 164) if values["epochs"] is None else values["epochs"]
-    values["batch_size"] = (64 if digits else 128) if values["batch_size"] is None else values["batch_size"]
+    if values["epochs"] is None:
+        values["epochs"] = 40 if values["dataset"] == "digits" else 164
     for name in ("epochs", "batch_size", "learning_rate", "clip_norm", "crop_area"):
         if values[name] is not None and not values[name] > 0:
             raise BadInput(f"--{name} must be > 0, got {values[name]}.")

@@ -40,10 +40,10 @@ def tf_config(addresses: list[str], number: int) -> str:
     return json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": number}})
 
 
-def start(addresses: list[str], number: int, arguments: list[str], **popen) -> subprocess.Popen:
-    """Worker `number` of a cluster, as a process."""
+def start(addresses: list[str], number: int, arguments: list[str], module: str = "train", **popen) -> subprocess.Popen:
+    """Worker `number` of a cluster, as a process: `python -m module arguments`."""
     environment = {**os.environ, "TF_CONFIG": tf_config(addresses, number), "CUDA_VISIBLE_DEVICES": ""}
-    return subprocess.Popen([sys.executable, "-m", "train", *arguments], env=environment, text=True, **popen)
+    return subprocess.Popen([sys.executable, "-m", module, *arguments], env=environment, text=True, **popen)
 
 
 def launch(workers: int, arguments: list[str]) -> int:

@@ -116,8 +116,8 @@ def killed_with_its_workers(process: Process, output: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("way", WAYS)
-def test_twenty_random_kills_and_one_around_every_save_change_no_bit(tmp_path, way):
-    """A run of 44 steps that saves every 7; kills by time, and as soon as steps before and after a save are shown."""
+def test_twenty_random_kills_change_no_bit(tmp_path, way):
+    """A run of 44 steps that saves every 7."""
     module, *flags = WAYS[way]
     line = [module, *flags, *DIGITS, f"--output={tmp_path}", "--resume"]
     began = time.monotonic()
@@ -137,14 +137,37 @@ def test_twenty_random_kills_and_one_around_every_save_change_no_bit(tmp_path, w
         assert numbers(tmp_path, f"killed-{lap}") == numbers(tmp_path, "whole")
         if kills == 20:
             break
-    for step in (7, 14, 21, 22, 28, 42):  # as each appears: within the steps after it, 22 ends an epoch
-        process = begun(*line, "--run=saves")
-        deadline = time.monotonic() + 120
-        while not any(each >= step for each in saved(tmp_path, "saves")) and process.popen.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.001)
-        killed_with_its_workers(process, tmp_path)
-    assert state(finished(*line, "--run=saves")) == whole
+
+
+# all moments within a save; those of 22 and 44 end an epoch, the others lie within one
+AROUND_SAVES = [("before", 7), ("half", 14), ("written", 21), ("renamed", 22), ("half", 28), ("written", 35)]
+AROUND_SAVES += [("renamed", 42), ("half", 44), ("written", 44), ("renamed", 44)]
+
+
+@pytest.mark.parametrize(
+    ("way", "deaths"),
+    [
+        pytest.param("default", [("half", 14), ("written", 22)], marks=pytest.mark.slow),
+        *(pytest.param(way, AROUND_SAVES, marks=pytest.mark.long) for way in WAYS),
+    ],
+)
+def test_a_run_killed_within_its_saves_is_the_run_that_never_was(tmp_path, way, deaths):
+    """The same run dies once at each; every worker of several does, as when a machine loses its power."""
+    module, *flags = WAYS[way]
+    given = [*DIGITS, f"--output={tmp_path}", "--resume"]
+    whole = state(finished(module, *flags, *given, "--run=whole"))
+    own = [] if way == "workers" else flags
+    for moment, step in deaths:
+        dying = [moment, str(step), "--", *own, *given, "--run=killed"]
+        if way == "workers":
+            addresses = free_addresses(2)
+            processes = [Process(start(addresses, number, dying, "tests.train.dying", **PIPES)) for number in range(2)]
+        else:
+            processes = [begun("tests.train.dying", *dying)]
+        outcomes = [process.ended() for process in processes]
+        assert outcomes[0].code == -signal.SIGKILL, (moment, step, outcomes)
+    assert state(finished(module, *flags, *given, "--run=killed")) == whole
+    assert numbers(tmp_path, "killed") == numbers(tmp_path, "whole")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_resunits import CoupledSGD, PreActResNet
+from keras_resunits import CoupledSGD, PreActResNet, ResNet, fixup_scalars
 from train.config import resolve
 from train.loop import Trainer
 from train.recipe import optimizer
@@ -108,3 +108,20 @@ def test_the_optimiser_is_what_the_flags_ask_for(parse):
     config = optimizer(resolve(), 100, PreActResNet(8)).get_config()
     assert (config["momentum"], config["nesterov"], config["coupled_weight_decay"]) == (0.8, False, 0.002)
     assert config["learning_rate"]["config"]["values"][1] == 0.3
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_fixups_scalars_move_a_tenth_as_far_as_its_weights(parse, two_devices, devices):
+    parse("--momentum=0.5", "--nonesterov", "--weight_decay=0", "--schedule=cosine", "--warm_up=0")
+    strategy = two_devices if devices == 2 else tf.distribute.get_strategy()
+    with strategy.scope():
+        model = ResNet(8, order="fixup")
+        weights, sgd = model.trainable_variables, optimizer(resolve(), 100, model)
+        sgd.build(weights)
+    before = [variable.numpy() for variable in weights]
+    strategy.run(lambda: sgd.apply([tf.ones(variable.shape) for variable in weights], weights))
+    moved = [(old - variable.numpy()).ravel() for old, variable in zip(before, weights, strict=True)]
+    scalars = {id(variable) for variable in fixup_scalars(model)}
+    assert 0 < len(scalars) < len(weights)
+    for variable, distance in zip(weights, moved, strict=True):
+        np.testing.assert_allclose(distance, 0.1 * devices * (0.1 if id(variable) in scalars else 1), rtol=1e-4)

@@ -74,7 +74,7 @@ def _class_difference(root: Path, train: list[str], test: list[str]) -> str:
 def _files(folder: Path) -> list[Path]:
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.name[0] != ".")
     if not files:
-        raise BadInput(f"{folder} has no images ({', '.join(sorted(SUFFIXES))}).")
+        raise BadInput(f"{folder} has no images ({', '.join(sorted(SUFFIXES))}); wanted one or more of every class.")
     return files
 
 
