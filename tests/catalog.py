@@ -194,6 +194,7 @@ HELPERS = {  # neither layer nor choice: their own test files cover them
     "export_saved_model",
     "fan_in",
     "features",
+    "fixup_scalars",
     "freeze",
     "gate",
     "gates",

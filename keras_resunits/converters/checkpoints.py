@@ -13,7 +13,8 @@ from keras_resunits.converters.errors import ConversionError
 
 TORCH_SUFFIXES = (".pt", ".pth", ".th", ".safetensors")
 NESTS = ("state_dict", "model", "model_state_dict", "net")  # where training programs put the weights
-WRAPPERS = ("module.", "_orig_mod.")  # what DataParallel and torch.compile put before every name
+# what DataParallel, torch.compile, and the usual names of an attribute that holds the network put before every name
+WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "backbone.")
 COUNTERS = "num_batches_tracked"  # of Torch's batch norm; no output depends on it
 
 State = dict[str, np.ndarray]
@@ -53,7 +54,8 @@ def state_of(content: Any, where: str = "the state dict") -> State:
     """A state dict's arrays by name, out of whatever a training program put around them.
 
     Args:
-        content: `{name: tensor or array}`, perhaps under `state_dict` or `model`, perhaps each name behind `module.`.
+        content: `{name: tensor or array}`, perhaps under `state_dict` or `model`, perhaps each name behind `module.`,
+            `model.` (as Lightning's users often have it) or the like.
         where: Named in the error.
 
     Returns:

@@ -47,12 +47,13 @@ def test_a_safetensors_file_is_read_whatever_its_precision(tmp_path, dtype):
         {f"module.{name}": tensor for name, tensor in STATE.items()},
         {"state_dict": {f"module.{name}": tensor for name, tensor in STATE.items()}, "arch": "resnet20"},
         {f"_orig_mod.module.{name}": tensor for name, tensor in STATE.items()},
+        {"state_dict": {f"model.backbone.{name}": tensor for name, tensor in STATE.items()}, "hyper_parameters": {}},
         {name: torch.nn.Parameter(tensor) for name, tensor in STATE.items() if tensor.is_floating_point()},
         {name: tensor.double() for name, tensor in STATE.items()},
         {name: tensor.bfloat16() for name, tensor in STATE.items()},
         {name: tensor.numpy() for name, tensor in STATE.items()},
     ],
-    ids=["state_dict", "model", "nested", "module", "both", "compiled", "parameters", "float64", "bfloat16", "numpy"],
+    ids=["state_dict", "model", "nested", "module", "both", "compiled", "attribute", "parameters", "float64", "bfloat16", "numpy"],
 )
 def test_what_a_training_program_puts_around_the_weights_comes_off(wrapped):
     holds_the_state(state_of(wrapped))

@@ -381,7 +381,7 @@ def test_a_process_says_no_more_than_its_line(case, tmp_path, files, spawn):
 def begun(files, tmp_path, command):
     """A run of one epoch; the command line that began it."""
     data = files.npz(tmp_path / "set.npz")
-    line = [f"--dataset={data}", "--depth=8", f"--output={tmp_path}", "--run=mine"]
+    line = [f"--dataset={data}", "--depth=8", "--batch_size=16", f"--output={tmp_path}", "--run=mine"]
     assert command(*line, "--epochs=1").code == 0
     return line
 

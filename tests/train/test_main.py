@@ -150,7 +150,7 @@ def test_every_choice_of_network_and_recipe_reaches_the_run(command, files, tmp_
         11, (9, 12, 3), 2, block="bottleneck", order="bn_after_add", shortcut="projection_always", stem="cifar", width=2
     )
     assert outcome.out.startswith(
-        f"mine: {expected.count_params():,} parameters, 16 images, 1 step an epoch, on the processor\n"
+        f"mine: {expected.count_params():,} parameters, 16 images, 8 steps an epoch, on the processor\n"
     )
 
 
