@@ -53,7 +53,19 @@ def test_a_safetensors_file_is_read_whatever_its_precision(tmp_path, dtype):
         {name: tensor.bfloat16() for name, tensor in STATE.items()},
         {name: tensor.numpy() for name, tensor in STATE.items()},
     ],
-    ids=["state_dict", "model", "nested", "module", "both", "compiled", "attribute", "parameters", "float64", "bfloat16", "numpy"],
+    ids=[
+        "state_dict",
+        "model",
+        "nested",
+        "module",
+        "both",
+        "compiled",
+        "attribute",
+        "parameters",
+        "float64",
+        "bfloat16",
+        "numpy",
+    ],
 )
 def test_what_a_training_program_puts_around_the_weights_comes_off(wrapped):
     holds_the_state(state_of(wrapped))

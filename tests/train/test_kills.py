@@ -9,6 +9,8 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -79,25 +81,7 @@ def saved(output: Path, run: str) -> set[int]:
     return {int(path.name[5:]) for path in (output / "runs" / run / "checkpoints").glob("step-*")}
 
 
-DIGITS = ("--depth=8", "--epochs=2", "--checkpoint_every=7", "--schedule=cosine")
-
-
-@pytest.mark.slow
-def test_a_run_killed_at_three_random_times_is_the_run_that_never_was(tmp_path):
-    line = ["train", *DIGITS, f"--output={tmp_path}", "--resume"]
-    began = time.monotonic()
-    whole = state(finished(*line, "--run=whole"))
-    length, rng = time.monotonic() - began, np.random.default_rng()
-    delays = rng.uniform(0.3, 1.0, 3) * length
-    for delay in delays:
-        process = begun(*line, "--run=killed")
-        time.sleep(delay)
-        process.popen.kill()
-        process.ended()
-    assert state(finished(*line, "--run=killed")) == whole, delays
-    assert numbers(tmp_path, "killed") == numbers(tmp_path, "whole")
-
-
+DIGITS = ("--depth=8", "--epochs=3", "--checkpoint_every=7", "--schedule=cosine")  # 66 steps, 22 an epoch
 WAYS = {
     "default": ("train", "--strategy=default"),
     "mirrored": ("train", "--cpu_devices=2"),
@@ -105,7 +89,42 @@ WAYS = {
 }
 
 
-def killed_with_its_workers(process: Process, output: Path) -> None:
+@dataclass(frozen=True)
+class Whole:
+    """A run that nothing happens to, and what begins others like it.
+
+    Args:
+        way: One of `WAYS`.
+        output: The folder of all these runs.
+    """
+
+    way: str
+    output: Path
+
+    def command(self, run: str) -> list[str]:
+        """Begins `run`, or goes on with it."""
+        module, *flags = WAYS[self.way]
+        return [module, *flags, *DIGITS, f"--output={self.output}", f"--run={run}", "--resume"]
+
+    @cached_property
+    def ended(self) -> tuple[str, float]:
+        """Its hash, and the seconds it took."""
+        began = time.monotonic()
+        return state(finished(*self.command("whole"))), time.monotonic() - began
+
+    def require_equal(self, run: str, hash: str) -> None:
+        """The run ended as this one."""
+        assert hash == self.ended[0]
+        assert numbers(self.output, run) == numbers(self.output, "whole")
+
+
+@pytest.fixture(scope="module")
+def wholes(tmp_path_factory):
+    """One for each way, run where it is wanted."""
+    return {way: Whole(way, tmp_path_factory.mktemp(way)) for way in WAYS}
+
+
+def killed_with_its_workers(process: Process) -> None:
     """SIGKILL to a command and all that it started."""
     children = subprocess.run(["pgrep", "-P", str(process.popen.pid)], capture_output=True, text=True).stdout.split()
     process.popen.kill()
@@ -116,49 +135,43 @@ def killed_with_its_workers(process: Process, output: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("way", WAYS)
-def test_twenty_random_kills_change_no_bit(tmp_path, way):
-    """A run of 44 steps that saves every 7."""
-    module, *flags = WAYS[way]
-    line = [module, *flags, *DIGITS, f"--output={tmp_path}", "--resume"]
-    began = time.monotonic()
-    whole = state(finished(*line, "--run=whole"))
-    length, rng = time.monotonic() - began, np.random.default_rng()
-    kills = 0
+def test_twenty_random_kills_change_no_bit(wholes, way):
+    """A run of 66 steps that saves every 7."""
+    whole, rng, kills = wholes[way], np.random.default_rng(), 0
     for lap in range(100):
-        run = f"--run=killed-{lap}"
+        command = whole.command(f"killed-{lap}")
         while kills < 20:
-            process = begun(*line, run)
-            time.sleep(rng.uniform(0.5, 1.0) * length)
+            process = begun(*command)
+            time.sleep(rng.uniform(0.5, 1.0) * whole.ended[1])
             if process.popen.poll() is not None:  # to its end: another lap
                 break
-            killed_with_its_workers(process, tmp_path)
+            killed_with_its_workers(process)
             kills += 1
-        assert state(finished(*line, run)) == whole
-        assert numbers(tmp_path, f"killed-{lap}") == numbers(tmp_path, "whole")
+        whole.require_equal(f"killed-{lap}", state(finished(*command)))
         if kills == 20:
             break
+    assert kills == 20
 
 
-# all moments within a save; those of 22 and 44 end an epoch, the others lie within one
+# all moments within a save; those of 22, 44 and 66 end an epoch, the others lie within one
 AROUND_SAVES = [("before", 7), ("half", 14), ("written", 21), ("renamed", 22), ("half", 28), ("written", 35)]
-AROUND_SAVES += [("renamed", 42), ("half", 44), ("written", 44), ("renamed", 44)]
+AROUND_SAVES += [("renamed", 42), ("half", 44), ("written", 44), ("renamed", 44), ("before", 66), ("renamed", 66)]
 
 
 @pytest.mark.parametrize(
     ("way", "deaths"),
     [
-        pytest.param("default", [("half", 14), ("written", 22)], marks=pytest.mark.slow),
+        pytest.param("default", [("half", 14), ("written", 44)], marks=pytest.mark.slow),
         *(pytest.param(way, AROUND_SAVES, marks=pytest.mark.long) for way in WAYS),
     ],
 )
-def test_a_run_killed_within_its_saves_is_the_run_that_never_was(tmp_path, way, deaths):
+def test_a_run_killed_within_its_saves_is_the_run_that_never_was(wholes, way, deaths):
     """The same run dies once at each; every worker of several does, as when a machine loses its power."""
-    module, *flags = WAYS[way]
-    given = [*DIGITS, f"--output={tmp_path}", "--resume"]
-    whole = state(finished(module, *flags, *given, "--run=whole"))
-    own = [] if way == "workers" else flags
+    whole, run = wholes[way], f"dying-{len(deaths)}-times"
+    command = whole.command(run)
+    flags = [flag for flag in command[1:] if flag not in ("--workers=2", "--")]
     for moment, step in deaths:
-        dying = [moment, str(step), "--", *own, *given, "--run=killed"]
+        dying = [moment, str(step), "--", *flags]
         if way == "workers":
             addresses = free_addresses(2)
             processes = [Process(start(addresses, number, dying, "tests.train.dying", **PIPES)) for number in range(2)]
@@ -166,17 +179,15 @@ def test_a_run_killed_within_its_saves_is_the_run_that_never_was(tmp_path, way, 
             processes = [begun("tests.train.dying", *dying)]
         outcomes = [process.ended() for process in processes]
         assert outcomes[0].code == -signal.SIGKILL, (moment, step, outcomes)
-    assert state(finished(module, *flags, *given, "--run=killed")) == whole
-    assert numbers(tmp_path, "killed") == numbers(tmp_path, "whole")
+    whole.require_equal(run, state(finished(*command)))
 
 
 @pytest.mark.parametrize(
     "way", [pytest.param(way, marks=pytest.mark.slow if way == "default" else pytest.mark.long) for way in WAYS]
 )
-def test_sigterm_saves_says_one_command_and_that_command_goes_on_to_the_same_end(tmp_path, way):
-    module, *flags = WAYS[way]
-    line = [module, *flags, "--depth=8", "--epochs=3", f"--output={tmp_path}"]
-    process = begun(*line, "--run=mine")
+def test_sigterm_saves_says_one_command_and_that_command_goes_on_to_the_same_end(wholes, way):
+    whole = wholes[way]
+    process = begun(*whole.command("terminated"))
     process.has_said("epoch 1/3")
     process.popen.terminate()
     outcome = process.ended()
@@ -192,8 +203,7 @@ def test_sigterm_saves_says_one_command_and_that_command_goes_on_to_the_same_end
         going_on = finished(*shlex.split(command)[2:])
     assert going_on.code == 0, going_on.err
     assert step in range(23, 66) and "epoch 1/3" not in going_on.out
-    assert state(finished(*line, "--run=whole")) == state(going_on)
-    assert numbers(tmp_path, "mine") == numbers(tmp_path, "whole")
+    whole.require_equal("terminated", state(going_on))
 
 
 class Cluster:
