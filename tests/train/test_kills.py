@@ -142,7 +142,8 @@ def test_twenty_random_kills_change_no_bit(wholes, way):
         command = whole.command(f"killed-{lap}")
         while kills < 20:
             process = begun(*command)
-            time.sleep(rng.uniform(0.5, 1.0) * whole.ended[1])
+            process.has_said(" steps an epoch")  # the imports are over
+            time.sleep(rng.uniform(0, 0.6) * whole.ended[1])
             if process.popen.poll() is not None:  # to its end: another lap
                 break
             killed_with_its_workers(process)
