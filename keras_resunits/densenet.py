@@ -83,7 +83,7 @@ def DenseNet(
     """
     require_depth(depth)
     require_rate(dropout, "dropout", "DenseNet")
-    blocks, published_growth = _blocks(depth, bottleneck)
+    blocks, published_growth = dense_blocks(depth, bottleneck)
     growth = published_growth if growth is None else growth
     if isinstance(growth, bool) or not isinstance(growth, int) or growth < 1:
         raise ValueError(f"`growth` must be a positive int. Received: growth={growth!r}.")
@@ -111,20 +111,24 @@ def DenseNet(
     )
 
 
-def _blocks(depth, bottleneck: bool) -> tuple[tuple[int, ...], int]:
-    """`(layers of each block, growth)` of a depth."""
+def dense_blocks(depth, bottleneck: bool = True) -> tuple[tuple[int, ...], int]:
+    """`(layers of each block, growth)` of a depth.
+
+    Raises:
+        ValueError: for a depth that does not exist, naming the nearest.
+    """
     if not isinstance(depth, int):
         return tuple(depth), 12 if len(depth) == CIFAR_BLOCKS else 32
-    if depth in IMAGENET_BLOCKS:
+    if bottleneck and depth in IMAGENET_BLOCKS:
         return IMAGENET_BLOCKS[depth]
     step = 2 * CIFAR_BLOCKS if bottleneck else CIFAR_BLOCKS
     each, rest = divmod(depth - 4, step)
     if rest or each < 1:
         low = step * max(each, 1) + 4
+        four = f" (three blocks), or {', '.join(map(str, IMAGENET_BLOCKS))} (four)" if bottleneck else ""
         raise ValueError(
-            f"no DenseNet of depth {depth}: depths are {step}n+4 {'with' if bottleneck else 'without'} bottlenecks "
-            f"(three blocks), or {', '.join(map(str, IMAGENET_BLOCKS))} (four). Nearest: {low}, {low + step}. "
-            f"Received: depth={depth}."
+            f"no DenseNet of depth {depth}: depths are {step}n+4 {'with' if bottleneck else 'without'} bottlenecks"
+            f"{four}. Nearest: {low}, {low + step}. Received: depth={depth}."
         )
     return (each,) * CIFAR_BLOCKS, 12
 

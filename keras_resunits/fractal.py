@@ -17,6 +17,7 @@ from keras_resunits.randomness import Dropout, ReplicaSeedGenerator, require_rat
 from keras_resunits.serialization import register, revived, serialized
 from keras_resunits.series import Series, built, output_shape, series
 from keras_resunits.slots import Slot
+from keras_resunits.stems import STEMS, Stem
 from keras_resunits.units import Unit
 
 FILTERS = (64, 128, 256, 512, 512)
@@ -133,6 +134,7 @@ def FractalNet(
     drop_path: float = 0.15,
     deepest: bool = False,
     order: str | Order = "relu_before_add",
+    stem: str | Stem | None = None,
     seed: int | None = None,
     include_top: bool = True,
     pooling: str | None = None,
@@ -150,6 +152,7 @@ def FractalNet(
         drop_path: As `Fractal`; 0.15 by default.
         deepest: Whether the deepest column alone answers at inference; no by default.
         order: Of a column's convolution, norm and activation; "relu_before_add" (conv BN ReLU) by default.
+        stem: What precedes the first block, such as "imagenet"; nothing by default, as in the paper's CIFAR networks.
         seed: Of drop-path, an int; drawn by default, from what `keras.utils.set_random_seed` sets.
         name: The model's name; `fractalnet` and the depth by default.
         include_top: Whether pooling and the classifier follow the last unit; yes by default.
@@ -177,7 +180,8 @@ def FractalNet(
     require_shape(input_shape)
     order = resolve("order", order, ORDERS, Order)
     seed = random.randrange(2**31) if seed is None else seed  # one for all blocks, which share their global draws
-    arriving = (input_shape[-1], *filters[:-1])
+    stem = None if stem is None else resolve("stem", stem, STEMS, Stem)
+    arriving = (stem.filters if stem else input_shape[-1], *filters[:-1])
     slots = [Slot(i, len(filters), *pair, strides=2) for i, pair in enumerate(zip(arriving, filters, strict=True))]
 
     def block(slot: Slot) -> Unit:
@@ -197,7 +201,7 @@ def FractalNet(
     units = [(block, slot) for slot in slots]
     return network(
         units,
-        None,
+        stem,
         order,
         input_shape=input_shape,
         classes=classes,

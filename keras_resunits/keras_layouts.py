@@ -65,7 +65,7 @@ def KerasResNet(depth: int = 50, input_shape: Shape = (224, 224, 3), classes: in
     >>> kr.KerasResNet(depth=50).count_params()
     25636712
     """
-    _require_depth(depth)
+    require_keras_depth(depth)
     defaults = {
         "block": keras_bottleneck,
         "order": PostAct(norm=norm),
@@ -109,7 +109,7 @@ def KerasResNetV2(
     >>> kr.KerasResNetV2(depth=50).count_params()
     25613800
     """
-    _require_depth(depth)
+    require_keras_depth(depth)
     order = PreActOnWidening(norm=norm)
     stem = Stem(64, kernel_size=7, strides=2, pool=2, activated=False, use_bias=True, pads=0.0)
     *strided, last = UNITS[depth]
@@ -129,6 +129,7 @@ def KerasResNetV2(
     )
 
 
-def _require_depth(depth) -> None:
+def require_keras_depth(depth) -> None:
+    """Refuse depths that `keras.applications` has not."""
     if depth not in UNITS:
         raise ValueError(f"`depth` must be one of {', '.join(map(str, UNITS))}. Received: depth={depth!r}.")

@@ -137,7 +137,12 @@ class Highway(Merge):
 
     def build(self, carry_shape, branch_shape, z_shape):
         super().build(carry_shape, branch_shape, z_shape)
-        super().build(built(self.gate, z_shape), branch_shape, z_shape)
+        gate_shape = built(self.gate, z_shape)
+        if tuple(gate_shape[1:]) != tuple(branch_shape[1:]):
+            raise ValueError(
+                f"`Highway` wants a gate of its edges' shape, {tuple(branch_shape)}. Received: gate "
+                f"{tuple(gate_shape)} (in '{self.path}')."
+            )
 
     def call(self, carry, branch, z):
         transform = self.gate(z)

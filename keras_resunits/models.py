@@ -395,6 +395,8 @@ def StochasticDepthResNet(
 ) -> keras.Model:
     """`ResNet` whose branches are left out at random in training, the later the more (Huang et al. 2016).
 
+    Where `ResNet` takes option A, its shortcut is the authors': the pixels' average, then zeros (`avg_pool_pad`).
+
     Args:
         depth: 110 by default; as for `ResNet`.
         input_shape: As for `ResNet`.
@@ -421,7 +423,8 @@ def StochasticDepthResNet(
     """
     alive = partial(stochastic_depth, final_survival=final_survival, scaling=scaling, per=per)
     tail = chained(resolve("tail", tail, TAILS, Callable), alive)
-    defaults = {"shortcut": "avg_pool_pad", "tail": tail}
+    layout = layout_of(depth, resolve("block", options.get("block"), BODIES, Body) if options.get("block") else None)
+    defaults = {"shortcut": "avg_pool_pad" if layout.shortcut is zero_pad else None, "tail": tail}
     return _variant("stochasticdepthresnet", depth, input_shape, classes, defaults, options)
 
 
@@ -456,21 +459,24 @@ def WideResNet(
     36479194
     """
     _require_own("WideResNet", options, "block")
-    units = _wide_units(depth)
+    units, order = wide_units(depth), resolve("order", options.get("order") or fan_in(FullPreAct()), ORDERS, Order)
     defaults = {
-        # of CIFAR's networks the first shortcut reads the bare convolution
-        "stem": Stem(16, activated=False) if len(units) == CIFAR_STAGES else None,
+        # of CIFAR's pre-activated networks the first shortcut reads the bare convolution
+        "stem": Stem(16, activated=False) if len(units) == CIFAR_STAGES and order.activates_first else None,
         "block": wide_basic(dropout),
-        "order": fan_in(FullPreAct()),
         "shortcut": "projection",
         "width": width,
         "name": f"{_name('wideresnet', depth)}_{width}",
     }
-    return _variant("wideresnet", units, input_shape, classes, defaults, options)
+    return _variant("wideresnet", units, input_shape, classes, defaults, {**options, "order": order})
 
 
-def _wide_units(depth: int | Sequence[int]) -> Sequence[int]:
-    """The units of each stage."""
+def wide_units(depth: int | Sequence[int]) -> Sequence[int]:
+    """The units of each stage of a `WideResNet`.
+
+    Raises:
+        ValueError: for a depth that does not exist, naming the nearest.
+    """
     require_depth(depth)
     if not isinstance(depth, int):
         return depth

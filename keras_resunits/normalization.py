@@ -98,16 +98,22 @@ def _normalized_together(inputs, scale, offset, epsilon: float):
     """`(outputs, mean, variance)` over the batch of all replicas.
 
     The gradient is written out (Ioffe and Szegedy 2015, sec. 3), with its two means over all replicas: left to the
-    tape, three terms would meet in one sum whose order is not fixed.
+    tape, three terms would meet in one sum whose order is not fixed. Replicas may have shares of different sizes.
     """
+    channels = inputs.shape[-1]
 
-    def together(*tensors):
-        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, list(tensors))
+    def summed(*vectors):
+        """Each one's sum over all replicas, in one exchange."""
+        sizes = [vector.shape[0] for vector in vectors]
+        context = tf.distribute.get_replica_context()
+        return tf.split(context.all_reduce(tf.distribute.ReduceOp.SUM, tf.concat(vectors, 0)), sizes)
 
     @tf.custom_gradient
     def normalized(x, gamma, beta):
         values = tf.cast(x, tf.float32)
-        mean, square = together(*(tf.reduce_mean(v, [0, 1, 2]) for v in (values, values * values)))
+        own = tf.reshape(tf.cast(tf.size(x) // channels, tf.float32), [1])
+        total, total_square, count = summed(*(tf.reduce_sum(v, [0, 1, 2]) for v in (values, values * values)), own)
+        mean, square = total / count, total_square / count
         variance = tf.maximum(square - mean * mean, 0.0)
         inverse = tf.math.rsqrt(variance + epsilon)
         standard = (values - mean) * inverse
@@ -115,9 +121,8 @@ def _normalized_together(inputs, scale, offset, epsilon: float):
         def gradient(d_outputs, *_):
             d = tf.cast(d_outputs, tf.float32)
             d_beta, d_gamma = tf.reduce_sum(d, [0, 1, 2]), tf.reduce_sum(d * standard, [0, 1, 2])
-            count = tf.cast(tf.size(d) // d.shape[-1], tf.float32)
-            of_ones, of_values = together(d_beta / count, d_gamma / count)
-            d_inputs = gamma * inverse * ((d - of_ones) - standard * of_values)
+            of_ones, of_values = summed(d_beta, d_gamma)
+            d_inputs = gamma * inverse * ((d - of_ones / count) - standard * (of_values / count))
             return tf.cast(d_inputs, x.dtype), d_gamma, d_beta
 
         return (tf.cast(standard * gamma + beta, x.dtype), mean, variance), gradient

@@ -59,6 +59,11 @@ class Order(ABC):
         """Whether the networks of this order begin with a bare convolution; no by default."""
         return False
 
+    @property
+    def activates_first(self) -> bool:
+        """Whether units activate what they read, so that a bare convolution may come before them; no by default."""
+        return False
+
     def entry(self, slot: Slot) -> Layers:
         """`e`: what both paths share."""
         return []
@@ -126,6 +131,10 @@ class PreAct(Order):
     Where the shape changes, the first pre-activation moves to the unit's entry, so that the shortcut reads it too; in
     the first unit the stem has done it (He et al. 2016, appendix). One pre-activation follows the last addition.
     """
+
+    @property
+    def activates_first(self):
+        return True
 
     @abstractmethod
     def pre_activation(self, i: int | str = "") -> Layers:
@@ -315,6 +324,10 @@ class Wrapped(Order):
     def raw_stem(self):
         return self.order.raw_stem
 
+    @property
+    def activates_first(self):
+        return self.order.activates_first
+
     def norm_act(self, i=""):
         return self.order.norm_act(i)
 
@@ -346,7 +359,8 @@ class ZeroGamma(Wrapped):
     Every branch then starts at 0, so that every unit starts as its shortcut and `f`.
 
     Raises:
-        ValueError: when asked for a branch whose last weights no norm follows.
+        ValueError: when asked for a branch that does not end in a norm: without one there is no gamma, and behind
+            one a ReLU would see nothing but zeros, and pass no gradient, ever.
 
     Example:
 
@@ -358,14 +372,12 @@ class ZeroGamma(Wrapped):
 
     def branch(self, weights, slot):
         layers = self.order.branch(weights, slot)
-        behind = layers[layers.index(weights[-1]) + 1 :]
-        norms = [layer for layer in behind if hasattr(layer, "gamma_initializer")]
-        if not norms:
+        if not hasattr(layers[-1], "gamma_initializer"):
             raise ValueError(
-                "`ZeroGamma` wants an order with a norm behind the branch's last weights, such as 'post_act'. "
+                "`ZeroGamma` wants an order whose branches end in a norm, such as 'post_act'. "
                 f"Received: order={self.order!r} (unit '{slot.name}')."
             )
-        norms[-1].gamma_initializer = keras.initializers.Zeros()
+        layers[-1].gamma_initializer = keras.initializers.Zeros()
         return layers
 
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import keras
 
-from keras_resunits.bodies import wide_bottleneck
-from keras_resunits.choices import near_matches
+from keras_resunits.bodies import BODIES, Body, single, wide_bottleneck
+from keras_resunits.choices import near_matches, resolve
 from keras_resunits.converters.networks import NETWORKS
-from keras_resunits.densenet import DenseNet
+from keras_resunits.densenet import DenseNet, dense_blocks
 from keras_resunits.fractal import FractalNet
-from keras_resunits.keras_layouts import KerasResNet, KerasResNetV2, norm
+from keras_resunits.keras_layouts import KerasResNet, KerasResNetV2, norm, require_keras_depth
 from keras_resunits.merges import exclusive_gating
 from keras_resunits.models import (
     GatedPlainNet,
@@ -28,6 +28,8 @@ from keras_resunits.models import (
     ResNet,
     StochasticDepthResNet,
     WideResNet,
+    layout_of,
+    wide_units,
 )
 from keras_resunits.orders import PreActBranch
 from keras_resunits.shortcuts import constant_scaling, shortcut_gating
@@ -389,9 +391,44 @@ def require_name(name: str) -> None:
         )
 
 
+def _layout(depth, arguments: dict[str, Any], body: Body | None) -> None:
+    """Refuse a depth that `ResNet` has not with the given block, by default `body`."""
+    block = arguments.get("block")
+    layout_of(depth, body if block is None else resolve("block", block, BODIES, Body))
+
+
+# What refuses a depth that a family does not have, of `(depth, the factory's other arguments)`; a family that is not
+# here refuses it itself, once it is made.
+DEPTHS: dict[Callable[..., keras.Model], Callable[[Any, dict[str, Any]], Any]] = {
+    **dict.fromkeys((ResNet, PreActResNet, PlainNet, GatedResNet, StochasticDepthResNet), partial(_layout, body=None)),
+    **dict.fromkeys((GatedPlainNet, HighwayNet), partial(_layout, body=single)),
+    **dict.fromkeys((KerasResNet, KerasResNetV2), lambda depth, _: require_keras_depth(depth)),
+    DenseNet: lambda depth, arguments: dense_blocks(depth, arguments.get("bottleneck", True)),
+    WideResNet: lambda depth, _: wide_units(depth),
+}
+
+
+def check_depth(name: str, depth, block: str | Body | None = None) -> None:
+    """Refuse a depth that the network or family `name` does not have, without making it.
+
+    Raises:
+        ValueError: naming the nearest, as the factories do.
+    """
+    made = _entry(name)
+    if check := DEPTHS.get(made.factory):
+        check(depth, {**made.arguments, **({} if block is None else {"block": block})})
+
+
+def _entry(name: str) -> Entry:
+    """Of a network or a family."""
+    if name in NETWORKS:
+        return Entry(NETWORKS[name].func, NETWORKS[name].keywords)
+    return MODELS.get(name) or Entry(FACTORIES[name])
+
+
 def accepts(name: str) -> set[str]:
     """The arguments that `create(name, ...)` takes."""
-    parameters = inspect.signature(FACTORIES.get(name) or NETWORKS.get(name) or MODELS[name].factory).parameters
+    parameters = inspect.signature(_entry(name).factory).parameters
     passed_on = inspect.signature(ResNet).parameters if "options" in parameters else {}
     return {*parameters, *passed_on} - {"options"}
 
@@ -409,8 +446,8 @@ def create(name: str, /, weights: str | Path | None = None, **overrides) -> kera
         A functional `keras.Model`, named `name`.
 
     Raises:
-        ValueError: for a name that is not known (naming near ones), an argument that the factory refuses, or weights
-            that are not there or not this network's.
+        ValueError: for a name that is not known (naming near ones), an argument that the factory does not have or
+            refuses, or weights that are not there or not this network's.
 
     Example:
 
@@ -419,7 +456,12 @@ def create(name: str, /, weights: str | Path | None = None, **overrides) -> kera
     (None, 100)
     """
     require_name(name)
-    entry = MODELS.get(name) or Entry(NETWORKS.get(name) or FACTORIES[name])
+    if unknown := sorted(overrides.keys() - accepts(name)):
+        hint = near_matches(unknown[0], sorted(accepts(name)))
+        raise ValueError(
+            f"'{name}' has no argument {unknown[0]!r}.{hint} Received: {unknown[0]}={overrides[unknown[0]]!r}."
+        )
+    entry = _entry(name)
     arguments = {**({} if name in FACTORIES else {"name": name}), **entry.arguments, **overrides}
     if weights is None:
         return entry.factory(**arguments)

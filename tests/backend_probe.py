@@ -4,6 +4,7 @@
 `<name>.jax.npz`. TensorFlow cannot be imported there: neither the package nor a saved network needs it.
 """
 
+import json
 import sys
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -32,12 +33,13 @@ import numpy as np  # noqa: E402
 import keras_resunits  # noqa: E402 (registers the layers)
 
 
-def observed(model, images, cotangent) -> dict[str, np.ndarray]:
+def observed(model, inputs, cotangent) -> dict[str, np.ndarray]:
     """Outputs in inference and in training, the moving statistics that training leaves, and the gradients
-    of `sum(outputs * cotangent)` with respect to every trainable weight and to the images."""
-    inference = model(images, training=False)
-    outputs, gradients, images = GRADIENTS[keras.backend.backend()](model, images, cotangent)
-    found = {"inference": inference, "training": outputs, "gradient images": images}
+    of `sum(outputs * cotangent)` with respect to every trainable weight and every input."""
+    inference = model(given(inputs), training=False)
+    outputs, gradients, of_inputs = GRADIENTS[keras.backend.backend()](model, inputs, cotangent)
+    found = {"inference": inference, "training": outputs}
+    found |= {f"gradient input {i}": gradient for i, gradient in enumerate(of_inputs)}
     for i, (variable, gradient) in enumerate(zip(model.trainable_variables, gradients, strict=True)):
         found[f"gradient {i} {variable.name}"] = gradient
     for i, variable in enumerate(model.non_trainable_variables):
@@ -45,34 +47,52 @@ def observed(model, images, cotangent) -> dict[str, np.ndarray]:
     return {name: keras.ops.convert_to_numpy(tensor) for name, tensor in found.items()}
 
 
-def _tensorflow(model, images, cotangent):
+def stepped(optimizer) -> np.ndarray:
+    """Where an optimiser's steps take a variable that it slows down, and one that it does not."""
+    values, gradients = np.random.default_rng(6).normal(size=(2, 4, 3)).astype("float32")
+    slow, free = keras.Variable(values[0]), keras.Variable(values[1])
+    if hasattr(optimizer, "scale_learning_rate"):
+        optimizer.scale_learning_rate([slow], 0.1)
+    for gradient in gradients:
+        optimizer.apply([keras.ops.convert_to_tensor(gradient)] * 2, [slow, free])
+    return np.stack([keras.ops.convert_to_numpy(variable.value) for variable in (slow, free)])
+
+
+def given(inputs: list):
+    """As a model takes them."""
+    return inputs if len(inputs) > 1 else inputs[0]
+
+
+def _tensorflow(model, inputs, cotangent):
     import tensorflow as tf
 
-    images = tf.constant(images)
+    inputs = [tf.constant(each) for each in inputs]
     with tf.GradientTape() as tape:
-        tape.watch(images)
-        outputs = model(images, training=True)
+        tape.watch(inputs)
+        outputs = model(given(inputs), training=True)
         loss = tf.reduce_sum(outputs * cotangent)
-    return outputs, *tape.gradient(loss, ([v.value for v in model.trainable_variables], images))
+    variables = [v.value for v in model.trainable_variables]
+    return outputs, *tape.gradient(loss, (variables, inputs), unconnected_gradients="zero")
 
 
-def _torch(model, images, cotangent):
-    images = keras.ops.convert_to_tensor(images).requires_grad_()
-    outputs = model(images, training=True)
+def _torch(model, inputs, cotangent):
+    inputs = [keras.ops.convert_to_tensor(each).requires_grad_() for each in inputs]
+    outputs = model(given(inputs), training=True)
     (outputs * keras.ops.convert_to_tensor(cotangent)).sum().backward()
-    return outputs.detach(), [v.value.grad for v in model.trainable_variables], images.grad
+    of_inputs = [keras.ops.zeros_like(each) if each.grad is None else each.grad for each in inputs]
+    return outputs.detach(), [v.value.grad for v in model.trainable_variables], of_inputs
 
 
-def _jax(model, images, cotangent):
+def _jax(model, inputs, cotangent):
     import jax
 
-    def loss(trainable, images):
+    def loss(trainable, inputs):
         non_trainable = [v.value for v in model.non_trainable_variables]
-        outputs, moved = model.stateless_call(trainable, non_trainable, images, training=True)
+        outputs, moved = model.stateless_call(trainable, non_trainable, given(inputs), training=True)
         return (outputs * cotangent).sum(), (outputs, moved)
 
     differentiated = jax.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))
-    (_, (outputs, moved)), gradients = differentiated([v.value for v in model.trainable_variables], images)
+    (_, (outputs, moved)), gradients = differentiated([v.value for v in model.trainable_variables], inputs)
     for variable, value in zip(model.non_trainable_variables, moved, strict=True):
         variable.assign(value)
     return outputs, *gradients
@@ -86,9 +106,13 @@ if __name__ == "__main__":
     for file in sorted(folder.glob("*.keras")):
         model = keras.saving.load_model(file, compile=False, safe_mode=True)
         arrays = np.load(folder / f"{file.stem}.inputs.npz")
-        found = observed(model, arrays["images"], arrays["cotangent"])
+        inputs = [arrays[f"input {i}"] for i in range(len(arrays) - 1)]
+        found = observed(model, inputs, arrays["cotangent"])
         np.savez(folder / f"{file.stem}.{keras.backend.backend()}.npz", **found)
         model.save(folder / "back" / file.name)
+    for file in sorted(folder.glob("*.optimizer.json")):
+        optimizer = keras.optimizers.deserialize(json.loads(file.read_text()))
+        np.save(folder / f"{file.stem}.{keras.backend.backend()}.npy", stepped(optimizer))
     try:
         keras_resunits.export_saved_model(model, folder / "exported")
     except RuntimeError as refusal:

@@ -129,6 +129,10 @@ BODIES = {
     "bottleneck": kr.bottleneck,
     "bottleneck_v1_5": kr.bottleneck_v1_5,
 }
+MORE_BODIES = {
+    "wide_basic": kr.wide_basic(0.0),
+    "wide_bottleneck": kr.wide_bottleneck(),
+}
 SHORTCUTS = {
     "identity": kr.identity,
     "zero_pad": kr.zero_pad,
@@ -236,7 +240,7 @@ PLACES = [  # where each shortcut differs from the others
 
 def unit(order, body, shortcut, slot) -> dict[str, Case]:
     """One line of `UNITS`."""
-    recipe = kr.Recipe(BODIES[body], {**ORDERS, **MORE_ORDERS}[order], SHORTCUTS[shortcut])
+    recipe = kr.Recipe({**BODIES, **MORE_BODIES}[body], {**ORDERS, **MORE_ORDERS}[order], SHORTCUTS[shortcut])
     return {f"{order}-{body}-{shortcut}-{slot}": Case(partial(recipe, SLOTS[slot]), random=shortcut == "dropout")}
 
 
@@ -249,12 +253,14 @@ UNITS = dict(MERGED_UNITS)
 for order, body, place in product(ORDERS, BODIES, PLACES):
     UNITS |= unit(order, body, *place)
 
-VARIANTS = ["constant_scaling", "shortcut_gating", "conv_1x1", "dropout", "avg_pool_pad"]
+VARIANTS = [shortcut for shortcut in SHORTCUTS if shortcut not in dict(PLACES)]
 for shortcut, slot in product(VARIANTS, ["same", "changed"]):
     for order in ("PostAct", "FullPreAct"):
         UNITS |= unit(order, "basic", shortcut, slot)
 for order, place in product(MORE_ORDERS, [("zero_pad", "same"), ("projection", "changed"), ("zero_pad", "changed")]):
     UNITS |= unit(order, "basic", *place)
+for body, slot in product(MORE_BODIES, ["same", "changed"]):
+    UNITS |= unit("PostAct", body, "projection", slot)
 
 TAILED_UNITS = {
     f"{tail}-{order}": Case(
@@ -270,6 +276,8 @@ for (i, order), (j, place) in product(enumerate(ORDERS), enumerate(PLACES)):  # 
     PAIRS |= unit(order, list(BODIES)[(i + j) % len(PLACES) % len(BODIES)], *place)
 for i, (shortcut, slot) in enumerate(product(VARIANTS, ["same", "changed"])):
     PAIRS |= unit(list(ORDERS)[i % len(ORDERS)], list(BODIES)[i % len(BODIES)], shortcut, slot)
+for body in MORE_BODIES:
+    PAIRS |= unit("PostAct", body, "projection", "changed")
 for i, order in enumerate(MORE_ORDERS):
     PAIRS |= unit(order, "basic", *[("zero_pad", "same"), ("projection", "changed")][i % 2])
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import keras_resunits as kr
+from keras_resunits.models import IMAGENET_UNITS
 from keras_resunits.stems import IMAGENET
 from keras_resunits.units import units_of
 from tests.catalog import NETWORKS, ORDERS, over
@@ -128,12 +129,20 @@ def test_one_hundred_classes_add_ninety_rows():
 
 
 @pytest.mark.parametrize(
-    ("depth", "units", "trainable"), [(18, (2, 2, 2, 2), 11_687_848), (34, (3, 4, 6, 3), 21_796_008)]
+    ("depth", "trainable"),
+    [
+        (18, 11_687_848),
+        pytest.param(34, 21_796_008, marks=pytest.mark.slow),
+        pytest.param(50, 25_549_480, marks=pytest.mark.slow),
+        pytest.param(101, 44_541_608, marks=[pytest.mark.slow, pytest.mark.long]),
+        pytest.param(152, 60_185_256, marks=[pytest.mark.slow, pytest.mark.long]),
+        pytest.param(200, 64_666_280, marks=[pytest.mark.slow, pytest.mark.long]),
+    ],
 )
-def test_units_that_activate_again_behind_an_activated_stem_give_the_counts_of_imgclsmob(depth, units, trainable):
-    order = kr.FullPreAct()
-    stages = [kr.Stage(n, 64 * 2**i, strides=1 + (i > 0)) for i, n in enumerate(units)]
-    recipe = kr.Recipe(kr.basic, order, kr.projection)
+def test_units_that_activate_again_behind_an_activated_stem_give_the_counts_of_imgclsmob(depth, trainable):
+    order, (body, units) = kr.FullPreAct(), IMAGENET_UNITS[depth]
+    stages = [kr.Stage(n, 64 * body.expansion * 2**i, strides=1 + (i > 0)) for i, n in enumerate(units)]
+    recipe = kr.Recipe(body, order, kr.projection)
     slots = kr.plan(stages, in_filters=64, activated=False)
     model = kr.network([(recipe, slot) for slot in slots], IMAGENET, order, input_shape=(224, 224, 3), classes=1000)
     assert counts(model)[0] == trainable

@@ -142,3 +142,36 @@ def test_one_hundred_gradients_of_one_batch_are_one_and_the_same():
         return hashlib.sha256(b"".join(g.numpy().tobytes() for g in gradient())).hexdigest()
 
     assert len({digest() for _ in range(100)}) == 1
+
+
+@pytest.mark.parametrize("shares", [(3, 2), (1, 4), (5, 0)])
+def test_replicas_with_shares_of_different_sizes_normalise_as_one_device_does(two_devices, shares):
+    """As the last, partial batch of `Model.fit` gives them."""
+    rng = np.random.default_rng(5)
+    x, weights = (rng.normal(size=(5, 4, 4, 3)).astype("float32") for _ in range(2))
+
+    def trained(layer, images, cotangent):
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            outputs = layer(images, training=True)
+            loss = tf.reduce_sum(outputs * cotangent)
+        return outputs, tape.gradient(loss, images)
+
+    alone = kr.BatchNormalization()
+    wanted = trained(alone, tf.constant(x), weights)
+    with two_devices.scope():
+        layer = kr.BatchNormalization(synchronized=True)
+        layer.build(x.shape)
+
+    def part(array):
+        parts = np.split(array, [shares[0]])
+        each = two_devices.experimental_distribute_values_from_function
+        return each(lambda context: tf.constant(parts[context.replica_id_in_sync_group]))
+
+    step = tf.function(lambda images, cotangent: trained(layer, images, cotangent))
+    found = two_devices.run(step, (part(x), part(weights)))
+    for ours, one in zip(found, wanted, strict=True):
+        together = np.concatenate([each.numpy() for each in two_devices.experimental_local_results(ours)])
+        np.testing.assert_allclose(together, one, atol=1e-5)
+    for ours, one in zip(layer.non_trainable_variables, alone.non_trainable_variables, strict=True):
+        np.testing.assert_allclose(ours.numpy(), one.numpy(), rtol=1e-5)

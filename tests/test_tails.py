@@ -136,8 +136,10 @@ def test_a_fixup_network_has_no_norm_and_answers_zero_at_first():
 
 
 def test_zero_gamma_wants_a_norm_behind_the_last_weights():
-    with pytest.raises(ValueError, match=r"`ZeroGamma` wants an order with a norm .*FullPreAct.*unit 'unit000'"):
-        kr.ResNet(depth=8, order=kr.ZeroGamma(order=kr.FullPreAct()))
+    for order in (kr.FullPreAct(), kr.BnAfterAdd(), kr.ReluBeforeAdd()):  # behind a ReLU of zeros nothing would learn
+        named = type(order).__name__
+        with pytest.raises(ValueError, match=rf"`ZeroGamma` wants an order whose .* norm.*{named}.*unit 'unit000'"):
+            kr.ResNet(depth=8, order=kr.ZeroGamma(order=order))
 
 
 @pytest.mark.parametrize("merge", ["branch_only", "add"])

@@ -62,7 +62,7 @@ flags.DEFINE_integer(
 flags.DEFINE_float("learning_rate", 0.1, "The highest rate; --schedule says how it is reached and left.")
 flags.DEFINE_float("momentum", 0.9, "Of SGD.", 0.0, 1.0)
 flags.DEFINE_bool("nesterov", True, "Whether SGD's momentum looks ahead, as in the authors' code.")
-flags.DEFINE_float("weight_decay", 1e-4, "Coupled, on all parameters, as the papers mean it.", lower_bound=0.0)
+flags.DEFINE_float("weight_decay", 1e-4, "Coupled, on all parameters but scalar gates.", lower_bound=0.0)
 flags.DEFINE_integer(
     "pad",
     None,
@@ -299,11 +299,9 @@ def resolve(saved: Path | None = None) -> Config:
     Raises:
         BadInput: for a value out of its range, or a flag that contradicts the resumed run.
     """
-    values: dict[str, Any] = {field.name: FLAGS[field.name].value for field in fields(Config)}
+    values: dict[str, Any] = _at_home({field.name: FLAGS[field.name].value for field in fields(Config)})
     values["drops"] = _parts("drops", values["drops"])
-    values = _experiment(values) if saved is None else _resumed(values, _saved(saved), saved)
-    for name in ("dataset", "data_dir"):
-        values[name] = values[name] and os.path.expanduser(values[name])
+    values = _at_home(_experiment(values)) if saved is None else _resumed(values, _saved(saved), saved)
     if values["depth"] is None and values["model"] in ("PreActResNet", "ResNet"):
         values["depth"] = 20
     if values["epochs"] is None:
@@ -321,6 +319,11 @@ def resolve(saved: Path | None = None) -> Config:
         raise BadInput(f"--pad={values['pad']} means nothing for --crop=resized.")
     _check_schedule(values)
     return Config(**values)
+
+
+def _at_home(values: dict[str, Any]) -> dict[str, Any]:
+    """The values, `~` in paths being the user's folder, which no shell makes of `--dataset=~/images`."""
+    return values | {name: values[name] and os.path.expanduser(values[name]) for name in ("dataset", "data_dir")}
 
 
 def _experiment(values: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,6 @@ import keras
 from keras_resunits import choices, registry
 from keras_resunits.bodies import BODIES
 from keras_resunits.merges import MERGES
-from keras_resunits.models import layout_of
 from keras_resunits.orders import ORDERS
 from keras_resunits.shortcuts import SHORTCUTS
 from keras_resunits.stems import STEMS
@@ -62,8 +61,8 @@ def check_network(config: Config) -> None:
         unheeded = sorted(given.keys() - registry.accepts(config.model))
         if unheeded:
             raise BadInput(f"--{unheeded[0]} means nothing for --model={config.model}.")
-        if config.model in ("PreActResNet", "ResNet") and config.depth is not None:
-            layout_of(config.depth, BODIES[config.block] if config.block else None)
+        if config.depth is not None:
+            registry.check_depth(config.model, config.depth, config.block)
     except ValueError as error:
         raise BadInput(str(error)) from error
 

@@ -26,8 +26,8 @@ def schedule(config, steps: int) -> keras.optimizers.schedules.LearningRateSched
 def optimizer(config, steps: int, model: keras.Model) -> keras.optimizers.Optimizer:
     """SGD as the configuration asks for; its loss is scaled where float16 needs it.
 
-    Residual gates do not decay (Savarese et al. 2016, Table 3: better so), and Fixup's scalars learn at a tenth of the
-    rate (the authors' code, hongyi-zhang/Fixup).
+    Scalar gates do not decay: residual gates (Savarese et al. 2016, Table 3: better so), and ReZero's and SkipInit's.
+    Fixup's scalars learn at a tenth of the rate (the authors' code, hongyi-zhang/Fixup).
 
     Args:
         config: The configuration.

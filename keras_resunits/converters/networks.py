@@ -38,34 +38,34 @@ def zero_pad_both_sides(slot: Slot, order: Order) -> keras.layers.Layer:
 
 def _torchvision_resnet(depth: int, block: Body | None = None) -> Callable[..., keras.Model]:
     block = block or (basic if depth < 50 else bottleneck_v1_5)
-    return partial(ResNet, depth, **IMAGENET, block=block, stem=IMAGENET_STEM)
+    return partial(ResNet, depth=depth, **IMAGENET, block=block, stem=IMAGENET_STEM)
 
 
 def _torchvision_densenet(depth: int, growth: int = 32) -> Callable[..., keras.Model]:
     stem = replace(IMAGENET_STEM, filters=2 * growth)
-    return partial(DenseNet, depth, **IMAGENET, growth=growth, stem=stem)
+    return partial(DenseNet, depth=depth, **IMAGENET, growth=growth, stem=stem)
 
 
 def _timm_resnetv2(depth: int) -> Callable[..., keras.Model]:
-    return partial(PreActResNet, depth, **IMAGENET, stem=RAW_IMAGENET_STEM)
+    return partial(PreActResNet, depth=depth, **IMAGENET, stem=RAW_IMAGENET_STEM)
 
 
 def _akamaster_resnet(depth: int) -> Callable[..., keras.Model]:
-    return partial(ResNet, depth, **CIFAR, shortcut=zero_pad_both_sides)
+    return partial(ResNet, depth=depth, **CIFAR, shortcut=zero_pad_both_sides)
 
 
 def _pytorchcv_preresnet(depth: int, block: str) -> Callable[..., keras.Model]:
-    return partial(PreActResNet, depth, **CIFAR, block=block, shortcut="projection", stem=RAW_CIFAR_STEM)
+    return partial(PreActResNet, depth=depth, **CIFAR, block=block, shortcut="projection", stem=RAW_CIFAR_STEM)
 
 
 def _pytorchcv_wrn(depth: int, width: int) -> Callable[..., keras.Model]:
     units = [(depth - 4) // 6] * 3
-    return partial(PreActResNet, units, **CIFAR, width=width, shortcut="projection", stem=RAW_CIFAR_STEM)
+    return partial(PreActResNet, depth=units, **CIFAR, width=width, shortcut="projection", stem=RAW_CIFAR_STEM)
 
 
 def _pytorchcv_densenet(depth: int, growth: int, bottleneck: bool) -> Callable[..., keras.Model]:
     stem = Stem(2 * growth, activated=False)
-    return partial(DenseNet, depth, **CIFAR, growth=growth, bottleneck=bottleneck, compression=0.5, stem=stem)
+    return partial(DenseNet, depth=depth, **CIFAR, growth=growth, bottleneck=bottleneck, compression=0.5, stem=stem)
 
 
 NETWORKS: dict[str, Callable[..., keras.Model]] = {

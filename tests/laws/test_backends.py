@@ -1,5 +1,6 @@
 """Law: a network saved under TensorFlow is the same network under JAX and Torch, in processes without TensorFlow."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,11 +11,13 @@ import keras
 import numpy as np
 import pytest
 
-from tests.backend_probe import observed
-from tests.catalog import CLASSES, KERAS_LAYOUTS, NETWORKS
+from tests.backend_probe import given, observed, stepped
+from tests.catalog import KERAS_LAYOUTS, LAYERS, NETWORKS, OPTIMIZERS, STEMS
 
 ROOT = Path(__file__).parents[2]
 PROBED = {
+    **LAYERS,
+    **STEMS,
     **NETWORKS,
     # two images on one pixel: in training rounding alone decides which side of their mean each of them is on
     **{name: replace(case, random=True) for name, case in KERAS_LAYOUTS.items()},
@@ -26,12 +29,16 @@ def test_a_saved_network_computes_the_same_under_another_backend(backend, tmp_pa
     pytest.importorskip(backend)
     wanted, twins = {}, {}
     for name, case in PROBED.items():
-        model, (images,) = case.model(), case.arrays()
-        cotangent = np.random.default_rng(4).normal(size=(len(images), CLASSES)).astype("float32")
+        model, inputs = case.model(), case.arrays()
+        shape = (len(inputs[0]), *model.output.shape[1:])
+        cotangent = np.random.default_rng(4).normal(size=shape).astype("float32")
         model.save(tmp_path / f"{name}.keras")
-        np.savez(tmp_path / f"{name}.inputs.npz", images=images, cotangent=cotangent)
-        wanted[name] = observed(model, images, cotangent)  # its statistics move, as they do in the probe
+        named = {f"input {i}": each for i, each in enumerate(inputs)}
+        np.savez(tmp_path / f"{name}.inputs.npz", cotangent=cotangent, **named)
+        wanted[name] = observed(model, inputs, cotangent)  # its statistics move, as they do in the probe
         twins[name] = model
+    for name, make in OPTIMIZERS.items():
+        (tmp_path / f"{name}.optimizer.json").write_text(json.dumps(keras.optimizers.serialize(make())))
     (tmp_path / "back").mkdir()
     environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
     environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # compiling takes longer than running here
@@ -51,5 +58,8 @@ def test_a_saved_network_computes_the_same_under_another_backend(backend, tmp_pa
         if case.random:
             continue  # and so do the statistics that the draws left
         back = keras.saving.load_model(tmp_path / "back" / f"{name}.keras", safe_mode=True)
-        again, one = (network(*case.arrays(), training=False) for network in (back, twins[name]))
+        again, one = (network(given(case.arrays()), training=False) for network in (back, twins[name]))
         np.testing.assert_allclose(again, one, rtol=1e-3, atol=1e-3 * np.abs(one).max(), err_msg=name)
+    for name, make in OPTIMIZERS.items():
+        found = np.load(tmp_path / f"{name}.optimizer.{backend}.npy")
+        np.testing.assert_allclose(found, stepped(make()), rtol=1e-5, atol=1e-6, err_msg=name)

@@ -73,6 +73,7 @@ NETWORKS = [
     Case("no such depth", ("--depth=21",), r"no network of depth 21.*Nearest: 18, 20, 26"),
     Case("no depth", ("--depth=0",), r"no network of depth 0"),
     Case("negative depth", ("--depth=-4",), r"no network of depth -4"),
+    Case("depth of another family", ("--model=WideResNet", "--depth=29", "--dataset=cifar10"), r"Nearest: 28, 34"),
     Case("depth of another block", ("--depth=22", "--block=bottleneck"), r"depth 22: depths are 9n\+2 .*Nearest: "),
     Case(
         "images smaller than the strides",

@@ -51,6 +51,15 @@ def test_what_the_data_decides_is_filled_in_once_they_are_there(resolved):
     assert (given.pad, given.flip, given.batch_size) == (0, True, 8)
 
 
+def test_a_run_goes_on_with_the_path_that_began_it(resolved, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    flags = ("--dataset=~/pets", "--data_dir=~/sets")
+    begun = resolved(*flags)
+    assert (begun.dataset, begun.data_dir) == (f"{tmp_path}/pets", f"{tmp_path}/sets")
+    begun.save(tmp_path / "config.json")
+    assert resolved(*flags, saved=tmp_path / "config.json") == begun
+
+
 @pytest.mark.parametrize(
     ("dataset", "mirrored"),
     [
