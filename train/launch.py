@@ -53,8 +53,10 @@ def launch(workers: int, arguments: list[str]) -> int:
         0 if all ended well, else the exit code of the first that failed.
     """
     addresses = free_addresses(workers)
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    processes = [start(addresses, number, arguments, **pipes) for number in range(workers)]
+    processes = [
+        start(addresses, number, arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        for number in range(workers)
+    ]
     readers = [threading.Thread(target=_repeat, args=(n, process)) for n, process in enumerate(processes)]
     for reader in readers:
         reader.start()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -36,39 +35,39 @@ def zero_pad_both_sides(slot: Slot, order: Order) -> keras.layers.Layer:
     return ZeroPad(extra, slot.strides, before=extra // 2, name="shortcut")
 
 
-def _torchvision_resnet(depth: int, block: Body | None = None) -> Callable[..., keras.Model]:
+def _torchvision_resnet(depth: int, block: Body | None = None) -> partial[keras.Model]:
     block = block or (basic if depth < 50 else bottleneck_v1_5)
     return partial(ResNet, depth=depth, **IMAGENET, block=block, stem=IMAGENET_STEM)
 
 
-def _torchvision_densenet(depth: int, growth: int = 32) -> Callable[..., keras.Model]:
+def _torchvision_densenet(depth: int, growth: int = 32) -> partial[keras.Model]:
     stem = replace(IMAGENET_STEM, filters=2 * growth)
     return partial(DenseNet, depth=depth, **IMAGENET, growth=growth, stem=stem)
 
 
-def _timm_resnetv2(depth: int) -> Callable[..., keras.Model]:
+def _timm_resnetv2(depth: int) -> partial[keras.Model]:
     return partial(PreActResNet, depth=depth, **IMAGENET, stem=RAW_IMAGENET_STEM)
 
 
-def _akamaster_resnet(depth: int) -> Callable[..., keras.Model]:
+def _akamaster_resnet(depth: int) -> partial[keras.Model]:
     return partial(ResNet, depth=depth, **CIFAR, shortcut=zero_pad_both_sides)
 
 
-def _pytorchcv_preresnet(depth: int, block: str) -> Callable[..., keras.Model]:
+def _pytorchcv_preresnet(depth: int, block: str) -> partial[keras.Model]:
     return partial(PreActResNet, depth=depth, **CIFAR, block=block, shortcut="projection", stem=RAW_CIFAR_STEM)
 
 
-def _pytorchcv_wrn(depth: int, width: int) -> Callable[..., keras.Model]:
+def _pytorchcv_wrn(depth: int, width: int) -> partial[keras.Model]:
     units = [(depth - 4) // 6] * 3
     return partial(PreActResNet, depth=units, **CIFAR, width=width, shortcut="projection", stem=RAW_CIFAR_STEM)
 
 
-def _pytorchcv_densenet(depth: int, growth: int, bottleneck: bool) -> Callable[..., keras.Model]:
+def _pytorchcv_densenet(depth: int, growth: int, bottleneck: bool) -> partial[keras.Model]:
     stem = Stem(2 * growth, activated=False)
     return partial(DenseNet, depth=depth, **CIFAR, growth=growth, bottleneck=bottleneck, compression=0.5, stem=stem)
 
 
-NETWORKS: dict[str, Callable[..., keras.Model]] = {
+NETWORKS: dict[str, partial[keras.Model]] = {
     **{f"torchvision_resnet{depth}": _torchvision_resnet(depth) for depth in (18, 34, 50, 101, 152)},
     **{f"torchvision_wide_resnet{depth}_2": _torchvision_resnet(depth, block=wide_bottleneck()) for depth in (50, 101)},
     **{f"torchvision_densenet{depth}": _torchvision_densenet(depth) for depth in (121, 169, 201)},
