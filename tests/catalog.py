@@ -334,7 +334,7 @@ NETWORKS = {
     "ReluBeforeAdd": Case(of_order(kr.ReluBeforeAdd(), kr.bottleneck), (4, *IMAGES)),
     "ReluOnlyPreAct": Case(of_order(kr.ReluOnlyPreAct()), (4, *IMAGES)),
     "ELU": Case(of_order(kr.FullPreAct(activation=keras.layers.ELU)), (4, *IMAGES)),
-    "stem-not_activated": Case(of_order(kr.FullPreAct(), stem=kr.Stem(8, activated=False)), (4, *IMAGES)),
+    "bare_stem": Case(of_order(kr.FullPreAct(), stem=kr.Stem(8, activated=False)), (4, *IMAGES)),
     "DenseNet": Case(factory(kr.DenseNet, growth=4), (4, *IMAGES)),
     "DenseNet-plain": Case(factory(kr.DenseNet, growth=4, bottleneck=False, dropout=0.1), (4, *IMAGES), random=True),
     "FractalNet": Case(partial(kr.FractalNet, 2, filters=(8, 8), dropout=(0, 0.1), **SMALL), (4, *IMAGES), random=True),

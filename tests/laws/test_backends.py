@@ -16,11 +16,11 @@ from tests.catalog import KERAS_LAYOUTS, LAYERS, NETWORKS, OPTIMIZERS, STEMS
 
 ROOT = Path(__file__).parents[2]
 PROBED = {
-    **LAYERS,
-    **STEMS,
     **NETWORKS,
     # two images on one pixel: in training rounding alone decides which side of their mean each of them is on
     **{name: replace(case, random=True) for name, case in KERAS_LAYOUTS.items()},
+    **LAYERS,
+    **STEMS,
 }
 
 
