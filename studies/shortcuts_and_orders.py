@@ -1,10 +1,12 @@
 """The variants of He et al. 2016, Tables 1 and 2, at depth 20 under one budget.
 
-    python studies/shortcuts_and_orders.py --dataset=FOLDER --epochs=3 --seeds=1 --output=OUT
+    python studies/shortcuts_and_orders.py --dataset=FOLDER --epochs=5 --output=OUT
+    python studies/shortcuts_and_orders.py --dataset=FOLDER --epochs=5 --output=OUT --seeds=3 --only=resnet110_cifar
     python studies/shortcuts_and_orders.py --epochs=1 --output=OUT          digits: the smoke twin, minutes
 
 Every run is `python -m train --model=NAME --depth=20 ...`, one after the other. What OUT holds already is not run
-again, so the study can be stopped and goes on. It writes OUT/runs.csv (a row a run), OUT/table.md and OUT/table.png.
+again, so the study can be stopped and goes on, and can be given more seeds where they are wanted. Of all that OUT holds
+it writes OUT/runs.csv (a row a run), OUT/table.md and OUT/table.png.
 The paper's errors are those of depth 110 after 164 epochs, on the lossless CIFAR-10; "fail" is more than 20 %.
 """
 
@@ -28,6 +30,7 @@ from train.curves import read_history
 
 FAIL = 20.0  # percent: what the paper calls a failure
 FAILS = 100.0  # percent: worse than all that it gives a figure of
+COLOR = "#3569b5"
 
 
 @dataclass(frozen=True)
@@ -65,15 +68,35 @@ VARIANTS = [
 ]
 
 
-def error(variant: Variant, seed: int, args: argparse.Namespace) -> float:
-    """The last epoch's test error in percent of one run, trained unless it is there."""
-    name = f"{variant.model}-{seed}"
-    history = Path(args.output) / "runs" / name / "history.csv"
+def run_name(variant: Variant, seed: int) -> str:
+    """What its run is called."""
+    return f"{variant.model}-{seed}"
+
+
+def error(variant: Variant, seed: int, args: argparse.Namespace) -> float | None:
+    """The last epoch's test error in percent of one run, `None` of one that has not come that far."""
+    history = Path(args.output) / "runs" / run_name(variant, seed) / "history.csv"
     if not history.exists() or len(read_history(history)["epoch"]) < args.epochs:
-        flags = [f"--dataset={args.dataset}", f"--model={variant.model}", "--depth=20", f"--epochs={args.epochs}"]
-        flags += [f"--seed={seed}", f"--run={name}", f"--output={args.output}", *["--resume"] * history.exists()]
-        subprocess.run([sys.executable, "-m", "train", *flags], check=True)
+        return None
     return 100 * (1 - read_history(history)["val_accuracy"][-1])
+
+
+def train(variant: Variant, seed: int, args: argparse.Namespace) -> None:
+    """One run, from where it stopped."""
+    flags = [f"--dataset={args.dataset}", f"--model={variant.model}", "--depth=20", f"--epochs={args.epochs}"]
+    flags += [f"--seed={seed}", f"--run={run_name(variant, seed)}", f"--output={args.output}", "--resume"]
+    subprocess.run([sys.executable, "-m", "train", *flags], check=True)
+
+
+def held(args: argparse.Namespace) -> dict[Variant, dict[int, float]]:
+    """The errors of all finished runs that lie in OUT, by variant and seed."""
+    found: dict[Variant, dict[int, float]] = {}
+    for variant in VARIANTS:
+        for folder in (Path(args.output) / "runs").glob(f"{variant.model}-*"):
+            seed = int(folder.name.rpartition("-")[2])
+            if (value := error(variant, seed, args)) is not None:
+                found.setdefault(variant, {})[seed] = value
+    return found
 
 
 def paper(variant: Variant) -> str:
@@ -81,33 +104,36 @@ def paper(variant: Variant) -> str:
     return "fail" if variant.paper is None else f"{variant.paper:.2f}"
 
 
-def table(errors: dict[Variant, list[float]]) -> str:
+def table(errors: dict[Variant, dict[int, float]]) -> str:
     """Mean, spread and rank beside the paper's, as Markdown."""
     lines = [
-        "| | table | error % | spread | rank | paper, depth 110 | its rank |",
-        "|---|---|---:|---:|---:|---:|---:|",
+        "| | table | runs | mean error % | lowest to highest | rank | paper, depth 110 | its rank |",
+        "|---|---|---:|---:|---:|---:|---:|---:|",
     ]
+    means = {variant: statistics.mean(runs.values()) for variant, runs in errors.items()}
     for number in (1, 2):
-        rows = {v: e for v, e in errors.items() if v.table == number or v.title == "original"}
-        ours = sorted(rows, key=lambda v: statistics.mean(rows[v]))
+        rows = [v for v in errors if v.table == number or v.title == "original"]
+        ours = sorted(rows, key=means.__getitem__)
         theirs = sorted(FAILS if v.paper is None else v.paper for v in rows)  # those that fail share the last rank
-        for variant, values in rows.items():
-            spread = f"{max(values) - min(values):.2f}" if len(values) > 1 else ""
+        for variant in rows:
+            values = errors[variant].values()
+            spread = f"{min(values):.2f} to {max(values):.2f}" if len(values) > 1 else ""
             rank = theirs.index(FAILS if variant.paper is None else variant.paper) + 1
             lines.append(
-                f"| {variant.title} | {number} | {statistics.mean(values):.2f} | {spread} | {ours.index(variant) + 1} "
-                f"| {paper(variant)} | {rank} |"
+                f"| {variant.title} | {number} | {len(values)} | {means[variant]:.2f} | {spread} "
+                f"| {ours.index(variant) + 1} | {paper(variant)} | {rank} |"
             )
     return "\n".join(lines) + "\n"
 
 
-def picture(errors: dict[Variant, list[float]], path: Path) -> None:
+def picture(errors: dict[Variant, dict[int, float]], path: Path) -> None:
     """Every run as a dot, beside the paper's figure."""
     figure, (ours, theirs) = plt.subplots(1, 2, figsize=(10, 5), sharey=True, layout="constrained")
-    for y, (variant, values) in enumerate(errors.items()):
-        ours.plot(values, [y] * len(values), "o", color="#3569b5")
-        theirs.plot([FAIL if variant.paper is None else variant.paper], [y], "x" if variant.paper is None else "o")
-    ours.set(title="depth 20, this study", xlabel="test error, %", yticks=range(len(errors)))
+    for y, (variant, runs) in enumerate(errors.items()):
+        ours.plot(list(runs.values()), [y] * len(runs), "o", color=COLOR, alpha=0.6)
+        fails = variant.paper is None
+        theirs.plot([FAIL if fails else variant.paper], [y], "x" if fails else "o", color=COLOR)
+    ours.set(title="depth 20, this study (a dot a run)", xlabel="test error, %", yticks=range(len(errors)))
     ours.set_yticklabels([variant.title for variant in errors])
     ours.invert_yaxis()
     theirs.set(title="depth 110, the paper (x: fails, above 20 %)", xlabel="test error, %")
@@ -125,17 +151,16 @@ def main() -> None:
     parser.add_argument("--only", default="*", help="a wildcard for the models; all by default")
     parser.add_argument("--output", required=True, help="the folder that gets everything")
     args = parser.parse_args()
-    output = Path(args.output)
-    chosen = [variant for variant in VARIANTS if fnmatch(variant.model, args.only)]
-    errors: dict[Variant, list[float]] = {variant: [] for variant in chosen}
     for seed in range(args.seeds):
-        for variant in chosen:
-            errors[variant].append(error(variant, seed, args))
+        for variant in VARIANTS:
+            if fnmatch(variant.model, args.only) and error(variant, seed, args) is None:
+                train(variant, seed, args)
+    errors, output = held(args), Path(args.output)
     with open(output / "runs.csv", "w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["title", "model", "epochs", "seed", "test error %"])
-        for variant, values in errors.items():
-            writer.writerows([variant.title, variant.model, args.epochs, i, f"{v:.2f}"] for i, v in enumerate(values))
+        for variant, runs in errors.items():
+            writer.writerows([variant.title, variant.model, args.epochs, i, f"{runs[i]:.2f}"] for i in sorted(runs))
     (output / "table.md").write_text(table(errors))
     picture(errors, output / "table.png")
     print(table(errors))
