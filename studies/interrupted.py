@@ -99,7 +99,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ways", default=",".join(WAYS), help=f"of {', '.join(WAYS)}; all by default")
     parser.add_argument("--dataset", default="digits", help="as for `python -m train`")
-    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--depth", type=int, default=8, help="of PreActResNet")
     parser.add_argument("--batch_size", type=int, default=60, help="of all devices together; 2 and 3 divide it")
     parser.add_argument("--checkpoint_every", type=int, default=5, help="steps")

@@ -54,7 +54,7 @@ def main() -> None:
     timeouts = FLAGS.startup_timeout, FLAGS.worker_timeout
     place = make_strategy(FLAGS.strategy, FLAGS.tpu, FLAGS.cpu_devices, *timeouts)
     handle_by_default()
-    with leaving_together(place, FLAGS.worker_timeout), place.strategy.scope():
+    with leaving_together(place), place.strategy.scope():
         try:
             pipeline(config, run, place)
         except Preempted as error:
@@ -94,7 +94,8 @@ def pipeline(config, run, place) -> None:
         seen = {"train_count": data.train_count, "image_shape": data.image_shape}
         require_agreement(place, {**config.deciding, **seen, **{name: FLAGS[name].value for name in STEPS_TOGETHER}})
         with bad_images_named(data):
-            model, preprocessing = build(config, data, place)
+            with place.watch("making the network"):  # all begin with the first one's weights
+                model, preprocessing = build(config, data, place)
             if place.is_chief:
                 counted = data.train_count // config.batch_size
                 parameters, images = f"{model.count_params():,} parameters", f"{data.train_count:,} images"
@@ -163,6 +164,7 @@ def prepare(config, run, data, model, preprocessing, place):
         position,
         FLAGS.checkpoint_every,
         FLAGS.on_nan,
+        watch=place.watch,
     )
 
 

@@ -158,9 +158,11 @@ flags.DEFINE_integer(
     "Splits the processor into so many devices, to try --strategy=mirrored without GPUs.",
     lower_bound=1,
 )
-flags.DEFINE_float("startup_timeout", 300.0, "Seconds to wait for all workers to appear.", lower_bound=1.0)
 flags.DEFINE_float(
-    "worker_timeout", 30.0, "Seconds that a worker may leave the others waiting within a step.", lower_bound=1.0
+    "startup_timeout", 300.0, "Seconds to wait for all workers to appear, and for the first step.", lower_bound=1.0
+)
+flags.DEFINE_float(
+    "worker_timeout", 30.0, "Seconds that a step of several workers may take: after them one is stuck.", lower_bound=1.0
 )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from itertools import count
 
 import keras
@@ -34,6 +36,7 @@ class Session:
         on_nan: What becomes of a step whose loss or gradient is no number: "stop" the run, "rollback" to the last
             checkpoint and go on from there without that step's batch, or "skip" the step, as if it had not been.
         notice: Tells that a signal asks to stop.
+        watch: `with watch(what):` is around every step.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class Session:
         every: int | None = None,
         on_nan: str = "stop",
         notice: Notice | None = None,
+        watch: Callable[[str], AbstractContextManager] = nullcontext,
     ):
         self.trainer, self.feed, self.epochs, self.steps, self.every = trainer, feed, epochs, steps, every
         trainer.model.compile(trainer.optimizer)  # callbacks find the optimiser, and its rate, on the model
@@ -56,6 +60,7 @@ class Session:
         self._test_batches = feed.testing()
         self.checkpoints, self.position = checkpoints, position or Position()
         self.on_nan, self.notice = on_nan, Notice() if notice is None else notice
+        self.watch = watch
         self._undo = Snapshot(trainer.variables) if on_nan == "skip" else None
 
     def run(self) -> None:
@@ -103,7 +108,8 @@ class Session:
         self.callbacks.on_train_batch_begin(step % self.steps)
         if self._undo:
             self._undo.take()
-        loss, right, images, asked = self.trainer.train_step(*batch, self._asked()).numpy().tolist()
+        with self.watch("a training step"):
+            loss, right, images, asked = self.trainer.train_step(*batch, self._asked()).numpy().tolist()
         mean = loss / images
         norm = self.trainer.gradient_norm
         if not math.isfinite(mean) or not (norm is None or math.isfinite(norm)):
@@ -138,7 +144,8 @@ class Session:
         """Loss and accuracy over the test batches."""
         sums = [0.0, 0.0, 0.0]
         for batch in self._test_batches:
-            *parts, asked = self.trainer.test_step(*batch, self._asked()).numpy().tolist()
+            with self.watch("a test step"):
+                *parts, asked = self.trainer.test_step(*batch, self._asked()).numpy().tolist()
             if asked:
                 raise _Asked
             sums = [total + part for total, part in zip(sums, parts, strict=True)]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 from train.errors import BadInput, first_line
 from train.launch import tf_config
 from train.rendezvous import cannot_join, meet
+from train.watch import Watch
 
 STRATEGIES = ("auto", "default", "mirrored", "multiworker", "tpu")
 TASK_TYPES = ("chief", "worker")
@@ -25,12 +28,14 @@ class Place:
         taken: The same in words.
         number: This worker's, from 0; the first is the chief, the only one that writes.
         workers: How many there are.
+        watch: `with watch(what):` around what the workers do together finds out one that is stuck.
     """
 
     strategy: Any
     taken: str
     number: int = 0
     workers: int = 1
+    watch: Callable[[str], AbstractContextManager] = nullcontext
 
     @property
     def is_chief(self) -> bool:
@@ -131,8 +136,8 @@ def make_strategy(name: str, tpu: str, cpu_devices: int, startup_timeout: float,
             `TPU_NAME` does, else all GPUs if there are several, else one device.
         tpu: The TPU's name, or "local".
         cpu_devices: Into how many logical devices the processor is split.
-        startup_timeout: Seconds to wait for the other workers to appear.
-        worker_timeout: Seconds to wait for them in an exchange.
+        startup_timeout: Seconds to wait for the other workers to appear, and for a first step to end.
+        worker_timeout: Seconds to wait for the end of a later one.
 
     Raises:
         BadInput: if there is no such device.
@@ -186,12 +191,13 @@ def _multiworker(workers, startup_timeout: float, worker_timeout: float) -> Plac
 
     addresses, number = workers
     meet(addresses, number, startup_timeout)
-    options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=worker_timeout)
     try:
-        strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
     except (RuntimeError, ValueError, tf.errors.OpError) as error:
         raise cannot_join(addresses, number, first_line(error)) from error
-    return Place(strategy, f"worker {number} of {len(addresses)} ({addresses[number]})", number, len(addresses))
+    who = f"worker {number} of {len(addresses)}"
+    watch = Watch(who, startup_timeout, worker_timeout)
+    return Place(strategy, f"{who} ({addresses[number]})", number, len(addresses), watch)
 
 
 def require_divisible(batch_size: int, replicas: int) -> None:

@@ -13,8 +13,7 @@ import tensorflow as tf
 
 from train.errors import ClusterError, RunError, leave
 from train.strategy import Place
-
-GO_ON = "Start all workers again, with --resume and the same --run, to go on from the last checkpoint"
+from train.watch import GO_ON
 
 
 def require_agreement(place: Place, wanted: dict[str, Any]) -> None:
@@ -30,9 +29,10 @@ def require_agreement(place: Place, wanted: dict[str, Any]) -> None:
     if place.workers == 1:
         return
     sums = [zlib.crc32(json.dumps([name, value]).encode()) for name, value in sorted(wanted.items())]
-    everyone = _gathered(place, sums)
-    with suppress(tf.errors.OpError):
-        _gathered(place, sums)  # nobody leaves before all have the answer
+    with place.watch("comparing flags and data"):
+        everyone = _gathered(place, sums)
+        with suppress(tf.errors.OpError):
+            _gathered(place, sums)  # nobody leaves before all have the answer
     for number, theirs in enumerate(everyone[:: len(everyone) // place.workers]):
         differing = [name for name, a, b in zip(sorted(wanted), sums, theirs, strict=True) if a != b]
         if differing:
@@ -48,12 +48,11 @@ def _gathered(place: Place, sums: list[int]):
 
 
 @contextmanager
-def leaving_together(place: Place, timeout: float) -> Iterator[None]:
+def leaving_together(place: Place) -> Iterator[None]:
     """Name what an error of an exchange says of the other workers, and end at once: TensorFlow would wait for them.
 
     Args:
         place: Where this worker stands.
-        timeout: Seconds that an exchange may take.
     """
     if place.workers == 1:
         yield
@@ -63,16 +62,16 @@ def leaving_together(place: Place, timeout: float) -> Iterator[None]:
     except RunError as error:
         leave(error)
     except tf.errors.OpError as error:
-        leave(ClusterError(f"worker {place.number} of {place.workers}: {_cause(error, place, timeout)}"))
+        leave(ClusterError(f"worker {place.number} of {place.workers}: {_cause(error, place)}"))
 
 
-def _cause(error: tf.errors.OpError, place: Place, timeout: float) -> str:
+def _cause(error: tf.errors.OpError, place: Place) -> str:
     text = " ".join(str(error).split())
     named = sorted({int(task) for task in re.findall(r"/task:(\d+)", text)} - {place.number})
     other = f"worker {' and '.join(map(str, named))}" if named else "another worker"
     said = re.split(r" The error could be| Additional GRPC| \[\[| \[Op:| \[type", text.rpartition("aborted by: ")[2])[0]
     if isinstance(error, tf.errors.DeadlineExceededError):
-        what = f"{other} did not answer for {timeout:g} s: it is stuck or gone"
+        what = f"{other} did not answer: it is stuck or gone"
     elif isinstance(error, tf.errors.AbortedError):
         what = f"{other} ended, or was started again alone"
     elif isinstance(error, (tf.errors.UnavailableError, tf.errors.CancelledError, tf.errors.InternalError)):

@@ -1,0 +1,62 @@
+"""A worker that is stuck is found out by the others' clocks."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from train.errors import ClusterError, leave
+
+GO_ON = "Start all workers again, with --resume and the same --run, to go on from the last checkpoint"
+POLL = 0.5  # seconds between two looks at the clock
+
+
+class Watch:
+    """Ends this process when what it does together with other workers takes too long.
+
+    TensorFlow's own time-outs (`CommunicationOptions(timeout_seconds=...)`) cost a thread for each exchange, which
+    sleeps until the time is over: a thousand exchanges a second, as small networks have, are 30,000 threads after 30
+    seconds, and the end of the process.
+
+    Args:
+        who: This worker, in its message's words.
+        first: Seconds for the first of a kind, which compiles, and waits for those that loaded their data slower.
+        later: Seconds for each that follows.
+
+    Example:
+
+    >>> watch = Watch("worker 0 of 2", first=300.0, later=30.0)
+    >>> with watch("a training step"):
+    ...     pass
+    """
+
+    def __init__(self, who: str, first: float, later: float):
+        self.who, self.first, self.later = who, first, later
+        self._what, self._limit, self._until = "", math.inf, math.inf
+        self._seen: set[str] = set()
+        threading.Thread(target=self._look, name="watch", daemon=True).start()
+
+    @contextmanager
+    def __call__(self, what: str) -> Iterator[None]:
+        """For the time that `what` takes."""
+        self._what, self._limit = what, self.later if what in self._seen else self.first
+        self._until = time.monotonic() + self._limit
+        try:
+            yield
+        finally:
+            self._until = math.inf
+        self._seen.add(what)
+
+    def _look(self) -> None:
+        while time.monotonic() < self._until:
+            time.sleep(POLL)
+        flag = "--worker_timeout" if self._what in self._seen else "--startup_timeout"
+        leave(
+            ClusterError(
+                f"{self.who}: another worker did not answer, it is stuck or gone: {self._what} took over "
+                f"{self._limit:g} s ({flag}). {GO_ON}."
+            )
+        )
