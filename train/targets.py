@@ -26,22 +26,6 @@ class CrossEntropy(keras.losses.Loss):
         return keras.ops.categorical_crossentropy(y_true, y_pred, from_logits=True)
 
 
-class Accuracy(keras.metrics.MeanMetricWrapper):
-    """How often the highest logit is at the label, or at the distribution's highest probability.
-
-    Example:
-
-    >>> import numpy as np
-    >>> accuracy = Accuracy()
-    >>> accuracy.update_state(np.array([[0.6, 0.4], [0.3, 0.7]]), np.array([[1.0, 0.0], [1.0, 0.0]]))
-    >>> float(accuracy.result())
-    0.5
-    """
-
-    def __init__(self, name: str = "accuracy", dtype=None):
-        super().__init__(hits, name=name, dtype=dtype)
-
-
 def hits(labels, logits):
     """float32 `[b]`: 1 where the highest logit is at the label."""
     classes = labels if len(labels.shape) == 1 else keras.ops.argmax(labels, axis=-1)
