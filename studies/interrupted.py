@@ -4,8 +4,8 @@
     python studies/interrupted.py --ways=2-workers --dataset=FOLDER --epochs=2 --output=OUT  as long as that takes
 
 Each way is trained twice by the same command. The second time one process, the last worker where there are several,
-gets SIGKILL at a random moment of the second half, and the command is given again. Prints, as Markdown, the hash of all
-variables and the test accuracy that both end with, and where the second one went on; OUT keeps both runs.
+gets SIGKILL after a random checkpoint of the second half, and the command is given again. Prints, as Markdown, the hash
+of all variables and the test accuracy that both end with, and where the second one went on; OUT keeps both runs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import signal
 import subprocess
 import sys
 import time
-from itertools import count
 from pathlib import Path
 
 WAYS = {
@@ -67,15 +66,15 @@ def kill_one(process: subprocess.Popen) -> None:
     process.wait()
 
 
-def killed(way: str, length: float, args: argparse.Namespace) -> tuple[str, int]:
-    """A run of some `length` in seconds, killed on its way: its name, and the last step that it saved."""
-    for i in count():  # until one is caught before its end
-        run = f"{way}-killed-{i}"
-        process = started(way, run, args)
-        time.sleep(random.uniform(0.5, 0.9) * length)
-        if process.poll() is None:
-            kill_one(process)
-            return run, newest(run, args)
+def killed(way: str, run: str, steps: int, args: argparse.Namespace) -> int:
+    """Begins a run and kills it in the second half of its `steps`; the last step that it saved."""
+    process, fatal = started(way, run, args), random.uniform(0.5, 0.9) * steps
+    while newest(run, args) < fatal:
+        if process.poll() is not None:
+            sys.exit(f"{run} ended before it was killed; {log(run, args)} says why")
+        time.sleep(0.05)
+    kill_one(process)
+    return newest(run, args)
 
 
 def newest(run: str, args: argparse.Namespace) -> int:
@@ -86,9 +85,10 @@ def newest(run: str, args: argparse.Namespace) -> int:
 
 def row(way: str, args: argparse.Namespace) -> str:
     """Both runs of a way."""
-    began, run = time.monotonic(), f"{way}-undisturbed"
+    run = f"{way}-undisturbed"
     undisturbed = ended(started(way, run, args), run, args)
-    run, step = killed(way, time.monotonic() - began, args)
+    steps, run = newest(run, args), f"{way}-killed"
+    step = killed(way, run, steps, args)
     gone_on = ended(started(way, run, args), run, args)
     cells = [way.replace("-", " "), *undisturbed, str(step), *gone_on, "equal" if gone_on == undisturbed else "DIFFER"]
     return f"| {' | '.join(cells)} |"
