@@ -31,7 +31,8 @@ class CoupledSGD(keras.optimizers.SGD):
 
     Attributes:
         gradient_norm: On TensorFlow, the global norm of the last update's gradient: summed over the replicas, averaged
-            over the accumulated steps, without the weight decay, before it was clipped. A float32 scalar variable.
+            over the accumulated steps, without the weight decay, before it was clipped; no number as soon as a step
+            that only accumulates has none. A float32 scalar variable.
 
     Args:
         learning_rate: A float or a `keras.optimizers.schedules.LearningRateSchedule`; 0.1 by default.
@@ -126,7 +127,9 @@ class CoupledSGD(keras.optimizers.SGD):
 
     def _backend_apply_gradients(self, grads, trainable_variables):
         if ON_TENSORFLOW:
-            pairs = self._all_reduce_sum_gradients(zip(grads, trainable_variables, strict=True))
+            pairs = zip(grads, trainable_variables, strict=True)
+            if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+                pairs = self._all_reduce_sum_gradients(pairs)
             grads = [tf.convert_to_tensor(gradient) for gradient, _ in pairs]
         super()._backend_apply_gradients(grads, trainable_variables)
 
@@ -144,6 +147,7 @@ class CoupledSGD(keras.optimizers.SGD):
         if not ON_TENSORFLOW:
             super()._backend_update_step(grads, trainable_variables, learning_rate)
             return
+        learning_rate = tf.convert_to_tensor(learning_rate)  # read once, not once for each variable
         for gradient, variable in zip(grads, trainable_variables, strict=True):  # each replica its own copy: no sum
             self.update_step(gradient, getattr(variable, "value", variable), learning_rate)
 
@@ -151,6 +155,9 @@ class CoupledSGD(keras.optimizers.SGD):
         if not ON_TENSORFLOW:
             super()._backend_increment_gradient_accumulators(grads, acc_grads)
             return
+        norm = tf.linalg.global_norm([tf.cast(gradient, tf.float32) for gradient in grads])
+        # the update's norm stands, unless this step's gradient is none: that must be known before it is added up
+        self.gradient_norm.assign(tf.where(tf.math.is_finite(norm), self.gradient_norm, norm))
         for gradient, accumulator in zip(grads, acc_grads, strict=True):  # as above
             accumulator.assign_add(gradient)
 

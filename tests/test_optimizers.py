@@ -168,6 +168,15 @@ def test_the_norm_is_that_of_the_mean_gradient_in_its_own_scale():
     assert float(optimizer.gradient_norm) == 5.0  # of [3, 4]
 
 
+def test_a_gradient_that_is_none_is_known_before_the_update_that_it_would_spoil():
+    optimizer, variable = accumulating(learning_rate=0.1), keras.Variable([0.0, 0.0])
+    optimizer.apply([tf.constant([3.0, 4.0])], [variable])
+    assert float(optimizer.gradient_norm) == 0.0  # no update yet
+    optimizer.apply([tf.constant([float("nan"), 0.0])], [variable])
+    assert np.isnan(float(optimizer.gradient_norm))
+    assert variable.numpy().tolist() == [0.0, 0.0]
+
+
 @pytest.mark.parametrize("options", [{}, {"global_clipnorm": 0.5}, {"gradient_accumulation_steps": 3}], ids=str)
 @pytest.mark.parametrize("momentum", [0.9, 0.0])
 @pytest.mark.parametrize("scaled", [False, True])

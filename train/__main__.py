@@ -80,6 +80,7 @@ def pipeline(config, run, place) -> None:
     from train.check import check_answers
     from train.checkpoints import state_hash
     from train.datasets import bad_images_named, load
+    from train.files import stored
     from train.signals import noticed
     from train.workers import require_agreement
 
@@ -101,7 +102,8 @@ def pipeline(config, run, place) -> None:
                 parameters, images = f"{model.count_params():,} parameters", f"{data.train_count:,} images"
                 steps = f"{counted:,} step{'s' * (counted != 1)} an epoch"
                 print(f"{run.name}: {parameters}, {images}, {steps}, on {place.taken}\n{config}", flush=True)
-                run.network.write_text(f"{describe(model)}\n")
+                with stored(str(run.network)):
+                    run.network.write_text(f"{describe(model)}\n")
             session = prepare(config, run, data, model, preprocessing, place)
             with noticed() as session.notice:
                 session.run()
@@ -112,9 +114,11 @@ def pipeline(config, run, place) -> None:
             print(f"nothing left to do: {version} is the export of this state, {state}")
             return
         with average.swapped() if average else nullcontext():
-            saved_model = export_saved_model(model, run.saved_models, data.class_names, preprocessing)
+            with stored(f"the export to {run.saved_models}; the run is whole: free space, and pass --resume"):
+                saved_model = export_saved_model(model, run.saved_models, data.class_names, preprocessing)
             difference = check_answers(saved_model, model, preprocessing, data.sample(64))
-        run.note_export(saved_model, state)
+        with stored(str(run.folder)):
+            run.note_export(saved_model, state)
         report(run, saved_model, difference, state)
 
 
@@ -140,6 +144,7 @@ def prepare(config, run, data, model, preprocessing, place):
     from train.callbacks import recorders
     from train.checkpoints import Checkpoints, Position
     from train.feeding import Feed
+    from train.files import stored
     from train.loop import Trainer
     from train.recipe import optimizer
     from train.session import Session
@@ -152,14 +157,17 @@ def prepare(config, run, data, model, preprocessing, place):
     checkpoints = Checkpoints(run.checkpoints, model, sgd, average, FLAGS.keep, place.number)
     position = checkpoints.restore() if FLAGS.resume else Position()
     require_agreement(place, {"step to go on from": position.step})  # all want to see the same folder
+    records = []
     if place.is_chief:
-        config.save(run.config)
+        with stored(str(run.folder)):
+            config.save(run.config)
+            records = recorders(run, config, steps, position.epoch)
     return Session(
         trainer,
         Feed(data, config.batch_size, Augmentation.of(config), config.seed, place.workers),
         config.epochs,
         steps,
-        recorders(run, config, steps, position.epoch) if place.is_chief else [],
+        records,
         checkpoints,
         position,
         FLAGS.checkpoint_every,

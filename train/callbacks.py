@@ -5,6 +5,8 @@ from __future__ import annotations
 import resource
 import sys
 import time
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 
 import keras
@@ -12,6 +14,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from train.curves import cut_history, draw_curves, read_history
+from train.files import stored, why
 
 
 class Records(keras.callbacks.Callback):
@@ -47,6 +50,10 @@ class Records(keras.callbacks.Callback):
 
 class History(keras.callbacks.CSVLogger):
     """Keras' CSV file of the epochs' logs; a disk that is full for a moment is said, and written to later."""
+
+    def on_train_begin(self, logs=None):
+        with stored(self.filename):
+            super().on_train_begin(logs)
 
     def on_epoch_end(self, epoch, logs=None):
         try:
@@ -136,11 +143,35 @@ def recorders(run, config, steps: int, first_epoch: int) -> list[keras.callbacks
     cut_history(run.history, first_epoch)
     return [
         Records(config.batch_size),
-        History(run.history, append=first_epoch > 0),
-        keras.callbacks.TensorBoard(run.tensorboard, write_graph=False),
+        forgiving(History(run.history, append=first_epoch > 0)),
+        forgiving(keras.callbacks.TensorBoard(run.tensorboard, write_graph=False)),
         Progress(config.epochs, first_epoch, steps, config.batch_size),
-        Curves(run.history, run.curves),
+        forgiving(Curves(run.history, run.curves)),
     ]
+
+
+def forgiving(callback: keras.callbacks.Callback) -> keras.callbacks.Callback:
+    """The callback; a disk that keeps it from writing is said, and ends no run: that is for the checkpoints to decide.
+
+    >>> class Full(keras.callbacks.Callback):
+    ...     def on_train_end(self, logs=None):
+    ...         raise OSError(28, "No space left on device")
+    >>> forgiving(Full()).on_train_end()
+    """
+    for event in ("on_train_begin", "on_epoch_end", "on_train_end"):
+        setattr(callback, event, _forgiven(getattr(callback, event), type(callback).__name__))
+    return callback
+
+
+def _forgiven(event: Callable, name: str) -> Callable:
+    @wraps(event)
+    def wrapped(*args, **kwargs):
+        try:
+            event(*args, **kwargs)
+        except (OSError, tf.errors.OpError) as error:
+            print(f"train: {name}: {why(error)}; the run goes on.", file=sys.stderr, flush=True)
+
+    return wrapped
 
 
 def peak_memory() -> int:

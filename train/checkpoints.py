@@ -7,7 +7,6 @@ which one is newest, so none can be lost.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -25,6 +24,7 @@ import tensorflow as tf
 
 from train.average import Average
 from train.errors import BadInput, StorageError, first_line
+from train.files import flush, why
 
 TRIES = 3  # saves that may fail one after the other
 
@@ -106,12 +106,12 @@ class Checkpoints:
         try:
             self._write(unfinished, position, score)
             if self.worker == 0:
-                replaced = path.with_name(f"unfinished-{path.name}")  # saved before the test, and again after it
+                replaced = path.with_name(f"replaced-{path.name}")  # saved before the test, and again after it
                 if path.exists():
                     path.rename(replaced)
                 unfinished.rename(path)
                 shutil.rmtree(replaced, ignore_errors=True)
-                _flush(self.folder)
+                flush(self.folder)
         except (OSError, tf.errors.OpError) as error:
             self._failed(position.step, error)
             return False
@@ -162,7 +162,7 @@ class Checkpoints:
         manifest = {"position": asdict(position), "score": score, "files": files, "made_with": environment()}
         (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
         for path in [*folder.iterdir(), folder]:
-            _flush(path)
+            flush(path)
 
     def _read(self, path: Path) -> None:
         try:
@@ -179,12 +179,11 @@ class Checkpoints:
 
     def _failed(self, step: int, error: Exception) -> None:
         self._failures += 1
-        why = "disk full" if _is_full(error) else first_line(error)
         newest = f"step {self.steps[-1]} is intact" if self.steps else "there is none before"
         if self._failures == TRIES:
-            raise StorageError(f"{why} writing step {step} to {self.folder}, {TRIES} times in a row; {newest}.")
-        said = f"train: {why} writing step {step} to {self.folder}; {newest}. Going on; tried again at the next save."
-        print(said, file=sys.stderr, flush=True)
+            raise StorageError(f"{why(error)} writing step {step} to {self.folder}, {TRIES} times in a row; {newest}.")
+        said = f"{why(error)} writing step {step} to {self.folder}; {newest}. Going on; tried again at the next save."
+        print(f"train: {said}", file=sys.stderr, flush=True)
 
     def _forget(self) -> None:
         """Remove all but the newest and the best."""
@@ -196,7 +195,13 @@ class Checkpoints:
                 _remove(self._path(step))
 
     def _clean(self) -> None:
-        """Remove what a killed run was writing or removing."""
+        """Remove what a killed run was writing or removing; put back what it was replacing."""
+        for path in self.folder.glob("replaced-*"):
+            original = path.with_name(path.name.removeprefix("replaced-"))
+            if original.exists():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.rename(original)
         for path in self.folder.glob("unfinished-*"):
             shutil.rmtree(path, ignore_errors=True)
 
@@ -223,7 +228,8 @@ def environment() -> dict[str, Any]:
     return {
         "TensorFlow": tf.__version__,
         "Keras": keras.__version__,
-        "cores": os.cpu_count(),
+        "devices": tf.distribute.get_strategy().num_replicas_in_sync,
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),  # not on macOS
         "intra-op threads": tf.config.threading.get_intra_op_parallelism_threads(),
         "oneDNN": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
     }
@@ -265,15 +271,6 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _flush(path: Path) -> None:
-    """To the disk, against a loss of power."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _set_aside(path: Path) -> None:
     names = (f"bad-{path.name}" if i == 1 else f"bad-{path.name}-{i}" for i in count(1))
     path.rename(next(each for each in map(path.with_name, names) if not each.exists()))
@@ -284,7 +281,3 @@ def _remove(path: Path) -> None:
     doomed = path.with_name(f"unfinished-{path.name}")
     path.rename(doomed)
     shutil.rmtree(doomed, ignore_errors=True)
-
-
-def _is_full(error: Exception) -> bool:
-    return getattr(error, "errno", None) == errno.ENOSPC or isinstance(error, tf.errors.ResourceExhaustedError)

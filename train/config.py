@@ -7,6 +7,7 @@ import itertools
 import json
 import math
 import os
+import sys
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from absl import flags
 
 from train.errors import BadInput
 from train.experiments import experiment
+from train.files import whole
 from train.strategy import STRATEGIES
 
 FLAGS = flags.FLAGS
@@ -276,7 +278,8 @@ class Config:
 
     def save(self, path: Path) -> None:
         """Write as JSON, with the fingerprint."""
-        path.write_text(json.dumps({**asdict(self), "fingerprint": self.fingerprint}, indent=2) + "\n")
+        with whole(path) as unfinished:
+            unfinished.write_text(json.dumps({**asdict(self), "fingerprint": self.fingerprint}, indent=2) + "\n")
 
     def __str__(self) -> str:
         shown = {**asdict(self), "fingerprint": self.fingerprint}
@@ -403,4 +406,7 @@ def _resumed(flag_values: dict[str, Any], saved: dict[str, Any], path: Path) -> 
     for name, value in given.items():
         if name != "epochs" and saved.get(name) != value:
             raise BadInput(f"--{name}={value}, but the run to resume has {name}={saved.get(name)} ({path}).")
+    if given.get("epochs", saved.get("epochs")) != saved.get("epochs"):
+        stretched = f"--epochs={given['epochs']} in place of {saved.get('epochs')}: the schedule is stretched to them."
+        print(f"train: {stretched}", file=sys.stderr)
     return {**flag_values, **saved, **given}

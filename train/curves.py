@@ -16,6 +16,8 @@ matplotlib.use("Agg")  # a server has no screen
 from matplotlib import pyplot as plt
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from train.files import whole
+
 
 def read_history(path: Path) -> dict[str, list[float]]:
     """The columns of a CSV history; what an epoch has not measured (`NA`) is NaN."""
@@ -31,8 +33,9 @@ def cut_history(path: Path, epochs: int) -> None:
     if path.exists():
         with open(path, newline="") as file:
             lines = file.readlines()
-        with open(path, "w", newline="") as file:
-            file.writelines(lines[: epochs + 1])
+        if lines[epochs + 1 :]:
+            with whole(path) as unfinished, open(unfinished, "w", newline="") as file:
+                file.writelines(lines[: epochs + 1])
 
 
 def draw_curves(histories: Mapping[str, Path], picture: Path) -> None:
@@ -62,7 +65,8 @@ def draw_curves(histories: Mapping[str, Path], picture: Path) -> None:
         axes.yaxis.set_major_formatter("{x:g}")
         axes.grid(alpha=0.3)
         axes.legend(frameon=False, fontsize="small")
-    figure.savefig(picture, dpi=120)
+    with whole(picture) as unfinished:
+        figure.savefig(unfinished, dpi=120)
     plt.close(figure)
 
 

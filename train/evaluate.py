@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,6 +87,7 @@ def main(arguments: argparse.Namespace) -> None:
             f"{arguments.model} takes images of {shape(classifier.image_shape)}, {config.dataset} has "
             f"{shape(data.image_shape)}; --image_size resizes those of a folder or a tensorflow-datasets set."
         )
+    make(output)  # before the long part
     batches = test_batches(replace(data, test=getattr(data, arguments.split)), arguments.batch_size)
     judged = judge(classifier, batches, list(data.class_names or ()))
     write(judged, batches, output)
@@ -128,7 +130,7 @@ def judge(classifier, batches, data_names: list[str]):
         data_names: The classes' names in the order of the data's labels.
 
     Raises:
-        BadInput: if the data has more classes than the classifier.
+        BadInput: if the data has more classes than the classifier, or some of its names and others beside them.
     """
     from train.judging import Judgement
 
@@ -137,24 +139,39 @@ def judge(classifier, batches, data_names: list[str]):
         answered.append((classifier.probabilities(images)[weights > 0], labels[weights > 0]))
     probabilities, labels = (np.concatenate(parts) for parts in zip(*answered, strict=True))
     names, classes = classifier.class_names, probabilities.shape[1]
-    if names and set(data_names) <= set(names):
+    known = set(names or ()) & set(data_names)
+    if known and known == set(data_names):
         labels = np.array([names.index(name) for name in data_names])[labels]
+    elif known:
+        strange = sorted(set(data_names) - known)
+        raise BadInput(
+            f"the data has {len(strange)} classes that {classifier.title} does not know: {', '.join(strange[:5])}."
+        )
     elif len(data_names) > classes:
         raise BadInput(f"the data has {len(data_names)} classes, {classifier.title} knows {classes}.")
     names = names or [*data_names, *map(str, range(len(data_names), classes))]
     return Judgement(probabilities, labels, names)
 
 
+def make(output: Path) -> None:
+    """The folder of the results.
+
+    Raises:
+        BadInput: if nothing can be written to it.
+    """
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=output).close()
+    except OSError as error:
+        raise BadInput(f"--output={output} cannot be written to ({error.strerror}).") from None
+
+
 def write(judged, batches, output: Path) -> None:
     """The pictures; the images of the mistakes are read anew, since all of them may be more than memory holds."""
     from train.judging import draw_confusion, draw_mistakes
 
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        (output / "mistakes.png").unlink(missing_ok=True)  # an earlier one's
-        draw_confusion(judged, output / "confusion.png")
-    except OSError as error:
-        raise BadInput(f"--output={output} cannot be written to ({error.strerror}).") from None
+    (output / "mistakes.png").unlink(missing_ok=True)  # an earlier one's
+    draw_confusion(judged, output / "confusion.png")
     worst = judged.mistakes()[:SHOWN]
     if len(worst):
         draw_mistakes(judged, worst, picked(batches, worst), output / "mistakes.png")

@@ -43,7 +43,9 @@ def tf_config(addresses: list[str], number: int) -> str:
 def start(addresses: list[str], number: int, arguments: list[str], module: str = "train", **popen) -> subprocess.Popen:
     """Worker `number` of a cluster, as a process: `python -m module arguments`."""
     environment = {**os.environ, "TF_CONFIG": tf_config(addresses, number), "CUDA_VISIBLE_DEVICES": ""}
-    return subprocess.Popen([sys.executable, "-m", module, *arguments], env=environment, text=True, **popen)
+    command = [sys.executable, "-m", module, *arguments]
+    # a group of its own: Ctrl-C comes once, from the launcher, not a second time from the terminal
+    return subprocess.Popen(command, env=environment, text=True, process_group=0, **popen)
 
 
 def launch(workers: int, arguments: list[str]) -> int:

@@ -3,10 +3,12 @@ Python's lock meanwhile, so that no thread and no signal handler could end it.""
 
 from __future__ import annotations
 
+import signal
 import socket
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from train.errors import ClusterError
 
@@ -33,6 +35,20 @@ def meet(addresses: list[str], number: int, timeout: float) -> None:
         _gather(addresses, patience)
     else:
         _report(addresses, number, patience)
+
+
+@contextmanager
+def fatal_after(seconds: float) -> Iterator[None]:
+    """SIGALRM ends the process after `seconds`: all that can, where a thread waits that holds Python's lock.
+
+    For the moment after `meet`, in which a worker that dies would leave TensorFlow waiting for it.
+    """
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def cannot_join(addresses: list[str], number: int, why: str) -> ClusterError:

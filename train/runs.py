@@ -14,6 +14,7 @@ from itertools import count, takewhile
 from pathlib import Path
 
 from train.errors import BadInput
+from train.files import stored, whole
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,11 @@ class Run:
         return self.folder / "checkpoints"
 
     @property
+    def begun(self) -> bool:
+        """Whether there is something that another run must not be mixed with."""
+        return self.config.exists() or any(self.checkpoints.glob("*"))
+
+    @property
     def tensorboard(self) -> Path:
         """TensorBoard's events."""
         return self.folder / "tensorboard"
@@ -77,16 +83,18 @@ class Run:
         """
         self.claim()
         lock = self.folder / "lock"
-        with open(lock, "a+") as file:
+        with open(lock, "a+b", buffering=0) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # gone with the process, however it ends
             except OSError:
                 file.seek(0)
-                raise BadInput(f"--run={self.name}: {self.folder} is in use by {file.read().strip()}.") from None
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-            file.flush()
+                raise BadInput(
+                    f"--run={self.name}: {self.folder} is in use by {file.read().decode().strip()}."
+                ) from None
             try:
+                with stored(str(lock)):
+                    file.truncate(0)
+                    file.write(f"process {os.getpid()} on {socket.gethostname()}\n".encode())
                 yield
             except BaseException:  # interrupted downloads too
                 if list(self.folder.iterdir()) == [lock]:
@@ -96,7 +104,8 @@ class Run:
 
     def note_export(self, version: Path, state: str) -> None:
         """Write down which version holds which state."""
-        (self.folder / "exported.json").write_text(json.dumps({"version": version.name, "state": state}) + "\n")
+        with whole(self.folder / "exported.json") as unfinished:
+            unfinished.write_text(json.dumps({"version": version.name, "state": state}) + "\n")
 
     def exported_version(self, state: str) -> Path | None:
         """The version that was exported of this state, if it is still there."""
@@ -137,10 +146,10 @@ def new_run(output: str, name: str | None, default: str) -> Run:
     output = os.path.expanduser(output)
     if name is None:
         names = (default if i == 1 else f"{default}-{i}" for i in count(1))
-        return next(run for run in (Run(Path(output), name) for name in names) if not run.config.exists())
+        return next(run for run in (Run(Path(output), name) for name in names) if not run.begun)
     _require_name(name)
     run = Run(Path(output), name)
-    if run.config.exists():
+    if run.begun:
         raise BadInput(f"--run={name} exists already in {run.folder}; pass --resume to go on with it, or another name.")
     return run
 
@@ -149,17 +158,24 @@ def old_run(output: str, name: str | None, default: str) -> Run:
     """The run to resume: `name`, whether it was begun or not, or the last of `default`, `default-2`, ...
 
     Raises:
-        BadInput: if no name is given and none was begun.
+        BadInput: if no name is given and none was begun, or its configuration is gone.
     """
     output = os.path.expanduser(output)
     if name is not None:
         _require_name(name)
-        return Run(Path(output), name)
-    names = (default if i == 1 else f"{default}-{i}" for i in count(1))
-    begun = list(takewhile(lambda run: run.config.exists(), (Run(Path(output), name) for name in names)))
-    if not begun:
-        raise BadInput(f"--resume: there is no run {default!r} in {Path(output) / 'runs'}.")
-    return begun[-1]
+        run = Run(Path(output), name)
+    else:
+        names = (default if i == 1 else f"{default}-{i}" for i in count(1))
+        begun = list(takewhile(lambda run: run.begun, (Run(Path(output), name) for name in names)))
+        if not begun:
+            raise BadInput(f"--resume: there is no run {default!r} in {Path(output) / 'runs'}.")
+        run = begun[-1]
+    if run.begun and not run.config.exists():
+        raise BadInput(
+            f"--resume: {run.config} is gone, and only it says whether these flags are the run's. Put it back, or take "
+            "another --run."
+        )
+    return run
 
 
 def _require_name(name: str) -> None:

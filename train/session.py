@@ -143,13 +143,15 @@ class Session:
     def evaluate(self) -> dict[str, float]:
         """Loss and accuracy over the test batches."""
         sums = [0.0, 0.0, 0.0]
-        for batch in self._test_batches:
-            with self.watch("a test step"):
+        batches = iter(self._test_batches)
+        while True:
+            with self.watch("a test step"):  # with its batch: several workers ask each other whether there is one more
+                if (batch := next(batches, None)) is None:
+                    return means(sums)
                 *parts, asked = self.trainer.test_step(*batch, self._asked()).numpy().tolist()
             if asked:
                 raise _Asked
             sums = [total + part for total, part in zip(sums, parts, strict=True)]
-        return means(sums)
 
     def _asked(self) -> tf.Tensor:
         return tf.constant(float(bool(self.notice)))
@@ -181,7 +183,7 @@ class Session:
 
     def _last_good(self) -> str:
         steps = self.checkpoints.steps
-        return f"Last good checkpoint: step {steps[-1]}." if steps else "There is no checkpoint yet."
+        return f"The last checkpoint before it: step {steps[-1]}." if steps else "There is no checkpoint yet."
 
 
 class Snapshot:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import getpass
-import os
 import tempfile
 from pathlib import Path
 
 import numpy as np
+
+from train.files import whole
 
 CLASSES = ["china", "flower"]  # a temple; a dahlia
 COUNTS = {"train": 32, "test": 8}  # images a class
@@ -26,7 +27,7 @@ def smoke_arrays(side: int, channels: int = 3) -> str:
         for split, count in COUNTS.items():
             crops = [_crops(name, split, count, side, channels) for name in CLASSES]
             arrays |= {f"x_{split}": np.concatenate(crops), f"y_{split}": np.repeat(np.arange(len(CLASSES)), count)}
-        with _whole(path) as unfinished:
+        with whole(path) as unfinished:
             np.savez(unfinished, allow_pickle=False, **arrays)
     return str(path)
 
@@ -43,7 +44,7 @@ def smoke_folder(side: int) -> str:
             for i, crop in enumerate(_crops(name, split, count, side, 3)):
                 path = folder / f"{i}.jpg"
                 if not path.exists():
-                    with _whole(path) as unfinished:
+                    with whole(path) as unfinished:
                         Image.fromarray(crop[: side - i % 5]).save(unfinished)  # of several shapes, as photographs are
     return str(root)
 
@@ -66,17 +67,3 @@ def _crops(name: str, split: str, count: int, side: int, channels: int) -> np.nd
     rng = np.random.default_rng(0)
     rows, columns = (rng.integers(0, length - side, count) for length in photograph.shape[:2])
     return np.stack([photograph[r : r + side, c : c + side] for r, c in zip(rows, columns, strict=True)])
-
-
-class _whole:
-    """`with _whole(path) as unfinished`: a file that appears under its name only when it is whole."""
-
-    def __init__(self, path: Path):
-        self.path, self.unfinished = path, path.with_name(f"{os.getpid()}-{path.name}")
-
-    def __enter__(self) -> Path:
-        return self.unfinished
-
-    def __exit__(self, kind, *_) -> None:
-        if kind is None:
-            self.unfinished.rename(self.path)

@@ -11,7 +11,7 @@ from typing import Any
 
 from train.errors import BadInput, first_line
 from train.launch import tf_config
-from train.rendezvous import cannot_join, meet
+from train.rendezvous import cannot_join, fatal_after, meet
 from train.watch import Watch
 
 STRATEGIES = ("auto", "default", "mirrored", "multiworker", "tpu")
@@ -192,7 +192,8 @@ def _multiworker(workers, startup_timeout: float, worker_timeout: float) -> Plac
     addresses, number = workers
     meet(addresses, number, startup_timeout)
     try:
-        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        with fatal_after(startup_timeout):
+            strategy = tf.distribute.MultiWorkerMirroredStrategy()
     except (RuntimeError, ValueError, tf.errors.OpError) as error:
         raise cannot_join(addresses, number, first_line(error)) from error
     who = f"worker {number} of {len(addresses)}"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
+import traceback
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -49,7 +52,8 @@ def _gathered(place: Place, sums: list[int]):
 
 @contextmanager
 def leaving_together(place: Place) -> Iterator[None]:
-    """Name what an error of an exchange says of the other workers, and end at once: TensorFlow would wait for them.
+    """Name what an error of an exchange says of the other workers, and end at once, whatever the error is: TensorFlow
+    would wait for them.
 
     Args:
         place: Where this worker stands.
@@ -63,6 +67,10 @@ def leaving_together(place: Place) -> Iterator[None]:
         leave(error)
     except tf.errors.OpError as error:
         leave(ClusterError(f"worker {place.number} of {place.workers}: {_cause(error, place)}"))
+    except Exception:
+        traceback.print_exc()
+        sys.stdout.flush()
+        os._exit(1)
 
 
 def _cause(error: tf.errors.OpError, place: Place) -> str:

@@ -70,6 +70,7 @@ def export_saved_model(
     root = Path(path)
     root.mkdir(parents=True, exist_ok=True)
     unfinished = root / f".unfinished-{os.getpid()}"
+    shutil.rmtree(unfinished, ignore_errors=True)  # of a process of this number that was killed
     try:
         _write(model, preprocessing, names, k, unfinished)
         return _publish(unfinished, root)

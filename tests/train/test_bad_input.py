@@ -404,7 +404,7 @@ def test_a_run_is_neither_repeated_nor_contradicted_and_nan_leaves_its_checkpoin
     outcome = command(*begun, "--resume", "--epochs=2")
     assert_refused(
         outcome,
-        r"loss became (nan|inf) .*step [234] \(epoch 2.*Last good checkpoint: step 1\. Lower --learning_rate",
+        r"loss became (nan|inf) .*step [234] \(epoch 2.*The last checkpoint before it: step 1\. Lower --learning_rate",
         code=3,
     )
     assert [path.name for path in (folder / "checkpoints").iterdir()] == ["step-00000001"]

@@ -84,6 +84,14 @@ def test_a_step_that_is_saved_again_replaces_the_first(tmp_path):
     assert (checkpoints.steps, kernel.numpy()[0, 0]) == ([7], 2.0)
 
 
+def test_what_was_killed_while_it_was_replaced_comes_back(tmp_path):
+    saved(tmp_path, [7])
+    (tmp_path / "step-00000007").rename(tmp_path / "replaced-step-00000007")  # between the two renames
+    (tmp_path / "unfinished-0-7").mkdir()
+    assert small(tmp_path)[0].restore().step == 7
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000007"]
+
+
 def test_a_run_stopped_before_its_first_checkpoint_begins_anew(tmp_path):
     assert small(tmp_path / "nothing")[0].restore() == Position()
 

@@ -196,6 +196,10 @@ def test_a_checkpoint_that_is_damaged_is_passed_over_and_one_of_another_network_
         (("{tmp}/net.keras", "digit"), r"unknown dataset 'digit'\. Did you mean 'digits'"),
         (("{tmp}/net.keras", "{tmp}/none.npz"), r"--dataset=.*none\.npz: there is no such file"),
         (("{tmp}/net.keras", "digits"), r"the data has 10 classes, .*net\.keras, of normalised pixels knows 7"),
+        (
+            ("{tmp}/served", "{tmp}/set.npz", "--class_names=a,b,c,d,x,y,z"),
+            r"the data has 3 classes that .*served/1 does not know: x, y, z\.$",
+        ),
         (("{tmp}/net.keras", "{tmp}/large.npz"), r"takes images of 8x8x1, .*large\.npz has 9x9x3; --image_size"),
         (("{tmp}/net.keras", "digits", "--image_size=9"), r"--image_size means nothing for the digits"),
         (("{tmp}/net.keras", "digits", "--batch_size=0"), r"--batch_size: wanted a whole number above 0, got '0'"),
@@ -207,6 +211,7 @@ def test_a_checkpoint_that_is_damaged_is_passed_over_and_one_of_another_network_
 )
 def test_bad_input_is_answered_in_one_line(arguments, line, evaluate, data, model, files, tmp_path):
     model.save(tmp_path / "net.keras")
+    export_saved_model(model, tmp_path / "served", list("abcdefg"))
     (tmp_path / "broken.keras").write_bytes(b"no model")
     files.npz(tmp_path / "large.npz", **files.arrays(shape=(9, 9, 3)))
     for folder, file in (("broken", "saved_model.pb"), ("garbled", "config.json"), ("empty", "config.json")):

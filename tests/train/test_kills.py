@@ -6,8 +6,6 @@ import re
 import shlex
 import signal
 import subprocess
-import sys
-import threading
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,52 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.train.conftest import ROOT, Outcome
+from tests.train.conftest import Outcome
+from tests.train.processes import PIPES, Process, begun, finished
 from train.curves import read_history
 from train.launch import free_addresses, start
 
 MEASURED = {"images_per_second", "memory_gb", "gpu_memory_gb"}
 DETECTED = 30  # seconds within which the others end (RELIABILITY: cluster faults)
-
-
-class Process:
-    """A command whose lines are read as they come."""
-
-    def __init__(self, popen: subprocess.Popen):
-        self.popen, self.out, self.err = popen, [], []
-        pairs = ((popen.stdout, self.out), (popen.stderr, self.err))
-        self._readers = [threading.Thread(target=lines.extend, args=(pipe,), daemon=True) for pipe, lines in pairs]
-        for reader in self._readers:
-            reader.start()
-
-    def ended(self, within: float = 300) -> Outcome:
-        """What it left."""
-        try:
-            code = self.popen.wait(within)
-        finally:
-            self.popen.kill()
-        for reader in self._readers:
-            reader.join()
-        return Outcome(code, "".join(self.out), "".join(self.err))
-
-    def has_said(self, text: str, within: float = 120) -> None:
-        """Wait for `text` in its output."""
-        deadline = time.monotonic() + within
-        while not any(text in line for line in [*self.out, *self.err]):
-            assert time.monotonic() < deadline and self.popen.poll() is None, self.ended()
-            time.sleep(0.02)
-
-
-PIPES = {"cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-
-
-def begun(*arguments: str) -> Process:
-    """`python -m ...`, begun."""
-    return Process(subprocess.Popen([sys.executable, "-m", *arguments], text=True, **PIPES))
-
-
-def finished(*arguments: str) -> Outcome:
-    return begun(*arguments).ended()
 
 
 def state(outcome: Outcome) -> str:
@@ -293,6 +252,34 @@ def test_when_a_worker_is_gone_or_stuck_the_other_ends_in_time_and_both_go_on(tw
     assert re.search(cause, last_line(outcome)), outcome.err
     two.stop()
     assert two.gone_on(run) == undisturbed[2]
+
+
+ODD = {
+    "raises": "is gone|ended",
+    "leaves": "is gone|ended",
+    "sleeps": r"did not answer, it is stuck or gone: a test step took over 8 s \(--worker_timeout\)",
+}
+
+
+@pytest.mark.parametrize(
+    "odd", [pytest.param(odd, marks=pytest.mark.slow if odd == "sleeps" else pytest.mark.long) for odd in ODD]
+)
+def test_when_a_worker_has_an_error_leaves_or_waits_for_its_disk_the_other_ends_in_time(two, undisturbed, odd):
+    addresses = free_addresses(2)
+    (chief,) = two.start(odd, (), addresses=addresses)
+    victim = Process(start(addresses, 1, [odd, *two.line, f"--run={odd}"], "tests.train.odd", **PIPES))
+    two.workers.append(victim)
+    victim.has_said(f"odd: {odd}")
+    began = time.monotonic()
+    outcome = chief.ended()
+    assert time.monotonic() - began < DETECTED
+    assert outcome.code == 5, outcome.err
+    assert re.search(ODD[odd], last_line(outcome)), outcome.err
+    if odd == "raises":
+        ended = victim.ended(DETECTED)
+        assert ended.code == 1 and "RuntimeError: odd" in ended.err
+    two.stop()
+    assert two.gone_on(odd) == undisturbed[2]
 
 
 @pytest.mark.slow

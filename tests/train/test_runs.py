@@ -44,6 +44,18 @@ def test_resume_with_a_name_begins_a_run_that_is_not_there_so_that_one_command_s
     assert old_run(str(tmp_path), "mine", "digits") == Run(tmp_path, "mine")
 
 
+def test_a_run_whose_configuration_is_gone_is_neither_begun_anew_nor_gone_on_with(tmp_path):
+    run = begin(tmp_path, "mine")
+    (run.checkpoints / "step-00000001").mkdir(parents=True)
+    run.config.unlink()
+    with pytest.raises(BadInput, match=r"--run=mine exists already in "):
+        new_run(str(tmp_path), "mine", "digits")
+    assert new_run(str(tmp_path), None, "mine").name == "mine-2"
+    for name in ("mine", None):
+        with pytest.raises(BadInput, match=r"--resume: .*mine/config\.json is gone, and only it says"):
+            old_run(str(tmp_path), name, "mine")
+
+
 @pytest.mark.parametrize("name", ["", ".", "..", "../mine", "/mine"])
 def test_a_name_that_is_no_folder_name_is_refused(tmp_path, name):
     with pytest.raises(BadInput, match="--run="):

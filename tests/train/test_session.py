@@ -238,7 +238,8 @@ def test_a_loss_that_is_no_number_stops_the_run_names_the_step_and_leaves_the_la
     sitting = Sitting(tmp_path, data, bad={STEPS + 1})
     line = (
         rf"^loss became nan at step {STEPS + 2} \(epoch 2, rate [\d.e-]+, gradient norm \S+\)\. Not saved\. "
-        rf"Last good checkpoint: step {STEPS}\. Lower --learning_rate, or pass --on_nan=rollback or --on_nan=skip\.$"
+        rf"The last checkpoint before it: step {STEPS}\. "
+        r"Lower --learning_rate, or pass --on_nan=rollback or --on_nan=skip\.$"
     )
     with pytest.raises(NumericError, match=line) as caught:
         sitting.run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 
 from keras_resunits import export_saved_model
 from tests.train.conftest import ROOT
+from tests.train.processes import begun
 from tests.train.test_checkpoints import saved, small
 from train.check import check_answers
 from train.checkpoints import Position, newest_state
@@ -141,6 +143,28 @@ def test_a_disk_that_was_full_for_a_moment_ends_no_run(disk):
         ballast.unlink()
         assert checkpoints.save(Position(step=step + 1))
     assert checkpoints.steps == [3, 5, 7]
+
+
+@pytest.mark.slow
+def test_a_run_whose_disk_becomes_full_ends_in_one_line_and_goes_on_when_there_is_space(disk, files, tmp_path, command):
+    folder, ballast = disk("size=8m"), tmp_path / "disk" / "ballast"
+    data = files.npz(tmp_path / "set.npz")
+    line = [f"--dataset={data}", "--depth=8", "--run=mine", f"--output={folder}", "--resume", "--keep=1"]
+    process = begun("train", *line, "--epochs=30", "--checkpoint_every=1")
+    process.has_said("epoch  2/30")
+    ballast.write_bytes(bytes(int(shutil.disk_usage(folder).free)))
+    outcome = process.ended()
+    assert outcome.code == 4 and "Traceback" not in outcome.err, outcome.err
+    assert re.search(
+        r"^train: disk full writing step \d+ to .*, 3 times in a row; step \d+ is intact\.$", outcome.said[-1]
+    )
+    refused = command(*line)
+    assert refused.code == 4 and "Traceback" not in refused.err, refused.err
+    assert refused.said[-1].startswith("train: disk full writing ")
+    ballast.unlink()
+    ended = command(*line)
+    assert ended.code == 0, ended.err
+    assert "epoch 30/30" in ended.out and "epoch  1/30" not in ended.out
 
 
 def test_a_disk_that_became_read_only_is_said_and_read_from(disk, capsys):

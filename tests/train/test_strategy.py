@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ import tensorflow as tf
 from keras_resunits import PreActResNet
 from tests.train.conftest import ROOT
 from train.checkpoints import newest_state
+from train.curves import read_history
 from train.errors import BadInput
+from train.launch import free_addresses, start
 from train.strategy import check_strategy, cluster, make_strategy, require_divisible
 
 TWO = {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}
@@ -185,6 +188,10 @@ def test_one_device_two_devices_and_two_workers_train_the_same_network(spawn, fi
         tf.train.Checkpoint(model=model).read(checkpoint).assert_existing_objects_matched().expect_partial()
         weights[name] = model.get_weights()
     assert hashes["mirrored"] == hashes["workers"]
+    histories = {name: read_history(tmp_path / "runs" / name / "history.csv") for name in outcomes}
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "gradient_norm"):
+        assert histories["mirrored"][name] == histories["workers"][name]
+        np.testing.assert_allclose(histories["workers"][name], histories["default"][name], rtol=1e-5, err_msg=name)
     start = PreActResNet(8, (8, 8, 1), 2).get_weights()
     for name in ("mirrored", "workers"):
         for ours, theirs in zip(weights[name], weights["default"], strict=True):
@@ -195,6 +202,27 @@ def test_one_device_two_devices_and_two_workers_train_the_same_network(spawn, fi
     assert "24 images, 3 steps an epoch, on 2 parts of the processor\n" in outcomes["mirrored"].out
     assert re.search(r"\[worker 0\] .*24 images, .*, on worker 0 of 2 \(127\.0\.0\.1:\d+\)\n", outcomes["workers"].out)
     assert not re.search(r"\[worker 1\] \S+: .* parameters", outcomes["workers"].out)  # the chief alone tells
+
+
+def test_a_worker_has_a_process_group_of_its_own_so_that_ctrl_c_comes_once():
+    worker = start(["127.0.0.1:1"], 0, ["-n1", "-r1", "import time; time.sleep(60)"], module="timeit")
+    try:
+        assert os.getpgid(worker.pid) == worker.pid != os.getpgrp()
+    finally:
+        worker.kill()
+        worker.wait()
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_lost_after_all_have_met_is_not_waited_for_for_ever(spawn):
+    script = """
+import sys
+from train import strategy
+strategy.meet = lambda *_: None  # the other was there, and died
+strategy.make_strategy("multiworker", "", 1, startup_timeout=3.0, worker_timeout=3.0)
+"""
+    cluster = {"cluster": {"worker": free_addresses(2)}, "task": {"type": "worker", "index": 0}}
+    assert spawn("-c", script, TF_CONFIG=json.dumps(cluster)).code == -signal.SIGALRM
 
 
 @pytest.mark.slow

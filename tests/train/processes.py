@@ -1,0 +1,50 @@
+"""Commands that run beside a test, which reads what they say as they say it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+
+from tests.train.conftest import ROOT, Outcome
+
+
+class Process:
+    """A command whose lines are read as they come."""
+
+    def __init__(self, popen: subprocess.Popen):
+        self.popen, self.out, self.err = popen, [], []
+        pairs = ((popen.stdout, self.out), (popen.stderr, self.err))
+        self._readers = [threading.Thread(target=lines.extend, args=(pipe,), daemon=True) for pipe, lines in pairs]
+        for reader in self._readers:
+            reader.start()
+
+    def ended(self, within: float = 300) -> Outcome:
+        """What it left."""
+        try:
+            code = self.popen.wait(within)
+        finally:
+            self.popen.kill()
+        for reader in self._readers:
+            reader.join()
+        return Outcome(code, "".join(self.out), "".join(self.err))
+
+    def has_said(self, text: str, within: float = 120) -> None:
+        """Wait for `text` in its output."""
+        deadline = time.monotonic() + within
+        while not any(text in line for line in [*self.out, *self.err]):
+            assert time.monotonic() < deadline and self.popen.poll() is None, self.ended()
+            time.sleep(0.02)
+
+
+PIPES = {"cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+
+
+def begun(*arguments: str) -> Process:
+    """`python -m ...`, begun."""
+    return Process(subprocess.Popen([sys.executable, "-m", *arguments], text=True, **PIPES))
+
+
+def finished(*arguments: str) -> Outcome:
+    return begun(*arguments).ended()

@@ -1,0 +1,69 @@
+"""Files that are whole or not there, and what cannot be written said in one line."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from train.errors import StorageError, first_line
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """`with whole(path) as unfinished`: a file that appears under its name, on the disk, only when it is whole.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "a.txt"
+    >>> with whole(path) as unfinished:
+    ...     _ = unfinished.write_text("all of it")
+    ...     path.exists()
+    False
+    >>> path.read_text()
+    'all of it'
+    """
+    unfinished = path.with_name(f"{os.getpid()}-{path.name}")
+    try:
+        yield unfinished
+        flush(unfinished)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def flush(path: Path) -> None:
+    """A file or folder to the disk, against a loss of power."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def stored(what: str) -> Iterator[None]:
+    """An error of the disk says what could not be written.
+
+    Raises:
+        StorageError: in place of any `OSError`, and of TensorFlow's.
+    """
+    import tensorflow as tf
+
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as error:
+        raise StorageError(f"{why(error)} writing {what}.") from error
+
+
+def why(error: Exception) -> str:
+    """What was wrong with the disk.
+
+    >>> why(OSError(errno.ENOSPC, "No space left on device")), why(OSError(errno.EROFS, "Read-only file system"))
+    ('disk full', '[Errno 30] Read-only file system')
+    """
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "disk full"
+    # TensorFlow's RESOURCE_EXHAUSTED, which may be told without importing TensorFlow
+    return "disk full" if getattr(error, "error_code", None) == 8 else first_line(error)
