@@ -4,9 +4,11 @@
     python studies/shortcuts_and_orders.py --dataset=FOLDER --epochs=5 --output=OUT --seeds=3 --only=resnet110_cifar
     python studies/shortcuts_and_orders.py --epochs=1 --output=OUT          digits: the smoke twin, minutes
 
-Every run is `python -m train --model=NAME --depth=20 ...`, one after the other. What OUT holds already is not run
-again, so the study can be stopped and goes on, and can be given more seeds where they are wanted. Of all that OUT holds
-it writes OUT/runs.csv (a row a run), OUT/table.md and OUT/table.png.
+Every run is `python -m train --model=NAME --depth=20 ...`, one after the other. What OUT holds already, as a run or as
+a row of OUT/runs.csv, is not run again: the study can be stopped and goes on, on another machine too, and can be given
+more seeds where they are wanted. Of all that OUT holds it writes OUT/runs.csv (a row a run), OUT/table.md and
+OUT/table.png.
+
 The paper's errors are those of depth 110 after 164 epochs, on the lossless CIFAR-10; "fail" is more than 20 %.
 """
 
@@ -73,10 +75,9 @@ def run_name(variant: Variant, seed: int) -> str:
     return f"{variant.model}-{seed}"
 
 
-def error(variant: Variant, seed: int, args: argparse.Namespace) -> float | None:
+def error(history: Path, epochs: int) -> float | None:
     """The last epoch's test error in percent of one run, `None` of one that has not come that far."""
-    history = Path(args.output) / "runs" / run_name(variant, seed) / "history.csv"
-    if not history.exists() or len(read_history(history)["epoch"]) < args.epochs:
+    if not history.exists() or len(read_history(history)["epoch"]) < epochs:
         return None
     return 100 * (1 - read_history(history)["val_accuracy"][-1])
 
@@ -88,15 +89,26 @@ def train(variant: Variant, seed: int, args: argparse.Namespace) -> None:
     subprocess.run([sys.executable, "-m", "train", *flags], check=True)
 
 
-def held(args: argparse.Namespace) -> dict[Variant, dict[int, float]]:
-    """The errors of all finished runs that lie in OUT, by variant and seed."""
+def held(output: Path, epochs: int) -> dict[Variant, dict[int, float]]:
+    """The errors of all finished runs that OUT holds, by variant and seed."""
     found: dict[Variant, dict[int, float]] = {}
     for variant in VARIANTS:
-        for folder in (Path(args.output) / "runs").glob(f"{variant.model}-*"):
-            seed = int(folder.name.rpartition("-")[2])
-            if (value := error(variant, seed, args)) is not None:
-                found.setdefault(variant, {})[seed] = value
+        runs = noted(output / "runs.csv", variant, epochs)
+        for folder in (output / "runs").glob(f"{variant.model}-*"):
+            if (value := error(folder / "history.csv", epochs)) is not None:
+                runs[int(folder.name.rpartition("-")[2])] = value
+        if runs:
+            found[variant] = runs
     return found
+
+
+def noted(path: Path, variant: Variant, epochs: int) -> dict[int, float]:
+    """The errors by seed that a file of rows has of a variant."""
+    if not path.exists():
+        return {}
+    with open(path, newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["model"] == variant.model and int(row["epochs"]) == epochs]
+    return {int(row["seed"]): float(row["test error %"]) for row in rows}
 
 
 def paper(variant: Variant) -> str:
@@ -151,11 +163,13 @@ def main() -> None:
     parser.add_argument("--only", default="*", help="a wildcard for the models; all by default")
     parser.add_argument("--output", required=True, help="the folder that gets everything")
     args = parser.parse_args()
+    output = Path(args.output)
+    there = held(output, args.epochs)
     for seed in range(args.seeds):
         for variant in VARIANTS:
-            if fnmatch(variant.model, args.only) and error(variant, seed, args) is None:
+            if fnmatch(variant.model, args.only) and seed not in there.get(variant, {}):
                 train(variant, seed, args)
-    errors, output = held(args), Path(args.output)
+    errors = held(output, args.epochs)
     with open(output / "runs.csv", "w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["title", "model", "epochs", "seed", "test error %"])
