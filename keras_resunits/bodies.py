@@ -116,6 +116,13 @@ def growth(bottleneck: bool = True, dropout: float = 0.0) -> Body:
 
     Raises:
         ValueError: when asked for a unit that does not grow.
+
+    Example:
+
+    >>> from keras_resunits import Slot, growth
+    >>> slot = Slot(index=0, total=1, in_filters=24, filters=36)
+    >>> [(layer.kernel_size, layer.filters) for layer in growth()(slot)]
+    [((1, 1), 48), ((3, 3), 12)]
     """
 
     def weights(slot: Slot):

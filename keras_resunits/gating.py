@@ -34,6 +34,15 @@ def gate(slot: Slot, bias: float, kernel_size: int = 1) -> keras.layers.Layer:
 
     Raises:
         ValueError: for a bias that is no finite number.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_resunits import Slot, gate
+    >>> layer = gate(Slot(index=0, total=1, in_filters=16, filters=32, strides=2), bias=0.0)
+    >>> numbers = np.asarray(layer(np.zeros((1, 8, 8, 16), "float32")))
+    >>> numbers.shape, float(numbers.max())
+    ((1, 4, 4, 32), 0.5)
     """
     require_number(bias, "bias", f"gate of unit '{slot.name}'")
     weights = conv(slot.filters, kernel_size, slot.strides, use_bias=True)
@@ -88,7 +97,14 @@ class ScalarGate(keras.layers.Layer):
 
 
 def scalar_gates(model: keras.Model) -> dict[str, list[ScalarGate]]:
-    """The scalar gates of a network by the names of their units; units without any are left out."""
+    """The scalar gates of a network by the names of their units; units without any are left out.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> [gate.g.__name__ for gate in kr.scalar_gates(kr.GatedResNet(depth=8))["unit000"]]
+    ['relu']
+    """
     inner = {unit.name: list(unit._flatten_layers(include_self=False)) for unit in model.layers}
     found = {name: [layer for layer in layers if isinstance(layer, ScalarGate)] for name, layers in inner.items()}
     return {name: layers for name, layers in found.items() if layers}

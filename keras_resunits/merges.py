@@ -22,6 +22,17 @@ class Merge(keras.layers.Layer, ABC):
 
     Both edges must have one shape (checked when built), since an addition that broadcasts in silence is a network that
     nobody asked for.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_resunits import Merge
+    >>> class Mean(Merge):
+    ...     def call(self, carry, branch, z):
+    ...         return (carry + branch) / 2
+    >>> x = np.ones((1, 1))
+    >>> float(Mean()(x, 3 * x, x)[0, 0])
+    2.0
     """
 
     def build(self, carry_shape, branch_shape, z_shape):
@@ -195,17 +206,40 @@ class ScalarHighway(Merge):
 
 
 def add(slot: Slot) -> Merge:
-    """`Add`, in every unit."""
+    """`Add`, in every unit.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> kr.describe(kr.ResNet(depth=8, merge=kr.add))[1].M
+    'add'
+    """
     return Add(name="merge")
 
 
 def branch_only(slot: Slot) -> Merge:
-    """`BranchOnly`, in every unit."""
+    """`BranchOnly`, in every unit.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> kr.describe(kr.ResNet(depth=8, merge=kr.branch_only))[1].M
+    'branch_only'
+    """
     return BranchOnly(name="merge")
 
 
 def concat(slot: Slot) -> Merge:
-    """`Concat`, in every unit."""
+    """`Concat`, in every unit.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> slot = kr.Slot(index=0, total=1, in_filters=16, filters=28)
+    >>> recipe = kr.Recipe(kr.growth(), kr.PreActBranch(), kr.identity, merge=kr.concat)
+    >>> recipe(slot).compute_output_shape((None, 8, 8, 16))
+    (None, 8, 8, 28)
+    """
     return Concat(name="merge")
 
 
@@ -214,6 +248,12 @@ def exclusive_gating(slot: Slot, bias: float = -6.0) -> Merge:
 
     Raises:
         ValueError: for a bias that is no finite number.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> kr.describe(kr.ResNet(depth=8, merge=kr.exclusive_gating))[1].M
+    'highway(conv1 sigmoid)'
     """
     return Highway(gate(slot, bias), name="merge")
 
@@ -225,6 +265,12 @@ def highway(slot: Slot, bias: float = -2.0, kernel_size: int = 3) -> Merge:
 
     Raises:
         ValueError: for a bias that is no finite number.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> kr.describe(kr.HighwayNet(depth=8))[1].M
+    'highway(conv3 sigmoid)'
     """
     return Highway(gate(slot, bias, kernel_size), name="merge")
 
@@ -234,6 +280,12 @@ def scalar_highway(slot: Slot, g="relu", initial: float = 1.0) -> Merge:
 
     Raises:
         ValueError: for an initial value that is no finite number.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> kr.describe(kr.GatedPlainNet(depth=8))[1].M
+    'scalar_highway'
     """
     return ScalarHighway(ScalarGate(g, initial, name="gate"), name="merge")
 

@@ -90,7 +90,15 @@ class Order(ABC):
 
 
 class PostAct(Order):
-    """(a) original: conv BN ReLU conv BN, add, ReLU (He et al. 2015)."""
+    """(a) original: conv BN ReLU conv BN, add, ReLU (He et al. 2015).
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> row = kr.describe(kr.ResNet(depth=8, order=kr.PostAct()))[1]
+    >>> row.e, row.F, row.f
+    ('id', 'conv3 norm act conv3 norm', 'act')
+    """
 
     def branch(self, weights, slot):
         *inner, last = weights
@@ -105,6 +113,13 @@ class BnAfterAdd(Order):
     """(b) BN after addition: conv BN ReLU conv, add, BN ReLU.
 
     A projection has no norm of its own: like the branch's last weights, it is normalised after the addition.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> row = kr.describe(kr.ResNet(depth=8, order=kr.BnAfterAdd()))[1]
+    >>> row.e, row.F, row.f
+    ('id', 'conv3 norm act conv3', 'norm act')
     """
 
     def branch(self, weights, slot):
@@ -119,7 +134,15 @@ class BnAfterAdd(Order):
 
 
 class ReluBeforeAdd(Order):
-    """(c) ReLU before addition: conv BN ReLU conv BN ReLU, add."""
+    """(c) ReLU before addition: conv BN ReLU conv BN ReLU, add.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> row = kr.describe(kr.ResNet(depth=8, order=kr.ReluBeforeAdd()))[1]
+    >>> row.e, row.F, row.f
+    ('id', 'conv3 norm act conv3 norm act', 'id')
+    """
 
     def branch(self, weights, slot):
         return [layer for i, weight in enumerate(weights, 1) for layer in (weight, *self.norm_act(i))]
@@ -130,6 +153,12 @@ class PreAct(Order):
 
     Where the shape changes, the first pre-activation moves to the unit's entry, so that the shortcut reads it too; in
     the first unit the stem has done it (He et al. 2016, appendix). One pre-activation follows the last addition.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> isinstance(kr.FullPreAct(), kr.PreAct), isinstance(kr.PostAct(), kr.PreAct)
+    (True, False)
     """
 
     @property
@@ -166,7 +195,15 @@ class PreAct(Order):
 
 
 class ReluOnlyPreAct(PreAct):
-    """(d) ReLU-only pre-activation: ReLU conv BN ReLU conv BN, add."""
+    """(d) ReLU-only pre-activation: ReLU conv BN ReLU conv BN, add.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> row = kr.describe(kr.PreActResNet(depth=[2, 2, 2], order=kr.ReluOnlyPreAct()))[2]
+    >>> row.e, row.F, row.f
+    ('id', 'act conv3 norm act conv3 norm', 'id')
+    """
 
     def pre_activation(self, i=""):
         return [self.activation(name=f"act{i}")]
@@ -176,14 +213,30 @@ class ReluOnlyPreAct(PreAct):
 
 
 class FullPreAct(PreAct):
-    """(e) full pre-activation: BN ReLU conv BN ReLU conv, add. The identity mappings of the paper's title."""
+    """(e) full pre-activation: BN ReLU conv BN ReLU conv, add. The identity mappings of the paper's title.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> row = kr.describe(kr.PreActResNet(depth=[2, 2, 2], order=kr.FullPreAct()))[2]
+    >>> row.e, row.F, row.f
+    ('id', 'norm act conv3 norm act conv3', 'id')
+    """
 
     def pre_activation(self, i=""):
         return self.norm_act(i)
 
 
 class PreActBranch(FullPreAct):
-    """Full pre-activation inside the branch alone; the carry stays raw (Huang et al. 2017, DenseNet, sec. 3)."""
+    """Full pre-activation inside the branch alone; the carry stays raw (Huang et al. 2017, DenseNet, sec. 3).
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> slot = kr.Slot(index=1, total=3, in_filters=16, filters=32, strides=2)
+    >>> kr.PreActBranch().entry(slot), len(kr.FullPreAct().entry(slot))
+    ([], 2)
+    """
 
     @property
     def raw_stem(self):
@@ -194,7 +247,15 @@ class PreActBranch(FullPreAct):
 
 
 class PreActOnWidening(FullPreAct):
-    """Full pre-activation, shared where the filters change, not where the stride alone does (`keras.applications`)."""
+    """Full pre-activation, shared where the filters change, not where the stride alone does (`keras.applications`).
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> halved = kr.Slot(index=1, total=3, in_filters=16, filters=16, strides=2)
+    >>> kr.PreActOnWidening().shares(halved), kr.FullPreAct().shares(halved)
+    (False, True)
+    """
 
     def shares(self, slot):
         return slot.in_filters != slot.filters
@@ -266,6 +327,13 @@ class Fixup(Order):
     The last weights of a branch and the classifier are 0 at first, the others He normal times `L^(-1 / (2m - 2))`, `L`
     units of `m` weights each, so that every unit starts as its shortcut. The authors train the scalars at a tenth of
     the rate: `CoupledSGD.scale_learning_rate(fixup_scalars(model), 0.1)`.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> row = kr.describe(kr.ResNet(depth=8, order=kr.Fixup()))[1]
+    >>> row.F, row.f
+    ('bias conv3 bias act bias conv3 scale bias', 'act')
     """
 
     def norm_act(self, i=""):
@@ -421,13 +489,28 @@ class Initialized(Wrapped):
 
 
 def fan_in(order: Order) -> Order:
-    """He normal over fan-in, untruncated, in all convolutions (the code of Zagoruyko and Komodakis 2016)."""
+    """He normal over fan-in, untruncated, in all convolutions (the code of Zagoruyko and Komodakis 2016).
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> unit = kr.PreActResNet(depth=8, order=kr.fan_in(kr.FullPreAct())).get_layer("unit000")
+    >>> unit.branch.layers[0].kernel_initializer.mode
+    'fan_in'
+    """
     he = keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal")
     return Initialized(order=order, kernels=he, stems=he)
 
 
 def no_norm(name: str) -> keras.layers.Layer:
-    """In the place of a norm: nothing. `FullPreAct(norm=no_norm)` is ReLU conv ReLU conv."""
+    """In the place of a norm: nothing. `FullPreAct(norm=no_norm)` is ReLU conv ReLU conv.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> kr.no_norm(name="norm1").name
+    'norm1'
+    """
     return keras.layers.Identity(name=name)
 
 

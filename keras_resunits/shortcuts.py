@@ -67,7 +67,14 @@ class ZeroPad(keras.layers.Layer):
 
 
 def identity(slot: Slot, order: Order) -> keras.layers.Layer:
-    """`h(z) = z` in every unit; `Add` refuses it where the shape changes."""
+    """`h(z) = z` in every unit; `Add` refuses it where the shape changes.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> kr.describe(kr.ResNet(depth=8))[1].h
+    'id'
+    """
     return keras.layers.Identity(name="shortcut")
 
 
@@ -76,6 +83,12 @@ def zero_pad(slot: Slot, order: Order) -> keras.layers.Layer:
 
     Raises:
         ValueError: if the unit has fewer filters than arrive.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> kr.describe(kr.ResNet(depth=8, shortcut=kr.zero_pad))[2].h
+    'pad'
     """
     if slot.filters < slot.in_filters:
         raise ValueError(
@@ -88,12 +101,26 @@ def zero_pad(slot: Slot, order: Order) -> keras.layers.Layer:
 
 
 def projection_always(slot: Slot, order: Order) -> keras.layers.Layer:
-    """Option C: a strided 1x1 convolution in every unit."""
+    """Option C: a strided 1x1 convolution in every unit.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> [row.h for row in kr.describe(kr.ResNet(depth=8, shortcut=kr.projection_always)) if row.h]
+    ['conv1 norm', 'conv1/2 norm', 'conv1/2 norm']
+    """
     return series(order.projection(conv(slot.filters, 1, slot.strides)), name="shortcut")
 
 
 def projection(slot: Slot, order: Order) -> keras.layers.Layer:
-    """Option B: the identity, and where the shape changes a strided 1x1 convolution."""
+    """Option B: the identity, and where the shape changes a strided 1x1 convolution.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> [row.h for row in kr.describe(kr.ResNet(depth=8, shortcut=kr.projection)) if row.h]
+    ['id', 'conv1/2 norm', 'conv1/2 norm']
+    """
     return (projection_always if slot.changes_shape else identity)(slot, order)
 
 
@@ -111,6 +138,12 @@ def constant_scaling(slot: Slot, order: Order, factor: float = 0.5) -> keras.lay
 
     Raises:
         ValueError: for a factor that is no finite number.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> [row.h for row in kr.describe(kr.ResNet(depth=8, shortcut=kr.constant_scaling)) if row.h]
+    ['id *0.5', 'pad *0.5', 'pad *0.5']
     """
     require_number(factor, "factor", f"shortcut of unit '{slot.name}'")
     return series([ON_CHANGE(slot, order), keras.layers.Rescaling(factor, name="scale")], "shortcut")
@@ -123,12 +156,25 @@ def shortcut_gating(slot: Slot, order: Order, bias: float = -6.0) -> keras.layer
 
     Raises:
         ValueError: for a bias that is no finite number.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> kr.describe(kr.ResNet(depth=8, shortcut=kr.shortcut_gating))[1].h
+    'id *(1 - conv1 sigmoid)'
     """
     return GatedCarry(gate(slot, bias), ON_CHANGE(slot, order), name="shortcut")
 
 
 def conv_1x1(slot: Slot, order: Order) -> keras.layers.Layer:
-    """A 1x1 convolution in every unit (He et al. 2016, Fig. 2e), without the norm that option C's projections wear."""
+    """A 1x1 convolution in every unit (He et al. 2016, Fig. 2e), without the norm that option C's projections wear.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> [row.h for row in kr.describe(kr.ResNet(depth=8, shortcut=kr.conv_1x1)) if row.h]
+    ['conv1', 'conv1/2', 'conv1/2']
+    """
     return series([conv(slot.filters, 1, slot.strides)], name="shortcut")
 
 
@@ -137,12 +183,25 @@ def dropout(slot: Slot, order: Order, rate: float = 0.5) -> keras.layers.Layer:
 
     Raises:
         ValueError: for a rate outside [0, 1).
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> [row.h for row in kr.describe(kr.ResNet(depth=8, shortcut=kr.dropout)) if row.h]
+    ['id dropout', 'pad dropout', 'pad dropout']
     """
     return series([ON_CHANGE(slot, order), Dropout(rate, name="dropout")], name="shortcut")
 
 
 def avg_pool_pad(slot: Slot, order: Order) -> keras.layers.Layer:
-    """Option A whose stride averages instead of skipping, as in the code of Huang et al. 2016 (stochastic depth)."""
+    """Option A whose stride averages instead of skipping, as in the code of Huang et al. 2016 (stochastic depth).
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> [row.h for row in kr.describe(kr.ResNet(depth=8, shortcut=kr.avg_pool_pad)) if row.h]
+    ['id', 'avg pad', 'avg pad']
+    """
     if slot.strides == 1:
         return zero_pad(slot, order)
     pool = keras.layers.AveragePooling2D(slot.strides, padding="same", data_format="channels_last", name="pool")

@@ -28,6 +28,12 @@ class Stage:
 
     Raises:
         ValueError: if a number is not a positive int, or `strided` another word.
+
+    Example:
+
+    >>> from keras_resunits import Stage
+    >>> [Stage(units=3, filters=32, strides=2).strides_of(i) for i in range(3)]
+    [2, 1, 1]
     """
 
     units: int
@@ -61,6 +67,13 @@ class Slot:
 
     Raises:
         ValueError: if a number is not a positive int.
+
+    Example:
+
+    >>> from keras_resunits import Slot
+    >>> slot = Slot(index=7, total=9, in_filters=16, filters=32, strides=2)
+    >>> slot.name, slot.changes_shape
+    ('unit007', True)
     """
 
     index: int

@@ -160,7 +160,14 @@ class SqueezeExcite(keras.layers.Layer):
 
 
 def no_tail(slot: Slot) -> list[keras.layers.Layer]:
-    """Nothing at the end of the branch."""
+    """Nothing at the end of the branch.
+
+    Example:
+
+    >>> from keras_resunits import Slot, no_tail
+    >>> no_tail(Slot(index=0, total=1, in_filters=16, filters=16))
+    []
+    """
     return []
 
 
@@ -169,13 +176,26 @@ def branch_scaling(slot: Slot, factor: float = 0.5) -> list[keras.layers.Layer]:
 
     Raises:
         ValueError: for a factor that is no finite number.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> kr.describe(kr.ResNet(depth=8, tail=kr.branch_scaling))[1].F
+    'conv3 norm act conv3 norm *0.5'
     """
     require_number(factor, "factor", f"branch of unit '{slot.name}'")
     return [keras.layers.Rescaling(factor, name="scale")]
 
 
 def residual_gate(slot: Slot, g="relu", initial: float = 1.0) -> list[keras.layers.Layer]:
-    """`g(k) F`, `k` 1 at first (Savarese et al. 2016): a `ScalarGate`."""
+    """`g(k) F`, `k` 1 at first (Savarese et al. 2016): a `ScalarGate`.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> kr.describe(kr.ResNet(depth=8, tail=kr.residual_gate))[1].F
+    'conv3 norm act conv3 norm *relu(k)'
+    """
     return [ScalarGate(g, initial, name="gate")]
 
 
@@ -184,17 +204,37 @@ def rezero(slot: Slot) -> list[keras.layers.Layer]:
 
     ReZero (Bachlechner et al. 2020, Eq. 1), best with the order "relu_before_add"; SkipInit (De and Smith 2020) with an
     order without norm.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> kr.describe(kr.ResNet(depth=8, order="relu_before_add", tail=kr.rezero))[1].F
+    'conv3 norm act conv3 norm act *k'
     """
     return [ScalarGate("linear", initial=0.0, name="gate")]
 
 
 def layer_scale(slot: Slot, initial: float = 1e-4) -> list[keras.layers.Layer]:
-    """`LayerScale`."""
+    """`LayerScale`.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> kr.describe(kr.ResNet(depth=8, tail=kr.layer_scale))[1].F
+    'conv3 norm act conv3 norm layer_scale'
+    """
     return [LayerScale(initial, name="layer_scale")]
 
 
 def squeeze_excite(slot: Slot, ratio: int = 16) -> list[keras.layers.Layer]:
-    """`SqueezeExcite`."""
+    """`SqueezeExcite`.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> kr.describe(kr.ResNet(depth=8, tail=kr.squeeze_excite))[1].F
+    'conv3 norm act conv3 norm squeeze_excite'
+    """
     return [SqueezeExcite(ratio, name="squeeze_excite")]
 
 
@@ -211,6 +251,13 @@ def stochastic_depth(
 
     Raises:
         ValueError: for a survival outside (0, 1].
+
+    Example:
+
+    >>> from keras_resunits import Slot, stochastic_depth
+    >>> slots = (Slot(index=i, total=4, in_filters=16, filters=16) for i in range(4))
+    >>> [stochastic_depth(slot)[0].survival for slot in slots]
+    [0.875, 0.75, 0.625, 0.5]
     """
     if isinstance(final_survival, bool) or not isinstance(final_survival, (int, float)) or not 0 < final_survival <= 1:
         raise ValueError(
@@ -226,6 +273,12 @@ def branch_dropout(slot: Slot, rate: float = 0.2) -> list[keras.layers.Layer]:
 
     Raises:
         ValueError: for a rate outside [0, 1).
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> kr.describe(kr.ResNet(depth=8, tail=kr.branch_dropout))[1].F
+    'conv3 norm act conv3 norm dropout'
     """
     return [Dropout(rate, name="dropout")]
 

@@ -45,6 +45,11 @@ def test_everything_exported_is_listed_in_all_and_the_other_way_round():
     assert sorted(kr.__all__) == sorted(EXPORTED)
 
 
+def test_everything_exported_says_what_it_does_with_an_example_that_runs():
+    described = {name: thing for name, thing in EXPORTED.items() if inspect.isfunction(thing) or inspect.isclass(thing)}
+    assert [name for name, thing in described.items() if ">>>" not in inspect.getdoc(thing)] == []
+
+
 def test_everything_exported_is_in_the_catalog():
     catalogued = set().union(*(exported_names(table) for table, _ in KINDS.values()))
     assert set(EXPORTED) - catalogued == set(), "add each to tests/catalog.py: one line"
