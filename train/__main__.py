@@ -23,6 +23,7 @@ import shlex
 import shutil
 import sys
 from contextlib import ExitStack, nullcontext
+from functools import partial
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what TensorFlow says of drivers it did not find is no news
 
@@ -30,6 +31,7 @@ from absl import app, flags
 
 from train import config as configuration
 from train.errors import BadInput, Preempted, RunError, told
+from train.launch import LAUNCHED
 from train.quiet import native_stderr_held
 from train.strategy import check_strategy, make_strategy, require_divisible
 
@@ -79,7 +81,7 @@ def pipeline(config, run, place) -> None:
     from keras_resunits import describe, export_saved_model
     from train.check import check_answers
     from train.checkpoints import state_hash
-    from train.datasets import bad_images_named, load
+    from train.datasets import bad_images_named, identity, load
     from train.files import stored
     from train.signals import noticed
     from train.workers import require_agreement
@@ -92,7 +94,7 @@ def pipeline(config, run, place) -> None:
         data = load(config)
         config = config.resolved(data.image_shape, data.train_count, data.class_names)
         require_divisible(config.batch_size, place.strategy.num_replicas_in_sync)
-        seen = {"train_count": data.train_count, "image_shape": data.image_shape}
+        seen = identity(data)
         require_agreement(place, {**config.deciding, **seen, **{name: FLAGS[name].value for name in STEPS_TOGETHER}})
         with bad_images_named(data):
             with place.watch("making the network"):  # all begin with the first one's weights
@@ -102,7 +104,8 @@ def pipeline(config, run, place) -> None:
                 parameters, images = f"{model.count_params():,} parameters", f"{data.train_count:,} images"
                 steps = f"{counted:,} step{'s' * (counted != 1)} an epoch"
                 print(f"{run.name}: {parameters}, {images}, {steps}, on {place.taken}\n{config}", flush=True)
-                with stored(str(run.network)):
+                with stored(str(run.folder)):
+                    run.require_same_data(seen)
                     run.network.write_text(f"{describe(model)}\n")
             session = prepare(config, run, data, model, preprocessing, place)
             with noticed() as session.notice:
@@ -148,7 +151,7 @@ def prepare(config, run, data, model, preprocessing, place):
     from train.loop import Trainer
     from train.recipe import optimizer
     from train.session import Session
-    from train.workers import require_agreement
+    from train.workers import all_did, require_agreement
 
     steps = data.train_count // config.batch_size
     sgd = optimizer(config, config.epochs * steps, model)
@@ -157,6 +160,8 @@ def prepare(config, run, data, model, preprocessing, place):
     checkpoints = Checkpoints(run.checkpoints, model, sgd, average, FLAGS.keep, place.number)
     position = checkpoints.restore() if FLAGS.resume else Position()
     require_agreement(place, {"step to go on from": position.step})  # all want to see the same folder
+    if position.epoch > config.epochs:
+        raise BadInput(f"--epochs={config.epochs}, but the run to resume has done {position.epoch}.")
     records = []
     if place.is_chief:
         with stored(str(run.folder)):
@@ -173,14 +178,16 @@ def prepare(config, run, data, model, preprocessing, place):
         FLAGS.checkpoint_every,
         FLAGS.on_nan,
         watch=place.watch,
+        agreed=partial(all_did, place),
     )
 
 
 def going_on(run) -> str:
     """The command that goes on with a run that was stopped."""
-    arguments = [argument for argument in sys.argv[1:] if not argument.lstrip("-").startswith("resume")]
+    resumed = ("--resume", "-resume", "--noresume", "-noresume")
+    arguments = [argument for argument in sys.argv[1:] if argument.split("=")[0] not in resumed]
     name = [] if FLAGS["run"].present else [f"--run={run.name}"]
-    return f"{python()} -m train {shlex.join([*arguments, *name, '--resume'])}"
+    return f"{python()} -m {os.environ.get(LAUNCHED, 'train')} {shlex.join([*arguments, *name, '--resume'])}"
 
 
 def python() -> str:

@@ -49,11 +49,17 @@ class Records(keras.callbacks.Callback):
 
 
 class History(keras.callbacks.CSVLogger):
-    """Keras' CSV file of the epochs' logs; a disk that is full for a moment is said, and written to later."""
+    """Keras' CSV file of the epochs' logs; a disk that is full for a moment is said, and written to later.
+
+    A file that is there keeps its columns: a run that goes on where there is a GPU, or is none any more, has others.
+    """
 
     def on_train_begin(self, logs=None):
+        there = self.append and Path(self.filename).exists()
+        columns = list(read_history(self.filename)) if there else []
         with stored(self.filename):
             super().on_train_begin(logs)
+        self.keys = columns[1:] or None  # behind the epoch
 
     def on_epoch_end(self, epoch, logs=None):
         try:
@@ -141,6 +147,11 @@ def recorders(run, config, steps: int, first_epoch: int) -> list[keras.callbacks
         first_epoch: Epochs done before; what the history says of later ones is left out.
     """
     cut_history(run.history, first_epoch)
+    there = len(read_history(run.history).get("epoch", ())) if run.history.exists() else 0
+    if there < first_epoch:
+        print(
+            f"train: {run.history} has {there} of the {first_epoch} epochs done; the others are lost.", file=sys.stderr
+        )
     return [
         Records(config.batch_size),
         forgiving(History(run.history, append=first_epoch > 0)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import is_zipfile
 
 import keras
 import numpy as np
@@ -122,6 +123,8 @@ def keras_file(path: Path, data: ImageData | EncodedData, normalize: str) -> Cla
         normalize: "data"; "none" for a model that takes pixels 0..255; "auto" for "none" where a layer of the model
             normalises or rescales, else "data".
     """
+    if not is_zipfile(path):  # Keras would speak of a file that is not there
+        raise BadInput(f"{path} is not a .keras file: it is no zip archive.")
     try:
         model = keras.saving.load_model(path, compile=False)
     except Exception as error:  # whatever the file's content makes Keras raise

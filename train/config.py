@@ -153,7 +153,7 @@ flags.DEFINE_enum(
     "Where to compute: one device; all GPUs of this machine; several machines, from TF_CONFIG or Slurm; a TPU. auto "
     "takes what is there and says what it took. --batch_size is shared by all.",
 )
-flags.DEFINE_string("tpu", "local", "The TPU's name.")
+flags.DEFINE_string("tpu", "", "The TPU's name, or local; by default TPU_NAME, or local without it.")
 flags.DEFINE_integer(
     "cpu_devices",
     1,
@@ -161,7 +161,10 @@ flags.DEFINE_integer(
     lower_bound=1,
 )
 flags.DEFINE_float(
-    "startup_timeout", 300.0, "Seconds to wait for all workers to appear, and for the first step.", lower_bound=1.0
+    "startup_timeout",
+    300.0,
+    "Seconds to wait for all workers to appear, for the first step, and for a save.",
+    lower_bound=1.0,
 )
 flags.DEFINE_float(
     "worker_timeout", 30.0, "Seconds that a step of several workers may take: after them one is stuck.", lower_bound=1.0
@@ -318,6 +321,9 @@ def resolve(saved: Path | None = None) -> Config:
     for name in ("learning_rate", "momentum", "weight_decay", "clip_norm", "warm_up", *chances):
         if values[name] is not None and not math.isfinite(values[name]):
             raise BadInput(f"--{name} must be finite, got {values[name]}.")
+    for name in ("startup_timeout", "worker_timeout"):
+        if not math.isfinite(FLAGS[name].value):
+            raise BadInput(f"--{name} must be finite, got {FLAGS[name].value}.")
     if values["pad"] is not None and values["pad"] < 0:
         raise BadInput(f"--pad must be >= 0, got {values['pad']}.")
     if values["pad"] and values["crop"] == "resized":
@@ -403,9 +409,10 @@ def _saved(path: Path) -> dict[str, Any]:
 
 def _resumed(flag_values: dict[str, Any], saved: dict[str, Any], path: Path) -> dict[str, Any]:
     given = {name: value for name, value in flag_values.items() if FLAGS[name].present}
-    for name, value in given.items():
-        if name != "epochs" and saved.get(name) != value:
-            raise BadInput(f"--{name}={value}, but the run to resume has {name}={saved.get(name)} ({path}).")
+    changed = [name for name, value in given.items() if name != "epochs" and saved.get(name) != value]
+    if changed:
+        now, then = (", ".join(f"{name}={values.get(name)}" for name in changed) for values in (given, saved))
+        raise BadInput(f"--{now.replace(', ', ', --')}, but the run to resume has {then} ({path}).")
     if given.get("epochs", saved.get("epochs")) != saved.get("epochs"):
         stretched = f"--epochs={given['epochs']} in place of {saved.get('epochs')}: the schedule is stretched to them."
         print(f"train: {stretched}", file=sys.stderr)

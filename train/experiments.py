@@ -47,7 +47,7 @@ def experiment(name: str, smoke: bool = False) -> dict[str, Any]:
         raise BadInput(f"--config={name}: {path} has no {'smoke' if smoke else 'config'}().")
     try:
         values = dict(function())
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise BadInput(f"--config={name}: {type(error).__name__} in {path}: {error}.") from error
     for key in values:
         _check(key, name)
@@ -70,7 +70,7 @@ def _module(path: Path, name: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise BadInput(f"--config={name}: {type(error).__name__} in {path}: {error}.") from error
     return module
 

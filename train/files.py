@@ -10,6 +10,8 @@ from pathlib import Path
 
 from train.errors import StorageError, first_line
 
+UNFINISHED = ".unfinished-"  # what a process that is killed may leave; exports have the same prefix
+
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
@@ -24,7 +26,7 @@ def whole(path: Path) -> Iterator[Path]:
     >>> path.read_text()
     'all of it'
     """
-    unfinished = path.with_name(f"{os.getpid()}-{path.name}")
+    unfinished = path.with_name(f"{UNFINISHED}{os.getpid()}-{path.name}")
     try:
         yield unfinished
         flush(unfinished)

@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 
+LAUNCHED = "KERAS_RESUNITS_LAUNCHED"  # tells workers how `python -m` began them
 GRACE = 60.0  # seconds that the others have after the first failure
 
 
@@ -55,6 +56,7 @@ def launch(workers: int, arguments: list[str]) -> int:
         0 if all ended well, else the exit code of the first that failed.
     """
     addresses = free_addresses(workers)
+    os.environ[LAUNCHED] = f"train.launch --workers={workers} --"
     processes = [
         start(addresses, number, arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         for number in range(workers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -12,9 +13,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count, takewhile
 from pathlib import Path
+from typing import Any
 
 from train.errors import BadInput
-from train.files import stored, whole
+from train.files import UNFINISHED, stored, whole
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,11 @@ class Run:
     def network(self) -> Path:
         """The network, unit by unit: every choice that a family made by itself."""
         return self.folder / "network.txt"
+
+    @property
+    def data(self) -> Path:
+        """What tells the run's data from others."""
+        return self.folder / "data.json"
 
     @property
     def history(self) -> Path:
@@ -95,12 +102,38 @@ class Run:
                 with stored(str(lock)):
                     file.truncate(0)
                     file.write(f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+                self._clean()
                 yield
             except BaseException:  # interrupted downloads too
                 if list(self.folder.iterdir()) == [lock]:
                     lock.unlink()
                     self.release()
                 raise
+
+    def require_same_data(self, data: dict[str, Any]) -> None:
+        """Write down what the data are, or, once the run has begun, refuse others.
+
+        Args:
+            data: What tells them from others, as JSON holds it.
+
+        Raises:
+            BadInput: if they are not those that the run began with.
+        """
+        if not (self.begun and self.data.exists()):
+            with whole(self.data) as unfinished:
+                unfinished.write_text(json.dumps(data) + "\n")
+            return
+        try:
+            began = dict(json.loads(self.data.read_text()))
+        except (ValueError, TypeError) as error:
+            raise BadInput(f"{self.data} cannot be read: {error}. Remove it to go on without comparing.") from None
+        changed = [
+            f"{name} was {began.get(name)!r}, is {is_!r}" for name, is_ in data.items() if began.get(name) != is_
+        ]
+        if changed:
+            raise BadInput(
+                f"--resume: the data are not those that the run began with: {'; '.join(changed)}. Take another --run."
+            )
 
     def note_export(self, version: Path, state: str) -> None:
         """Write down which version holds which state."""
@@ -115,6 +148,15 @@ class Run:
             return version if noted["state"] == state and (version / "saved_model.pb").is_file() else None
         except (OSError, ValueError, KeyError, TypeError):  # none yet, or damaged: then it is exported again
             return None
+
+    def _clean(self) -> None:
+        """Remove what processes that were killed had begun to write."""
+        for folder in (self.folder, self.saved_models):
+            for path in folder.glob(f"{UNFINISHED}*"):
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
 
     def claim(self) -> None:
         """Make the folders.

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from itertools import count
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from train.checkpoints import Checkpoints, Position
@@ -17,6 +18,7 @@ from train.feeding import Feed
 from train.loop import Trainer, means
 from train.signals import Notice
 
+SPOILT = "weights or statistics became inf or nan"
 PATIENCE = 10  # batches that --on_nan leaves out, one right after the other, before it gives up
 
 
@@ -34,9 +36,11 @@ class Session:
         position: Where to begin; at the beginning by default.
         every: Save every so many steps as well.
         on_nan: What becomes of a step whose loss or gradient is no number: "stop" the run, "rollback" to the last
-            checkpoint and go on from there without that step's batch, or "skip" the step, as if it had not been.
+            checkpoint and go on from there without that step's batch, or "skip" the step, as if it had not been. Where
+            a save or a test finds it later, in the weights or statistics, "skip" goes back to the checkpoint too.
         notice: Tells that a signal asks to stop.
-        watch: `with watch(what):` is around every step.
+        watch: `with watch(what):` is around every step and save.
+        agreed: `did -> bool`, whether all workers did; it waits for them.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class Session:
         on_nan: str = "stop",
         notice: Notice | None = None,
         watch: Callable[[str], AbstractContextManager] = nullcontext,
+        agreed: Callable[[bool], bool] = bool,
     ):
         self.trainer, self.feed, self.epochs, self.steps, self.every = trainer, feed, epochs, steps, every
         trainer.model.compile(trainer.optimizer)  # callbacks find the optimiser, and its rate, on the model
@@ -60,7 +65,7 @@ class Session:
         self._test_batches = feed.testing()
         self.checkpoints, self.position = checkpoints, position or Position()
         self.on_nan, self.notice = on_nan, Notice() if notice is None else notice
-        self.watch = watch
+        self.watch, self.agreed = watch, agreed
         self._undo = Snapshot(trainer.variables) if on_nan == "skip" else None
 
     def run(self) -> None:
@@ -73,13 +78,14 @@ class Session:
         """
         self.callbacks.on_train_begin()
         try:
-            if self.on_nan == "rollback" and not self.checkpoints.steps:
+            if self.on_nan != "stop" and not self.checkpoints.steps:
                 self._save()
             self._batches = self.feed.training(self.position.step)
             while self.position.epoch < self.epochs and not self.trainer.model.stop_training:
                 self._epoch()
         except _Asked:
-            saved = f"saved at step {self.position.step}" if self._save() else "not saved"
+            saved = self._is_sound() and self._save()
+            saved = f"saved at step {self.position.step}" if saved else "not saved"
             name = self.notice.received.name if self.notice.received else "another worker"
             raise Preempted(f"asked to stop ({name}): {saved}.") from None
         finally:  # files are closed and the curves drawn, however it ends
@@ -88,23 +94,40 @@ class Session:
     def _epoch(self) -> None:
         epoch = self.position.epoch
         self.callbacks.on_epoch_begin(epoch)
-        while self.position.step < (epoch + 1) * self.steps:
-            self._step(self.position.step)
-            if self.position.step < (epoch + 1) * self.steps and self.every and self.position.step % self.every == 0:
-                self._save()
-        logs = means((self.position.loss, self.position.hits, self.position.images)) | self._tested()
+        while True:
+            self._train_until((epoch + 1) * self.steps)
+            logs = self._tested()
+            if not logs:
+                self._leave_out(self._last_trained(), "test loss became inf or nan")
+            elif self._is_sound():
+                break
+            else:
+                self._leave_out(self._last_trained(), SPOILT)
         told = {"learning_rate": self.position.rate, "gradient_norm": self.trainer.gradient_norm}
         logs |= {name: value for name, value in told.items() if value is not None}
         self.callbacks.on_epoch_end(epoch, logs)
         self.position = Position(epoch + 1, self.position.step, left_out=self.position.left_out)
-        self._save(score=logs.get("val_ema_accuracy", logs["val_accuracy"]))
+        score = logs.get("val_ema_accuracy", logs["val_accuracy"])
+        while not self._save(score) and epoch + 1 == self.epochs:  # what ends is saved, or ends otherwise
+            pass
 
-    def _step(self, step: int) -> None:
+    def _train_until(self, end: int) -> None:
+        while self.position.step < end:
+            trained = self._step(self.position.step)
+            step = self.position.step
+            if trained and self.every and step % self.every == 0 and step < end:
+                if self._is_sound():
+                    self._save()
+                else:
+                    self._leave_out(self._last_trained(), SPOILT)
+
+    def _step(self, step: int) -> bool:
+        """Whether it counts."""
         batch = next(self._batches)
         self.position.rate = self.trainer.learning_rate if self._ends_epoch(step) else None
         if step in self.position.left_out:
             self.position.step += 1
-            return
+            return False
         self.callbacks.on_train_batch_begin(step % self.steps)
         if self._undo:
             self._undo.take()
@@ -113,32 +136,32 @@ class Session:
         mean = loss / images
         norm = self.trainer.gradient_norm
         if not math.isfinite(mean) or not (norm is None or math.isfinite(norm)):
-            self._not_finite(step, f"loss became {mean}" if not math.isfinite(mean) else "the gradient is no number")
-            return
+            what = f"loss became {mean}" if not math.isfinite(mean) else "the gradient is no number"
+            self._leave_out(step, what, undo=self._undo)
+            return False
         self.position.step += 1
         self.position.loss, self.position.hits = self.position.loss + loss, self.position.hits + right
         self.position.images += images
         self.callbacks.on_train_batch_end(step % self.steps, {"loss": mean})
         if asked:
             raise _Asked
+        return True
 
     def _ends_epoch(self, step: int) -> bool:
         return (step + 1) % self.steps == 0
 
     def _tested(self) -> dict[str, float]:
+        """The epoch's logs; nothing where the test loss is no number: the last updates' harm shows there first."""
         self.callbacks.on_test_begin()
         tested = self.evaluate()
-        if not math.isfinite(tested["loss"]):  # the last update's harm shows here first
-            raise NumericError(
-                f"test loss became {tested['loss']} after step {self.position.step} (epoch {self.position.epoch + 1}). "
-                f"{self._last_good()} Lower --learning_rate."
-            )
+        if not math.isfinite(tested["loss"]):
+            return {}
         self.callbacks.on_test_end(tested)
         found = {f"val_{name}": value for name, value in tested.items()}
         if self.trainer.average:
             with self.trainer.average.swapped():
                 found |= {f"val_ema_{name}": value for name, value in self.evaluate().items()}
-        return found
+        return means((self.position.loss, self.position.hits, self.position.images)) | found
 
     def evaluate(self) -> dict[str, float]:
         """Loss and accuracy over the test batches."""
@@ -156,34 +179,64 @@ class Session:
     def _asked(self) -> tf.Tensor:
         return tf.constant(float(bool(self.notice)))
 
-    def _save(self, score: float | None = None) -> bool:
-        return self.checkpoints.save(self.position, score)
+    def _is_sound(self) -> bool:
+        """Whether every number of the state is one; a finite loss can hide that some are not."""
+        values = (variable.numpy() for variable in self.trainer.variables)
+        return all(np.isfinite(value).all() for value in values if value.dtype.kind == "f")
 
-    def _not_finite(self, step: int, what: str) -> None:
-        rate, norm = self.trainer.learning_rate, self.trainer.gradient_norm
-        known = "" if norm is None else f", gradient norm {norm:g}"
-        what = f"{what} at step {step + 1} (epoch {self.position.epoch + 1}, rate {rate:g}{known})"
-        in_a_row = next(n for n in count(1) if step - n not in self.position.left_out)
-        if self.on_nan == "stop" or in_a_row > PATIENCE:
+    def _last_trained(self) -> int:
+        return next(step for step in count(self.position.step - 1, -1) if step not in self.position.left_out)
+
+    def _save(self, score: float | None = None) -> bool:
+        """Whether all workers have."""
+        with self.watch("a save"):
+            return self.agreed(self.checkpoints.save(self.position, score))
+
+    def _leave_out(self, step: int, what: str, undo: Snapshot | None = None) -> None:
+        """Go on without a step's batch: from before it by `undo`, or from the last checkpoint.
+
+        Raises:
+            NumericError: if that was not asked for, or does not help.
+        """
+        what = f"{what} at step {step + 1} ({self._circumstances()})"
+        left_out = sorted({*self.position.left_out, step})
+        if self.on_nan == "stop" or _in_a_row(step, left_out) > PATIENCE:
             others = "" if self.on_nan != "stop" else ", or pass --on_nan=rollback or --on_nan=skip"
             raise NumericError(f"{what}. Not saved. {self._last_good()} Lower --learning_rate{others}.")
-        left_out = sorted({*self.position.left_out, step})
-        if self._undo:
-            self._undo.put_back()
+        if undo:
+            undo.put_back()
             self.position.step += 1
         else:
-            epoch, steps = self.position.epoch, self.checkpoints.steps
-            self.position = self.checkpoints.restore()
-            if not steps or self.position.epoch != epoch:
-                raise NumericError(f"{what}. No checkpoint since the epoch began to go back to. Lower --learning_rate.")
-            self._batches = self.feed.training(self.position.step)
+            self._go_back(what)
         self.position.left_out = left_out
         said = f"train: {what}: going on from step {self.position.step} without that batch."
         print(said, file=sys.stderr, flush=True)
 
+    def _go_back(self, what: str) -> None:
+        epoch, steps = self.position.epoch, self.checkpoints.steps
+        self.position = self.checkpoints.restore()
+        if not steps or self.position.epoch != epoch:
+            raise NumericError(f"{what}. No checkpoint since the epoch began to go back to. Lower --learning_rate.")
+        self._batches = self.feed.training(self.position.step)
+
+    def _circumstances(self) -> str:
+        norm = self.trainer.gradient_norm
+        known = "" if norm is None else f", gradient norm {norm:g}"
+        return f"epoch {self.position.epoch + 1}, rate {self.trainer.learning_rate:g}{known}"
+
     def _last_good(self) -> str:
         steps = self.checkpoints.steps
         return f"The last checkpoint before it: step {steps[-1]}." if steps else "There is no checkpoint yet."
+
+
+def _in_a_row(step: int, left_out: list[int]) -> int:
+    """How many steps without a gap, with `step` among them, are left out.
+
+    >>> _in_a_row(4, [1, 3, 4, 5])
+    3
+    """
+    after, before = (next(n for n in count(step, way) if n not in left_out) for way in (1, -1))
+    return after - before - 1
 
 
 class Snapshot:

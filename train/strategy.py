@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import Any
 
 from train.errors import BadInput, first_line
@@ -56,7 +57,15 @@ def cluster() -> tuple[list[str], int] | None:
 
 def _started_by_srun() -> bool:
     """As one task of several; in a job script alone, and in an interactive step, there is one."""
-    return int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1
+    return _slurm_number("SLURM_STEP_NUM_TASKS", 1) > 1
+
+
+def _slurm_number(name: str, default: int | None = None) -> int:
+    text = os.environ.get(name, default)
+    try:
+        return int(text)
+    except (TypeError, ValueError):
+        raise BadInput(f"Slurm: {name} must be a whole number; got {text!r}.") from None
 
 
 def _from_tf_config(text: str) -> tuple[list[str], int]:
@@ -76,9 +85,11 @@ def _from_tf_config(text: str) -> tuple[list[str], int]:
     if unknown:
         raise BadInput(f"TF_CONFIG: cluster has {unknown[0]!r}; wanted 'worker', and 'chief' if you like.")
     for job, addresses in jobs.items():
-        if not isinstance(addresses, list) or not all(isinstance(each, str) and ":" in each for each in addresses):
-            raise BadInput(f"TF_CONFIG: {job} must be a list of 'host:port'; got {addresses!r}.")
-    if not isinstance(task, dict) or task.get("type") not in jobs or not isinstance(task.get("index"), int):
+        if not isinstance(addresses, list) or not all(map(_is_address, addresses)):
+            raise BadInput(f"TF_CONFIG: {job} must be a list of 'host:port', ports up to 65535; got {addresses!r}.")
+    if len(jobs.get("chief", [])) > 1:
+        raise BadInput(f"TF_CONFIG: chief must be one 'host:port'; got {jobs['chief']!r}.")
+    if not isinstance(task, dict) or task.get("type") not in jobs or type(task.get("index")) is not int:
         types = " or ".join(map(repr, jobs))
         raise BadInput(f"""TF_CONFIG: task must be {{"type": {types}, "index": a whole number}}; got {task!r}.""")
     if not 0 <= task["index"] < len(jobs[task["type"]]):
@@ -90,12 +101,17 @@ def _from_tf_config(text: str) -> tuple[list[str], int]:
     return addresses, task["index"] + (len(jobs.get("chief", [])) if task["type"] == "worker" else 0)
 
 
+def _is_address(text) -> bool:
+    host, _, port = text.rpartition(":") if isinstance(text, str) else ("", "", "")
+    return bool(host) and port.isascii() and port.isdecimal() and 0 < int(port) < 2**16
+
+
 def _from_slurm() -> tuple[list[str], int]:
     """As srun started it; TensorFlow's own resolver knows how Slurm shortens lists of hosts."""
     import tensorflow as tf
 
+    number, tasks = _slurm_number("SLURM_PROCID"), _slurm_number("SLURM_STEP_NUM_TASKS")
     try:
-        number, tasks = int(os.environ["SLURM_PROCID"]), int(os.environ["SLURM_STEP_NUM_TASKS"])
         # one GPU a task is only said: it would ask nvidia-smi, and divide by what it finds
         resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
             gpus_per_node=tasks, gpus_per_task=1, auto_set_gpu=False
@@ -104,6 +120,8 @@ def _from_slurm() -> tuple[list[str], int]:
     except (RuntimeError, ValueError, KeyError, OSError) as error:
         raise BadInput(f"Slurm: {error}. Set TF_CONFIG, or pass --strategy=mirrored for this machine alone.") from error
     addresses = [f"{host}:{SLURM_PORT + i}" for host, count in hosts.items() for i in range(count)]
+    if not 0 <= number < len(addresses):
+        raise BadInput(f"Slurm: SLURM_PROCID={number} is outside 0..{len(addresses) - 1}.")
     here = os.environ.get("SLURMD_NODENAME")
     if here and here != addresses[number].split(":")[0]:
         raise BadInput(
@@ -134,7 +152,7 @@ def make_strategy(name: str, tpu: str, cpu_devices: int, startup_timeout: float,
     Args:
         name: One of `STRATEGIES`; "auto" takes several workers where `TF_CONFIG` or Slurm names them, else a TPU where
             `TPU_NAME` does, else all GPUs if there are several, else one device.
-        tpu: The TPU's name, or "local".
+        tpu: The TPU's name, or "local"; `TPU_NAME`, or "local" without it, where it is empty.
         cpu_devices: Into how many logical devices the processor is split.
         startup_timeout: Seconds to wait for the other workers to appear, and for a first step to end.
         worker_timeout: Seconds to wait for the end of a later one.
@@ -152,7 +170,7 @@ def make_strategy(name: str, tpu: str, cpu_devices: int, startup_timeout: float,
     if name == "multiworker" or (workers and len(workers[0]) > 1):
         return _multiworker(workers, startup_timeout, worker_timeout)
     if name == "tpu" or (name == "auto" and "TPU_NAME" in os.environ):
-        return _tpu(tpu)
+        return _tpu(tpu or os.environ.get("TPU_NAME", "local"))
     gpus = tf.config.list_physical_devices("GPU")
     if name == "mirrored" or (name == "auto" and (len(gpus) > 1 or cpu_devices > 1)):
         return _mirrored(len(gpus), cpu_devices)
@@ -182,7 +200,8 @@ def _tpu(name: str) -> Place:
         tf.tpu.experimental.initialize_tpu_system(resolver)
         strategy = tf.distribute.TPUStrategy(resolver)
     except (ValueError, RuntimeError, OSError, tf.errors.OpError) as error:
-        raise BadInput(f"no TPU found at --tpu={name}: {first_line(error)[:120]}.") from error
+        why = shorten(first_line(error), 160, placeholder=" ...")
+        raise BadInput(f"no TPU found at --tpu={name}: {why}.") from error
     return Place(strategy, f"TPU {name}, {strategy.num_replicas_in_sync} cores")
 
 

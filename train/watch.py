@@ -12,6 +12,7 @@ from train.errors import ClusterError, leave
 
 GO_ON = "Start all workers again, with --resume and the same --run, to go on from the last checkpoint"
 POLL = 0.5  # seconds between two looks at the clock
+SLOW = ("a save",)  # takes as long as a disk does
 
 
 class Watch:
@@ -23,7 +24,8 @@ class Watch:
 
     Args:
         who: This worker, in its message's words.
-        first: Seconds for the first of a kind, which compiles, and waits for those that loaded their data slower.
+        first: Seconds for the first of a kind, which compiles, and waits for those that loaded their data slower; and
+            for every save.
         later: Seconds for each that follows.
 
     Example:
@@ -35,14 +37,16 @@ class Watch:
 
     def __init__(self, who: str, first: float, later: float):
         self.who, self.first, self.later = who, first, later
-        self._what, self._limit, self._until = "", math.inf, math.inf
+        self._what, self._limit, self._flag, self._until = "", math.inf, "", math.inf
         self._seen: set[str] = set()
         threading.Thread(target=self._look, name="watch", daemon=True).start()
 
     @contextmanager
     def __call__(self, what: str) -> Iterator[None]:
         """For the time that `what` takes."""
-        self._what, self._limit = what, self.later if what in self._seen else self.first
+        quick = what in self._seen and what not in SLOW
+        self._what = what
+        self._limit, self._flag = (self.later, "--worker_timeout") if quick else (self.first, "--startup_timeout")
         self._until = time.monotonic() + self._limit
         try:
             yield
@@ -53,10 +57,9 @@ class Watch:
     def _look(self) -> None:
         while time.monotonic() < self._until:
             time.sleep(POLL)
-        flag = "--worker_timeout" if self._what in self._seen else "--startup_timeout"
         leave(
             ClusterError(
                 f"{self.who}: another worker did not answer, it is stuck or gone: {self._what} took over "
-                f"{self._limit:g} s ({flag}). {GO_ON}."
+                f"{self._limit:g} s ({self._flag}). {GO_ON}."
             )
         )

@@ -45,6 +45,11 @@ def require_agreement(place: Place, wanted: dict[str, Any]) -> None:
             )
 
 
+def all_did(place: Place, did: bool) -> bool:
+    """Whether every worker did what `did` says of this one; each waits here for the slowest."""
+    return did if place.workers == 1 else bool(_gathered(place, [int(did)]).min())
+
+
 def _gathered(place: Place, sums: list[int]):
     mine = place.strategy.run(lambda: tf.constant([sums], tf.int64))
     return place.strategy.gather(mine, axis=0).numpy()

@@ -17,7 +17,7 @@ from train.checkpoints import Checkpoints, Position
 from train.errors import NumericError, Preempted
 from train.feeding import Feed
 from train.loop import Trainer
-from train.session import PATIENCE, Session
+from train.session import PATIENCE, SPOILT, Session
 
 
 @pytest.fixture
@@ -280,7 +280,60 @@ def test_weights_that_the_epochs_last_step_spoilt_end_no_epoch(tmp_path, data):
     events = Events()
     session = sgd_session(tmp_path, data, dense(), float("inf"), 2, events)
     session.steps = 1
-    with pytest.raises(NumericError, match=r"test loss became nan after step 1 \(epoch 1\)\. There is no checkpoint"):
+    with pytest.raises(
+        NumericError, match=r"test loss became inf or nan at step 1 \(epoch 1, .*\)\. Not saved\. There is no"
+    ):
         session.run()
     assert "on_epoch_end" not in [event[0] for event in events.heard]
     assert session.checkpoints.steps == []
+
+
+class Poison(keras.callbacks.Callback):
+    """After a step, a statistic is infinite, which no loss shows: normalising with it gives zeros."""
+
+    def __init__(self, *steps: int):
+        super().__init__()
+        self.steps = set(steps)
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch in self.steps:
+            self.steps.discard(batch)
+            (variance,) = (each for each in self.model.variables if each.name == "moving_variance")
+            variance.assign(np.full(variance.shape, np.inf))
+
+
+@pytest.mark.parametrize("every", [1, None], ids=["every step", "every epoch"])
+def test_a_state_that_is_spoilt_behind_a_finite_loss_is_never_saved(tmp_path, data, configured, every):
+    sitting = Sitting(tmp_path, data, callbacks=[Poison(1)], every=every)
+    with pytest.raises(NumericError, match=r"^weights or statistics became inf or nan at step \d .*Not saved\."):
+        sitting.run()
+    assert sitting.checkpoints.steps == ([1] if every else [])
+
+
+@pytest.mark.parametrize("way", ["skip", "rollback"])
+def test_a_state_that_is_spoilt_is_gone_back_from(tmp_path, data, configured, way, capsys):
+    sitting = Sitting(tmp_path, data, callbacks=[Poison(1)], every=1, on_nan=way).run()
+    (line,) = said(capsys)
+    assert line.startswith(f"train: {SPOILT} at step 2 (epoch 1, ") and line.endswith("from step 1 without that batch.")
+    assert sitting.session.position.left_out == [1]
+    assert all(np.isfinite(value).all() for value in sitting.values if value.dtype.kind == "f")
+
+
+def test_a_batch_that_was_left_out_makes_no_checkpoint_of_no_progress(tmp_path, data, configured):
+    sitting = Sitting(tmp_path, data, bad={1}, on_nan="skip", every=1, keep=99).run()
+    assert sitting.checkpoints.steps == [0, 1, 3, 4, 5, 6]
+
+
+def test_a_run_does_not_end_before_its_last_step_is_saved(tmp_path, data, configured, monkeypatch):
+    sitting = Sitting(tmp_path, data)
+    tries, write = [], sitting.checkpoints._write
+
+    def full(folder, position, score):
+        tries.append(position.step)
+        if tries.count(EPOCHS * STEPS) == 1:
+            raise OSError(28, "No space left on device")
+        write(folder, position, score)
+
+    monkeypatch.setattr(sitting.checkpoints, "_write", full)
+    sitting.run()
+    assert (tries, sitting.checkpoints.steps) == ([3, 6, 6], [3, 6])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from train.config import Config
 from train.datasets.digits import load_digits
@@ -17,7 +18,18 @@ from train.datasets.npz import load_npz
 from train.datasets.tfds import load_tfds
 from train.errors import BadInput
 
-__all__ = ["EncodedData", "ImageData", "bad_images_named", "load"]
+__all__ = ["EncodedData", "ImageData", "bad_images_named", "identity", "load"]
+
+
+def identity(data: ImageData | EncodedData) -> dict[str, Any]:
+    """What tells data from other data, by name, as JSON holds it."""
+    return {
+        "train_count": data.train_count,
+        "test_count": data.test_count,
+        "image_shape": list(data.image_shape),
+        "class_names": list(data.class_names or ()),
+        "digest": data.digest,
+    }
 
 
 def load(config: Config) -> ImageData | EncodedData:
@@ -38,7 +50,10 @@ def load(config: Config) -> ImageData | EncodedData:
         return renamed(data, config.class_names)
     if config.test_view:
         raise BadInput(f"--test_view means nothing for images that are all of one size (--dataset={config.dataset}).")
-    return checked(data, config.class_names)
+    try:
+        return checked(data, config.class_names)
+    except BadInput as error:
+        raise BadInput(f"--dataset={config.dataset}: {error}") from None
 
 
 def renamed(data: EncodedData, class_names: list[str] | None) -> EncodedData:

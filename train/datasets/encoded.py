@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,7 @@ from train.errors import BadInput
 DEFAULT_SIZE = 224
 MEMORY_SHARE = 1 / 4  # of the machine's, for what is kept
 SHOWN = 5
-SAMPLED = 1024  # images for the statistics
+SAMPLED = 1024  # images for the statistics and the digest
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,16 @@ class EncodedData:
     def sample(self, count: int) -> np.ndarray:
         """The first test images: uint8 `[count, size, size, 3]`."""
         return self._views(self.test, range(min(count, self.test.count)))
+
+    @cached_property
+    def digest(self) -> str:
+        """Twelve hexadecimal digits of the SHA-256 of 1,024 images and labels of each split, evenly picked."""
+        digest = hashlib.sha256()
+        for split in (self.train, self.test):
+            for number in range(0, split.count, max(split.count // SAMPLED, 1)):
+                contents, label = split.read(tf.constant(number, tf.int64))
+                digest.update(contents.numpy() + label.numpy().tobytes())
+        return digest.hexdigest()[:12]
 
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
         """`(mean, variance)` of each channel over the centres of 1,024 training images, evenly picked."""

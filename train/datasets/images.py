@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -10,6 +12,7 @@ import numpy as np
 from train.errors import BadInput
 
 AT_ONCE = 1000  # images
+SHOWN = 5  # classes, in a message
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,15 @@ class ImageData:
         return self.test[0][:count]
 
     @property
+    def digest(self) -> str:
+        """Twelve hexadecimal digits of the SHA-256 of all images and labels."""
+        digest = hashlib.sha256()
+        for images, labels in (self.train, self.test):
+            digest.update(np.ascontiguousarray(images))
+            digest.update(np.ascontiguousarray(labels))
+        return digest.hexdigest()[:12]
+
+    @property
     def classes(self) -> int:
         """How many classes there are."""
         return len(self.class_names or ())
@@ -78,6 +90,10 @@ def checked(data: ImageData, class_names: Sequence[str] | None) -> ImageData:
         _check_labels(labels, names, split)
     if len(names) < 2:
         raise BadInput(f"there is one class ({names[0]!r}); wanted two or more.")
+    empty = [names[i] for i in np.flatnonzero(np.bincount(train[1], minlength=len(names)) == 0)]
+    if empty:
+        shown = ", ".join(empty[:SHOWN]) + " ..." * (len(empty) > SHOWN)
+        print(f"train: {len(empty)} of {len(names)} classes have no training image: {shown}", file=sys.stderr)
     return replace(data, train=train, test=test, class_names=list(names))
 
 
