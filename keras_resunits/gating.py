@@ -46,7 +46,7 @@ class ScalarGate(keras.layers.Layer):
     """`g(k) x` with one trainable scalar `k` (Savarese et al. 2016, sec. 3).
 
     At the end of `F` it is the residual gate, `g(k) F(z)`, whose unit is the identity where `g(k) = 0`. With `g` the
-    identity and `k = 0` at first it is ReZero's and SkipInit's scalar.
+    identity and `k = 0` at first it is ReZero's and SkipInit's scalar. `CoupledSGD` does not decay it (Table 3: better so).
 
     Args:
         g: An activation, by Keras' name or a registered function; "relu" by default, as in the paper. A gate that
@@ -72,6 +72,7 @@ class ScalarGate(keras.layers.Layer):
 
     def build(self, input_shape):
         self.k = self.add_weight(shape=(), initializer=keras.initializers.Constant(self.initial), name="k")
+        self.k.decays = False  # read by `CoupledSGD`
 
     def value(self):
         """`g(k)`, a scalar tensor."""

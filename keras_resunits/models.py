@@ -279,7 +279,7 @@ def GatedResNet(
 ) -> keras.Model:
     """The gated residual network of Savarese et al. 2016, `x' = x + g(k) F(x)`, pre-activated, one scalar `k` a unit.
 
-    Read the gates with `gates(model)`; keep them from weight decay, as the paper does, with
+    Read the gates with `gates(model)`. `CoupledSGD` does not decay them, as the paper does not; other optimisers want
     `optimizer.exclude_from_weight_decay([gate.k for found in scalar_gates(model).values() for gate in found])`.
 
     Args:
