@@ -45,7 +45,7 @@ def row(name: str) -> list[str]:
         f"{parameters:,}",
         _published(entry),
         f"{table.multiply_adds / 1e6:,.2f}M",
-        f"{table.operations / 2e6:,.2f}M",
+        f"{table.half_operations / 1e6:,.2f}M",
         "" if entry.half_operations is None else f"{entry.half_operations:,.2f}M",
         entry.source,
     ]

@@ -218,6 +218,9 @@ def PreActResNet(
     (block "bottleneck_v1_5"), as in the code that the paper's ImageNet networks were trained with (fb.resnet.torch,
     `models/preresnet.lua`).
 
+    The 255.08M that pytorchcv publishes for depth 164 are of its own layout, with the stride on the 3x3 and a bare stem
+    (`create("pytorchcv_preresnet164")`); the authors' network, this one, has 251.84M (`describe(model).half_operations`).
+
     Args:
         depth: 164 by default; as for `ResNet`.
         input_shape: As for `ResNet`.
