@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from numbers import Real
 
 import keras
@@ -89,17 +90,32 @@ class ScalarGate(keras.layers.Layer):
 
 
 def scalar_gates(model: keras.Model) -> dict[str, list[ScalarGate]]:
-    """The scalar gates of a network by the names of their units; units without any are left out."""
-    inner = {unit.name: list(unit._flatten_layers(include_self=False)) for unit in model.layers}
-    found = {name: [layer for layer in layers if isinstance(layer, ScalarGate)] for name, layers in inner.items()}
-    return {name: layers for name, layers in found.items() if layers}
+    """The scalar gates of a network by the names of their units; units without any are left out.
+
+    Networks inside the model are looked into; a name that two of them have is preceded by the second one's, `body/unit000`.
+    """
+    found: dict[str, list[ScalarGate]] = {}
+    for owner, unit in _inside(model):
+        gates = [layer for layer in unit._flatten_layers(include_self=False) if isinstance(layer, ScalarGate)]
+        if gates:
+            found[f"{owner}/{unit.name}" if unit.name in found else unit.name] = gates
+    return found
+
+
+def _inside(model: keras.Model) -> Iterator[tuple[str, keras.layers.Layer]]:
+    """The layers of a model and of the models in it, each with its model's name."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _inside(layer)
+        else:
+            yield model.name, layer
 
 
 def gates(model: keras.Model) -> dict[str, float]:
     """`{unit: g(k)}` of every unit of `model` that has a scalar gate, in order.
 
     Args:
-        model: A network of the package.
+        model: A network of the package, or a model that holds one.
 
     Returns:
         Floats by the units' names (the product where a unit has several); empty for a network without such gates.
@@ -110,7 +126,8 @@ def gates(model: keras.Model) -> dict[str, float]:
     >>> kr.gates(kr.GatedResNet(depth=8))
     {'unit000': 1.0, 'unit001': 1.0, 'unit002': 1.0}
     """
-    return {name: math.prod(float(layer.value()) for layer in layers) for name, layers in scalar_gates(model).items()}
+    found = scalar_gates(model)
+    return {name: math.prod(float(ops.convert_to_numpy(gate.value())) for gate in found[name]) for name in found}
 
 
 @register

@@ -240,9 +240,13 @@ def PreActResNet(
     >>> [layer.name for layer in model.layers[:4]]
     ['images', 'stem', 'unit000', 'unit001']
     """
+    return _variant("preactresnet", depth, input_shape, classes, _pre_activated(depth), options)
+
+
+def _pre_activated(depth) -> dict:
+    """The defaults of `PreActResNet`, beside those of `ResNet`."""
     strided = isinstance(depth, int) and IMAGENET_UNITS.get(depth, (None,))[0] is bottleneck
-    defaults = {"order": "full_pre_act", "block": bottleneck_v1_5 if strided else None}
-    return _variant("preactresnet", depth, input_shape, classes, defaults, options)
+    return {"order": "full_pre_act", "block": bottleneck_v1_5 if strided else None}
 
 
 def PlainNet(
@@ -280,7 +284,7 @@ def GatedResNet(
     tail: str | Tail = "no_tail",
     **options,
 ) -> keras.Model:
-    """The gated residual network of Savarese et al. 2016, `x' = x + g(k) F(x)`, pre-activated, one scalar `k` a unit.
+    """The gated residual network of Savarese et al. 2016, `x' = x + g(k) F(x)`: `PreActResNet`, one scalar `k` a unit.
 
     Read the gates with `gates(model)`. `CoupledSGD` does not decay them, as the paper does not; other optimisers want
     `optimizer.exclude_from_weight_decay([gate.k for found in scalar_gates(model).values() for gate in found])`.
@@ -306,8 +310,7 @@ def GatedResNet(
     15
     """
     tail = chained(resolve("tail", tail, TAILS, Callable), partial(residual_gate, g=g))
-    defaults = {"order": "full_pre_act", "tail": tail}
-    return _variant("gatedresnet", depth, input_shape, classes, defaults, options)
+    return _variant("gatedresnet", depth, input_shape, classes, {**_pre_activated(depth), "tail": tail}, options)
 
 
 def GatedPlainNet(

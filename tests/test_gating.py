@@ -85,6 +85,15 @@ def test_a_family_keeps_its_gates_beside_another_tail():
     assert kr.StochasticDepthResNet(depth=8, tail="layer_scale").get_layer("unit000").branch.layers[-1].survival < 1
 
 
+@pytest.mark.parametrize("depth", [8, 29, 18, pytest.param(50, marks=pytest.mark.slow)])
+def test_a_gated_network_at_first_is_the_pre_activation_network_of_its_depth(depth):
+    gated, bare = (make(depth, (64, 64, 3)) for make in (kr.GatedResNet, kr.PreActResNet))
+    bare.set_weights([keras.ops.convert_to_numpy(w) for w in gated.weights if w.path not in of_gates(gated)])
+    x = np.random.default_rng(0).normal(size=(1, 64, 64, 3)).astype("float32")
+    np.testing.assert_allclose(gated(x), bare(x), rtol=1e-4, atol=1e-5)
+    assert kr.describe(gated).multiply_adds == kr.describe(bare).multiply_adds
+
+
 def test_a_gated_plain_network_whose_gates_are_closed_passes_its_stem_on():
     model = one_stage(kr.scalar_highway)
     for (layer,) in kr.scalar_gates(model).values():
