@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from numbers import Real
 
 import keras
 from keras import ops
 
+from keras_resunits.checks import require_number
 from keras_resunits.convolutions import conv
 from keras_resunits.serialization import register, revived, serialized
 from keras_resunits.series import Series, built, output_shape
 from keras_resunits.slots import Slot
-
-
-def require_number(value, name: str, where: str) -> None:
-    """Refuse what is no finite number."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-        raise ValueError(f"`{name}` must be a finite number. Received: {name}={value!r} ({where}).")
 
 
 def gate(slot: Slot, bias: float, kernel_size: int = 1) -> keras.layers.Layer:
@@ -36,9 +30,9 @@ def gate(slot: Slot, bias: float, kernel_size: int = 1) -> keras.layers.Layer:
     Raises:
         ValueError: for a bias that is no finite number.
     """
-    require_number(bias, "bias", f"gate of unit '{slot.name}'")
+    bias = require_number(bias, "bias", f"gate of unit '{slot.name}'")
     weights = conv(slot.filters, kernel_size, slot.strides, use_bias=True)
-    weights.bias_initializer = keras.initializers.Constant(float(bias))
+    weights.bias_initializer = keras.initializers.Constant(bias)
     return Series([weights, keras.layers.Activation("sigmoid", name="sigmoid")], name="gate")
 
 
@@ -47,7 +41,8 @@ class ScalarGate(keras.layers.Layer):
     """`g(k) x` with one trainable scalar `k` (Savarese et al. 2016, sec. 3).
 
     At the end of `F` it is the residual gate, `g(k) F(z)`, whose unit is the identity where `g(k) = 0`. With `g` the
-    identity and `k = 0` at first it is ReZero's and SkipInit's scalar. `CoupledSGD` does not decay it (Table 3: better so).
+    identity and `k = 0` at first it is ReZero's and SkipInit's scalar. `CoupledSGD` does not decay it (Table 3:
+    better so).
 
     Args:
         g: An activation, by Keras' name or a registered function; "relu" by default, as in the paper. A gate that
@@ -67,9 +62,14 @@ class ScalarGate(keras.layers.Layer):
 
     def __init__(self, g="relu", initial: float = 1.0, **kwargs):
         super().__init__(**kwargs)
-        require_number(initial, "initial", f"layer '{self.name}'")
-        self.g = keras.activations.get(g)
-        self.initial = float(initial)
+        self.initial = require_number(initial, "initial", f"layer '{self.name}'")
+        try:
+            self.g = keras.activations.get(g)
+        except (ValueError, TypeError):
+            raise ValueError(
+                "`g` must be an activation, a function or a name that Keras knows such as 'relu' or 'leaky_relu'. "
+                f"Received: g={g!r} (layer '{self.name}')."
+            ) from None
 
     def build(self, input_shape):
         self.k = self.add_weight(shape=(), initializer=keras.initializers.Constant(self.initial), name="k")
@@ -92,7 +92,7 @@ class ScalarGate(keras.layers.Layer):
 def scalar_gates(model: keras.Model) -> dict[str, list[ScalarGate]]:
     """The scalar gates of a network by the names of their units; units without any are left out.
 
-    Networks inside the model are looked into; a name that two of them have is preceded by the second one's, `body/unit000`.
+    Networks inside the model are looked into; a unit's name that two of them have is `body/unit000` in the second.
     """
     found: dict[str, list[ScalarGate]] = {}
     for owner, unit in _inside(model):

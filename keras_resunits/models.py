@@ -9,6 +9,7 @@ from functools import partial
 import keras
 
 from keras_resunits.bodies import BODIES, Body, basic, bottleneck, bottleneck_v1_5, wide_basic
+from keras_resunits.checks import is_int, require_positive_int
 from keras_resunits.choices import resolve
 from keras_resunits.merges import MERGES, Merge, branch_only, highway, scalar_highway
 from keras_resunits.networks import Shape, network, require_shape
@@ -58,12 +59,15 @@ class _Layout:
         return [Stage(n, base * 2**i, strides=1 if i == 0 else 2) for i, n in enumerate(self.units)]
 
 
-def require_depth(depth) -> None:
-    """Refuse what is neither an int nor a list of positive ints."""
-    if isinstance(depth, (str, bool)) or not isinstance(depth, (int, Sequence)):
+def require_depth(depth) -> int | list[int]:
+    """The depth in Python's ints, refusing what is neither an int nor a list of positive ints."""
+    if is_int(depth):
+        return int(depth)
+    if isinstance(depth, str) or not isinstance(depth, Sequence):
         raise ValueError(f"`depth` must be an int, or the units of each stage as ints. Received: depth={depth!r}.")
-    if isinstance(depth, Sequence) and not all(type(n) is int and n > 0 for n in depth):
+    if not all(is_int(n) and n > 0 for n in depth):
         raise ValueError(f"`depth` as a list must hold positive ints. Received: depth={list(depth)}.")
+    return [int(n) for n in depth]
 
 
 def layout_of(depth: int | Sequence[int], block: Body | None) -> _Layout:
@@ -72,7 +76,7 @@ def layout_of(depth: int | Sequence[int], block: Body | None) -> _Layout:
     Raises:
         ValueError: for a depth that does not exist, naming the nearest.
     """
-    require_depth(depth)
+    depth = require_depth(depth)
     if not isinstance(depth, int):
         return _listed(depth, block or basic)
     if depth in IMAGENET_UNITS:
@@ -110,12 +114,6 @@ def _no_such_depth(depth: int, bodies: Sequence[Body]) -> str:
         f"no network of depth {depth}: depths are {rule} (three stages){four}. "
         f"Nearest: {', '.join(map(str, nearest))}. Received: depth={depth}."
     )
-
-
-def require_width(width) -> None:
-    """Refuse a width that is not a positive int."""
-    if isinstance(width, bool) or not isinstance(width, int) or width < 1:
-        raise ValueError(f"`width` must be a positive int. Received: width={width!r}.")
 
 
 def _name(family: str, depth: int | Sequence[int]) -> str:
@@ -182,10 +180,11 @@ def ResNet(
     >>> kr.ResNet(depth=110).count_params() - 8096
     1727962
     """
-    require_shape(input_shape)
+    input_shape = require_shape(input_shape)
     layout = layout_of(depth, None if block is None else resolve("block", block, BODIES, Body))
+    name = name or _name("resnet", depth)
+    width = require_positive_int(width, "width", f"network '{name}'")
     merge = resolve("merge", merge, MERGES, Callable)
-    require_width(width)
     order = resolve("order", order, ORDERS, Order)
     if stem is None:
         stem = replace(layout.stem(input_shape), activated=not order.raw_stem)
@@ -205,7 +204,7 @@ def ResNet(
         include_top=include_top,
         pooling=pooling,
         classifier_activation=classifier_activation,
-        name=name or _name("resnet", depth),
+        name=name,
     )
 
 
@@ -219,7 +218,7 @@ def PreActResNet(
     `models/preresnet.lua`).
 
     The 255.08M that pytorchcv publishes for depth 164 are of its own layout, with the stride on the 3x3 and a bare stem
-    (`create("pytorchcv_preresnet164")`); the authors' network, this one, has 251.84M (`describe(model).half_operations`).
+    (`create("pytorchcv_preresnet164")`); the authors' network, this one, has 251.84M.
 
     Args:
         depth: 164 by default; as for `ResNet`.
@@ -245,6 +244,7 @@ def PreActResNet(
 
 def _pre_activated(depth) -> dict:
     """The defaults of `PreActResNet`, beside those of `ResNet`."""
+    depth = require_depth(depth)
     strided = isinstance(depth, int) and IMAGENET_UNITS.get(depth, (None,))[0] is bottleneck
     return {"order": "full_pre_act", "block": bottleneck_v1_5 if strided else None}
 
@@ -380,7 +380,7 @@ def HighwayNet(
     >>> float(kr.HighwayNet(depth=20).get_layer("unit000").merge.gate.layers[0].bias[0])
     -2.0
     """
-    require_depth(depth)
+    depth = require_depth(depth)
     layers = depth if isinstance(depth, int) else sum(depth)
     bias = -float(min(max(round(layers / 10), 1), 3)) if gate_bias is None else gate_bias
     _require_own("HighwayNet", options, "merge")

@@ -372,17 +372,24 @@ def list_models(pattern: str = "*") -> list[str]:
     Returns:
         Names; none where nothing matches.
 
+    Raises:
+        ValueError: for a pattern that is no string.
+
     Example:
 
     >>> import keras_resunits as kr
     >>> kr.list_models("wrn16*")
     ['wrn16_10_cifar', 'wrn16_4_cifar', 'wrn16_8_cifar']
     """
+    if not isinstance(pattern, str):
+        raise ValueError(f"`pattern` must be a string such as 'resnet*'. Received: pattern={pattern!r} (list_models).")
     return sorted(fnmatch.filter([*MODELS, *NETWORKS], pattern))
 
 
 def require_name(name: str) -> None:
     """Refuse a name that is neither a network's nor a family's."""
+    if not isinstance(name, str):
+        raise ValueError(f"`name` must be a string such as 'resnet50' or 'ResNet'. Received: name={name!r} (create).")
     if name not in {*MODELS, *NETWORKS, *FACTORIES}:
         hint = near_matches(name, [*FACTORIES, *MODELS, *NETWORKS])
         raise ValueError(

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import keras
 
+from keras_resunits.checks import require_positive_int
 from keras_resunits.networks import classifier
 from keras_resunits.orders import PostAct
 from keras_resunits.units import Unit, units_of
@@ -61,7 +62,7 @@ def new_head(model: keras.Model, classes: int, classifier_activation=None, name:
         A new model; the old one and its weights stay as they are.
 
     Raises:
-        ValueError: for a model whose images do not end as a vector of features.
+        ValueError: for a model whose images do not end as a vector of features, or classes that are not a positive int.
 
     Example:
 
@@ -69,6 +70,7 @@ def new_head(model: keras.Model, classes: int, classifier_activation=None, name:
     >>> kr.new_head(kr.PreActResNet(depth=8), classes=3).output.shape
     (None, 3)
     """
+    classes = require_positive_int(classes, "classes", f"new head of '{model.name}'")
     copy = keras.models.clone_model(model)
     copy.set_weights(model.get_weights())
     pooled = copy.get_layer("pool").output if any(layer.name == "pool" for layer in copy.layers) else None
@@ -84,8 +86,8 @@ def freeze(model: keras.Model, until: str | None = None) -> None:
     A frozen norm uses its moving statistics in training too, as `keras.layers.BatchNormalization` does.
 
     Args:
-        model: A network of the package, or a model that ends otherwise or holds one as a layer; changed in place. Compile
-            it afterwards.
+        model: A network of the package, or a model that ends otherwise or holds one as a layer; changed in place.
+            Compile it afterwards.
         until: The first layer that learns; by default what follows the body (stem, units, `post`, `pool`), be it the
             classifier or a head of your own.
 

@@ -226,7 +226,7 @@ def test_global_drop_path_leaves_the_same_column_in_every_block():
         (lambda: kr.FractalNet(columns=0), r"`columns` must be a positive int"),
         (lambda: kr.FractalNet(filters=(8, 8)), r"a dropout rate for each block"),
         (lambda: kr.FractalNet(input_shape=(16, 16, 3)), r"at least 32x32"),
-        (lambda: kr.FractalNet(2, filters=(8,), dropout=(1.5,)), r"`rate` must be a number in \[0, 1\)"),
+        (lambda: kr.FractalNet(2, filters=(8,), dropout=(1.5,)), r"`dropout` must be a number in \[0, 1\)"),
         (lambda: kr.FractalNet(2, drop_path=1.0), r"`drop_path` must be a number in \[0, 1\)"),
     ],
 )
@@ -237,7 +237,7 @@ def test_a_fractal_that_cannot_be_is_refused(make, text):
 
 @pytest.mark.parametrize("make", [kr.KerasResNet, kr.KerasResNetV2])
 def test_a_keras_layout_of_another_depth_is_refused(make):
-    with pytest.raises(ValueError, match=r"`depth` must be one of 50, 101, 152\. Received: depth=18"):
+    with pytest.raises(ValueError, match=r"`depth` must be one of 50, 101, 152, .* Received: depth=18"):
         make(18)
 
 

@@ -9,7 +9,7 @@ class ConversionError(ValueError):
     """Weights that cannot be read, or that are not those of the network: the text says wanted, got and where.
 
     Attributes:
-        missing: Every name that the network wants and the source has not, where that is the reason; the text has twelve.
+        missing: Every name that the network wants and the source has not, where that is the reason (the text has 12).
         unused: Every name of the source that has no place in the network, likewise.
     """
 

@@ -163,8 +163,8 @@ def _imagenet(model: keras.Model) -> tuple[str, State]:
     except Exception as error:  # Keras raises this very class when a download fails
         cache = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"), "models")
         raise ConversionError(
-            f"ImageNet's weights of {application} are not in Keras' cache, '{cache}', and could not be downloaded to it: "
-            f"{' '.join(str(error).split()).rstrip('.')}."
+            f"ImageNet's weights of {application} are not in Keras' cache, '{cache}', and could not be downloaded to "
+            f"it: {' '.join(str(error).split()).rstrip('.')}."
         ) from None
     return application, _state_of_model(network)
 
