@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager, nullcontext
 from itertools import count
 
 import keras
-import tensorflow as tf
 
+from train.backend import tf
 from train.checkpoints import Checkpoints, Position
 from train.errors import NumericError, Preempted
 from train.feeding import Feed
