@@ -445,7 +445,8 @@ def WideResNet(
     """The wide residual network of Zagoruyko and Komodakis 2016 (arXiv 1605.07146), WRN-`depth`-`width`.
 
     Args:
-        depth: `6n+4` (three stages of `n` basic units), 28 by default; or the units of each stage.
+        depth: `6n+4` (three stages of `n` basic units), 28 by default; 18, and 34 for images of 64 pixels or more, are
+            the four stages of ImageNet; or the units of each stage.
         width: Multiplies the filters of every stage; 10 by default.
         dropout: Its rate between the convolutions of a unit, in [0, 1); 0.3 by default, as in the paper's CIFAR runs.
         input_shape: As for `ResNet`.
@@ -465,7 +466,9 @@ def WideResNet(
     36479194
     """
     _require_own("WideResNet", options, "block")
-    units, order = wide_units(depth), resolve("order", options.get("order") or fan_in(FullPreAct()), ORDERS, Order)
+    input_shape = require_shape(input_shape)
+    units = wide_units(depth, input_shape)
+    order = resolve("order", options.get("order") or fan_in(FullPreAct()), ORDERS, Order)
     defaults = {
         # of CIFAR's pre-activated networks the first shortcut reads the bare convolution
         "stem": Stem(16, activated=False) if len(units) == CIFAR_STAGES and order.activates_first else None,
@@ -477,20 +480,24 @@ def WideResNet(
     return _variant("wideresnet", units, input_shape, classes, defaults, {**options, "order": order})
 
 
-def wide_units(depth: int | Sequence[int]) -> Sequence[int]:
+def wide_units(depth: int | Sequence[int], input_shape: Shape = (32, 32, 3)) -> Sequence[int]:
     """The units of each stage of a `WideResNet`.
 
     Raises:
         ValueError: for a depth that does not exist, naming the nearest.
     """
-    require_depth(depth)
+    depth = require_depth(depth)
     if not isinstance(depth, int):
         return depth
+    large = all(side is not None and side >= IMAGENET_STEM_FROM for side in input_shape[:2])
+    if depth == 18 or (depth == 34 and large):  # 34 is 6n+4 too: WRN-34 for CIFAR
+        return IMAGENET_UNITS[depth][1]
     each, rest = divmod(depth - 4, 6)
     if rest or each < 1:
         low = 6 * max(each, 1) + 4
         raise ValueError(
-            f"no wide network of depth {depth}: depths are 6n+4. Nearest: {low}, {low + 6}. Received: depth={depth}."
+            f"no wide network of depth {depth}: depths are 6n+4 (three stages), or 18, 34 (four stages). "
+            f"Nearest: {low}, {low + 6}. Received: depth={depth}."
         )
     return [each] * CIFAR_STAGES
 

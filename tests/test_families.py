@@ -66,7 +66,9 @@ def test_published_moving_statistics_are_those_of_named_networks():
 
 def test_names_are_found_by_wildcard_and_near_names_are_offered():
     assert kr.list_models("preactresnet1??_cifar") == ["preactresnet110_cifar", "preactresnet164_cifar"]
-    assert kr.list_models() == sorted([*MODELS, *NETWORKS])
+    assert kr.list_models() == sorted(MODELS)
+    assert set(NETWORKS) <= set(MODELS)
+    assert kr.list_models("pytorchcv_preresnet164*") == ["pytorchcv_preresnet164"]  # one network, one name
     assert kr.list_models("nothing*") == []
     with pytest.raises(ValueError, match=r"unknown model 'preactresnet160_cifar'\. Did you mean 'preactresnet1"):
         kr.create("preactresnet160_cifar")
@@ -149,7 +151,7 @@ def test_concat_refuses_edges_of_other_sizes_and_growth_units_that_shrink():
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"depth": 29}, r"no wide network of depth 29: depths are 6n\+4\. Nearest: 28, 34"),
+        ({"depth": 29}, r"no wide network of depth 29: depths are 6n\+4 .*or 18, 34 .*Nearest: 28, 34"),
         ({"width": 0}, r"`width` must be a positive int\. Received: width=0"),
         ({"dropout": 1.0}, r"`dropout` must be a number in \[0, 1\)"),
     ],
@@ -157,6 +159,21 @@ def test_concat_refuses_edges_of_other_sizes_and_growth_units_that_shrink():
 def test_a_wide_network_that_cannot_be_is_refused(options, text):
     with pytest.raises(ValueError, match=text):
         kr.WideResNet(**options)
+
+
+@pytest.mark.parametrize(
+    ("depth", "size", "units"),
+    [(18, 64, [2] * 4), (34, 64, [3, 4, 6, 3]), (34, 32, [5] * 3), (34, None, [5] * 3), (28, 64, [4] * 3)],
+)
+def test_a_wide_network_has_four_stages_at_the_depths_of_imagenet(depth, size, units):
+    model = kr.WideResNet(depth, width=1, input_shape=(size, size, 3), include_top=False)
+    channels = [layer.output.shape[-1] for layer in model.layers if layer.name.startswith("unit")]
+    assert [channels.count(width) for width in sorted(set(channels))] == units
+
+
+@pytest.mark.slow
+def test_a_wide_network_of_eighteen_layers_and_width_two_has_its_size():
+    assert round(trainable(kr.create("wrn18_2")) / 1e6, 1) == 45.6
 
 
 def test_a_wide_units_dropout_stands_before_its_second_convolution():
