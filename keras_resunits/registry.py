@@ -90,7 +90,8 @@ def _depths(
     """An entry for each depth: `{depth: (parameters, half of the operations, stated operations)}`, or less of it."""
     entries = {}
     for depth, published in rows.items():
-        parameters, half, stated = (*published, *(None, None, "")[len(published) :])
+        row: list[Any] = [*published, *[None, None, ""][len(published) :]]
+        parameters, half, stated = row
         given = {"depth": depth, **arguments}
         entries[name.format(depth)] = Entry(factory, given, source, parameters, half, derived, "", stated)
     return entries
