@@ -11,8 +11,9 @@ from functools import partial
 
 import keras
 
+from keras_resunits.checks import require_positive_int, require_rate
 from keras_resunits.convolutions import conv
-from keras_resunits.randomness import Dropout, require_rate
+from keras_resunits.randomness import Dropout
 from keras_resunits.series import Series
 from keras_resunits.slots import Slot
 
@@ -53,6 +54,11 @@ def _basic(slot: Slot):
 
 
 def _bottleneck(slot: Slot, stride_at: int, biased: tuple[int, ...] = (), width: int = 1):
+    if slot.filters < 4:
+        raise ValueError(
+            "a bottleneck wants at least 4 filters, a quarter of which are its first convolution's. "
+            f"Received: filters={slot.filters} (unit '{slot.name}')."
+        )
     narrow = slot.filters // 4 * width
     shapes = {1: (narrow, 1), 2: (narrow, 3), 3: (slot.filters, 1)}
     return [
@@ -75,7 +81,7 @@ def wide_basic(dropout: float = 0.0) -> Body:
     >>> from keras_resunits import PreActResNet, wide_basic
     >>> model = PreActResNet(depth=[4, 4, 4], block=wide_basic(dropout=0.3), width=10)
     """
-    require_rate(dropout, "dropout", "body 'wide_basic'")
+    dropout = require_rate(dropout, "dropout", "body 'wide_basic'")
     if not dropout:
         return basic
 
@@ -102,8 +108,7 @@ def wide_bottleneck(width: int = 2) -> Body:
     >>> [layer.filters for layer in branch.layers if layer.name.startswith("conv")]
     [32, 32, 64]
     """
-    if isinstance(width, bool) or not isinstance(width, int) or width < 1:
-        raise ValueError(f"`width` must be a positive int. Received: width={width!r} (body 'wide_bottleneck').")
+    width = require_positive_int(width, "width", "body 'wide_bottleneck'")
     return Body(partial(_bottleneck, stride_at=2, width=width), depth=3, expansion=4)
 
 
@@ -115,7 +120,7 @@ def growth(bottleneck: bool = True, dropout: float = 0.0) -> Body:
         dropout: Its rate behind every convolution, in [0, 1); 0 by default.
 
     Raises:
-        ValueError: when asked for a unit that does not grow.
+        ValueError: for a rate outside [0, 1), or when asked for a unit that does not grow.
 
     Example:
 
@@ -124,6 +129,7 @@ def growth(bottleneck: bool = True, dropout: float = 0.0) -> Body:
     >>> [(layer.kernel_size, layer.filters) for layer in growth()(slot)]
     [((1, 1), 48), ((3, 3), 12)]
     """
+    dropout = require_rate(dropout, "dropout", "body 'growth'")
 
     def weights(slot: Slot):
         rate = slot.filters - slot.in_filters

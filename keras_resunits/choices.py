@@ -6,7 +6,16 @@ import difflib
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+import keras
+
 T = TypeVar("T")
+
+FUNCTIONS = {
+    "shortcut": "a function `(Slot, Order) -> Layer` such as `kr.projection`",
+    "merge": "a function `Slot -> Merge` such as `kr.add`",
+    "tail": "a function `Slot -> [layers]` such as `kr.rezero`",
+}
+"""What an object is, where it is chosen by a function of the unit's slot."""
 
 
 def near_matches(name: str, names) -> str:
@@ -23,17 +32,23 @@ def resolve(kind: str, choice: T | str, known: Mapping[str, T], wanted: Any) -> 
         kind: What is chosen, for the error.
         choice: A name or an object.
         known: The objects by name.
-        wanted: The type (or `collections.abc.Callable`) that an object must have.
+        wanted: The type that an object must have; `collections.abc.Callable` for a kind of `FUNCTIONS`.
 
     Raises:
-        ValueError: for a name that is not known, with the names that are, or an object of another type.
+        ValueError: for a name that is not known, with the names that are, or an object of another type, such as a layer
+            where a function makes one for each unit.
     """
     if isinstance(choice, str):
         if choice not in known:
             raise ValueError(f"unknown {kind} {choice!r}.{near_matches(choice, known)} Choices: {', '.join(known)}.")
         return known[choice]
-    if not isinstance(choice, wanted):
-        raise ValueError(
-            f"`{kind}` must be one of {', '.join(known)}, or a {wanted.__name__}. Received: {kind}={choice!r}."
-        )
+    if not isinstance(choice, wanted) or (kind in FUNCTIONS and _is_layer(choice)):
+        article = "an" if wanted.__name__[0] in "AEIOU" else "a"
+        other = FUNCTIONS.get(kind, f"{article} {wanted.__name__}")
+        raise ValueError(f"`{kind}` must be one of {', '.join(known)}, or {other}. Received: {kind}={choice!r}.")
     return choice
+
+
+def _is_layer(choice) -> bool:
+    """Whether a choice is a layer or a class of layers."""
+    return issubclass(choice if isinstance(choice, type) else type(choice), keras.layers.Layer)

@@ -9,12 +9,12 @@ import keras
 
 from keras_resunits.bodies import growth as growth_body
 from keras_resunits.bodies import transition
+from keras_resunits.checks import require_positive_int, require_rate, require_share
 from keras_resunits.choices import resolve
 from keras_resunits.merges import branch_only, concat
 from keras_resunits.models import require_depth
 from keras_resunits.networks import Shape, network, require_shape
 from keras_resunits.orders import ORDERS, Order
-from keras_resunits.randomness import require_rate
 from keras_resunits.recipes import Recipe
 from keras_resunits.shortcuts import identity
 from keras_resunits.slots import Slot
@@ -49,6 +49,8 @@ def DenseNet(
 ) -> keras.Model:
     """The densely connected network of Huang et al. 2017: `x' = [x, F(x)]`.
 
+    Unlike `ResNet` it takes no `block`, `shortcut`, `merge`, `tail` or `width`: those make it a DenseNet.
+
     Args:
         depth: Weight layers. CIFAR, three blocks: `6n+4` with bottlenecks ("B"), `3n+4` without. ImageNet, four blocks:
             121, 161, 169, 201, 264. Or the layers of each block. 100 by default.
@@ -81,16 +83,13 @@ def DenseNet(
     >>> kr.DenseNet(depth=100, growth=12).count_params() - 23988
     769162
     """
-    require_depth(depth)
-    require_rate(dropout, "dropout", "DenseNet")
+    depth = require_depth(depth)
+    dropout = require_rate(dropout, "dropout", "DenseNet")
     blocks, published_growth = dense_blocks(depth, bottleneck)
-    growth = published_growth if growth is None else growth
-    if isinstance(growth, bool) or not isinstance(growth, int) or growth < 1:
-        raise ValueError(f"`growth` must be a positive int. Received: growth={growth!r}.")
+    growth = require_positive_int(published_growth if growth is None else growth, "growth", "DenseNet")
     compression = (0.5 if bottleneck else 1.0) if compression is None else compression
-    if not isinstance(compression, (int, float)) or not 0 < compression <= 1:
-        raise ValueError(f"`compression` must be a number in (0, 1]. Received: compression={compression!r}.")
-    require_shape(input_shape)
+    compression = require_share(compression, "compression", "DenseNet")
+    input_shape = require_shape(input_shape)
     order = resolve("order", order, ORDERS, Order)
     stem = resolve("stem", stem or _stem(len(blocks), 2 * growth if bottleneck else 16, input_shape), STEMS, Stem)
     dense = Recipe(growth_body(bottleneck, dropout), order, identity, concat)
@@ -147,7 +146,13 @@ def _plan(blocks: Sequence[int], filters: int, growth: int, compression: float) 
         start = channels[-1][0]
         channels += [(start + growth * (j + 1), 1) for j in range(layers)]
         if i < len(blocks) - 1:
-            channels += [(int(channels[-1][0] * compression), 2)]
+            left = int(channels[-1][0] * compression)
+            if left < 1:
+                raise ValueError(
+                    f"`compression` must leave a channel of the {channels[-1][0]} that block {i + 1} gives. "
+                    f"Received: compression={compression} (DenseNet)."
+                )
+            channels += [(left, 2)]
     arrive, leave = channels[:-1], channels[1:]
     return [
         Slot(index, len(leave), arrives, leaves, strides)

@@ -21,7 +21,7 @@ class Row:
         shape: Of the output, without the batch: `height x width x channels`.
         parameters: Trainable ones and moving statistics.
         multiply_adds: Of convolutions and dense layers for one image; `None` where the image size is not known.
-        operations: All floating-point operations, as pytorchcv counts them; not in the printed table.
+        operations: All floating-point operations, as pytorchcv counts them; of the printed table the last line alone.
     """
 
     unit: str
@@ -51,8 +51,13 @@ class Description(tuple):
 
     @property
     def operations(self) -> int | None:
-        """All floating-point operations; pytorchcv's tables give half of it, "FLOPs/2"."""
+        """All floating-point operations, for one image; `None` where the image size is not known."""
         return _total(row.operations for row in self)
+
+    @property
+    def half_operations(self) -> float | None:
+        """Half of them, "FLOPs/2": the figure of pytorchcv's tables; `None` where the image size is not known."""
+        return None if self.operations is None else self.operations / 2
 
     def __str__(self) -> str:
         total = Row("total", "", "", "", "", "", "", self.parameters, self.multiply_adds)
@@ -67,7 +72,8 @@ class Description(tuple):
             ).rstrip()
             for row in table
         )
-        return "\n".join(lines)
+        half = "?" if self.half_operations is None else f"{self.half_operations / 1e6:,.2f}M"
+        return "\n".join([*lines, f"FLOPs/2 as pytorchcv counts, with norm, activation and pooling: {half}"])
 
     __repr__ = __str__
 
@@ -90,7 +96,8 @@ def describe(model: keras.Model) -> Description:
         model: A network of the package.
 
     Returns:
-        A tuple of `Row` records that prints as a table, with the sums `parameters` and `multiply_adds`.
+        A tuple of `Row` records that prints as a table, with the sums `parameters`, `multiply_adds`, `operations` and
+        `half_operations`.
 
     Raises:
         ValueError: for a layer that holds weights this function does not know how to count.
@@ -108,6 +115,7 @@ def describe(model: keras.Model) -> Description:
     pool                  avg                                   64                 0              0
     classifier            dense                                 10               650            640
     total                                                                     75,770     12,239,488
+    FLOPs/2 as pytorchcv counts, with norm, activation and pooling: 12.42M
     """
     layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
     return Description(_row(layer, layer.input.shape) for layer in layers)

@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 import keras
 from keras import ops
 
+from keras_resunits.checks import require_positive_int, require_rate
 from keras_resunits.choices import resolve
 from keras_resunits.convolutions import conv
 from keras_resunits.merges import BranchOnly
 from keras_resunits.networks import Shape, network, require_shape
 from keras_resunits.orders import ORDERS, Order
-from keras_resunits.randomness import Dropout, ReplicaSeedGenerator, require_rate
+from keras_resunits.randomness import Dropout, ReplicaSeedGenerator
 from keras_resunits.serialization import register, revived, serialized
 from keras_resunits.series import Series, built, output_shape, series
 from keras_resunits.slots import Slot
@@ -61,7 +62,7 @@ class Fractal(keras.layers.Layer):
         lengths = [len(column) for column in columns]
         if lengths != [2**i for i in range(len(columns))] or not columns:
             raise ValueError(f"`columns` must hold 1, 2, 4, ... layers. Received: {lengths} (layer '{self.name}').")
-        require_rate(drop_path, "drop_path", f"layer '{self.name}'")
+        drop_path = require_rate(drop_path, "drop_path", f"layer '{self.name}'")
         self.columns = tuple(Series(column, name=f"column{i}") for i, column in enumerate(columns))
         self.drop_path, self.deepest, self.seed, self.place = drop_path, deepest, seed, place
         self.global_draws = ReplicaSeedGenerator(seed)
@@ -163,8 +164,8 @@ def FractalNet(
         A functional `keras.Model` to logits `[batch, classes]`, a unit a block.
 
     Raises:
-        ValueError: for another number of rates than of filters, a rate outside [0, 1), columns that are not a positive
-            int, or an image smaller than the poolings allow.
+        ValueError: for no filters, another number of rates than of filters, a rate outside [0, 1), columns that are
+            not a positive int, or an image smaller than the poolings allow.
 
     Example:
 
@@ -173,11 +174,19 @@ def FractalNet(
     >>> model.get_layer("unit001").output.shape
     (None, 8, 8, 16)
     """
-    if isinstance(columns, bool) or not isinstance(columns, int) or columns < 1:
-        raise ValueError(f"`columns` must be a positive int. Received: columns={columns!r}.")
-    if len(filters) != len(dropout):
-        raise ValueError(f"wanted a dropout rate for each block. Received: filters={filters}, dropout={dropout}.")
-    require_shape(input_shape)
+    columns = require_positive_int(columns, "columns", "FractalNet")
+    if not isinstance(filters, Sequence) or not filters:
+        raise ValueError(
+            f"`filters` must hold a positive int for each block. Received: filters={filters!r} (FractalNet)."
+        )
+    filters = [require_positive_int(each, "filters", "FractalNet") for each in filters]
+    if not isinstance(dropout, Sequence) or len(filters) != len(dropout):
+        raise ValueError(
+            "`dropout` must hold a dropout rate for each block. "
+            f"Received: filters={filters}, dropout={dropout!r} (FractalNet)."
+        )
+    dropout = [require_rate(rate, "dropout", "FractalNet") for rate in dropout]
+    input_shape = require_shape(input_shape)
     order = resolve("order", order, ORDERS, Order)
     seed = random.randrange(2**31) if seed is None else seed  # one for all blocks, which share their global draws
     stem = None if stem is None else resolve("stem", stem, STEMS, Stem)

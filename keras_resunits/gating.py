@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import math
-from numbers import Real
+from collections.abc import Iterator
 
 import keras
 from keras import ops
 
+from keras_resunits.checks import require_number
 from keras_resunits.convolutions import conv
 from keras_resunits.serialization import register, revived, serialized
 from keras_resunits.series import Series, built, output_shape
 from keras_resunits.slots import Slot
-
-
-def require_number(value, name: str, where: str) -> None:
-    """Refuse what is no finite number."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-        raise ValueError(f"`{name}` must be a finite number. Received: {name}={value!r} ({where}).")
 
 
 def gate(slot: Slot, bias: float, kernel_size: int = 1) -> keras.layers.Layer:
@@ -44,9 +39,9 @@ def gate(slot: Slot, bias: float, kernel_size: int = 1) -> keras.layers.Layer:
     >>> numbers.shape, float(numbers.max())
     ((1, 4, 4, 32), 0.5)
     """
-    require_number(bias, "bias", f"gate of unit '{slot.name}'")
+    bias = require_number(bias, "bias", f"gate of unit '{slot.name}'")
     weights = conv(slot.filters, kernel_size, slot.strides, use_bias=True)
-    weights.bias_initializer = keras.initializers.Constant(float(bias))
+    weights.bias_initializer = keras.initializers.Constant(bias)
     return Series([weights, keras.layers.Activation("sigmoid", name="sigmoid")], name="gate")
 
 
@@ -55,7 +50,8 @@ class ScalarGate(keras.layers.Layer):
     """`g(k) x` with one trainable scalar `k` (Savarese et al. 2016, sec. 3).
 
     At the end of `F` it is the residual gate, `g(k) F(z)`, whose unit is the identity where `g(k) = 0`. With `g` the
-    identity and `k = 0` at first it is ReZero's and SkipInit's scalar.
+    identity and `k = 0` at first it is ReZero's and SkipInit's scalar. `CoupledSGD` does not decay it (Table 3:
+    better so).
 
     Args:
         g: An activation, by Keras' name or a registered function; "relu" by default, as in the paper. A gate that
@@ -75,12 +71,18 @@ class ScalarGate(keras.layers.Layer):
 
     def __init__(self, g="relu", initial: float = 1.0, **kwargs):
         super().__init__(**kwargs)
-        require_number(initial, "initial", f"layer '{self.name}'")
-        self.g = keras.activations.get(g)
-        self.initial = float(initial)
+        self.initial = require_number(initial, "initial", f"layer '{self.name}'")
+        try:
+            self.g = keras.activations.get(g)
+        except (ValueError, TypeError):
+            raise ValueError(
+                "`g` must be an activation, a function or a name that Keras knows such as 'relu' or 'leaky_relu'. "
+                f"Received: g={g!r} (layer '{self.name}')."
+            ) from None
 
     def build(self, input_shape):
         self.k = self.add_weight(shape=(), initializer=keras.initializers.Constant(self.initial), name="k")
+        self.k.decays = False  # read by `CoupledSGD`
 
     def value(self):
         """`g(k)`, a scalar tensor."""
@@ -99,22 +101,36 @@ class ScalarGate(keras.layers.Layer):
 def scalar_gates(model: keras.Model) -> dict[str, list[ScalarGate]]:
     """The scalar gates of a network by the names of their units; units without any are left out.
 
+    Networks inside the model are looked into; a unit's name that two of them have is `body/unit000` in the second.
+
     Example:
 
     >>> import keras_resunits as kr
     >>> [gate.g.__name__ for gate in kr.scalar_gates(kr.GatedResNet(depth=8))["unit000"]]
     ['relu']
     """
-    inner = {unit.name: list(unit._flatten_layers(include_self=False)) for unit in model.layers}
-    found = {name: [layer for layer in layers if isinstance(layer, ScalarGate)] for name, layers in inner.items()}
-    return {name: layers for name, layers in found.items() if layers}
+    found: dict[str, list[ScalarGate]] = {}
+    for owner, unit in _inside(model):
+        gates = [layer for layer in unit._flatten_layers(include_self=False) if isinstance(layer, ScalarGate)]
+        if gates:
+            found[f"{owner}/{unit.name}" if unit.name in found else unit.name] = gates
+    return found
+
+
+def _inside(model: keras.Model) -> Iterator[tuple[str, keras.layers.Layer]]:
+    """The layers of a model and of the models in it, each with its model's name."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _inside(layer)
+        else:
+            yield model.name, layer
 
 
 def gates(model: keras.Model) -> dict[str, float]:
     """`{unit: g(k)}` of every unit of `model` that has a scalar gate, in order.
 
     Args:
-        model: A network of the package.
+        model: A network of the package, or a model that holds one.
 
     Returns:
         Floats by the units' names (the product where a unit has several); empty for a network without such gates.
@@ -125,7 +141,8 @@ def gates(model: keras.Model) -> dict[str, float]:
     >>> kr.gates(kr.GatedResNet(depth=8))
     {'unit000': 1.0, 'unit001': 1.0, 'unit002': 1.0}
     """
-    return {name: math.prod(float(layer.value()) for layer in layers) for name, layers in scalar_gates(model).items()}
+    found = scalar_gates(model)
+    return {name: math.prod(float(ops.convert_to_numpy(gate.value())) for gate in found[name]) for name in found}
 
 
 @register

@@ -13,6 +13,7 @@ from functools import partial
 import keras
 
 from keras_resunits.bodies import keras_bottleneck, keras_bottleneck_v2
+from keras_resunits.checks import is_int
 from keras_resunits.convolutions import conv
 from keras_resunits.models import IMAGENET_UNITS, ResNet
 from keras_resunits.networks import Shape, network
@@ -65,7 +66,7 @@ def KerasResNet(depth: int = 50, input_shape: Shape = (224, 224, 3), classes: in
     >>> kr.KerasResNet(depth=50).count_params()
     25636712
     """
-    require_keras_depth(depth)
+    depth = require_keras_depth(depth)
     defaults = {
         "block": keras_bottleneck,
         "order": PostAct(norm=norm),
@@ -88,6 +89,9 @@ def KerasResNetV2(
 ) -> keras.Model:
     """The layout of `keras.applications.ResNet50V2`, `ResNet101V2` and `ResNet152V2`, as logits.
 
+    Its units are those alone: unlike `KerasResNet` it takes no `block`, `order`, `shortcut`, `merge`, `tail`, `width`
+    or `stem`.
+
     Args:
         depth: 50 (default), 101 or 152.
         input_shape: As for `ResNet`; `(224, 224, 3)` by default.
@@ -109,7 +113,7 @@ def KerasResNetV2(
     >>> kr.KerasResNetV2(depth=50).count_params()
     25613800
     """
-    require_keras_depth(depth)
+    depth = require_keras_depth(depth)
     order = PreActOnWidening(norm=norm)
     stem = Stem(64, kernel_size=7, strides=2, pool=2, activated=False, use_bias=True, pads=0.0)
     *strided, last = UNITS[depth]
@@ -129,7 +133,11 @@ def KerasResNetV2(
     )
 
 
-def require_keras_depth(depth) -> None:
-    """Refuse depths that `keras.applications` has not."""
-    if depth not in UNITS:
-        raise ValueError(f"`depth` must be one of {', '.join(map(str, UNITS))}. Received: depth={depth!r}.")
+def require_keras_depth(depth) -> int:
+    """The depth as an int, refusing those that `keras.applications` has not."""
+    if not is_int(depth) or depth not in UNITS:
+        raise ValueError(
+            f"`depth` must be one of {', '.join(map(str, UNITS))}, those of keras.applications; for other plans use "
+            f"`ResNet` or `network`. Received: depth={depth!r}."
+        )
+    return int(depth)

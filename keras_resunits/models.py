@@ -9,6 +9,7 @@ from functools import partial
 import keras
 
 from keras_resunits.bodies import BODIES, Body, basic, bottleneck, bottleneck_v1_5, wide_basic
+from keras_resunits.checks import is_int, require_positive_int
 from keras_resunits.choices import resolve
 from keras_resunits.merges import MERGES, Merge, branch_only, highway, scalar_highway
 from keras_resunits.networks import Shape, network, require_shape
@@ -58,12 +59,15 @@ class _Layout:
         return [Stage(n, base * 2**i, strides=1 if i == 0 else 2) for i, n in enumerate(self.units)]
 
 
-def require_depth(depth) -> None:
-    """Refuse what is neither an int nor a list of positive ints."""
-    if isinstance(depth, (str, bool)) or not isinstance(depth, (int, Sequence)):
+def require_depth(depth) -> int | list[int]:
+    """The depth in Python's ints, refusing what is neither an int nor a list of positive ints."""
+    if is_int(depth):
+        return int(depth)
+    if isinstance(depth, str) or not isinstance(depth, Sequence):
         raise ValueError(f"`depth` must be an int, or the units of each stage as ints. Received: depth={depth!r}.")
-    if isinstance(depth, Sequence) and not all(type(n) is int and n > 0 for n in depth):
+    if not all(is_int(n) and n > 0 for n in depth):
         raise ValueError(f"`depth` as a list must hold positive ints. Received: depth={list(depth)}.")
+    return [int(n) for n in depth]
 
 
 def layout_of(depth: int | Sequence[int], block: Body | None) -> _Layout:
@@ -72,7 +76,7 @@ def layout_of(depth: int | Sequence[int], block: Body | None) -> _Layout:
     Raises:
         ValueError: for a depth that does not exist, naming the nearest.
     """
-    require_depth(depth)
+    depth = require_depth(depth)
     if not isinstance(depth, int):
         return _listed(depth, block or basic)
     if depth in IMAGENET_UNITS:
@@ -110,12 +114,6 @@ def _no_such_depth(depth: int, bodies: Sequence[Body]) -> str:
         f"no network of depth {depth}: depths are {rule} (three stages){four}. "
         f"Nearest: {', '.join(map(str, nearest))}. Received: depth={depth}."
     )
-
-
-def require_width(width) -> None:
-    """Refuse a width that is not a positive int."""
-    if isinstance(width, bool) or not isinstance(width, int) or width < 1:
-        raise ValueError(f"`width` must be a positive int. Received: width={width!r}.")
 
 
 def _name(family: str, depth: int | Sequence[int]) -> str:
@@ -182,10 +180,11 @@ def ResNet(
     >>> kr.ResNet(depth=110).count_params() - 8096
     1727962
     """
-    require_shape(input_shape)
+    input_shape = require_shape(input_shape)
     layout = layout_of(depth, None if block is None else resolve("block", block, BODIES, Body))
+    name = name or _name("resnet", depth)
+    width = require_positive_int(width, "width", f"network '{name}'")
     merge = resolve("merge", merge, MERGES, Callable)
-    require_width(width)
     order = resolve("order", order, ORDERS, Order)
     if stem is None:
         stem = replace(layout.stem(input_shape), activated=not order.raw_stem)
@@ -205,7 +204,7 @@ def ResNet(
         include_top=include_top,
         pooling=pooling,
         classifier_activation=classifier_activation,
-        name=name or _name("resnet", depth),
+        name=name,
     )
 
 
@@ -217,6 +216,9 @@ def PreActResNet(
     `ResNet` in the order "full_pre_act". The networks of depth 50, 101, 152 and 200 stride on the 3x3 convolution
     (block "bottleneck_v1_5"), as in the code that the paper's ImageNet networks were trained with (fb.resnet.torch,
     `models/preresnet.lua`).
+
+    The 255.08M that pytorchcv publishes for depth 164 are of its own layout, with the stride on the 3x3 and a bare stem
+    (`create("pytorchcv_preresnet164")`); the authors' network, this one, has 251.84M.
 
     Args:
         depth: 164 by default; as for `ResNet`.
@@ -237,9 +239,14 @@ def PreActResNet(
     >>> [layer.name for layer in model.layers[:4]]
     ['images', 'stem', 'unit000', 'unit001']
     """
+    return _variant("preactresnet", depth, input_shape, classes, _pre_activated(depth), options)
+
+
+def _pre_activated(depth) -> dict:
+    """The defaults of `PreActResNet`, beside those of `ResNet`."""
+    depth = require_depth(depth)
     strided = isinstance(depth, int) and IMAGENET_UNITS.get(depth, (None,))[0] is bottleneck
-    defaults = {"order": "full_pre_act", "block": bottleneck_v1_5 if strided else None}
-    return _variant("preactresnet", depth, input_shape, classes, defaults, options)
+    return {"order": "full_pre_act", "block": bottleneck_v1_5 if strided else None}
 
 
 def PlainNet(
@@ -277,9 +284,9 @@ def GatedResNet(
     tail: str | Tail = "no_tail",
     **options,
 ) -> keras.Model:
-    """The gated residual network of Savarese et al. 2016, `x' = x + g(k) F(x)`, pre-activated, one scalar `k` a unit.
+    """The gated residual network of Savarese et al. 2016, `x' = x + g(k) F(x)`: `PreActResNet`, one scalar `k` a unit.
 
-    Read the gates with `gates(model)`; keep them from weight decay, as the paper does, with
+    Read the gates with `gates(model)`. `CoupledSGD` does not decay them, as the paper does not; other optimisers want
     `optimizer.exclude_from_weight_decay([gate.k for found in scalar_gates(model).values() for gate in found])`.
 
     Args:
@@ -303,8 +310,7 @@ def GatedResNet(
     15
     """
     tail = chained(resolve("tail", tail, TAILS, Callable), partial(residual_gate, g=g))
-    defaults = {"order": "full_pre_act", "tail": tail}
-    return _variant("gatedresnet", depth, input_shape, classes, defaults, options)
+    return _variant("gatedresnet", depth, input_shape, classes, {**_pre_activated(depth), "tail": tail}, options)
 
 
 def GatedPlainNet(
@@ -374,7 +380,7 @@ def HighwayNet(
     >>> float(kr.HighwayNet(depth=20).get_layer("unit000").merge.gate.layers[0].bias[0])
     -2.0
     """
-    require_depth(depth)
+    depth = require_depth(depth)
     layers = depth if isinstance(depth, int) else sum(depth)
     bias = -float(min(max(round(layers / 10), 1), 3)) if gate_bias is None else gate_bias
     _require_own("HighwayNet", options, "merge")
@@ -439,7 +445,8 @@ def WideResNet(
     """The wide residual network of Zagoruyko and Komodakis 2016 (arXiv 1605.07146), WRN-`depth`-`width`.
 
     Args:
-        depth: `6n+4` (three stages of `n` basic units), 28 by default; or the units of each stage.
+        depth: `6n+4` (three stages of `n` basic units), 28 by default; 18, and 34 for images of 64 pixels or more, are
+            the four stages of ImageNet; or the units of each stage.
         width: Multiplies the filters of every stage; 10 by default.
         dropout: Its rate between the convolutions of a unit, in [0, 1); 0.3 by default, as in the paper's CIFAR runs.
         input_shape: As for `ResNet`.
@@ -459,7 +466,9 @@ def WideResNet(
     36479194
     """
     _require_own("WideResNet", options, "block")
-    units, order = wide_units(depth), resolve("order", options.get("order") or fan_in(FullPreAct()), ORDERS, Order)
+    input_shape = require_shape(input_shape)
+    units = wide_units(depth, input_shape)
+    order = resolve("order", options.get("order") or fan_in(FullPreAct()), ORDERS, Order)
     defaults = {
         # of CIFAR's pre-activated networks the first shortcut reads the bare convolution
         "stem": Stem(16, activated=False) if len(units) == CIFAR_STAGES and order.activates_first else None,
@@ -471,20 +480,24 @@ def WideResNet(
     return _variant("wideresnet", units, input_shape, classes, defaults, {**options, "order": order})
 
 
-def wide_units(depth: int | Sequence[int]) -> Sequence[int]:
+def wide_units(depth: int | Sequence[int], input_shape: Shape = (32, 32, 3)) -> Sequence[int]:
     """The units of each stage of a `WideResNet`.
 
     Raises:
         ValueError: for a depth that does not exist, naming the nearest.
     """
-    require_depth(depth)
+    depth = require_depth(depth)
     if not isinstance(depth, int):
         return depth
+    large = all(side is not None and side >= IMAGENET_STEM_FROM for side in input_shape[:2])
+    if depth == 18 or (depth == 34 and large):  # 34 is 6n+4 too: WRN-34 for CIFAR
+        return IMAGENET_UNITS[depth][1]
     each, rest = divmod(depth - 4, 6)
     if rest or each < 1:
         low = 6 * max(each, 1) + 4
         raise ValueError(
-            f"no wide network of depth {depth}: depths are 6n+4. Nearest: {low}, {low + 6}. Received: depth={depth}."
+            f"no wide network of depth {depth}: depths are 6n+4 (three stages), or 18, 34 (four stages). "
+            f"Nearest: {low}, {low + 6}. Received: depth={depth}."
         )
     return [each] * CIFAR_STAGES
 

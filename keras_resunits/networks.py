@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 import keras
 
+from keras_resunits.checks import is_int, require_positive_int
+from keras_resunits.merges import Concat
 from keras_resunits.orders import Order
 from keras_resunits.series import Series
 from keras_resunits.slots import Slot
@@ -64,18 +66,22 @@ def network(
     (None, 10)
     """
     units = list(units)
-    _require_top_arguments(classes, pooling)
-    require_shape(input_shape)
+    classes = require_positive_int(classes, "classes", f"network '{name}'" if name else "network")
+    if pooling not in POOLINGS:
+        raise ValueError(f"`pooling` must be None, 'avg' or 'max'. Received: pooling={pooling!r}.")
+    input_shape = require_shape(input_shape)
     if stem:
         _require_fit(stem, units)
     _require_size(input_shape, stem, [slot for _, slot in units])
     images = keras.Input(input_shape, name="images")
     x = stem(order)(images) if stem else images
     for recipe, slot in units:
-        x = recipe(slot)(x)
+        unit = recipe(slot)
+        x = unit(x)
         if x.shape[-1] != slot.filters:
+            hint = " A `Concat` widens: `DenseNet` plans its units so." if isinstance(unit.merge, Concat) else ""
             raise ValueError(
-                f"unit '{slot.name}' gives {x.shape[-1]} channels, its slot promises the next one {slot.filters}."
+                f"unit '{slot.name}' gives {x.shape[-1]} channels, its slot promises the next one {slot.filters}.{hint}"
             )
     head = order.head()
     if head:
@@ -103,20 +109,16 @@ def classifier(classes: int, activation, kernel: keras.initializers.Initializer)
     )
 
 
-def _require_top_arguments(classes, pooling) -> None:
-    if isinstance(classes, bool) or not isinstance(classes, int) or classes < 1:
-        raise ValueError(f"`classes` must be a positive int. Received: classes={classes!r}.")
-    if pooling not in POOLINGS:
-        raise ValueError(f"`pooling` must be None, 'avg' or 'max'. Received: pooling={pooling!r}.")
-
-
-def require_shape(input_shape) -> None:
+def require_shape(input_shape) -> Shape:
+    """The shape of the images, refusing what is none."""
     sound = isinstance(input_shape, Sequence) and len(input_shape) == 3 and input_shape[2] is not None
-    if not sound or not all(side is None or (type(side) is int and side > 0) for side in input_shape):
+    if not sound or not all(side is None or (is_int(side) and side > 0) for side in input_shape):
         raise ValueError(
             "`input_shape` must be (height, width, channels), positive ints, height and width perhaps None. "
             f"Received: input_shape={input_shape!r}."
         )
+    height, width, channels = input_shape
+    return height and int(height), width and int(width), int(channels)
 
 
 def _require_fit(stem: Stem, units) -> None:

@@ -23,7 +23,8 @@ class CoupledSGD(keras.optimizers.SGD):
 
     Keras' own `weight_decay` is decoupled: it shrinks `w` past the momentum. This one equals an L2 penalty of
     `weight_decay / 2` on every variable, norms and biases included (fb.resnet.torch decays all of them), but for those
-    that `exclude_from_weight_decay` names before the optimiser is built.
+    that `exclude_from_weight_decay` names before the optimiser is built, and for the scalars of `ScalarGate`, which
+    never decay (Savarese et al. 2016, Table 3: better so).
 
     `global_clipnorm` and `gradient_accumulation_steps` are Keras', with two repairs. On TensorFlow gradients are summed
     over the replicas of a strategy before they are clipped and accumulated, not after, so that several devices take the
@@ -87,6 +88,8 @@ class CoupledSGD(keras.optimizers.SGD):
         if self.built:
             return
         super().build(variables)
+        spared = {self._var_key(variable) for variable in variables if not getattr(variable, "decays", True)}
+        self._exclude_from_weight_decay = getattr(self, "_exclude_from_weight_decay", set()) | spared
         if ON_TENSORFLOW:
             self.gradient_norm = self.add_variable((), dtype="float32", name="gradient_norm")
             # made once, outside the traced step, in which every use would make them anew

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import keras
 
+from keras_resunits.choices import resolve
 from keras_resunits.crelu import CReLU, LooksLinear
 from keras_resunits.normalization import BatchNormalization
 from keras_resunits.serialization import register
@@ -378,13 +379,15 @@ class Wrapped(Order):
     """Another order, with something changed.
 
     Args:
-        order: The other order.
+        order: The other order, or its name.
     """
 
     order: Order = field(kw_only=True)
 
     def __post_init__(self):
         super().__post_init__()
+        if not isinstance(self.order, Order):
+            object.__setattr__(self, "order", resolve("order", self.order, ORDERS, Order))
         if (self.norm, self.activation) != (Order.norm, Order.activation):
             raise ValueError(f"`{type(self).__name__}` takes norm and activation from `order`: give them to that one.")
 
@@ -454,7 +457,7 @@ class Initialized(Wrapped):
     """An order whose weight layers start otherwise than He normal over fan-out.
 
     Args:
-        order: The order.
+        order: The order, or its name.
         kernels: Initial value of the units' kernels, on branches and shortcuts.
         stems: Initial value of the stem's kernel; the order's own by default.
         classifiers: Initial value of the classifier's kernel; the order's own by default.

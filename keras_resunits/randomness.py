@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 
+from keras_resunits.checks import require_rate
 from keras_resunits.normalization import ON_TENSORFLOW
 from keras_resunits.serialization import register
 
@@ -45,12 +46,6 @@ class ReplicaSeedGenerator(keras.random.SeedGenerator):
         return seed + tf.cast(replica, seed.dtype) * tf.constant([GOLDEN, 0], seed.dtype)
 
 
-def require_rate(rate, name: str, where: str) -> None:
-    """Refuse a probability of dropping that is not in [0, 1)."""
-    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate < 1:
-        raise ValueError(f"`{name}` must be a number in [0, 1). Received: {name}={rate!r} ({where}).")
-
-
 @register
 class Dropout(keras.layers.Layer):
     """`keras.layers.Dropout` whose draws differ between the replicas of a strategy.
@@ -73,8 +68,7 @@ class Dropout(keras.layers.Layer):
 
     def __init__(self, rate: float, seed: int | None = None, **kwargs):
         super().__init__(**kwargs)
-        require_rate(rate, "rate", f"layer '{self.name}'")
-        self.rate, self.seed = rate, seed
+        self.rate, self.seed = require_rate(rate, "rate", f"layer '{self.name}'"), seed
         self.seed_generator = ReplicaSeedGenerator(seed)
 
     def call(self, x, training=False):

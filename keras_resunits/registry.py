@@ -66,6 +66,8 @@ class Entry:
         parameters: Trainable ones, exact; `None` where no count is known.
         half_operations: Half of the floating-point operations as pytorchcv publishes them, in millions.
         derived: Whether `parameters` were counted by hand from the layers' shapes, not published.
+        stated_parameters: What the source says of them, where that is rounded or another count.
+        stated_operations: Likewise of what an image costs.
     """
 
     factory: Callable[..., keras.Model]
@@ -74,6 +76,8 @@ class Entry:
     parameters: int | None = None
     half_operations: float | None = None
     derived: bool = False
+    stated_parameters: str = ""
+    stated_operations: str = ""
 
 
 IMAGENET: dict[str, Any] = {"input_shape": (224, 224, 3), "classes": 1000}
@@ -83,11 +87,13 @@ HE15, HE16 = "He et al. 2015", "He et al. 2016"
 def _depths(
     name: str, factory, rows: dict[int, tuple], source: str, derived: bool = False, **arguments
 ) -> dict[str, Entry]:
-    """An entry for each depth: `{depth: (parameters, half of the operations)}`, both or the first or none."""
+    """An entry for each depth: `{depth: (parameters, half of the operations, stated operations)}`, or less of it."""
     entries = {}
     for depth, published in rows.items():
-        parameters, half = (*published, None, None)[:2]
-        entries[name.format(depth)] = Entry(factory, {"depth": depth, **arguments}, source, parameters, half, derived)
+        row: list[Any] = [*published, *[None, None, ""][len(published) :]]
+        parameters, half, stated = row
+        given = {"depth": depth, **arguments}
+        entries[name.format(depth)] = Entry(factory, given, source, parameters, half, derived, "", stated)
     return entries
 
 
@@ -114,6 +120,21 @@ MODELS: dict[str, Entry] = {
         shortcut="projection",
     ),
     **_depths(
+        "resnet{}b_cifar",
+        ResNet,
+        {32: (466_906,), 44: (661_338,)},
+        f"{HE15}, sec. 4.2, with option B",
+        derived=True,
+        shortcut="projection",
+    ),
+    **_depths(
+        "resnet{}_cifar",
+        ResNet,
+        {272: (2_816_986,), 542: (5_599_066,)},
+        f"the units of {HE16} at pytorchcv's depths",
+        derived=True,
+    ),
+    **_depths(
         "preactresnet{}_cifar",
         PreActResNet,
         {20: (269_722,), 32: (464_154,), 44: (658_586,), 56: (853_018,), 1202: (19_421_274,)},
@@ -123,19 +144,45 @@ MODELS: dict[str, Entry] = {
     **_depths("preactresnet{}_cifar", PreActResNet, {110: (1_727_962,)}, f"{HE16}, Table 2", derived=True),
     **_depths("preactresnet{}_cifar", PreActResNet, {164: (1_703_258,), 1001: (10_327_706,)}, f"{HE16}, Table 4"),
     **_depths(
+        "preactresnet{}_cifar",
+        PreActResNet,
+        {272: (2_816_090,), 542: (5_598_170,)},
+        f"the units of {HE16} at pytorchcv's depths",
+        derived=True,
+    ),
+    **{  # 1-layer skip
+        f"{family}110_single_cifar": Entry(
+            factory, {"depth": 110, "block": "single"}, f"{HE16}, Table 3", 1_727_962, derived=True
+        )
+        for family, factory in (("resnet", ResNet), ("preactresnet", PreActResNet))
+    },
+    **_depths(
         "resnet{}",
         ResNet,
         {
-            18: (11_689_512, 1_820.41),
-            34: (21_797_672,),
-            50: (25_557_032, 3_877.95),
-            101: (44_549_160, 7_597.95),
-            152: (60_192_808, 11_321.85),
+            18: (11_689_512, 1_820.41, "1.8e9 multiply-adds"),
+            34: (21_797_672, None, "3.6e9 multiply-adds"),
+            50: (25_557_032, 3_877.95, "3.8e9 multiply-adds"),
+            101: (44_549_160, 7_597.95, "7.6e9 multiply-adds"),
+            152: (60_192_808, 11_321.85, "11.3e9 multiply-adds"),
         },
         f"{HE15}, Table 1",
         **IMAGENET,
     ),
     **_depths("resnet{}", ResNet, {200: (64_673_832,)}, f"{HE16}, Table 5", derived=True, **IMAGENET),
+    **_depths(
+        "resnet{}a", ResNet, {18: (11_515_688,), 34: (21_623_848,)}, f"{HE15}, option A", shortcut="A", **IMAGENET
+    ),
+    **_depths("resnet{}c", ResNet, {34: (22_716_840,)}, f"{HE15}, option C", derived=True, shortcut="C", **IMAGENET),
+    **_depths(
+        "resnet{}_bn_after_add",
+        ResNet,
+        {101: (44_541_480,)},
+        f"{HE16}, Table 5",
+        derived=True,
+        order="bn_after_add",
+        **IMAGENET,
+    ),
     **_depths(
         "resnet{}_v1_5",
         ResNet,
@@ -168,15 +215,13 @@ MODELS: dict[str, Entry] = {
         block=wide_bottleneck(),
         **IMAGENET,
     ),
-    "pytorchcv_preresnet164_cifar": Entry(
-        PreActResNet,
-        {"depth": 164, "block": "bottleneck_v1_5", "stem": Stem(16, activated=False)},
-        "pytorchcv, preresnet164bn_cifar10: the stride on the 3x3, a bare stem",
-        1_703_258,
-        255.08,
+    **_depths(
+        "plainnet{}_cifar",
+        PlainNet,
+        {20: (269_722,), 32: (464_154,), 44: (658_586,), 56: (853_018,), 110: (1_727_962,)},
+        f"{HE15}, sec. 4.2",
+        derived=True,
     ),
-    "plainnet20_cifar": Entry(PlainNet, {"depth": 20}, f"{HE15}, sec. 4.2", 269_722, derived=True),
-    "plainnet110_cifar": Entry(PlainNet, {"depth": 110}, f"{HE15}, sec. 4.2", 1_727_962, derived=True),
     "plainnet18": Entry(PlainNet, {"depth": 18, **IMAGENET}, f"{HE15}, Table 2"),
     "plainnet34": Entry(PlainNet, {"depth": 34, **IMAGENET}, f"{HE15}, Table 2"),
     # He et al. 2016, Table 1
@@ -255,12 +300,6 @@ MODELS: dict[str, Entry] = {
     "plainnet56_looks_linear": Entry(
         PlainNet, {"depth": 56, "order": "looks_linear"}, "the order of Balduzzi et al. 2017, sec. 4"
     ),
-    "pytorchcv_preresnet272_cifar": Entry(
-        PreActResNet,
-        {"depth": 272, "block": "bottleneck_v1_5", "stem": Stem(16, activated=False)},
-        "pytorchcv, preresnet272bn_cifar10",
-        2_816_090,
-    ),
     # tails
     "seresnet20_cifar": Entry(
         ResNet, {"depth": 20, "shortcut": "projection", "tail": "squeeze_excite"}, "pytorchcv, seresnet20", 274_847
@@ -277,8 +316,15 @@ MODELS: dict[str, Entry] = {
     "gatedwrn28_10_cifar": Entry(
         WideResNet, {"tail": "residual_gate"}, "Savarese et al. 2016, Table 3", 36_479_206, derived=True
     ),
-    "highwaynet20_cifar": Entry(HighwayNet, {"depth": 20}, "Srivastava et al. 2015"),
-    "highwaynet32_cifar": Entry(HighwayNet, {"depth": 32}, "Srivastava et al. 2015"),
+    **{
+        f"highwaynet{depth}_cifar": Entry(
+            HighwayNet,
+            {"depth": depth},
+            "Srivastava et al. 2015, in ResNet's layout and with batch normalisation, which the paper's has not",
+            stated_parameters=stated,
+        )
+        for depth, stated in ((20, "2.3M for 19 layers"), (32, "1.25M for 32 layers"))
+    },
     # wide, stochastic, dense, fractal
     **{
         f"wrn{depth}_{width}_cifar": Entry(
@@ -288,25 +334,41 @@ MODELS: dict[str, Entry] = {
             parameters,
             half,
             derived,
+            stated,
         )
-        for depth, width, parameters, half, derived in (
-            (16, 4, 2_748_890, None, True),
-            (16, 8, 10_961_370, None, True),
-            (16, 10, 17_116_634, None, False),
-            (22, 8, None, None, False),
-            (28, 10, 36_479_194, 5_246.98, False),
-            (28, 12, None, None, False),
-            (40, 1, None, None, False),
-            (40, 2, None, None, False),
-            (40, 4, 8_949_210, None, False),
-            (40, 8, 35_748_314, None, False),
+        for depth, width, parameters, half, derived, stated in (
+            (16, 4, 2_748_890, None, True, ""),
+            (16, 8, 10_961_370, None, True, ""),
+            (16, 10, 17_116_634, None, False, ""),
+            (22, 8, None, None, False, "17.2M"),
+            (28, 10, 36_479_194, 5_246.98, False, ""),
+            (28, 12, None, None, False, "52.5M"),
+            (40, 1, None, None, False, "0.6M"),
+            (40, 2, None, None, False, "2.2M"),
+            (40, 4, 8_949_210, None, False, ""),
+            (40, 8, 35_748_314, None, False, ""),
         )
+    },
+    **{
+        f"wrn{depth}_{width}": Entry(
+            WideResNet,
+            {"depth": depth, "width": width, "dropout": 0.0, **IMAGENET},
+            "Zagoruyko and Komodakis 2016, for ImageNet",
+            parameters,
+            derived=True,
+        )
+        for depth, width, parameters in ((18, 2, 45_614_376), (18, 3, 101_778_216), (34, 2, 86_032_168))
     },
     "stochasticdepthresnet110_cifar": Entry(
         StochasticDepthResNet, {"depth": 110}, "Huang et al. 2016, Table 1", 1_727_962, derived=True
     ),
     "stochasticdepthresnet1202_cifar": Entry(
-        StochasticDepthResNet, {"depth": 1202}, "Huang et al. 2016, Table 1", 19_421_274, derived=True
+        StochasticDepthResNet,
+        {"depth": 1202},
+        "Huang et al. 2016, Table 1",
+        19_421_274,
+        derived=True,
+        stated_parameters="10.2M in Huang et al. 2017",
     ),
     **{
         f"densenet{depth}_{growth}_cifar": Entry(
@@ -328,6 +390,9 @@ MODELS: dict[str, Entry] = {
             (190, 40, 25_624_430, 9_400.45),
         )
     },
+    "densenet_bc40_48_cifar": Entry(
+        DenseNet, {"depth": 40, "growth": 48}, "the code of Huang et al. 2017, wide", stated_parameters="2.7M"
+    ),
     **_depths(
         "densenet{}",
         DenseNet,
@@ -335,7 +400,17 @@ MODELS: dict[str, Entry] = {
         "Huang et al. 2017, Table 1",
         **IMAGENET,
     ),
-    "fractalnet20_cifar": Entry(FractalNet, {}, "Larsson et al. 2017, sec. 4.1"),
+    "fractalnet20_cifar": Entry(
+        FractalNet,
+        {},
+        "Larsson et al. 2017, sec. 4.1",
+        33_724_618,
+        derived=True,
+        stated_parameters="38.6M, which does not follow from the stated filters",
+    ),
+    "fractalnet40_cifar": Entry(
+        FractalNet, {"columns": 4}, "Larsson et al. 2017, four columns: 40 layers", 76_106_634, derived=True
+    ),
     # keras.applications
     **_depths(
         "keras_resnet{}",
@@ -360,6 +435,60 @@ MODELS: dict[str, Entry] = {
     ),
 }
 
+LIBRARIES = {
+    "torchvision": "torchvision",
+    "timm": "timm",
+    "akamaster": "akamaster/pytorch_resnet_cifar10",
+    "pytorchcv": "pytorchcv (osmr/imgclsmob)",
+}
+"""Whose networks of `converters.networks` begin with a word."""
+
+PUBLISHED: dict[str, tuple] = {  # of those networks: parameters, half of the operations, whether derived
+    "torchvision_resnet18": (11_689_512,),
+    "torchvision_resnet34": (21_797_672,),
+    "torchvision_resnet50": (25_557_032,),
+    "torchvision_resnet101": (44_549_160,),
+    "torchvision_resnet152": (60_192_808,),
+    "torchvision_wide_resnet50_2": (68_883_240,),
+    "torchvision_wide_resnet101_2": (126_886_696,),
+    "torchvision_densenet121": (7_978_856,),
+    "torchvision_densenet161": (28_681_000,),
+    "torchvision_densenet169": (14_149_480,),
+    "torchvision_densenet201": (20_013_928,),
+    "timm_resnetv2_18": (11_687_720, None, True),
+    "timm_resnetv2_34": (21_795_880, None, True),
+    "timm_resnetv2_50": (25_549_352, None, True),
+    "timm_resnetv2_101": (44_541_480, None, True),
+    "timm_resnetv2_152": (60_185_128, None, True),
+    "akamaster_resnet20": (269_722,),
+    "akamaster_resnet32": (464_154,),
+    "akamaster_resnet44": (658_586,),
+    "akamaster_resnet56": (853_018,),
+    "akamaster_resnet110": (1_727_962,),
+    "akamaster_resnet1202": (19_421_274,),
+    "pytorchcv_preresnet20": (272_282,),
+    "pytorchcv_preresnet56": (855_578,),
+    "pytorchcv_preresnet110": (1_730_522,),
+    "pytorchcv_preresnet1202": (19_423_834,),
+    "pytorchcv_preresnet164": (1_703_258, 255.08),
+    "pytorchcv_preresnet272": (2_816_090,),
+    "pytorchcv_preresnet1001": (10_327_706,),
+    "pytorchcv_wrn16_10": (17_116_634,),
+    "pytorchcv_wrn28_10": (36_479_194, 5_246.98),
+    "pytorchcv_wrn40_8": (35_748_314,),
+    "pytorchcv_densenet40_k12": (599_050,),
+    "pytorchcv_densenet100_k12": (4_068_490,),
+    "pytorchcv_densenet100_k24": (16_114_138,),
+    "pytorchcv_densenet40_k12_bc": (176_122,),
+    "pytorchcv_densenet100_k12_bc": (769_162, 298.45),
+    "pytorchcv_densenet190_k40_bc": (25_624_430, 9_400.45),
+    "pytorchcv_densenet250_k24_bc": (15_324_406, 5_519.54),
+}
+MODELS |= {
+    name: Entry(made.func, made.keywords, LIBRARIES[name.split("_")[0]], *PUBLISHED.get(name, ()))
+    for name, made in NETWORKS.items()
+}
+
 
 def list_models(pattern: str = "*") -> list[str]:
     """The names of the networks that `create` makes, sorted.
@@ -372,19 +501,26 @@ def list_models(pattern: str = "*") -> list[str]:
     Returns:
         Names; none where nothing matches.
 
+    Raises:
+        ValueError: for a pattern that is no string.
+
     Example:
 
     >>> import keras_resunits as kr
     >>> kr.list_models("wrn16*")
     ['wrn16_10_cifar', 'wrn16_4_cifar', 'wrn16_8_cifar']
     """
-    return sorted(fnmatch.filter([*MODELS, *NETWORKS], pattern))
+    if not isinstance(pattern, str):
+        raise ValueError(f"`pattern` must be a string such as 'resnet*'. Received: pattern={pattern!r} (list_models).")
+    return sorted(fnmatch.filter(MODELS, pattern))
 
 
 def require_name(name: str) -> None:
     """Refuse a name that is neither a network's nor a family's."""
-    if name not in {*MODELS, *NETWORKS, *FACTORIES}:
-        hint = near_matches(name, [*FACTORIES, *MODELS, *NETWORKS])
+    if not isinstance(name, str):
+        raise ValueError(f"`name` must be a string such as 'resnet50' or 'ResNet'. Received: name={name!r} (create).")
+    if name not in {*MODELS, *FACTORIES}:
+        hint = near_matches(name, [*FACTORIES, *MODELS])
         raise ValueError(
             f"unknown model {name!r}.{hint} Families: {', '.join(FACTORIES)}; `list_models()` has {len(list_models())} "
             "more."
@@ -421,8 +557,6 @@ def check_depth(name: str, depth, block: str | Body | None = None) -> None:
 
 def _entry(name: str) -> Entry:
     """Of a network or a family."""
-    if name in NETWORKS:
-        return Entry(NETWORKS[name].func, NETWORKS[name].keywords)
     return MODELS.get(name) or Entry(FACTORIES[name])
 
 

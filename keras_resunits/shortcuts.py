@@ -11,8 +11,9 @@ from dataclasses import replace
 import keras
 from keras import ops
 
+from keras_resunits.checks import require_number
 from keras_resunits.convolutions import conv
-from keras_resunits.gating import GatedCarry, gate, require_number
+from keras_resunits.gating import GatedCarry, gate
 from keras_resunits.orders import Order
 from keras_resunits.randomness import Dropout
 from keras_resunits.serialization import register
@@ -145,7 +146,7 @@ def constant_scaling(slot: Slot, order: Order, factor: float = 0.5) -> keras.lay
     >>> [row.h for row in kr.describe(kr.ResNet(depth=8, shortcut=kr.constant_scaling)) if row.h]
     ['id *0.5', 'pad *0.5', 'pad *0.5']
     """
-    require_number(factor, "factor", f"shortcut of unit '{slot.name}'")
+    factor = require_number(factor, "factor", f"shortcut of unit '{slot.name}'")
     return series([ON_CHANGE(slot, order), keras.layers.Rescaling(factor, name="scale")], "shortcut")
 
 

@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
+from keras_resunits.checks import is_int, require_positive_int
+
 
 def require_positive_ints(record, where: str) -> None:
-    """Refuse a record whose `int` fields are not positive ints (`index`: not negative)."""
+    """Refuse a record whose `int` fields are not positive ints (`index`: not negative); NumPy's become Python's."""
     for field in fields(record):
-        value, least = getattr(record, field.name), int(field.name != "index")
-        if field.type == "int" and (isinstance(value, bool) or not isinstance(value, int) or value < least):
-            kind = "positive int" if least else "int >= 0"
-            raise ValueError(f"`{field.name}` must be a {kind}. Received: {field.name}={value!r} ({where}).")
+        if field.type != "int":
+            continue
+        value = getattr(record, field.name)
+        if field.name != "index":
+            value = require_positive_int(value, field.name, where)
+        elif not is_int(value) or value < 0:
+            raise ValueError(f"`index` must be an int >= 0. Received: index={value!r} ({where}).")
+        object.__setattr__(record, field.name, int(value))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from collections.abc import Callable
 import keras
 from keras import ops
 
-from keras_resunits.gating import ScalarGate, require_number
+from keras_resunits.checks import require_number, require_positive_int, require_share
+from keras_resunits.gating import ScalarGate
 from keras_resunits.randomness import Dropout, ReplicaSeedGenerator
 from keras_resunits.serialization import register
 from keras_resunits.slots import Slot
@@ -47,17 +48,14 @@ class StochasticDepth(keras.layers.Layer):
 
     def __init__(self, survival: float, scaling: str = "paper", per: str = "batch", seed=None, **kwargs):
         super().__init__(**kwargs)
-        if isinstance(survival, bool) or not isinstance(survival, (int, float)) or not 0 < survival <= 1:
-            raise ValueError(
-                f"`survival` must be a number in (0, 1]. Received: survival={survival!r} (layer '{self.name}')."
-            )
+        self.survival = require_share(survival, "survival", f"layer '{self.name}'")
         if scaling not in ("paper", "inverted"):
             raise ValueError(
                 f"`scaling` must be 'paper' or 'inverted'. Received: scaling={scaling!r} (layer '{self.name}')."
             )
         if per not in ("batch", "sample"):
             raise ValueError(f"`per` must be 'batch' or 'sample'. Received: per={per!r} (layer '{self.name}').")
-        self.survival, self.scaling, self.per, self.seed = float(survival), scaling, per, seed
+        self.scaling, self.per, self.seed = scaling, per, seed
         self.seed_generator = ReplicaSeedGenerator(seed)
 
     def call(self, x, training=False):
@@ -98,8 +96,7 @@ class LayerScale(keras.layers.Layer):
 
     def __init__(self, initial: float = 1e-4, **kwargs):
         super().__init__(**kwargs)
-        require_number(initial, "initial", f"layer '{self.name}'")
-        self.initial = float(initial)
+        self.initial = require_number(initial, "initial", f"layer '{self.name}'")
 
     def build(self, input_shape):
         constant = keras.initializers.Constant(self.initial)
@@ -137,9 +134,7 @@ class SqueezeExcite(keras.layers.Layer):
 
     def __init__(self, ratio: int = 16, **kwargs):
         super().__init__(**kwargs)
-        if isinstance(ratio, bool) or not isinstance(ratio, int) or ratio < 1:
-            raise ValueError(f"`ratio` must be a positive int. Received: ratio={ratio!r} (layer '{self.name}').")
-        self.ratio = ratio
+        self.ratio = require_positive_int(ratio, "ratio", f"layer '{self.name}'")
 
     def build(self, input_shape):
         channels = input_shape[-1]
@@ -183,7 +178,7 @@ def branch_scaling(slot: Slot, factor: float = 0.5) -> list[keras.layers.Layer]:
     >>> kr.describe(kr.ResNet(depth=8, tail=kr.branch_scaling))[1].F
     'conv3 norm act conv3 norm *0.5'
     """
-    require_number(factor, "factor", f"branch of unit '{slot.name}'")
+    factor = require_number(factor, "factor", f"branch of unit '{slot.name}'")
     return [keras.layers.Rescaling(factor, name="scale")]
 
 
@@ -259,11 +254,7 @@ def stochastic_depth(
     >>> [stochastic_depth(slot)[0].survival for slot in slots]
     [0.875, 0.75, 0.625, 0.5]
     """
-    if isinstance(final_survival, bool) or not isinstance(final_survival, (int, float)) or not 0 < final_survival <= 1:
-        raise ValueError(
-            f"`final_survival` must be a number in (0, 1]. Received: final_survival={final_survival!r} "
-            f"(unit '{slot.name}')."
-        )
+    final_survival = require_share(final_survival, "final_survival", f"unit '{slot.name}'")
     survival = 1 - (slot.index + 1) / slot.total * (1 - final_survival)
     return [StochasticDepth(survival, scaling, per, name="stochastic_depth")]
 

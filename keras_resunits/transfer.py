@@ -6,9 +6,13 @@ from itertools import pairwise
 
 import keras
 
+from keras_resunits.checks import require_positive_int
 from keras_resunits.networks import classifier
 from keras_resunits.orders import PostAct
 from keras_resunits.units import Unit, units_of
+
+BODY = ("stem", "post", "pool")
+"""What stands around the units, by name (`network`)."""
 
 
 def features(model: keras.Model) -> keras.Model:
@@ -25,7 +29,7 @@ def features(model: keras.Model) -> keras.Model:
         `model`.
 
     Raises:
-        ValueError: for a model without units.
+        ValueError: for a model without units of its own.
 
     Example:
 
@@ -36,7 +40,9 @@ def features(model: keras.Model) -> keras.Model:
     """
     units = units_of(model)
     if not units:
-        raise ValueError(f"wanted a network of units. Received: '{model.name}', which has none.")
+        inner = next((layer.name for layer in model.layers if _holds_units(layer)), None)
+        hint = f"; those in its layer '{inner}' are had by `features(model.get_layer('{inner}'))`" if inner else ""
+        raise ValueError(f"wanted a network of units. Received: '{model.name}', which has none{hint}.")
     ends = [unit for unit, after in pairwise(units) if _halves(after)]
     closing = [layer for layer in model.layers if layer.name == "post"]
     outputs = [layer.output for layer in [*ends, *(closing or units[-1:])]]
@@ -56,7 +62,7 @@ def new_head(model: keras.Model, classes: int, classifier_activation=None, name:
         A new model; the old one and its weights stay as they are.
 
     Raises:
-        ValueError: for a model whose images do not end as a vector of features.
+        ValueError: for a model whose images do not end as a vector of features, or classes that are not a positive int.
 
     Example:
 
@@ -64,6 +70,7 @@ def new_head(model: keras.Model, classes: int, classifier_activation=None, name:
     >>> kr.new_head(kr.PreActResNet(depth=8), classes=3).output.shape
     (None, 3)
     """
+    classes = require_positive_int(classes, "classes", f"new head of '{model.name}'")
     copy = keras.models.clone_model(model)
     copy.set_weights(model.get_weights())
     pooled = copy.get_layer("pool").output if any(layer.name == "pool" for layer in copy.layers) else None
@@ -79,11 +86,13 @@ def freeze(model: keras.Model, until: str | None = None) -> None:
     A frozen norm uses its moving statistics in training too, as `keras.layers.BatchNormalization` does.
 
     Args:
-        model: A network of the package; changed in place. Compile it afterwards.
-        until: The first layer that learns; by default the classifier, so that the whole body is frozen.
+        model: A network of the package, or a model that ends otherwise or holds one as a layer; changed in place.
+            Compile it afterwards.
+        until: The first layer that learns; by default what follows the body (stem, units, `post`, `pool`), be it the
+            classifier or a head of your own.
 
     Raises:
-        ValueError: for a name that no layer has.
+        ValueError: for a name that no layer has, or by default for a model without units.
 
     Example:
 
@@ -96,9 +105,17 @@ def freeze(model: keras.Model, until: str | None = None) -> None:
     names = [layer.name for layer in model.layers]
     if until is not None and until not in names:
         raise ValueError(f"`until` must be a layer of '{model.name}'. Received: until={until!r}; it has {names}.")
-    first = names.index(until) if until else len(names) - names.count("classifier")
+    if until is None and not _holds_units(model):
+        raise ValueError(f"wanted a network of units. Received: '{model.name}', which has none.")
+    body = [i for i, layer in enumerate(model.layers) if layer.name in BODY or _holds_units(layer)]
+    first = names.index(until) if until else body[-1] + 1
     for i, layer in enumerate(model.layers):
         layer.trainable = i >= first
+
+
+def _holds_units(layer: keras.layers.Layer) -> bool:
+    """Whether a layer is a unit, or a network of units."""
+    return any(isinstance(inner, Unit) for inner in layer._flatten_layers())
 
 
 def _halves(unit: Unit) -> bool:

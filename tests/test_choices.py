@@ -34,7 +34,7 @@ def test_a_name_like_nothing_is_answered_with_the_choices_alone(kind):
 @pytest.mark.parametrize("kind", ["order", "shortcut", "block", "stem"])
 @pytest.mark.parametrize("wrong", [3, 0, ["basic"]])
 def test_what_is_neither_a_name_nor_of_the_kind_is_refused(kind, wrong):
-    with pytest.raises(ValueError, match=rf"`{kind}` must be one of .*, or a \w+\. Received: {kind}="):
+    with pytest.raises(ValueError, match=rf"`{kind}` must be one of .*, or an? \w+.*\. Received: {kind}="):
         kr.ResNet(**SMALL, **{kind: wrong})
 
 
@@ -56,6 +56,29 @@ def test_a_class_in_place_of_an_object_is_refused(kind, wrong):
 )
 def test_a_name_is_the_object_that_it_names(name, thing):
     assert kr.ResNet(**SMALL, **name).get_config() == kr.ResNet(**SMALL, **thing).get_config()
+
+
+@pytest.mark.parametrize(
+    ("kind", "layer", "wanted"),
+    [
+        ("merge", kr.Add(), r"a function `Slot -> Merge` such as `kr.add`"),
+        ("merge", kr.Add, r"a function `Slot -> Merge`"),
+        ("shortcut", keras.layers.Identity(), r"a function `\(Slot, Order\) -> Layer` such as `kr.projection`"),
+        ("tail", kr.LayerScale(), r"a function `Slot -> \[layers\]` such as `kr.rezero`"),
+        ("order", keras.layers.ReLU(), r"or an Order\."),
+        ("block", kr.single(kr.Slot(0, 1, 8, 8))[0], r"or a Body\."),
+    ],
+)
+def test_a_layer_where_each_unit_wants_its_own_is_refused(kind, layer, wanted):
+    with pytest.raises(ValueError, match=rf"`{kind}` must be one of .*{wanted}.* Received: {kind}="):
+        kr.ResNet(**SMALL, **{kind: layer})
+
+
+def test_a_wrapped_order_takes_a_name_too():
+    assert kr.ZeroGamma(order="post_act") == kr.ZeroGamma(order=kr.PostAct())
+    assert kr.ResNet(**SMALL, order=kr.ZeroGamma(order="post_act")).count_params() == kr.ResNet(**SMALL).count_params()
+    with pytest.raises(ValueError, match=r"unknown order 'postact'\. Did you mean 'post_act'"):
+        kr.ZeroGamma(order="postact")
 
 
 def test_near_matches_are_none_for_a_name_like_nothing():

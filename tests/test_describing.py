@@ -16,7 +16,7 @@ def test_every_network_is_described_and_its_parameters_add_up(case):
     assert table.parameters == model.count_params()
     assert table.multiply_adds > 0
     lines = str(table).splitlines()
-    assert len(lines) == len(table) + 2 and lines[-1].startswith("total")
+    assert len(lines) == len(table) + 3 and lines[-2].startswith("total")
 
 
 def test_multiply_adds_are_those_of_the_layers_by_hand():
@@ -29,7 +29,24 @@ def test_multiply_adds_are_those_of_the_layers_by_hand():
 def test_without_an_image_size_there_are_no_multiply_adds_but_parameters():
     table = kr.describe(kr.ResNet(depth=8, input_shape=(None, None, 3)))
     assert (table.multiply_adds, table.parameters) == (None, kr.ResNet(depth=8).count_params())
-    assert str(table).splitlines()[-1].split() == ["total", f"{table.parameters:,}", "?"]
+    assert (table.operations, table.half_operations) == (None, None)
+    *_, total, half = str(table).splitlines()
+    assert total.split() == ["total", f"{table.parameters:,}", "?"] and half.endswith("pooling: ?")
+
+
+@pytest.mark.parametrize(
+    ("name", "half"),
+    [
+        ("pytorchcv_preresnet164", "255.08"),
+        ("preactresnet164_cifar", "251.84"),
+        pytest.param("resnet50", "3,877.95", marks=pytest.mark.slow),
+        pytest.param("resnet50_v1_5", "4,110.48", marks=pytest.mark.slow),
+    ],
+)
+def test_the_published_operations_are_the_last_line(name, half):
+    table = kr.describe(kr.create(name))
+    assert table.half_operations == table.operations / 2
+    assert str(table).splitlines()[-1] == f"FLOPs/2 as pytorchcv counts, with norm, activation and pooling: {half}M"
 
 
 @pytest.mark.parametrize("count", [multiply_adds, operations])

@@ -85,6 +85,15 @@ def test_a_family_keeps_its_gates_beside_another_tail():
     assert kr.StochasticDepthResNet(depth=8, tail="layer_scale").get_layer("unit000").branch.layers[-1].survival < 1
 
 
+@pytest.mark.parametrize("depth", [8, 29, 18, pytest.param(50, marks=pytest.mark.slow)])
+def test_a_gated_network_at_first_is_the_pre_activation_network_of_its_depth(depth):
+    gated, bare = (make(depth, (64, 64, 3)) for make in (kr.GatedResNet, kr.PreActResNet))
+    bare.set_weights([keras.ops.convert_to_numpy(w) for w in gated.weights if w.path not in of_gates(gated)])
+    x = np.random.default_rng(0).normal(size=(1, 64, 64, 3)).astype("float32")
+    np.testing.assert_allclose(gated(x), bare(x), rtol=1e-4, atol=1e-5)
+    assert kr.describe(gated).multiply_adds == kr.describe(bare).multiply_adds
+
+
 def test_a_gated_plain_network_whose_gates_are_closed_passes_its_stem_on():
     model = one_stage(kr.scalar_highway)
     for (layer,) in kr.scalar_gates(model).values():
@@ -100,13 +109,58 @@ def one_stage(merge):
     return kr.network([(recipe, slot) for slot in slots], kr.Stem(8), kr.ReluBeforeAdd(), input_shape=(8, 8, 3))
 
 
-def test_gates_can_be_kept_from_weight_decay():
-    model = kr.GatedResNet(depth=8)
-    optimizer = kr.CoupledSGD(0.1, coupled_weight_decay=0.5)
-    optimizer.exclude_from_weight_decay(var_list=[layer.k for (layer,) in kr.scalar_gates(model).values()])
-    optimizer.build(model.trainable_variables)
-    before = [v.numpy() for v in model.trainable_variables]
-    optimizer.apply([tf.zeros(v.shape) for v in model.trainable_variables], model.trainable_variables)
-    moved = {v.path: not np.array_equal(v.numpy(), b) for v, b in zip(model.trainable_variables, before, strict=True)}
-    assert not any(moved[path] for path in moved if path.endswith("gate/k"))
-    assert moved["unit000/branch/conv1/kernel"]
+# Weight decay: with a rate of 0.1, a decay of 5 and a loss of gradient 0 every decayed weight is halved in a step.
+
+
+def decaying():
+    return kr.CoupledSGD(0.1, momentum=0.0, coupled_weight_decay=5.0)
+
+
+def nothing(labels, logits):
+    """A loss that no weight changes."""
+    return 0.0 * keras.ops.mean(logits, axis=-1)
+
+
+def decayed(model):
+    """The weights that one step of `fit` moves, by path; all trainable ones are 1 before."""
+    for variable in model.trainable_variables:
+        variable.assign(keras.ops.ones(variable.shape))
+    model.fit(np.zeros((4, 8, 8, 3), "float32"), np.zeros(4), batch_size=4, verbose=0)
+    return {v.path for v in model.trainable_variables if np.allclose(keras.ops.convert_to_numpy(v), 0.5)}
+
+
+def of_gates(model):
+    return {gate.k.path for found in kr.scalar_gates(model).values() for gate in found}
+
+
+@pytest.mark.parametrize(
+    "make", [kr.GatedResNet, kr.GatedPlainNet, partial(kr.ResNet, tail="rezero")], ids=["residual", "plain", "rezero"]
+)
+@pytest.mark.parametrize("devices", [1, 2])
+def test_gates_do_not_decay(make, devices, two_devices, tmp_path):
+    strategy = two_devices if devices == 2 else tf.distribute.get_strategy()
+    with strategy.scope():
+        model = make([1, 1, 1], input_shape=(8, 8, 3))
+        model.compile(decaying(), nothing)
+    others = {variable.path for variable in model.trainable_variables} - of_gates(model)
+    assert decayed(model) == others and len(of_gates(model)) == 3
+    model.save(tmp_path / "x.keras")
+    with strategy.scope():
+        again = keras.saving.load_model(tmp_path / "x.keras", custom_objects={"nothing": nothing})
+    assert decayed(again) == others
+
+
+def test_gates_do_not_decay_besides_what_the_user_excludes():
+    model = kr.GatedResNet([1, 1, 1], input_shape=(8, 8, 3))
+    optimizer = decaying()
+    optimizer.exclude_from_weight_decay([model.get_layer("classifier").kernel], var_names=["gamma"])
+    model.compile(optimizer, nothing)
+    spared = {path for path in (v.path for v in model.trainable_variables) if path.endswith("gamma")}
+    kept = {v.path for v in model.trainable_variables} - decayed(model)
+    assert kept == of_gates(model) | spared | {"classifier/kernel"}
+
+
+def test_gates_do_not_decay_under_a_scaled_loss():
+    model = kr.GatedResNet([1, 1, 1], input_shape=(8, 8, 3))
+    model.compile(keras.optimizers.LossScaleOptimizer(decaying(), initial_scale=8.0), nothing)
+    assert decayed(model) == {variable.path for variable in model.trainable_variables} - of_gates(model)

@@ -1,5 +1,9 @@
 """Features by stage, new heads, and bodies that stay frozen, statistics and all."""
 
+import os
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -8,6 +12,7 @@ import tensorflow as tf
 import keras_resunits as kr
 
 IMAGES = np.random.default_rng(0).normal(size=(4, 32, 32, 3)).astype("float32")
+LEAVES = ("kernel", "bias")
 
 
 @pytest.mark.parametrize(
@@ -92,3 +97,61 @@ def test_a_body_without_a_classifier_is_frozen_as_a_whole():
     body = kr.PreActResNet(depth=8, include_top=False, pooling="avg")
     kr.freeze(body)
     assert body.trainable_weights == []
+
+
+def headed(nested):
+    """A body under a head that is the user's own; the body one layer of the model, or all of its layers."""
+    body = kr.GatedResNet(depth=8, include_top=False, pooling="avg", name="body")
+    images = keras.Input((32, 32, 3)) if nested else body.input
+    hidden = keras.layers.Dense(6, "relu", name="hidden")(body(images) if nested else body.output)
+    return keras.Model(images, keras.layers.Dense(3, name="mine")(hidden), name="whole")
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_head_of_the_users_own_learns_on_a_frozen_body(nested):
+    model = headed(nested)
+    kr.freeze(model)
+    model.compile(keras.optimizers.SGD(0.5), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    before = {w.path: w.numpy() for w in model.weights}
+    model.fit(IMAGES, np.arange(4) % 3, verbose=0)
+    moved = {w.path for w in model.weights if not np.array_equal(w.numpy(), before[w.path])}
+    assert (
+        moved == {w.path for w in model.trainable_weights} == {f"{n}/{k}" for n in ("hidden", "mine") for k in LEAVES}
+    )
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_the_gates_of_a_body_under_a_head_are_read_by_unit(nested):
+    assert kr.gates(headed(nested)) == {f"unit00{i}": 1.0 for i in range(3)}
+
+
+def test_the_gates_of_two_bodies_are_told_apart():
+    images = keras.Input((32, 32, 3))
+    bodies = [kr.GatedResNet(depth=8, name=name) for name in ("one", "two")]
+    model = keras.Model(images, keras.layers.Add()([body(images) for body in bodies]))
+    assert list(kr.gates(model)) == ["unit000", "unit001", "unit002", "two/unit000", "two/unit001", "two/unit002"]
+
+
+def test_features_of_a_nested_body_are_refused_with_the_way_to_them():
+    text = r"wanted a network of units\. Received: 'whole', .*'body' are had by `features\(model.get_layer\('body'\)\)`"
+    with pytest.raises(ValueError, match=text):
+        kr.features(headed(nested=True))
+    assert list(kr.features(headed(nested=True).get_layer("body")).output) == ["stage1", "stage2", "stage3"]
+
+
+def test_a_model_without_units_is_not_frozen_by_default():
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="last")], name="mlp")
+    with pytest.raises(ValueError, match=r"wanted a network of units\. Received: 'mlp'"):
+        kr.freeze(model)
+    kr.freeze(model, until="last")
+    assert len(model.trainable_weights) == 2
+
+
+def test_gates_are_read_under_torch_without_a_warning():
+    pytest.importorskip("torch")
+    program = "import keras_resunits as kr; print(kr.gates(kr.GatedResNet(depth=8)))"
+    environment = {**os.environ, "KERAS_BACKEND": "torch"}
+    command = [sys.executable, "-W", "always::UserWarning", "-c", program]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "{'unit000': 1.0, 'unit001': 1.0, 'unit002': 1.0}\n"
+    assert "Warning" not in done.stderr

@@ -47,11 +47,11 @@ def main() -> None:
     with native_stderr_held():  # after the flags: a typing error is answered at once, not after seconds of imports
         import keras
 
+        if keras.backend.backend() != "tensorflow":
+            raise BadInput(f"training wants Keras on TensorFlow; got KERAS_BACKEND={keras.backend.backend()}.")
         from train.network import check_network
         from train.signals import handle_by_default
         from train.workers import leaving_together
-    if keras.backend.backend() != "tensorflow":
-        raise BadInput(f"training wants Keras on TensorFlow; got KERAS_BACKEND={keras.backend.backend()}.")
     check_network(config)
     timeouts = FLAGS.startup_timeout, FLAGS.worker_timeout
     place = make_strategy(FLAGS.strategy, FLAGS.tpu, FLAGS.cpu_devices, *timeouts)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import keras
-import tensorflow as tf
+
+from train.backend import tf
 
 
 class Average(tf.Module):

@@ -10,9 +10,9 @@ from functools import wraps
 from pathlib import Path
 
 import keras
-import tensorflow as tf
 from tqdm import tqdm
 
+from train.backend import tf
 from train.curves import cut_history, draw_curves, read_history
 from train.files import stored, why
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from train import answer
+from train.backend import tf
 
+PROGRAM = Path(__file__).with_name("answer.py")
 TOLERANCE = {"float32": 1e-5, "bfloat16": 2e-2, "float16": 2e-3}
 
 
@@ -30,7 +30,7 @@ def check_answers(
     with tempfile.TemporaryDirectory() as folder:
         asked, answered = f"{folder}/images.npy", f"{folder}/answers.npz"
         np.save(asked, images)
-        command = [sys.executable, answer.__file__, str(saved_model), asked, answered]
+        command = [sys.executable, str(PROGRAM), str(saved_model), asked, answered]
         environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
         process = subprocess.run(command, capture_output=True, text=True, env=environment)
         if process.returncode:

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from train.average import Average
+from train.backend import tf
 from train.errors import BadInput, StorageError, first_line
 from train.files import flush, why
 

@@ -9,10 +9,10 @@ from zipfile import is_zipfile
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 import keras_resunits  # noqa: F401  (a .keras file may hold its layers)
 from train.average import Average
+from train.backend import tf
 from train.checkpoints import newest_state
 from train.config import Config, read
 from train.datasets import EncodedData, ImageData, load

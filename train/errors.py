@@ -19,6 +19,10 @@ class BadInput(RunError):
     code = 2
 
 
+class WrongBackend(BadInput, ImportError):
+    """Keras runs on another backend than TensorFlow: the module cannot be imported."""
+
+
 class NumericError(RunError):
     """The loss is no number any more."""
 

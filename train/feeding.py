@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import tensorflow as tf
-
 from train.augmentation import Augmentation
+from train.backend import tf
 from train.errors import BadInput
 from train.pipeline import test_batches, training_batches
 

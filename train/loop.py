@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import keras
-import tensorflow as tf
 
 from train.average import Average
+from train.backend import tf
 from train.targets import CrossEntropy, answers, hits
 
 

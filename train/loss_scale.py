@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import keras
-import tensorflow as tf
+
+from train.backend import tf
 
 
 @keras.saving.register_keras_serializable(package="keras_resunits.train")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import tensorflow as tf
 
 from train.augmentation import Augmentation
 from train.augmentation.draws import keys
+from train.backend import tf
 from train.datasets import EncodedData, ImageData
 from train.datasets.decoding import random_crop, test_view
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keras
 
-from keras_resunits import CoupledSGD, fixup_scalars, scalar_gates
+from keras_resunits import CoupledSGD, fixup_scalars
 from train.loss_scale import LossScale
 from train.schedules import DROPS, cosine_schedule, one_cycle_schedule, steps_schedule
 
@@ -26,13 +26,13 @@ def schedule(config, steps: int) -> keras.optimizers.schedules.LearningRateSched
 def optimizer(config, steps: int, model: keras.Model) -> keras.optimizers.Optimizer:
     """SGD as the configuration asks for; its loss is scaled where float16 needs it.
 
-    Scalar gates do not decay: residual gates (Savarese et al. 2016, Table 3: better so), and ReZero's and SkipInit's.
-    Fixup's scalars learn at a tenth of the rate (the authors' code, hongyi-zhang/Fixup).
+    Scalar gates do not decay (`CoupledSGD`). Fixup's scalars learn at a tenth of the rate (the authors' code,
+    hongyi-zhang/Fixup).
 
     Args:
         config: The configuration.
         steps: Length of the run, in batches; `config.accumulate` of them make one update.
-        model: Of which gates and Fixup's scalars are taken; any network.
+        model: Of which Fixup's scalars are taken; any network.
     """
     sgd = CoupledSGD(
         schedule(config, max(steps // config.accumulate, 1)),
@@ -42,6 +42,5 @@ def optimizer(config, steps: int, model: keras.Model) -> keras.optimizers.Optimi
         global_clipnorm=config.clip_norm,
         gradient_accumulation_steps=config.accumulate if config.accumulate > 1 else None,
     )
-    sgd.exclude_from_weight_decay(var_list=[gate.k for gates in scalar_gates(model).values() for gate in gates])
     sgd.scale_learning_rate(fixup_scalars(model), 0.1)
     return LossScale(sgd) if config.precision == "mixed_float16" else sgd

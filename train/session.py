@@ -10,8 +10,8 @@ from itertools import count
 
 import keras
 import numpy as np
-import tensorflow as tf
 
+from train.backend import tf
 from train.checkpoints import Checkpoints, Position
 from train.errors import NumericError, Preempted
 from train.feeding import Feed

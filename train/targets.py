@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import keras
-import tensorflow as tf
+
+from train.backend import tf
 
 
 class CrossEntropy(keras.losses.Loss):

@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-import tensorflow as tf
-
+from train.backend import tf
 from train.errors import ClusterError, RunError, leave
 from train.strategy import Place
 from train.watch import GO_ON

@@ -95,8 +95,15 @@ def _require_output(path: Path, overwrite: bool) -> None:
         raise ConversionError(f"--output must end in .keras. Received: '{path}'.")
     if not path.parent.is_dir():
         raise ConversionError(f"--output must lie in a folder that exists. Received: '{path}'.")
+    if path.is_dir():
+        raise ConversionError(f"--output must be a file. Received: the folder '{path}'.")
     if path.exists() and not overwrite:
         raise ConversionError(f"'{path}' exists; --overwrite replaces it.")
+    try:
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            Path(folder, path.name).touch()
+    except OSError as error:
+        raise ConversionError(f"--output cannot be written, '{path}': {error.strerror}.") from None
 
 
 def _save(model: keras.Model, path: Path) -> None:

@@ -77,19 +77,23 @@ def mismatch(model: keras.Model, layout: Layout) -> str | None:
 def _complete(names: dict[str, str | None], theirs: State, layout: Layout, where: str) -> dict[str, str]:
     """The names, now that all of them are there on both sides."""
     unruled = [path for path, name in names.items() if name is None]
-    missing = [f"{name} (for '{path}')" for path, name in names.items() if name and name not in theirs]
+    missing = {path: name for path, name in names.items() if name and name not in theirs}
     unused = sorted(set(theirs) - set(names.values()))
     complaints = [
         f"{len(found)} {what}: {listed(found)}"
         for found, what in (
-            (missing, f"that the network wants are not in {where}"),
+            (
+                [f"{name} (for '{path}')" for path, name in missing.items()],
+                f"that the network wants are not in {where}",
+            ),
             (unused, f"of {where} have no place in the network"),
             (unruled, "of the network have no name there"),
         )
         if found
     ]
     if complaints:
-        raise ConversionError(f"weights are left over in layout '{layout.name}'. " + ". ".join(complaints) + ".")
+        text = f"weights are left over in layout '{layout.name}'. " + ". ".join(complaints) + "."
+        raise ConversionError(text, list(missing.values()), unused)
     return {path: name for path, name in names.items() if name}
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -41,13 +44,20 @@ def read_checkpoint(path: str | Path) -> State:
     >>> read_checkpoint(path)["weight"].shape
     (2, 3)
     """
-    path = Path(path)
+    path = path_of(path, "a PyTorch checkpoint is a state dict or a path")
     if path.suffix not in TORCH_SUFFIXES:
         raise ConversionError(f"a PyTorch checkpoint ends in {', '.join(TORCH_SUFFIXES)}. Received: '{path}'.")
     if not path.is_file():
         raise ConversionError(f"no such file: '{path}'.")
     read = _read_safetensors if path.suffix == ".safetensors" else _read_torch
     return state_of(read(path), where=f"'{path}'")
+
+
+def path_of(source: Any, wanted: str) -> Path:
+    """A source of weights as a path, refusing what is none."""
+    if not isinstance(source, (str, os.PathLike)):
+        raise ConversionError(f"{wanted}. Received: {source!r}.")
+    return Path(source)
 
 
 def state_of(content: Any, where: str = "the state dict") -> State:
@@ -80,15 +90,27 @@ def _read_torch(path: Path) -> Any:
     except ImportError:
         raise ConversionError(f"reading '{path}' wants PyTorch: `pip install torch`.") from None
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Torch has to say of other kinds of files: they are refused below
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        reason = " ".join(str(error).split())[:160]
         raise ConversionError(
             f"'{path}' is damaged, or holds more than weights (wanted a file of `torch.save(net.state_dict(), ...)`): "
-            f"{reason} ..."
+            f"{_reason(error)}."
         ) from None
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        if "TorchScript" in str(error):
+            raise ConversionError(
+                f"'{path}' is a TorchScript program (wanted a file of `torch.save(net.state_dict(), ...)`)."
+            ) from None
         raise ConversionError(f"'{path}' is no readable PyTorch checkpoint: {' '.join(str(error).split())}") from None
+
+
+def _reason(error: pickle.UnpicklingError) -> str:
+    """What Torch's unpickler stopped at, without Torch's advice to run whatever the file holds."""
+    stops = r"(Unsupported global: GLOBAL \S+)", r"WeightsUnpickler error:\s*(.*)"
+    found = next((match for stop in stops if (match := re.search(stop, str(error)))), None)
+    return found[1].rstrip(".") if found else "no pickle of weights"
 
 
 def _read_safetensors(path: Path) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -12,7 +13,7 @@ import keras
 import numpy as np
 
 from keras_resunits.converters.carry import carry, mismatch, nearest_layout
-from keras_resunits.converters.checkpoints import State
+from keras_resunits.converters.checkpoints import State, path_of
 from keras_resunits.converters.errors import ConversionError
 from keras_resunits.converters.layouts import KERAS_DENSENET, KERAS_LAYOUTS, KERAS_RESNET, KERAS_RESNETV2
 from keras_resunits.converters.places import places_of
@@ -20,6 +21,7 @@ from keras_resunits.converters.places import places_of
 KERAS_SUFFIXES = (".h5", ".hdf5", ".keras")
 NORM_LEAVES = ("gamma", "beta", "moving_mean", "moving_variance")
 WEIGHT_LEAVES = ("kernel", "bias")
+IMAGENET_CLASSES = 1000
 APPLICATIONS: dict[tuple[str, tuple[int, ...]], str] = {  # by layout and units of each stage
     (KERAS_RESNET.name, (3, 4, 6, 3)): "ResNet50",
     (KERAS_RESNET.name, (3, 4, 23, 3)): "ResNet101",
@@ -81,12 +83,12 @@ def read_weights(path: str | Path) -> State:
     Raises:
         ConversionError: if the file is missing, damaged, of another kind, or names no layers.
     """
-    path = Path(path)
+    wanted = (
+        f"weights of keras.applications are a model, 'imagenet', or a file that ends in {', '.join(KERAS_SUFFIXES)}"
+    )
+    path = path_of(path, wanted)
     if path.suffix not in KERAS_SUFFIXES:
-        raise ConversionError(
-            "weights of keras.applications are a model, 'imagenet', or a file that ends in "
-            f"{', '.join(KERAS_SUFFIXES)}. Received: '{path}'."
-        )
+        raise ConversionError(f"{wanted}. Received: '{path}'.")
     if not path.is_file():
         raise ConversionError(f"no such file: '{path}'.")
     try:
@@ -151,12 +153,18 @@ def _state_of_model(model: keras.Model) -> State:
 def _imagenet(model: keras.Model) -> tuple[str, State]:
     application = _application_of(model)
     has_top = any(layer.name == "classifier" for layer in model.layers)
+    if has_top and model.output.shape[-1] != IMAGENET_CLASSES:
+        raise ConversionError(
+            f"ImageNet's weights know {IMAGENET_CLASSES} classes. Received: classes={model.output.shape[-1]} "
+            f"('{model.name}'); for others, load them into {IMAGENET_CLASSES} and take `new_head`."
+        )
     try:
         network = getattr(keras.applications, application)(weights="imagenet", include_top=has_top)
     except Exception as error:  # Keras raises this very class when a download fails
+        cache = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"), "models")
         raise ConversionError(
-            f"ImageNet's weights of {application} are not in Keras' cache (~/.keras/models), and there they could not "
-            f"be downloaded: {error}"
+            f"ImageNet's weights of {application} are not in Keras' cache, '{cache}', and could not be downloaded to "
+            f"it: {' '.join(str(error).split()).rstrip('.')}."
         ) from None
     return application, _state_of_model(network)
 
@@ -168,7 +176,9 @@ def _application_of(model: keras.Model) -> str:
     for layout in KERAS_LAYOUTS.values():
         if (layout.name, units) in APPLICATIONS and mismatch(model, layout) is None:
             return APPLICATIONS[layout.name, units]
+    of_units = [name for (_, theirs), name in APPLICATIONS.items() if theirs == units]
+    fitting = ", ".join(f"keras_{name.lower()}" for name in of_units or APPLICATIONS.values())
     raise ConversionError(
-        f"ImageNet's weights fit {', '.join(APPLICATIONS.values())}, computed as keras.applications does. "
+        f"ImageNet's weights are those of {fitting}, which compute as keras.applications does. "
         f"Received: '{model.name}', stages of {units} units."
     )

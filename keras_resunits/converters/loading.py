@@ -7,7 +7,7 @@ from pathlib import Path
 
 import keras
 
-from keras_resunits.converters.checkpoints import TORCH_SUFFIXES
+from keras_resunits.converters.checkpoints import TORCH_SUFFIXES, path_of
 from keras_resunits.converters.errors import ConversionError
 from keras_resunits.converters.keras_applications import KERAS_SUFFIXES, load_keras_weights
 from keras_resunits.converters.pytorch import load_torch_weights
@@ -24,10 +24,10 @@ def loader(source: str | Path, layout: str | None = None) -> Callable[[keras.Mod
         ConversionError: for a file that is not there, of an unknown kind, or for which there are no layouts; before any
             network is built.
     """
-    suffix = Path(source).suffix
+    wanted = f"weights end in {', '.join((*TORCH_SUFFIXES, *KERAS_SUFFIXES))}, or are 'imagenet'"
+    suffix = path_of(source, wanted).suffix
     if source != "imagenet" and suffix not in (*TORCH_SUFFIXES, *KERAS_SUFFIXES):
-        wanted = ", ".join((*TORCH_SUFFIXES, *KERAS_SUFFIXES))
-        raise ConversionError(f"weights end in {wanted}, or are 'imagenet'. Received: '{source}'.")
+        raise ConversionError(f"{wanted}. Received: '{source}'.")
     if source != "imagenet" and not Path(source).is_file():
         raise ConversionError(f"no such file: '{source}'.")
     if suffix in TORCH_SUFFIXES:

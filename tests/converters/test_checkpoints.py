@@ -1,9 +1,11 @@
 """Reading checkpoints: every kind of file, every wrapping, and every refusal."""
 
+import re
+
 import numpy as np
 import pytest
 
-from keras_resunits.converters import ConversionError, read_checkpoint
+from keras_resunits.converters import ConversionError, load_keras_weights, load_torch_weights, read_checkpoint
 from keras_resunits.converters.checkpoints import state_of
 
 torch = pytest.importorskip("torch")
@@ -114,6 +116,14 @@ def test_a_pickled_network_is_refused_and_not_run(tmp_path):
         ConversionError, match=r"holds more than weights \(wanted a file of `torch.save\(net.state_dict"
     ):
         read_checkpoint(tmp_path / "x.pth")
+
+
+@pytest.mark.parametrize("source", [42, None, [1]])
+def test_what_is_no_path_is_refused(source):
+    with pytest.raises(ConversionError, match=rf"is a state dict or a path\. Received: {re.escape(repr(source))}\."):
+        load_torch_weights(None, source)
+    with pytest.raises(ConversionError, match=r"are a model, 'imagenet', or a file .* Received: "):
+        load_keras_weights(None, source)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """The command line: a file in, a file out, and one line with exit code 2 for what the user can mend."""
 
+import pickle
 import subprocess
 import sys
+import warnings
 
 import keras
 import numpy as np
@@ -45,6 +47,9 @@ def test_a_checkpoint_becomes_a_keras_file_that_answers_alike(checkpoint, tmp_pa
         ({"--output": "x.h5"}, "--output must end in .keras. Received: 'x.h5'."),
         ({"--output": "no/such/folder/x.keras"}, "--output must lie in a folder that exists."),
         ({"--output": "EXISTING"}, "exists; --overwrite replaces it."),
+        ({"--output": "/proc/x.keras", "SRC": "/"}, "--output cannot be written, '/proc/x.keras': "),
+        ({"--output": f"{'x' * 300}.keras"}, "File name too long"),
+        ({"--output": "FOLDER", "--model": "nothing"}, "--output must be a file. Received: the folder '"),
         ({"--layout": "tochvision"}, "argument --layout: invalid choice: 'tochvision'"),
         ({"--layout": "torchvision_resnet"}, "than those of layout 'torchvision_resnet'"),
         ({"SRC": "imagenet", "--layout": "torchvision_resnet"}, "a layout is for PyTorch checkpoints."),
@@ -59,8 +64,11 @@ def test_a_checkpoint_becomes_a_keras_file_that_answers_alike(checkpoint, tmp_pa
 def test_what_the_user_can_mend_is_one_line_and_exit_code_2(checkpoint, tmp_path, capsys, change, line):
     existing = tmp_path / "existing.keras"
     existing.write_text("dear")
+    folder = tmp_path / "folder.keras"
+    folder.mkdir()
     arguments = {"SRC": str(checkpoint[0]), "--model": "akamaster_resnet20", "--output": str(tmp_path / "x.keras")}
-    arguments |= {name: value.replace("EXISTING", str(existing)) for name, value in change.items()}
+    places = {"EXISTING": str(existing), "FOLDER": str(folder)}
+    arguments |= {name: places.get(value, value) for name, value in change.items()}
     argv = [arguments.pop("SRC"), *(word for pair in arguments.items() for word in pair)]
     try:
         code = main(argv)
@@ -69,8 +77,45 @@ def test_what_the_user_can_mend_is_one_line_and_exit_code_2(checkpoint, tmp_path
     out, err = capsys.readouterr()
     assert (code, out) == (2, "")
     assert err.startswith("converters: ") and err.count("\n") == 1 and line in err
-    assert [path.name for path in tmp_path.iterdir()] == ["existing.keras"]
+    assert {path.name for path in tmp_path.iterdir()} == {"existing.keras", "folder.keras"}
     assert existing.read_text() == "dear"
+
+
+class Anything:
+    """What no list of weights is made of."""
+
+
+def pickled(path, content):
+    path.write_bytes(pickle.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("write", "reason"),
+    [
+        (
+            pickled,
+            "holds more than weights (wanted a file of `torch.save(net.state_dict(), ...)`): Unsupported operand 149.",
+        ),
+        (
+            lambda path, content: torch.save({"net": Anything()}, path),
+            "Unsupported global: GLOBAL tests.converters.test_command.Anything.",
+        ),
+        (
+            lambda path, content: torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), path),
+            "is a TorchScript program (wanted a file of `torch.save(net.state_dict(), ...)`).",
+        ),
+    ],
+    ids=["pickle", "global", "script"],
+)
+def test_a_file_of_another_kind_is_refused_without_torchs_warnings_and_advice(tmp_path, capfd, write, reason):
+    write(tmp_path / "x.pth", {"a": 1})
+    argv = [str(tmp_path / "x.pth"), "--model", "akamaster_resnet20", "--output", str(tmp_path / "x.keras")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        assert main(argv) == 2
+    out, err = capfd.readouterr()
+    assert out == "" and err.startswith("converters: '") and err.endswith(f"{reason}\n") and err.count("\n") == 1
+    assert "\x1b" not in err and "weights_only" not in err and "Warning" not in err
 
 
 def test_a_file_is_overwritten_where_the_user_says_so(checkpoint, tmp_path):

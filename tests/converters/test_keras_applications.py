@@ -149,7 +149,30 @@ def test_a_network_that_is_not_that_of_the_weights_is_refused(theirs):
 
 
 def test_imagenet_has_no_weights_for_other_networks(small):
-    refused(small, "imagenet", r"ImageNet's weights fit ResNet50, .*stages of \(1, 1, 1\) units")
+    refused(small, "imagenet", r"ImageNet's weights are those of keras_resnet50, .*stages of \(1, 1, 1\) units")
+
+
+@pytest.mark.parametrize(
+    ("name", "fitting"), [("resnet50", "keras_resnet50, keras_resnet50v2"), ("densenet121", "keras_densenet121")]
+)
+def test_the_networks_that_have_imagenets_weights_are_named(name, fitting):
+    model = kr.create(name, input_shape=SHAPE)
+    refused(model, "imagenet", rf"ImageNet's weights are those of {fitting}, which compute as .* Received: '{name}'")
+
+
+def test_other_classes_than_imagenets_are_refused_before_a_download(monkeypatch):
+    monkeypatch.setattr(keras.applications, "ResNet50", None)
+    refused(ours("ResNet50"), "imagenet", r"know 1000 classes\. Received: classes=5 \('keras_resnet50'\)")
+
+
+def test_weights_that_cannot_be_downloaded_are_a_sentence_with_the_folder_of_the_cache(monkeypatch, tmp_path):
+    def fails(**_):
+        raise Exception("no route\nto host.")
+
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr(keras.applications, "ResNet50", fails)
+    text = rf"not in Keras' cache, '{tmp_path}/models', and could not be downloaded to it: no route to host\.$"
+    refused(ours("ResNet50", classes=1000), "imagenet", text)
 
 
 @pytest.mark.slow

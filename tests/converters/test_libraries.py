@@ -19,7 +19,7 @@ CASES = [
     *[("timm", name, f"torchvision_{name}") for name in ("resnet18", "resnet50", "densenet121")],
     *[("timm", name, f"timm_{name}") for name in ("resnetv2_18", "resnetv2_50", "resnetv2_101")],
     *[("pytorchcv", f"{name}_cifar10", f"pytorchcv_{name}") for name in ("preresnet20", "preresnet110", "wrn16_10")],
-    ("pytorchcv", "preresnet164bn_cifar10", "pytorchcv_preresnet164_cifar"),
+    ("pytorchcv", "preresnet164bn_cifar10", "pytorchcv_preresnet164"),
     *[("pytorchcv", f"densenet{name}_cifar10", f"pytorchcv_densenet{name}") for name in ("40_k12", "100_k12_bc")],
 ]
 

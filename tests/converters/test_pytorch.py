@@ -195,10 +195,15 @@ def test_a_network_of_fewer_units_leaves_weights_over():
     )
 
 
-def test_a_long_list_of_what_is_left_over_ends_in_a_number():
+def test_a_long_list_of_what_is_left_over_ends_in_a_number_and_is_whole_in_the_error():
     model, torch_network = smallest()
     state = {f"other.{name}": tensor for name, tensor in torch_network.state_dict().items()}
     refused(model, state, r"conv1.weight \(for 'stem/conv/kernel'\).* and \d+ more")
+    with pytest.raises(ConversionError) as raised:
+        load_torch_weights(model, state, "torchvision_resnet")
+    counted = {name for name in state if not name.endswith("num_batches_tracked")}
+    assert set(raised.value.unused) == counted
+    assert {f"other.{name}" for name in raised.value.missing} == counted
 
 
 def test_every_wrong_shape_is_in_one_error():
@@ -321,6 +326,7 @@ def test_a_network_is_created_with_its_weights(tmp_path):
         ("nowhere.pth", "no such file: 'nowhere.pth'"),
         ("weights.txt", r"weights end in \.pt, .*or are 'imagenet'\. Received: 'weights.txt'"),
         ("imagenet", "keras.applications"),
+        (42, r"or are 'imagenet'\. Received: 42"),
     ],
 )
 def test_weights_that_are_not_there_are_refused(weights, text):

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import train
+
 QUICK = ("--depth=8", "--epochs=1")
 
 
@@ -431,3 +433,37 @@ def test_training_under_another_backend_is_refused_in_one_line(spawn, tmp_path):
     outcome = spawn("-m", "train", f"--output={tmp_path}", KERAS_BACKEND="jax", JAX_PLATFORMS="cpu")
     assert outcome.code == 2
     assert outcome.said == ["train: training wants Keras on TensorFlow; got KERAS_BACKEND=jax."]
+
+
+NEED_TENSORFLOW = [
+    f"train.{path.stem}"
+    for path in sorted(Path(train.__file__).parent.glob("*.py"))
+    if "\nfrom train.backend import tf\n" in path.read_text()
+]
+IMPORTS = """
+import importlib, sys
+sys.modules["tensorflow"] = None  # it is not there
+for name in sys.argv[1:]:
+    try:
+        importlib.import_module(name)
+    except ImportError as error:
+        print(name, error)
+"""
+
+
+def test_what_needs_tensorflow_says_so_when_imported_under_another_backend(spawn):
+    assert {"train.loop", "train.session", "train.pipeline", "train.checkpoints"} <= set(NEED_TENSORFLOW)
+    modules = [*NEED_TENSORFLOW, "train.recipe", "train.augmentation", "train.datasets.decoding", "keras_resunits"]
+    outcome = spawn("-c", IMPORTS, *modules, KERAS_BACKEND="jax", JAX_PLATFORMS="cpu")
+    refused = [f"{name} train wants Keras on TensorFlow. Received: jax." for name in modules[:-1]]
+    assert (outcome.code, outcome.out.splitlines()) == (0, refused)
+
+
+def test_flags_are_known_without_keras(spawn):
+    outcome = spawn("-c", "import train, train.config, sys; print({'keras', 'tensorflow'} & set(sys.modules))")
+    assert (outcome.code, outcome.out) == (0, "set()\n")
+
+
+def test_no_module_of_the_program_imports_tensorflow_past_the_check():
+    for path in Path(train.__file__).parent.rglob("*.py"):
+        assert path.name == "backend.py" or "\nimport tensorflow as tf" not in path.read_text(), path

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
-import tensorflow as tf
 
 from train.augmentation.crops import Crops, padded_crops, resized_crops
 from train.augmentation.erasing import erased
 from train.augmentation.mixing import mixed, smoothed
 from train.augmentation.randaugment import randaugmented
+from train.backend import tf
 
 __all__ = ["Augmentation"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import tensorflow as tf
 
 from train.augmentation.draws import uniform
 from train.augmentation.rectangles import rectangles
+from train.backend import tf
 
 ASPECT = 4 / 3  # Szegedy et al. 2015, sec. 6
 EDGE = 1e-6  # of the image: a rounding error past its last pixel would be read as black

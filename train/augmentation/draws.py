@@ -9,7 +9,8 @@ from __future__ import annotations
 import zlib
 
 import numpy as np
-import tensorflow as tf
+
+from train.backend import tf
 
 WORD = 2**64
 GAMMA = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio, odd

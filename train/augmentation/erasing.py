@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import tensorflow as tf
 
 from train.augmentation.draws import uniform
 from train.augmentation.rectangles import rectangles
+from train.backend import tf
 
 AREAS = (0.02, 0.4)  # sec. 4.2: s_l, s_h
 ASPECT = 1 / 0.3  # r_1 = 0.3, r_2 = 1 / r_1

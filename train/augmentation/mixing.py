@@ -15,9 +15,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-import tensorflow as tf
 
 from train.augmentation.draws import uniform
+from train.backend import tf
 
 QUANTILES = 4096
 

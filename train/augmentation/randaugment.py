@@ -10,9 +10,9 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-import tensorflow as tf
 
 from train.augmentation.draws import uniform
+from train.backend import tf
 
 STRONGEST = 30
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-import tensorflow as tf
-
 from train.augmentation.draws import uniform, within
+from train.backend import tf
 
 
 def rectangles(keys, purpose: str, height, width, areas: tuple[float, float], aspect: float):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import tensorflow as tf
-
 from train.augmentation import Augmentation
 from train.augmentation.crops import ASPECT, mirrored
 from train.augmentation.rectangles import rectangles
+from train.backend import tf
 
 VIEWS = ("paper", "central", "ten_crop")
 SHORTER_SIDE = 256  # He et al. 2015, sec. 3.4; for crops of 224, and in proportion for others

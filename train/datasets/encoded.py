@@ -13,9 +13,9 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 from tqdm import tqdm
 
+from train.backend import tf
 from train.datasets.decoding import test_view
 from train.errors import BadInput
 

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
+from train.backend import tf
 from train.errors import BadInput
 
 HEADER = struct.Struct("<QI")  # length, its checksum; then the data and theirs

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from keras_resunits.choices import near_matches
+from train.backend import tf
 from train.datasets.encoded import DEFAULT_SIZE, EncodedData, EncodedSplit
 from train.datasets.images import ImageData
 from train.datasets.records import records

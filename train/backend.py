@@ -1,0 +1,12 @@
+"""TensorFlow for the modules that train with it, `from train.backend import tf`: elsewhere an error of one line."""
+
+import keras
+
+from train.errors import WrongBackend
+
+if keras.backend.backend() != "tensorflow":
+    raise WrongBackend(f"train wants Keras on TensorFlow. Received: {keras.backend.backend()}.")
+
+import tensorflow as tf
+
+__all__ = ["tf"]
