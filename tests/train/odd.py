@@ -1,6 +1,7 @@
 """`python -m tests.train.odd WAY ...`: a worker that behaves oddly in the third epoch's test, its heart still beating.
 
-It "raises" an error of no kind that is expected, "leaves" without a word, or "sleeps", as where a disk does not answer.
+It "raises" an error of no kind that is expected, "leaves" without a word, or "sleeps", as where a disk does not answer;
+or it "dawdles" over its first save, as where a disk is slow.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import os
 import sys
 import time
 
-from train import session
+from train import checkpoints, session
 from train.__main__ import run_main
 
 
@@ -22,7 +23,10 @@ WAYS = {"raises": raises, "leaves": lambda: os._exit(0), "sleeps": lambda: time.
 
 
 def behave(way: str) -> None:
-    """Change what tests."""
+    """Change what tests, or what saves."""
+    if way == "dawdles":
+        dawdle()
+        return
     tested = session.Session._tested
 
     def odd(self):
@@ -32,6 +36,19 @@ def behave(way: str) -> None:
         return tested(self)
 
     session.Session._tested = odd
+
+
+def dawdle() -> None:
+    """Let the first save take 12 seconds."""
+    write = checkpoints.Checkpoints._write
+
+    def slow(self, *arguments):
+        print("odd: dawdles", flush=True)
+        time.sleep(12)
+        checkpoints.Checkpoints._write = write
+        write(self, *arguments)
+
+    checkpoints.Checkpoints._write = slow
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -9,12 +11,13 @@ import tensorflow as tf
 
 from keras_resunits import CoupledSGD
 from train.augmentation import Augmentation
-from train.callbacks import History, Records, clock
+from train.callbacks import History, Records, clock, recorders
 from train.checkpoints import Checkpoints
 from train.curves import read_history
 from train.datasets import ImageData
 from train.feeding import Feed
 from train.loop import Trainer
+from train.runs import Run
 from train.session import Session
 
 COLUMNS = {"learning_rate", "gradient_norm", "images_per_second", "memory_gb"}
@@ -99,3 +102,21 @@ def test_the_records_of_a_whole_run_with_averages_and_accumulation(command, file
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (3599.4, "59:59"), (3599.5, "1:00:00")])
 def test_times_are_read_as_on_a_clock(seconds, text):
     assert clock(seconds) == text
+
+
+def test_a_history_that_goes_on_keeps_its_columns_whatever_is_measured_there(tmp_path):
+    for epoch, logs in ((0, {"loss": 2.0, "memory_gb": 1.0}), (1, {"gpu_memory_gb": 7.0, "loss": 1.0})):
+        history = History(tmp_path / "history.csv", append=epoch > 0)
+        history.on_train_begin()
+        history.on_epoch_end(epoch, logs)
+        history.on_train_end()
+    found = read_history(tmp_path / "history.csv")
+    assert found.pop("memory_gb")[0] == 1.0
+    assert found == {"epoch": [0.0, 1.0], "loss": [2.0, 1.0]}
+
+
+def test_a_history_that_was_lost_is_missed(tmp_path, capsys):
+    run = Run(tmp_path, "mine")
+    run.claim()
+    recorders(run, SimpleNamespace(batch_size=4, epochs=3), steps=5, first_epoch=2)
+    assert capsys.readouterr().err.endswith("history.csv has 0 of the 2 epochs done; the others are lost.\n")

@@ -94,6 +94,7 @@ def test_sets_of_characters_are_not_mirrored(resolved, dataset, mirrored):
         ("--warm_up=1", r"rising from 0 to 1; got warm_up=1\.0, drops=None"),
         ("--drops=0.5,0.5", r"rising from 0 to 1; got warm_up=None, drops=\[0\.5, 0\.5\]"),
         ("--drops=0.5,1", r"rising from 0 to 1"),
+        ("--worker_timeout=nan", r"--worker_timeout must be finite, got nan\."),
         ("--drops=half", r"--drops=\['half'\]: wanted numbers, separated by commas"),
     ],
 )
@@ -146,6 +147,8 @@ def test_a_flag_against_the_resumed_run_is_refused(resolved, tmp_path):
     resolved("--depth=8").save(saved)
     with pytest.raises(BadInput, match=r"--depth=20, but the run to resume has depth=8 \(.*config\.json\)"):
         resolved("--depth=20", saved=saved)
+    with pytest.raises(BadInput, match=r"^--depth=20, --ema=0\.9, but the run to resume has depth=8, ema=None \("):
+        resolved("--depth=20", "--ema=0.9", saved=saved)
 
 
 @pytest.mark.parametrize("content", ["", '{"depth": 8', "[]"])

@@ -12,7 +12,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from train.config import resolve
-from train.datasets import load
+from train.datasets import identity, load
 from train.errors import BadInput
 
 CIFAR10 = Path(__file__).resolve().parents[3] / "shared" / "data" / "cifar10-jpeg.tar.xz"
@@ -404,3 +404,20 @@ def test_what_tensorflow_datasets_needs_to_find_its_own_sets_is_installed(tmp_pa
 def test_a_dataset_that_is_not_there_is_refused(loaded, dataset, text):
     with pytest.raises(BadInput, match=text):
         loaded(dataset)
+
+
+def test_data_are_told_from_others_by_a_digest_of_images_and_labels(loaded, files, tmp_path):
+    arrays = files.arrays()
+    changed = {"x_test": arrays["x_test"] + 1, "y_train": 1 - arrays["y_train"]}
+    found = [identity(loaded(files.npz(tmp_path / "same.npz")))] * 2
+    for name, array in changed.items():
+        found.append(identity(loaded(files.npz(tmp_path / f"{name}.npz", **{name: array}))))
+    assert len({each["digest"] for each in found}) == 3
+    assert found[0] == {**found[2], "digest": found[0]["digest"]}
+    assert (found[0]["train_count"], found[0]["image_shape"], found[0]["class_names"]) == (16, [8, 8, 1], ["0", "1"])
+
+
+def test_classes_without_a_training_image_are_told(loaded, files, tmp_path, capsys):
+    labels = files.arrays()["y_train"] * 12
+    loaded(files.npz(tmp_path / "set.npz", y_train=labels))
+    assert capsys.readouterr().err == "train: 11 of 13 classes have no training image: 1, 2, 3, 4, 5 ...\n"

@@ -193,6 +193,7 @@ def test_a_checkpoint_that_is_damaged_is_passed_over_and_one_of_another_network_
         (("{tmp}/empty", "digits"), r"empty has neither a checkpoint nor an export yet"),
         (("{tmp}/garbled", "digits"), r"garbled/config\.json cannot be read"),
         (("{tmp}/net.keras",), r"net\.keras is no run, so DATA must say on which images"),
+        (("{tmp}/broken.keras", "digits"), r"broken\.keras is not a \.keras file: it is no zip archive"),
         (("{tmp}/net.keras", "digit"), r"unknown dataset 'digit'\. Did you mean 'digits'"),
         (("{tmp}/net.keras", "{tmp}/none.npz"), r"--dataset=.*none\.npz: there is no such file"),
         (("{tmp}/net.keras", "digits"), r"the data has 10 classes, .*net\.keras, of normalised pixels knows 7"),

@@ -104,6 +104,7 @@ def test_an_experiment_of_ones_own_is_a_path(parse, mine):
         ("return {'depth': [20]}", r"depth=\[20\]: "),
         ("return {'drops': ['late']}", r"--drops=\['late'\]: wanted numbers"),
         ("return 1 / 0", r"ZeroDivisionError in .*mine\.py: division by zero"),
+        ("raise SystemExit(3)", r"SystemExit in .*mine\.py: 3"),
         ("return (", r"SyntaxError in .*mine\.py: "),
         ("return 3", r"TypeError in .*mine\.py: "),
     ],

@@ -156,11 +156,8 @@ def test_sigterm_saves_says_one_command_and_that_command_goes_on_to_the_same_end
     assert len(asked) == (2 if way == "workers" else 1)
     (step,) = {int(number) for each in asked for number in re.findall(r"saved at step (\d+)", each)}
     (command,) = {each.partition("Go on with: ")[2] for each in asked}
-    assert re.match(r"\S+ -m train ", command)
-    if way == "workers":
-        going_on = begun("train.launch", "--workers=2", "--", *shlex.split(command)[3:]).ended()
-    else:
-        going_on = finished(*shlex.split(command)[2:])
+    assert re.match(r"\S+ -m train\.launch --workers=2 -- " if way == "workers" else r"\S+ -m train -", command)
+    going_on = finished(*shlex.split(command)[2:])
     assert going_on.code == 0, going_on.err
     assert step in range(23, 66) and "epoch 1/3" not in going_on.out
     whole.require_equal("terminated", state(going_on))
@@ -237,7 +234,7 @@ FAULTS = {
         for fault in FAULTS
     ],
 )
-def test_when_a_worker_is_gone_or_stuck_the_other_ends_in_time_and_both_go_on(two, undisturbed, fault):
+def test_when_a_worker_is_gone_or_stuck_the_other_ends_in_time_and_both_go_on(two, undisturbed, fault, record_property):
     number, victim, survivor = FAULTS[fault]
     run = fault.replace(" ", "-")
     workers = two.start(run)
@@ -245,6 +242,7 @@ def test_when_a_worker_is_gone_or_stuck_the_other_ends_in_time_and_both_go_on(tw
     workers[victim].popen.send_signal(number)
     began = time.monotonic()
     outcome = workers[survivor].ended()
+    record_property("seconds", round(time.monotonic() - began, 1))
     assert time.monotonic() - began < DETECTED
     assert outcome.code == 5, outcome.err
     assert re.search(r"^train: worker \d of 2: .*--resume", last_line(outcome)), outcome.err
@@ -264,7 +262,9 @@ ODD = {
 @pytest.mark.parametrize(
     "odd", [pytest.param(odd, marks=pytest.mark.slow if odd == "sleeps" else pytest.mark.long) for odd in ODD]
 )
-def test_when_a_worker_has_an_error_leaves_or_waits_for_its_disk_the_other_ends_in_time(two, undisturbed, odd):
+def test_when_a_worker_has_an_error_leaves_or_waits_for_its_disk_the_other_ends_in_time(
+    two, undisturbed, odd, record_property
+):
     addresses = free_addresses(2)
     (chief,) = two.start(odd, (), addresses=addresses)
     victim = Process(start(addresses, 1, [odd, *two.line, f"--run={odd}"], "tests.train.odd", **PIPES))
@@ -272,6 +272,7 @@ def test_when_a_worker_has_an_error_leaves_or_waits_for_its_disk_the_other_ends_
     victim.has_said(f"odd: {odd}")
     began = time.monotonic()
     outcome = chief.ended()
+    record_property("seconds", round(time.monotonic() - began, 1))
     assert time.monotonic() - began < DETECTED
     assert outcome.code == 5, outcome.err
     assert re.search(ODD[odd], last_line(outcome)), outcome.err
@@ -280,6 +281,16 @@ def test_when_a_worker_has_an_error_leaves_or_waits_for_its_disk_the_other_ends_
         assert ended.code == 1 and "RuntimeError: odd" in ended.err
     two.stop()
     assert two.gone_on(odd) == undisturbed[2]
+
+
+@pytest.mark.slow
+def test_a_save_that_is_slow_is_no_worker_that_is_stuck(two, undisturbed):
+    addresses = free_addresses(2)
+    chief = Process(start(addresses, 0, ["dawdles", *two.line, "--run=dawdles"], "tests.train.odd", **PIPES))
+    other = Process(start(addresses, 1, [*two.line, "--run=dawdles"], **PIPES))
+    two.workers += [chief, other]
+    assert state(chief.ended()) == undisturbed[2]
+    assert other.ended().code == 0 and "odd: dawdles\n" in chief.out
 
 
 @pytest.mark.slow

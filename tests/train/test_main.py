@@ -9,13 +9,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from keras_resunits import ResNet
-from train.__main__ import python
+from train.__main__ import going_on, python
 from train.curves import read_history
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -175,3 +176,35 @@ def test_help_shows_the_programs_own_flags_at_once_and_is_no_error(spawn):
     assert names[:3] == ["accumulate", "batch_size", "block"]
     assert {"dataset", "depth", "resume", "precision"} <= set(names)
     assert outcome.code == 0
+
+
+def test_the_command_that_goes_on_is_the_one_that_began_it(parse, monkeypatch):
+    run = SimpleNamespace(name="resumed")
+    for argv, going in (
+        (["--run", "resumed", "--epochs=3", "--resume"], "train --run resumed --epochs=3 --resume"),
+        (["--epochs=3", "--resume=true"], "train --epochs=3 --run=resumed --resume"),
+    ):
+        parse(*argv)
+        monkeypatch.setattr(sys, "argv", ["train", *argv])
+        assert going_on(run) == f"{python()} -m {going}"
+        with monkeypatch.context() as launched:
+            launched.setenv("KERAS_RESUNITS_LAUNCHED", "train.launch --workers=2 --")
+            assert going_on(run) == f"{python()} -m {going.replace('train ', 'train.launch --workers=2 -- ', 1)}"
+
+
+def test_a_run_cannot_end_before_the_epochs_that_it_has_done(tmp_path, files, command):
+    arguments = ["--depth=8", f"--dataset={files.npz(tmp_path / 'set.npz')}", f"--output={tmp_path}"]
+    assert command(*arguments, "--epochs=2").code == 0
+    outcome = command(*arguments, "--epochs=1", "--resume")
+    assert outcome.code == 2
+    assert outcome.said[-1] == "train: --epochs=1, but the run to resume has done 2."
+
+
+def test_a_run_does_not_go_on_with_other_data(tmp_path, files, command):
+    data = files.npz(tmp_path / "set.npz")
+    arguments = ["--depth=8", f"--dataset={data}", f"--output={tmp_path}"]
+    assert command(*arguments, "--epochs=1").code == 0
+    files.npz(data, y_train=1 - files.arrays()["y_train"])
+    outcome = command(*arguments, "--epochs=2", "--resume")
+    assert outcome.code == 2
+    assert re.search(r"--resume: the data are not those that the run began with: digest was '", outcome.said[-1])

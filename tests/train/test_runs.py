@@ -81,3 +81,31 @@ def test_claim_names_the_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "saved_models").write_text("a file")
     with pytest.raises(BadInput, match=r"--output=.*saved_models/mine cannot be written to \(Not a directory\)"):
         Run(tmp_path, "mine").claim()
+
+
+DATA = {"train_count": 24, "class_names": ["cat", "dog"], "digest": "0123456789ab"}
+
+
+def test_a_run_goes_on_with_the_data_that_it_began_with(tmp_path):
+    run = Run(tmp_path, "mine")
+    run.claim()
+    run.require_same_data({**DATA, "train_count": 3})  # of a run that came to nothing
+    run.require_same_data(DATA)
+    (run.checkpoints / "step-00000001").mkdir(parents=True)
+    run.require_same_data(DATA)
+    with pytest.raises(BadInput, match=r"^--resume: the data are not .*: train_count was 24, is 48; digest was '0123"):
+        run.require_same_data({**DATA, "train_count": 48, "digest": "ab9876543210"})
+    run.data.write_text("garbage")
+    with pytest.raises(BadInput, match=r"data\.json cannot be read: .*Remove it to go on without comparing\."):
+        run.require_same_data(DATA)
+
+
+def test_what_killed_processes_had_begun_to_write_is_removed_by_the_next(tmp_path):
+    run = Run(tmp_path, "mine")
+    run.claim()
+    (run.saved_models / ".unfinished-99999" / "variables").mkdir(parents=True)
+    (run.folder / ".unfinished-4242-config.json").write_text("{")
+    (run.saved_models / "1").mkdir()
+    with run.claimed():
+        assert [path.name for path in run.saved_models.iterdir()] == ["1"]
+        assert [path.name for path in run.folder.iterdir()] == ["lock"]

@@ -41,6 +41,10 @@ def tf_config(monkeypatch, content) -> None:
         ({"cluster": {"evaluator": ["a:1"]}}, r"cluster has 'evaluator'; wanted 'worker', and 'chief'"),
         ({"cluster": {"worker": "a:1"}}, r"worker must be a list of 'host:port', .*; got 'a:1'"),
         ({"cluster": {"worker": ["a"]}}, r"worker must be a list of 'host:port', .*; got \['a'\]"),
+        ({"cluster": {"worker": ["a:x"]}}, r"worker must be a list of 'host:port', ports up to 65535; got \['a:x'\]"),
+        ({"cluster": {"worker": ["a:99999"]}}, r"ports up to 65535; got \['a:99999'\]"),
+        ({"cluster": {"chief": ["a:1", "b:1"]}}, r"chief must be one 'host:port'; got \['a:1', 'b:1'\]"),
+        ({"cluster": TWO, "task": {"type": "worker", "index": True}}, r"a whole number\}; got .*'index': True"),
         ({"cluster": TWO}, r"task must be \{\"type\": 'worker', \"index\": a whole number\}; got None"),
         ({"cluster": TWO, "task": {"type": "chief", "index": 0}}, r"\"type\": 'worker', .*got \{'type': 'chief'"),
         ({"cluster": TWO, "task": {"type": "worker", "index": "0"}}, r"a whole number\}; got .*'index': '0'"),
@@ -126,6 +130,12 @@ def test_a_slurm_environment_that_makes_no_sense_is_refused(monkeypatch):
     slurm(monkeypatch, 0, 2, "n[1-", "1(x2)")
     with pytest.raises(BadInput, match=r"^Slurm: .*Set TF_CONFIG, or pass --strategy=mirrored"):
         cluster()
+    slurm(monkeypatch, 5, 2, "n[1-2]", "1(x2)")
+    with pytest.raises(BadInput, match=r"^Slurm: SLURM_PROCID=5 is outside 0\.\.1\.$"):
+        cluster()
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "x")
+    with pytest.raises(BadInput, match=r"^Slurm: SLURM_STEP_NUM_TASKS must be a whole number; got 'x'\.$"):
+        cluster()
 
 
 @pytest.mark.parametrize(
@@ -135,12 +145,15 @@ def test_a_slurm_environment_that_makes_no_sense_is_refused(monkeypatch):
         (("--strategy=multiworker",), r"--strategy=multiworker wants TF_CONFIG.*python -m train\.launch --workers=2"),
         (("--strategy=tpu",), r"no TPU found at --tpu=local: "),
         (("--strategy=tpu", "--tpu=nowhere"), r"no TPU found at --tpu=nowhere: "),
+        (("TPU_NAME=elsewhere",), r"no TPU found at --tpu=elsewhere: .*( \.\.\.|\w)\.$"),
         (("--strategy=horovod",), r"--strategy=horovod.*auto\|default\|mirrored\|multiworker\|tpu"),
         (("--cpu_devices=0",), r"--cpu_devices=0"),
     ],
 )
 def test_what_is_not_there_is_refused_in_one_line(spawn, tmp_path, arguments, line):
-    outcome = spawn("-m", "train", f"--output={tmp_path}", *arguments, CUDA_VISIBLE_DEVICES="")
+    environment = dict(each.split("=") for each in arguments if not each.startswith("-"))
+    flags = [each for each in arguments if each.startswith("-")]
+    outcome = spawn("-m", "train", f"--output={tmp_path}", *flags, CUDA_VISIBLE_DEVICES="", **environment)
     assert outcome.code == 2, outcome.err
     assert re.search(line, outcome.said[-1]), outcome.err
     assert len(outcome.said) == 1
