@@ -36,7 +36,12 @@ flags.DEFINE_integer(
     lower_bound=1,
 )
 flags.DEFINE_list("class_names", None, "Names of the classes, in the order of the labels, separated by commas.")
-flags.DEFINE_bool("skip_bad_images", False, "Leave out images of a folder that cannot be read, instead of stopping.")
+flags.DEFINE_bool(
+    "skip_bad_images",
+    False,
+    "Leave out images of a folder that cannot be read, instead of stopping; under --crop=resized all are decoded once "
+    "at the start to find them.",
+)
 flags.DEFINE_string(
     "model",
     "PreActResNet",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -159,6 +159,12 @@ FOLDERS = [
         r"--class_names gives 1 names, the data has 2 classes",
         folder_with(lambda _: None),
     ),
+    Case(
+        "a name twice",
+        (*FOLDER, "--class_names=a,a"),
+        r"--class_names gives 'a' more than once",
+        folder_with(lambda _: None),
+    ),
 ]
 
 NPZ = ("--dataset={data}/set.npz", *QUICK)
@@ -177,8 +183,32 @@ ARRAYS = [
     Case(
         "not an npz",
         NPZ,
-        r"set\.npz is not a readable \.npz file",
+        r"set\.npz is not a readable \.npz file: it is no zip file of arrays; np\.savez\(path, x_train=\.\.\.\) writes one",
         lambda data, files: (data / "set.npz").write_text("no"),
+    ),
+    Case(
+        "one array under another name",
+        NPZ,
+        r"set\.npz is not a readable \.npz file: it is one array, an \.npy file; np\.savez",
+        lambda data, files: np.save(data / "a.npy", np.zeros(3)) or (data / "a.npy").rename(data / "set.npz"),
+    ),
+    Case(
+        "pixels as long integers",
+        NPZ,
+        r"got int64 \[16, 8, 8, 1\]\. The values fit: images\.astype\('uint8'\)",
+        npz_with(x_train=np.full((16, 8, 8, 1), 255)),
+    ),
+    Case(
+        "values beyond a pixel's",
+        NPZ,
+        r"got int64 \[16, 8, 8, 1\]\.$",
+        npz_with(x_train=np.full((16, 8, 8, 1), 256)),
+    ),
+    Case(
+        "channels first",
+        NPZ,
+        r"train images .*got uint8 \[16, 3, 8, 8\]\. Channels come last: np\.moveaxis\(images, 1, -1\)",
+        npz_with(x_train=np.zeros((16, 3, 8, 8), np.uint8)),
     ),
     Case(
         "array missing",
@@ -201,7 +231,7 @@ ARRAYS = [
     Case(
         "one-hot labels",
         NPZ,
-        r"train labels must be whole numbers \[n\]; got int64 \[16, 2\]",
+        r"train labels must be whole numbers \[n\]; got int64 \[16, 2\]\. Of one-hot labels: labels\.argmax\(1\)",
         npz_with(y_train=np.eye(2, dtype=np.int64)[labels(0, 1)]),
     ),
     Case(
@@ -402,8 +432,10 @@ def test_a_run_is_neither_repeated_nor_contradicted_and_nan_leaves_its_checkpoin
     saved = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**saved, "learning_rate": 1e30}))
     outcome = command(*begun, "--resume", "--epochs=2")
+    stretched, line = outcome.said
+    assert stretched == "train: --epochs=2 in place of 1: the schedule is stretched to them."
     assert_refused(
-        outcome,
+        replace(outcome, err=line),
         r"loss became (nan|inf) .*step [234] \(epoch 2.*The last checkpoint before it: step 1\. Lower --learning_rate",
         code=3,
     )
