@@ -135,7 +135,7 @@ def bad_images_named(data) -> Iterator[None]:
         if not bad:
             raise
         raise BadInput(
-            f"images that cannot be decoded: {'; '.join(bad)}. Mend or remove them, or pass --skip_bad_images (folders)."
+            f"images that cannot be decoded: {'; '.join(bad)}. Mend or remove, or (folders) pass --skip_bad_images."
         ) from None
 
 
