@@ -110,17 +110,37 @@ class Failing(keras.layers.Layer):
     [
         ({"preprocessing": Failing()}, (OSError, "no luck")),
         ({"class_names": ["a", "b"]}, (ValueError, r"`class_names` must hold 5 names.*'small'. Received: 2")),
-        ({"class_names": NAMES * 2}, (ValueError, "Received: 10")),
+        ({"class_names": map(str, range(10))}, (ValueError, "Received: 10")),
+        ({"class_names": "abcde"}, (ValueError, r"`class_names` must be a sequence of names.*class_names='abcde'")),
+        ({"class_names": dict.fromkeys(NAMES)}, (ValueError, r"must be a sequence of names.*\{'aeroplane': None")),
+        ({"class_names": ["a", "b", "a", "c", "d"]}, (ValueError, r"must differ from each other.*'a' more than once")),
+        ({"class_names": [b"\xff", *NAMES[1:]]}, (ValueError, r"must be text, or its UTF-8\. Received: b'.xff'")),
         ({"top_k": 0}, (ValueError, r"`top_k` must be within 1\.\.5.*Received: top_k=0")),
         ({"top_k": 6}, (ValueError, r"Received: top_k=6")),
+        ({"top_k": True}, (ValueError, r"`top_k` must be within 1\.\.5.*Received: top_k=True")),
+        ({"top_k": "3"}, (ValueError, r"`top_k` must be within 1\.\.5.*Received: top_k='3'")),
+        ({"top_k": 2.0}, (ValueError, r"`top_k` must be within 1\.\.5.*Received: top_k=2\.0")),
+        ({"preprocessing": abs}, (ValueError, r"`preprocessing`: wanted a Keras layer.*<built-in function abs>")),
     ],
-    ids=["preprocessing", "too few names", "too many names", "no class", "too many classes"],
 )
 def test_a_failure_leaves_nothing_behind(kwargs, error, tmp_path):
     kind, text = error
     with pytest.raises(kind, match=text):
-        kr.export_saved_model(of_order(kr.PostAct(), name="small")(), tmp_path, **kwargs)
+        kr.export_saved_model(of_order(kr.PostAct(), name="small")(), tmp_path / "deep" / "model", **kwargs)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_leaves_a_folder_that_was_there(tmp_path):
+    with pytest.raises(OSError, match="no luck"):
+        kr.export_saved_model(of_order(kr.PostAct())(), tmp_path, preprocessing=Failing())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_may_be_bytes_and_top_k_a_number_of_numpys(tmp_path):
+    names = [name.encode() for name in NAMES]
+    path = kr.export_saved_model(of_order(kr.PostAct())(), tmp_path, names, top_k=np.int64(2))
+    (row,) = answers_tf2(path, pixels((1, *IMAGES)))["classes"].tolist()
+    assert len(row) == 2 and set(row) <= set(names)
 
 
 def test_a_model_without_classes_is_refused(tmp_path):

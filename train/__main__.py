@@ -9,7 +9,8 @@
     python -m train --resume --run=NAME
         Go on where a run stopped.
 
-Writes runs/<run>/ (config.json, history.csv, curves.png, tensorboard/, checkpoints/) and saved_models/<run>/<version>/.
+Writes runs/<run>/ (config.json, history.csv, curves.png, example.png, tensorboard/, checkpoints/) and
+saved_models/<run>/<version>/.
 Exit codes: 0 done; 2 something to mend in flags or data, 3 the loss is no number any more, 4 checkpoints cannot be
 written or read, 5 another worker is gone, each said in one line; 42 asked to stop by SIGTERM or SIGINT, and saved; 130
 interrupted before or after training.
@@ -17,7 +18,6 @@ interrupted before or after training.
 
 from __future__ import annotations
 
-import difflib
 import os
 import shlex
 import shutil
@@ -30,6 +30,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what TensorFlow says of dr
 from absl import app, flags
 
 from train import config as configuration
+from train import usage
 from train.errors import BadInput, Preempted, RunError, told
 from train.launch import LAUNCHED
 from train.quiet import native_stderr_held
@@ -37,6 +38,7 @@ from train.strategy import check_strategy, make_strategy, require_divisible
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(configuration)
+NEXT = f"\n{' ' * 14}"
 STEPS_TOGETHER = ("checkpoint_every", "on_nan")  # workers that save at other steps would wait for each other
 
 
@@ -79,7 +81,7 @@ def pipeline(config, run, place) -> None:
     import keras
 
     from keras_resunits import describe, export_saved_model
-    from train.check import check_answers
+    from train.check import check_answers, save_picture
     from train.checkpoints import state_hash
     from train.datasets import bad_images_named, identity, load
     from train.files import stored
@@ -95,7 +97,8 @@ def pipeline(config, run, place) -> None:
         config = config.resolved(data.image_shape, data.train_count, data.class_names)
         require_divisible(config.batch_size, place.strategy.num_replicas_in_sync)
         seen = identity(data)
-        require_agreement(place, {**config.deciding, **seen, **{name: FLAGS[name].value for name in STEPS_TOGETHER}})
+        together = {name: getattr(config, name) for name in STEPS_TOGETHER}
+        require_agreement(place, {**config.deciding, **seen, **together})
         with bad_images_named(data):
             with place.watch("making the network"):  # all begin with the first one's weights
                 model, preprocessing = build(config, data, place)
@@ -122,6 +125,7 @@ def pipeline(config, run, place) -> None:
             difference = check_answers(saved_model, model, preprocessing, data.sample(64))
         with stored(str(run.folder)):
             run.note_export(saved_model, state)
+            save_picture(data.sample(1)[0], run.example)
         report(run, saved_model, difference, state)
 
 
@@ -157,7 +161,7 @@ def prepare(config, run, data, model, preprocessing, place):
     sgd = optimizer(config, config.epochs * steps, model)
     average = Average(model, sgd, config.ema) if config.ema else None
     trainer = Trainer(model, preprocessing, sgd, average)
-    checkpoints = Checkpoints(run.checkpoints, model, sgd, average, FLAGS.keep, place.number)
+    checkpoints = Checkpoints(run.checkpoints, model, sgd, average, config.keep, place.number)
     position = checkpoints.restore() if FLAGS.resume else Position()
     require_agreement(place, {"step to go on from": position.step})  # all want to see the same folder
     if position.epoch > config.epochs:
@@ -175,8 +179,8 @@ def prepare(config, run, data, model, preprocessing, place):
         records,
         checkpoints,
         position,
-        FLAGS.checkpoint_every,
-        FLAGS.on_nan,
+        config.checkpoint_every,
+        config.on_nan,
         watch=place.watch,
         agreed=partial(all_did, place),
     )
@@ -203,6 +207,8 @@ def report(run, saved_model, difference: float, state: str) -> None:
     from train.curves import read_history
 
     history = read_history(run.history)
+    answer = shlex.join([python(), "-m", "train.answer", str(saved_model), str(run.example)])
+    tries = [answer] * run.example.exists() + [f"tensorboard --logdir {run.tensorboard}"]
     averaged = f" ({history['val_ema_accuracy'][-1]:.2%} averaged: exported)" if "val_ema_accuracy" in history else ""
     print(
         f"test accuracy {history['val_accuracy'][-1]:.2%}{averaged}\n"
@@ -210,8 +216,7 @@ def report(run, saved_model, difference: float, state: str) -> None:
         f"curves        {run.curves}\n"
         f"state         {state} (equal wherever all weights, slots and random states are)\n"
         f"look closer   {python()} -m train.evaluate {run.folder}\n"
-        f"try next      {python()} train/answer.py {saved_model} IMAGE.png\n"
-        f"              tensorboard --logdir {run.tensorboard}"
+        f"try next      {NEXT.join(tries)}"
     )
 
 
@@ -219,19 +224,17 @@ def run_main(argv: list[str]) -> int:
     """Parse the flags, run, and turn what a user can mend into one line and its exit code."""
     try:
         if {"--help", "-help", "--helpshort", "-h"} & set(argv[1:]):
-            app.usage(shorthelp=True, writeto_stdout=True)  # absl's own flag leaves with exit code 1
+            print(f"{__doc__}{usage.page()}\n\n--helpfull shows the libraries' flags too.")
+            return 0
+        if {"--helpfull", "-helpfull"} & set(argv[1:]):
+            print(f"{__doc__}\n{FLAGS.get_help()}")  # absl's own flag leaves with exit code 1
             return 0
         rest = FLAGS(argv)
         if rest[1:]:
             raise BadInput(f"unexpected argument {rest[1]!r}; flags are --name=value, see --help.")
         main()
-    except flags.UnrecognizedFlagError as error:
-        close = difflib.get_close_matches(error.flagname, FLAGS)
-        hint = f" Did you mean {' or '.join(f'--{name}' for name in close)}?" if close else ""
-        print(f"train: unknown flag --{error.flagname}.{hint} See --help.", file=sys.stderr)
-        return 2
     except flags.Error as error:
-        print(told(error), file=sys.stderr)
+        print(told(BadInput(usage.why(error))), file=sys.stderr)
         return 2
     except RunError as error:
         print(told(error), file=sys.stderr)

@@ -1,9 +1,9 @@
 """Ask an exported SavedModel, as TensorFlow Serving does: through a TF1 session, with TensorFlow alone.
 
-python train/answer.py saved_models/RUN/1 IMAGE.png ...       prints the classes of images
-python train/answer.py saved_models/RUN/1 IMAGES.npy OUT.npz  writes the answers to uint8 [n, height, width, channels]
+python -m train.answer saved_models/RUN/1 PICTURE.png ...     prints the classes of pictures
+python -m train.answer saved_models/RUN/1 IMAGES.npy OUT.npz  writes the answers to uint8 [n, height, width, channels]
 
-saved_models/RUN stands for its newest version, as for a server.
+A run keeps a picture to try: runs/RUN/example.png. saved_models/RUN stands for its newest version, as for a server.
 """
 
 import os

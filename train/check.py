@@ -10,6 +10,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from PIL import Image
 
 from train.backend import tf
 
@@ -40,3 +41,9 @@ def check_answers(
     if not difference <= TOLERANCE[model.compute_dtype]:
         raise RuntimeError(f"{saved_model} answers otherwise than the trained network: {difference} off.")
     return difference
+
+
+def save_picture(image: np.ndarray, path: Path) -> None:
+    """uint8 `[height, width, channels]` as a PNG of these pixels; nothing where its channels make no picture."""
+    if image.shape[-1] in (1, 3, 4):
+        Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(path)

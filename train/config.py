@@ -21,6 +21,24 @@ from train.strategy import STRATEGIES
 
 FLAGS = flags.FLAGS
 
+# the flags stand in the order of the pipeline; --help shows them under these headings, each before its first flag
+GROUPS = {
+    "config": "Experiment",
+    "dataset": "Data",
+    "pad": "Augmentation",
+    "model": "Network",
+    "epochs": "Recipe",
+    "resume": "Loop and faults",
+    "output": "Places",
+}
+
+flags.DEFINE_string(
+    "config",
+    None,
+    "An experiment of train/configs by name, or a .py file of yours like them: values for these flags. Flags that are "
+    "given override it.",
+)
+flags.DEFINE_bool("smoke", False, "The experiment's smoke twin: the same in seconds, on tiny data.")
 flags.DEFINE_string(
     "dataset",
     "digits",
@@ -36,35 +54,19 @@ flags.DEFINE_integer(
     lower_bound=1,
 )
 flags.DEFINE_list("class_names", None, "Names of the classes, in the order of the labels, separated by commas.")
-flags.DEFINE_bool("skip_bad_images", False, "Leave out images of a folder that cannot be read, instead of stopping.")
-flags.DEFINE_string(
-    "model",
-    "PreActResNet",
-    "The network's family (PreActResNet, ResNet, WideResNet, DenseNet, ...), or a network by name (resnet110_dropout).",
+flags.DEFINE_bool(
+    "skip_bad_images",
+    False,
+    "Leave out images of a folder that cannot be read, instead of stopping; under --crop=resized all are decoded once "
+    "at the start to find them.",
 )
-flags.DEFINE_integer(
-    "depth",
+flags.DEFINE_enum(
+    "test_view",
     None,
-    "The network's depth, in weight layers: 20, 56, 110, 164, ...; 18, 50, ...; by default 20 for PreActResNet and "
-    "ResNet, else the family's own.",
+    ["paper", "central", "ten_crop"],
+    "How an image of any size is looked at to test: the centre after its shorter side is 256, as the paper (default); "
+    "7/8 of the central square; or the mean over ten crops. Sizes are for views of 224.",
 )
-flags.DEFINE_string("block", None, "The branch: basic, bottleneck, ...; by default the paper's for the depth.")
-flags.DEFINE_string("order", None, "The order of norm, activation, weights (full_pre_act, post_act, ...).")
-flags.DEFINE_string("shortcut", None, "The shortcut: zero_pad, projection, ...; by default the paper's.")
-flags.DEFINE_string("merge", None, "How the paths meet: add, branch_only, exclusive_gating, ...")
-flags.DEFINE_string("tail", None, "What ends the branch: residual_gate, stochastic_depth, squeeze_excite, ...")
-flags.DEFINE_integer("width", None, "Multiplies the filters of every stage.", lower_bound=1)
-flags.DEFINE_string("stem", None, "What precedes the first unit: cifar, imagenet, imagenet_3x3.")
-flags.DEFINE_integer("epochs", None, "Epochs in all; by default 40 for digits, else 164 as in the authors' code.")
-flags.DEFINE_integer(
-    "batch_size",
-    None,
-    "Images a step, of all devices; by default 128 as in the paper, less for a small set: at least 16 steps an epoch.",
-)
-flags.DEFINE_float("learning_rate", 0.1, "The highest rate; --schedule says how it is reached and left.")
-flags.DEFINE_float("momentum", 0.9, "Of SGD.", 0.0, 1.0)
-flags.DEFINE_bool("nesterov", True, "Whether SGD's momentum looks ahead, as in the authors' code.")
-flags.DEFINE_float("weight_decay", 1e-4, "Coupled, on all parameters but scalar gates.", lower_bound=0.0)
 flags.DEFINE_integer(
     "pad",
     None,
@@ -90,23 +92,34 @@ flags.DEFINE_float("erasing", 0.0, "How likely a rectangle of a training image i
 flags.DEFINE_float("mixup", 0.0, "MixUp's alpha (0.2 on ImageNet); 0 for none.", lower_bound=0.0)
 flags.DEFINE_float("cutmix", 0.0, "CutMix's alpha (1 in the paper); 0 for none.", lower_bound=0.0)
 flags.DEFINE_float("label_smoothing", 0.0, "What the true class gives away to all, evenly.", 0.0, 1.0)
-flags.DEFINE_enum(
-    "test_view",
-    None,
-    ["paper", "central", "ten_crop"],
-    "How an image of any size is looked at to test: the centre after its shorter side is 256, as the paper (default); "
-    "7/8 of the central square; or the mean over ten crops. Sizes are for views of 224.",
+flags.DEFINE_string(
+    "model",
+    "PreActResNet",
+    "The network's family (PreActResNet, ResNet, WideResNet, DenseNet, ...), or a network by name (resnet110_dropout).",
 )
+flags.DEFINE_integer(
+    "depth",
+    None,
+    "The network's depth, in weight layers: 20, 56, 110, 164, ...; 18, 50, ...; by default 20 for PreActResNet and "
+    "ResNet, else the family's own.",
+)
+flags.DEFINE_integer("width", None, "Multiplies the filters of every stage.", lower_bound=1)
+flags.DEFINE_string("block", None, "The branch: basic, bottleneck, ...; by default the paper's for the depth.")
+flags.DEFINE_string("order", None, "The order of norm, activation, weights (full_pre_act, post_act, ...).")
+flags.DEFINE_string("shortcut", None, "The shortcut: zero_pad, projection, ...; by default the paper's.")
+flags.DEFINE_string("merge", None, "How the paths meet: add, branch_only, exclusive_gating, ...")
+flags.DEFINE_string("tail", None, "What ends the branch: residual_gate, stochastic_depth, squeeze_excite, ...")
+flags.DEFINE_string("stem", None, "What precedes the first unit: cifar, imagenet, imagenet_3x3.")
 flags.DEFINE_enum(
     "precision", "float32", ["float32", "mixed_bfloat16", "mixed_float16"], "Keras' dtype policy for the network."
 )
-flags.DEFINE_string(
-    "config",
+flags.DEFINE_integer("epochs", None, "Epochs in all; by default 40 for digits, else 164 as in the authors' code.")
+flags.DEFINE_integer(
+    "batch_size",
     None,
-    "An experiment of train/configs by name, or a .py file of yours like them: values for these flags. Flags that are "
-    "given override it.",
+    "Images a step, of all devices; by default 128 as in the paper, less for a small set: at least 16 steps an epoch.",
 )
-flags.DEFINE_bool("smoke", False, "The experiment's smoke twin: the same in seconds, on tiny data.")
+flags.DEFINE_float("learning_rate", 0.1, "The highest rate; --schedule says how it is reached and left.")
 flags.DEFINE_enum(
     "schedule",
     "steps",
@@ -121,19 +134,20 @@ flags.DEFINE_float(
     lower_bound=0.0,
 )
 flags.DEFINE_list("drops", None, "Parts of the run after which steps lowers the rate tenfold; 0.5,0.75 by default.")
+flags.DEFINE_float("momentum", 0.9, "Of SGD.", 0.0, 1.0)
+flags.DEFINE_bool("nesterov", True, "Whether SGD's momentum looks ahead, as in the authors' code.")
+flags.DEFINE_float("weight_decay", 1e-4, "Coupled, on all parameters but scalar gates.", lower_bound=0.0)
 flags.DEFINE_float("clip_norm", None, "Gradients are scaled down to this global norm where theirs is larger.")
 flags.DEFINE_integer("accumulate", 1, "Batches whose mean gradient makes one update.", lower_bound=1)
 flags.DEFINE_float(
     "ema", None, "Average the weights with this decay, 0.999 say; the averages are tested beside them, and exported."
 )
 flags.DEFINE_integer("seed", 0, "Of weights, order and augmentation.", 0, 2**32 - 1)
-flags.DEFINE_string("output", ".", "The folder that gets runs/<run>/ and saved_models/<run>/<version>/.")
-flags.DEFINE_string("run", None, "The run's name; by default the dataset, family and depth, numbered if taken.")
 flags.DEFINE_bool(
     "resume",
     False,
-    "Go on from the run's last checkpoint, with the flags it was started with; with --run=NAME a run that was not "
-    "begun yet begins, so that one command serves for both.",
+    "Go on from the run's last checkpoint, with the flags it was started with; those of places, below, are to be given "
+    "again. With --run=NAME a run that was not begun yet begins, so that one command serves for both.",
 )
 flags.DEFINE_integer(
     "checkpoint_every", None, "Save every so many steps too, not after each epoch alone.", lower_bound=1
@@ -146,6 +160,8 @@ flags.DEFINE_enum(
     "What becomes of a step whose loss or gradient is no number: the run stops, or goes back to the last checkpoint "
     "and on without that batch, or undoes that step alone (which keeps a copy of the state on the device).",
 )
+flags.DEFINE_string("output", ".", "The folder that gets runs/<run>/ and saved_models/<run>/<version>/.")
+flags.DEFINE_string("run", None, "The run's name; by default the dataset, family and depth, numbered if taken.")
 flags.DEFINE_enum(
     "strategy",
     "auto",
@@ -171,8 +187,10 @@ flags.DEFINE_float(
 )
 
 
-# what may differ between two runs of equal numbers: names, places
-DECIDES_NO_NUMBER = frozenset({"config", "smoke", "class_names", "data_dir"})
+# how a run survives: one that is resumed may be given another way
+SURVIVAL = ("checkpoint_every", "keep", "on_nan")
+# what may differ between two runs of equal numbers: names, places, faults
+DECIDES_NO_NUMBER = frozenset({"config", "smoke", "class_names", "data_dir", *SURVIVAL})
 
 
 @dataclass(frozen=True)
@@ -220,6 +238,9 @@ class Config:
     clip_norm: float | None = None
     accumulate: int = 1
     ema: float | None = None
+    checkpoint_every: int | None = None
+    keep: int = 3
+    on_nan: str = "stop"
 
     @property
     def shows_characters(self) -> bool:
@@ -322,7 +343,7 @@ def resolve(saved: Path | None = None) -> Config:
         if values[name] is not None and not math.isfinite(values[name]):
             raise BadInput(f"--{name} must be finite, got {values[name]}.")
     for name in ("startup_timeout", "worker_timeout"):
-        if not math.isfinite(FLAGS[name].value):
+        if not math.isfinite(FLAGS[name].value or 0):
             raise BadInput(f"--{name} must be finite, got {FLAGS[name].value}.")
     if values["pad"] is not None and values["pad"] < 0:
         raise BadInput(f"--pad must be >= 0, got {values['pad']}.")
@@ -409,7 +430,7 @@ def _saved(path: Path) -> dict[str, Any]:
 
 def _resumed(flag_values: dict[str, Any], saved: dict[str, Any], path: Path) -> dict[str, Any]:
     given = {name: value for name, value in flag_values.items() if FLAGS[name].present}
-    changed = [name for name, value in given.items() if name != "epochs" and saved.get(name) != value]
+    changed = [name for name, value in given.items() if name not in ("epochs", *SURVIVAL) and saved.get(name) != value]
     if changed:
         now, then = (", ".join(f"{name}={values.get(name)}" for name in changed) for values in (given, saved))
         raise BadInput(f"--{now.replace(', ', ', --')}, but the run to resume has {then} ({path}).")

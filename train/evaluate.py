@@ -16,6 +16,8 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,12 +89,12 @@ def main(arguments: argparse.Namespace) -> None:
             f"{arguments.model} takes images of {shape(classifier.image_shape)}, {config.dataset} has "
             f"{shape(data.image_shape)}; --image_size resizes those of a folder or a tensorflow-datasets set."
         )
-    make(output)  # before the long part
-    batches = test_batches(replace(data, test=getattr(data, arguments.split)), arguments.batch_size)
-    judged = judge(classifier, batches, list(data.class_names or ()))
-    write(judged, batches, output)
-    result = summary(judged, classifier.title, config.dataset, arguments.split)
-    (output / "evaluation.json").write_text(json.dumps(result, indent=2) + "\n")
+    with made(output):  # before the long part
+        batches = test_batches(replace(data, test=getattr(data, arguments.split)), arguments.batch_size)
+        judged = judge(classifier, batches, list(data.class_names or ()))
+        write(judged, batches, output)
+        result = summary(judged, classifier.title, config.dataset, arguments.split)
+        (output / "evaluation.json").write_text(json.dumps(result, indent=2) + "\n")
     report(result, judged, output)
 
 
@@ -153,17 +155,26 @@ def judge(classifier, batches, data_names: list[str]):
     return Judgement(probabilities, labels, names)
 
 
-def make(output: Path) -> None:
-    """The folder of the results.
+@contextmanager
+def made(output: Path) -> Iterator[None]:
+    """The folder of the results, and those above it; taken back where an error leaves them empty.
 
     Raises:
         BadInput: if nothing can be written to it.
     """
+    missing = [folder for folder in (output, *output.parents) if not folder.exists()]
     try:
-        output.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=output).close()
-    except OSError as error:
-        raise BadInput(f"--output={output} cannot be written to ({error.strerror}).") from None
+        try:
+            output.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=output).close()
+        except OSError as error:
+            raise BadInput(f"--output={output} cannot be written to ({error.strerror}).") from None
+        yield
+    except BaseException:
+        for folder in missing:
+            with suppress(OSError):  # not empty, or never made
+                folder.rmdir()
+        raise
 
 
 def write(judged, batches, output: Path) -> None:

@@ -19,7 +19,8 @@ from absl import flags
 from train.errors import BadInput
 
 FOLDER = Path(__file__).parent / "configs"
-ELSEWHERE = ("config", "smoke", "output", "run", "resume")  # flags that say where or which, not what
+PLACES = ("output", "run", "strategy", "tpu", "cpu_devices", "startup_timeout", "worker_timeout")
+ELSEWHERE = ("config", "smoke", "resume", *PLACES)  # flags that say where or which, not what
 
 
 def names() -> list[str]:

@@ -36,7 +36,18 @@ def network(config: Config, image_shape: tuple[int, int, int], classes: int) -> 
     try:
         return registry.create(config.model, input_shape=image_shape, classes=classes, **_given(config))
     except ValueError as error:
-        raise BadInput(str(error)) from error
+        raise BadInput(_of_images(str(error), config, image_shape)) from error
+
+
+def _of_images(said: str, config: Config, image_shape: tuple[int, int, int]) -> str:
+    """The error, in the words of who gave images, not an `input_shape`."""
+    if not said.startswith("`input_shape` must be at least"):
+        return said
+    wanted, _, _ = said.replace("`input_shape`", "images").partition(" Received:")
+    return (
+        f"{wanted} Those of --dataset={config.dataset} are {image_shape[0]}x{image_shape[1]}; --image_size resizes "
+        "images of a folder or a tensorflow-datasets set."
+    )
 
 
 def synchronize(model: keras.Model) -> None:

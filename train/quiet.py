@@ -11,13 +11,16 @@ from contextlib import contextmanager
 
 @contextmanager
 def native_stderr_held() -> Iterator[None]:
-    """Hold back what is written to standard error at the level of the process; show it if the block fails."""
+    """Hold back what is written to standard error at the level of the process; show it if the block fails, not if
+    the user ends it."""
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:
             yield
+        except KeyboardInterrupt:
+            raise
         except BaseException:
             held.seek(0)
             os.write(stderr, held.read())

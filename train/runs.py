@@ -62,6 +62,11 @@ class Run:
         return self.folder / "curves.png"
 
     @property
+    def example(self) -> Path:
+        """A test image, to ask the export about."""
+        return self.folder / "example.png"
+
+    @property
     def checkpoints(self) -> Path:
         """The last epochs' checkpoints."""
         return self.folder / "checkpoints"

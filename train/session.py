@@ -84,8 +84,8 @@ class Session:
             while self.position.epoch < self.epochs and not self.trainer.model.stop_training:
                 self._epoch()
         except _Asked:
-            saved = self._is_sound() and self._save()
-            saved = f"saved at step {self.position.step}" if saved else "not saved"
+            done = self._is_sound() and self._save()
+            saved = f"saved at step {self.position.step}" if done else "not saved"
             name = self.notice.received.name if self.notice.received else "another worker"
             raise Preempted(f"asked to stop ({name}): {saved}.") from None
         finally:  # files are closed and the curves drawn, however it ends

@@ -60,11 +60,11 @@ def _started_by_srun() -> bool:
     return _slurm_number("SLURM_STEP_NUM_TASKS", 1) > 1
 
 
-def _slurm_number(name: str, default: int | None = None) -> int:
+def _slurm_number(name: str, default: int | str = "") -> int:
     text = os.environ.get(name, default)
     try:
         return int(text)
-    except (TypeError, ValueError):
+    except ValueError:
         raise BadInput(f"Slurm: {name} must be a whole number; got {text!r}.") from None
 
 

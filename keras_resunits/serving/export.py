@@ -5,7 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager, suppress
+from numbers import Integral
 from pathlib import Path
 
 import keras
@@ -17,7 +20,7 @@ from keras_resunits.series import built
 def export_saved_model(
     model: keras.Model,
     path: str | os.PathLike,
-    class_names: Sequence[str] | None = None,
+    class_names: Sequence[str | bytes] | None = None,
     preprocessing: keras.layers.Layer | None = None,
     top_k: int | None = None,
 ) -> Path:
@@ -41,7 +44,7 @@ def export_saved_model(
     Args:
         model: A classifier of images, giving logits, or probabilities if its last layer's activation is softmax.
         path: The model's folder; made if it does not exist.
-        class_names: One name for each class; "0", "1", ... by default.
+        class_names: One name for each class, all different; bytes are read as UTF-8; "0", "1", ... by default.
         preprocessing: A layer from float32 pixels 0..255 to what the model takes, such as a
             `keras.layers.Normalization`; none by default.
         top_k: How many classes `classes` and `scores` hold; all by default.
@@ -50,8 +53,9 @@ def export_saved_model(
         The new version's directory.
 
     Raises:
-        ValueError: if the number of names is not the number of classes, `top_k` is not within 1..classes, the model's
-            output is not `[batch, classes]`, or its last activation is neither linear nor softmax.
+        ValueError: if the names are no sequence of one name for each class, two are equal, `top_k` is no whole number
+            within 1..classes, `preprocessing` is no Keras layer, the model's output is not `[batch, classes]`, or its
+            last activation is neither linear nor softmax; before anything is written.
         RuntimeError: under another Keras backend than TensorFlow.
 
     Example:
@@ -64,31 +68,63 @@ def export_saved_model(
     if not ON_TENSORFLOW:
         raise RuntimeError(f"export_saved_model wants Keras on TensorFlow. Received: {keras.backend.backend()}.")
     names = _checked_names(model, class_names)
-    k = len(names) if top_k is None else top_k
-    if not 1 <= k <= len(names):
-        raise ValueError(f"`top_k` must be within 1..{len(names)}, the number of classes. Received: top_k={top_k}.")
-    root = Path(path)
-    root.mkdir(parents=True, exist_ok=True)
-    unfinished = root / f".unfinished-{os.getpid()}"
-    shutil.rmtree(unfinished, ignore_errors=True)  # of a process of this number that was killed
-    try:
-        _write(model, preprocessing, names, k, unfinished)
-        return _publish(unfinished, root)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)  # gone already when all went well
+    k = len(names) if top_k is None else _checked_k(top_k, len(names))
+    if preprocessing is not None and not isinstance(preprocessing, keras.layers.Layer):
+        raise ValueError(f"`preprocessing`: wanted a Keras layer. Received: preprocessing={preprocessing!r}.")
+    gives_probabilities = _gives_probabilities(model)
+    with _made(Path(path)) as root:
+        unfinished = root / f".unfinished-{os.getpid()}"
+        shutil.rmtree(unfinished, ignore_errors=True)  # of a process of this number that was killed
+        try:
+            _write(model, gives_probabilities, preprocessing, names, k, unfinished)
+            return _publish(unfinished, root)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)  # gone already when all went well
 
 
-def _checked_names(model: keras.Model, class_names: Sequence[str] | None) -> list[str]:
+def _checked_names(model: keras.Model, class_names: Sequence[str | bytes] | None) -> list[str]:
     shape = model.output_shape
     if not isinstance(shape, tuple) or len(shape) != 2:
         raise ValueError(f"`model` must give [batch, classes]. Received: output shape {shape} (model '{model.name}').")
-    names = [str(i) for i in range(shape[1])] if class_names is None else [str(name) for name in class_names]
+    if isinstance(class_names, (str, bytes, Mapping, Set)):
+        raise ValueError(f"`class_names` must be a sequence of names. Received: class_names={class_names!r}.")
+    names = [str(i) for i in range(shape[1])] if class_names is None else [_name(name) for name in class_names]
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise ValueError(f"`class_names` must differ from each other. Received: {twice[0]!r} more than once.")
     if len(names) != shape[1]:
         raise ValueError(
             f"`class_names` must hold {shape[1]} names, one for each output of model '{model.name}'. "
             f"Received: {len(names)}."
         )
     return names
+
+
+def _name(name) -> str:
+    try:
+        return name.decode() if isinstance(name, bytes) else str(name)
+    except UnicodeDecodeError:
+        raise ValueError(f"`class_names` must be text, or its UTF-8. Received: {name!r}.") from None
+
+
+def _checked_k(top_k, classes: int) -> int:
+    whole = isinstance(top_k, Integral) and not isinstance(top_k, bool)
+    if not (whole and 1 <= top_k <= classes):
+        raise ValueError(f"`top_k` must be within 1..{classes}, the number of classes. Received: top_k={top_k!r}.")
+    return int(top_k)
+
+
+@contextmanager
+def _made(root: Path) -> Iterator[Path]:
+    """The folder, and those above it; taken back where an error leaves them empty."""
+    missing = [folder for folder in (root, *root.parents) if not folder.exists()]
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        yield root
+    except BaseException:
+        for folder in missing:
+            with suppress(OSError):  # not empty, or never made
+                folder.rmdir()
+        raise
 
 
 def _gives_probabilities(model: keras.Model) -> bool:
@@ -107,10 +143,8 @@ def _gives_probabilities(model: keras.Model) -> bool:
     )
 
 
-def _write(model, preprocessing, names: list[str], k: int, path: Path) -> None:
+def _write(model, gives_probabilities: bool, preprocessing, names: list[str], k: int, path: Path) -> None:
     import tensorflow as tf
-
-    gives_probabilities = _gives_probabilities(model)
 
     def serve(images):
         pixels = tf.cast(tf.ensure_shape(images, model.input_shape), tf.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,11 +32,17 @@ def arguments(text: str) -> tuple[str, ...]:
 
 FLAGS = [
     Case("unknown flag", ("--depht=8",), r"unknown flag --depht\. Did you mean --depth\?"),
+    Case("flag of other programs", ("--lr=0.1",), r"unknown flag --lr\. Did you mean --learning_rate\? See --help"),
+    Case("version", ("--version",), r"unknown flag --version\. Did you mean pip show keras_resunits\? See"),
+    Case(
+        "no flag file", ("--flagfile={data}/no",), r"--flagfile=.*/no cannot be read \(No such file or directory\)\.$"
+    ),
     Case("unlike any flag", ("--xyzzy",), r"unknown flag --xyzzy\. See --help"),
-    Case("word for a number", ("--depth=deep",), r"--depth=deep.*invalid literal for int"),
-    Case("fraction for a whole number", ("--epochs=1.5",), r"--epochs=1\.5.*invalid literal for int"),
-    Case("word for a rate", ("--learning_rate=fast",), r"--learning_rate=fast.*could not convert string to float"),
-    Case("word for a switch", ("--flip=maybe",), r"--flip=maybe.*[Bb]oolean"),
+    Case("word for a number", ("--depth=deep",), r"^train: --depth=deep: wanted a whole number\.$"),
+    Case("fraction for a whole number", ("--epochs=1.5",), r"^train: --epochs=1\.5: wanted a whole number\.$"),
+    Case("word for a rate", ("--learning_rate=fast",), r"^train: --learning_rate=fast: wanted a number\.$"),
+    Case("word for a switch", ("--flip=maybe",), r"^train: --flip=maybe: wanted true or false\.$"),
+    Case("number for a switch", ("--flip=3",), r"^train: --flip=3: wanted true or false\.$"),
     Case("no value", ("--depth",), r"Missing value for flag --depth"),
     Case("unknown precision", ("--precision=float64",), r"--precision=float64.*float32\|mixed_bfloat16\|mixed_float16"),
     Case("positional argument", ("digits",), r"unexpected argument 'digits'; flags are --name=value, see --help"),
@@ -80,7 +86,7 @@ NETWORKS = [
     Case(
         "images smaller than the strides",
         ("--dataset={data}/set.npz", *QUICK),
-        r"at least 4x4.*Received: input_shape=\(2, 2, 1\)",
+        r"images must be at least 4x4: .* Those of --dataset=.*/set\.npz are 2x2; --image_size resizes",
         lambda data, files: files.npz(data / "set.npz", **files.arrays(shape=(2, 2))),
     ),
 ]
@@ -161,6 +167,12 @@ FOLDERS = [
         r"--class_names gives 1 names, the data has 2 classes",
         folder_with(lambda _: None),
     ),
+    Case(
+        "a name twice",
+        (*FOLDER, "--class_names=a,a"),
+        r"--class_names gives 'a' more than once",
+        folder_with(lambda _: None),
+    ),
 ]
 
 NPZ = ("--dataset={data}/set.npz", *QUICK)
@@ -179,8 +191,32 @@ ARRAYS = [
     Case(
         "not an npz",
         NPZ,
-        r"set\.npz is not a readable \.npz file",
+        r"set\.npz is not a readable \.npz file: it is no zip file of arrays; np\.savez",
         lambda data, files: (data / "set.npz").write_text("no"),
+    ),
+    Case(
+        "one array under another name",
+        NPZ,
+        r"set\.npz is not a readable \.npz file: it is one array, an \.npy file; np\.savez",
+        lambda data, files: np.save(data / "a.npy", np.zeros(3)) or (data / "a.npy").rename(data / "set.npz"),
+    ),
+    Case(
+        "pixels as long integers",
+        NPZ,
+        r"got int64 \[16, 8, 8, 1\]\. The values fit: images\.astype\('uint8'\)",
+        npz_with(x_train=np.full((16, 8, 8, 1), 255)),
+    ),
+    Case(
+        "values beyond a pixel's",
+        NPZ,
+        r"got int64 \[16, 8, 8, 1\]\.$",
+        npz_with(x_train=np.full((16, 8, 8, 1), 256)),
+    ),
+    Case(
+        "channels first",
+        NPZ,
+        r"train images .*got uint8 \[16, 3, 8, 8\]\. Channels come last: np\.moveaxis\(images, 1, -1\)",
+        npz_with(x_train=np.zeros((16, 3, 8, 8), np.uint8)),
     ),
     Case(
         "array missing",
@@ -203,7 +239,7 @@ ARRAYS = [
     Case(
         "one-hot labels",
         NPZ,
-        r"train labels must be whole numbers \[n\]; got int64 \[16, 2\]",
+        r"train labels must be whole numbers \[n\]; got int64 \[16, 2\]\. Of one-hot labels: labels\.argmax\(1\)",
         npz_with(y_train=np.eye(2, dtype=np.int64)[labels(0, 1)]),
     ),
     Case(
@@ -404,8 +440,10 @@ def test_a_run_is_neither_repeated_nor_contradicted_and_nan_leaves_its_checkpoin
     saved = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**saved, "learning_rate": 1e30}))
     outcome = command(*begun, "--resume", "--epochs=2")
+    stretched, line = outcome.said
+    assert stretched == "train: --epochs=2 in place of 1: the schedule is stretched to them."
     assert_refused(
-        outcome,
+        replace(outcome, err=line),
         r"loss became (nan|inf) .*step [234] \(epoch 2.*The last checkpoint before it: step 1\. Lower --learning_rate",
         code=3,
     )

@@ -7,9 +7,10 @@ import shutil
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from keras_resunits import PreActResNet, export_saved_model
-from train.check import TOLERANCE, check_answers
+from train.check import TOLERANCE, check_answers, save_picture
 
 SHAPE = (8, 8, 1)
 
@@ -57,3 +58,16 @@ def test_a_damaged_export_is_found_out(exported, images, tmp_path):
 def test_every_precision_of_the_flags_has_its_tolerance():
     for precision in ("float32", "mixed_bfloat16", "mixed_float16"):
         assert keras.DTypePolicy(precision).compute_dtype in TOLERANCE
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_a_picture_has_the_images_pixels(channels, tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (5, 7, channels), dtype=np.uint8)
+    save_picture(image, tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as picture:
+        np.testing.assert_array_equal(np.asarray(picture).reshape(image.shape), image)
+
+
+def test_channels_that_make_no_picture_leave_none(tmp_path):
+    save_picture(np.zeros((5, 7, 2), np.uint8), tmp_path / "a.png")
+    assert not list(tmp_path.iterdir())

@@ -23,12 +23,11 @@ def resolved(parse):
     return resolved
 
 
-def test_every_flag_but_those_that_say_where_and_how_to_survive_is_part_of_the_configuration(resolved):
+def test_every_flag_but_those_that_say_where_is_part_of_the_configuration(resolved):
     resolved()
     defined = {flag.name for flag in flags.FLAGS.flags_by_module_dict()["train.config"]}
     places = {"output", "run", "strategy", "tpu", "cpu_devices", "startup_timeout", "worker_timeout"}
-    survival = {"resume", "checkpoint_every", "keep", "on_nan"}
-    assert defined - {field.name for field in fields(Config)} == places | survival
+    assert defined - {field.name for field in fields(Config)} == places | {"resume"}
 
 
 def test_digits_and_other_sets_have_their_own_lengths(resolved):
@@ -140,6 +139,16 @@ def test_a_resumed_run_keeps_its_flags_and_may_have_more_epochs(resolved, tmp_pa
     assert resolved(saved=saved) == begun
     more = resolved("--epochs=5", "--depth=8", saved=saved)
     assert (more.epochs, more.depth, more.learning_rate) == (5, 8, 0.05)
+
+
+def test_a_resumed_run_survives_as_it_began_or_as_it_is_told(resolved, tmp_path):
+    saved = tmp_path / "config.json"
+    begun = resolved("--keep=5", "--checkpoint_every=7", "--on_nan=skip")
+    begun.save(saved)
+    assert resolved(saved=saved) == begun
+    other = resolved("--keep=1", "--on_nan=stop", saved=saved)
+    assert (other.keep, other.checkpoint_every, other.on_nan) == (1, 7, "stop")
+    assert other.fingerprint == begun.fingerprint
 
 
 def test_a_flag_against_the_resumed_run_is_refused(resolved, tmp_path):

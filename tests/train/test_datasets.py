@@ -230,6 +230,37 @@ def test_bad_images_are_named_and_counted_or_left_out(loaded, files, tmp_path, c
     np.testing.assert_array_equal(data.train[0], whole[kept])
 
 
+@pytest.mark.parametrize("arguments", [(), ("--crop=resized", "--image_size=8"), ("--crop=resized",)])
+def test_a_gif_by_a_pngs_name_is_told_by_its_content_however_images_are_read(loaded, files, tmp_path, arguments):
+    root = files.image_folder(tmp_path)
+    Image.new("L", (8, 8)).save(root / "train" / "cat" / "1.png", "GIF")
+    with pytest.raises(BadInput, match=r"1 unreadable image \(.*train/cat/1\.png: GIF, wanted JPEG or PNG\)"):
+        loaded(root, *arguments)
+
+
+@pytest.mark.parametrize("crop", ["pad", "resized"])
+def test_images_deeper_than_their_class_are_counted_once(loaded, files, tmp_path, crop, capsys):
+    root = files.image_folder(tmp_path)
+    before = loaded(root, f"--crop={crop}")
+    assert "passed over" not in capsys.readouterr().err
+    for path in ("train/cat/more/0.png", "test/dog/a/b/0.png"):
+        files.image(root / path, np.zeros((8, 8), np.uint8))
+    np.testing.assert_array_equal(loaded(root, f"--crop={crop}").train[0], before.train[0])
+    said = [line for line in capsys.readouterr().err.splitlines() if "passed over" in line]
+    assert said == [f"passed over 2 images deeper than <class>/* ({root}/train/cat/more/0.png, ...)"]
+
+
+def test_a_class_whose_images_all_lie_deeper_says_so(loaded, files, tmp_path):
+    root = files.image_folder(tmp_path)
+    (root / "train" / "cat").rename(tmp_path / "moved")
+    (root / "train" / "cat").mkdir()
+    (tmp_path / "moved").rename(root / "train" / "cat" / "all")
+    with pytest.raises(
+        BadInput, match=r"train/cat has no images \(.*\) itself, 3 in folders below it \(.*all/0\.png\)"
+    ):
+        loaded(root)
+
+
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_a_split_whose_every_image_is_bad_cannot_be_skipped(loaded, files, tmp_path, split):
     root = files.image_folder(tmp_path)
@@ -322,6 +353,10 @@ class ShadesByOtherWords(Shades):
     supervised_keys = ("picture", "kind")
 
 
+class ShadesOfWords(Shades):
+    features: ClassVar = {"image": SQUARE, "label": tfds.features.Text()}
+
+
 @pytest.mark.parametrize("name", ["shades", "shades_to_validate", "shades_without_keys"])
 def test_a_set_of_tensorflow_datasets_is_read_by_name(loaded, tmp_path, name):
     data = loaded(name, f"--data_dir={tmp_path}")
@@ -359,13 +394,21 @@ def test_labels_without_names_are_numbered(loaded, tmp_path):
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("shades_by_other_words", r"wanted features 'image' and 'label'; got \['kind', 'picture'\]"),
-        ("shades_of_many_sizes", r"--dataset=shades_of_many_sizes: .*size"),
+        ("shades_by_other_words", r"got kind \(ClassLabel\), picture \(Image\)"),
+        ("shades_of_words", r"wanted features 'image' and 'label' \(a class\); got image \(Image\), label \(Text\)"),
+        ("imdb_reviews", r"got label \(ClassLabel\), text \(Text\)"),
+        ("coco", r"got image \(Image\), .*objects"),
     ],
 )
-def test_a_set_that_is_no_classification_of_images_of_one_size_is_refused(loaded, tmp_path, name, text):
+def test_a_set_that_is_no_classification_of_images_is_refused_before_it_is_prepared(loaded, tmp_path, name, text):
     with pytest.raises(BadInput, match=text):
         loaded(name, f"--data_dir={tmp_path}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_set_of_images_of_many_sizes_is_refused(loaded, tmp_path):
+    with pytest.raises(BadInput, match=r"--dataset=shades_of_many_sizes: .*size"):
+        loaded("shades_of_many_sizes", f"--data_dir={tmp_path}")
 
 
 @pytest.mark.parametrize(

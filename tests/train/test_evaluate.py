@@ -210,7 +210,10 @@ def test_a_checkpoint_that_is_damaged_is_passed_over_and_one_of_another_network_
         (("{tmp}/net.keras", "{tmp}/set.npz", "--output=/proc/x"), r"--output=/proc/x cannot be written to"),
     ],
 )
-def test_bad_input_is_answered_in_one_line(arguments, line, evaluate, data, model, files, tmp_path):
+def test_bad_input_is_answered_in_one_line_and_leaves_nothing(
+    arguments, line, evaluate, data, model, files, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
     model.save(tmp_path / "net.keras")
     export_saved_model(model, tmp_path / "served", list("abcdefg"))
     (tmp_path / "broken.keras").write_bytes(b"no model")
@@ -223,6 +226,7 @@ def test_bad_input_is_answered_in_one_line(arguments, line, evaluate, data, mode
     (said,) = outcome.said
     assert said.startswith("evaluate: ") and "Traceback" not in outcome.err
     assert re.search(line.replace("{tmp}", str(tmp_path)), said), said
+    assert not (tmp_path / "evaluations").exists()
 
 
 def test_help_is_read_at_once(spawn):

@@ -98,6 +98,7 @@ def test_an_experiment_of_ones_own_is_a_path(parse, mine):
     [
         ("return {'learning_rat': 1}", r"there is no flag 'learning_rat'\. Did you mean 'learning_rate'\?"),
         ("return {'output': '.'}", r"there is no flag 'output'"),
+        ("return {'strategy': 'mirrored'}", r"there is no flag 'strategy'"),
         ("return {'schedule': 'cosin'}", r"schedule='cosin': value should be one of <steps\|cosine\|one_cycle>"),
         ("return {'epochs': 'many'}", r"epochs='many': invalid literal"),
         ("return {'epochs': 0}", r"--epochs must be > 0, got 0"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,10 +14,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from absl import flags
 from PIL import Image
 
 from keras_resunits import ResNet
 from train.__main__ import going_on, python
+from train.config import GROUPS
 from train.curves import read_history
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,6 +58,14 @@ def test_a_run_leaves_all_it_promises_the_next_takes_the_next_name_and_resume_go
     )
     assert f"test accuracy {history['val_accuracy'][0]:.2%}\n" in first.out
     assert f"exported      {tmp_path}/saved_models/{RUN}/1 (answers equal the trained network's" in first.out
+    (answer,) = re.findall(r"^try next +(.*)", first.out, re.MULTILINE)
+    interpreter, *tried = shlex.split(answer)
+    assert interpreter == python()
+    asked = spawn(*tried)  # as printed
+    assert (asked.code, asked.said) == (0, [])
+    assert re.fullmatch(rf"{folder}/example\.png(  \d \d+\.\d%){{3}}\n", asked.out)
+    with Image.open(folder / "example.png") as picture:
+        assert (picture.format, picture.size, picture.mode) == ("PNG", (8, 8), "L")
 
     again = command(*arguments, "--epochs=1")
     assert_done(again)
@@ -63,7 +74,8 @@ def test_a_run_leaves_all_it_promises_the_next_takes_the_next_name_and_resume_go
     assert {name: same[name] for name in NUMBERS} == {name: history[name] for name in NUMBERS}  # the same seed
 
     more = spawn("-m", "train", *arguments, "--epochs=2", "--resume", f"--run={RUN}")
-    assert_done(more)
+    assert more.code == 0, more.err
+    assert more.said == ["train: --epochs=2 in place of 1: the schedule is stretched to them."]
     longer = read_history(folder / "history.csv")
     assert longer["epoch"] == [0, 1]
     assert {name: values[0] for name, values in longer.items()} == {name: values[0] for name, values in history.items()}
@@ -173,9 +185,17 @@ def test_help_shows_the_programs_own_flags_at_once_and_is_no_error(spawn):
     assert outcome.out.startswith("Train a residual network on images")
     shown = [line.split(":")[0].strip() for line in outcome.out.splitlines() if line.startswith("  --")]
     names = [name.removeprefix("--").removeprefix("[no]") for name in shown]
-    assert names[:3] == ["accumulate", "batch_size", "block"]
-    assert {"dataset", "depth", "resume", "precision"} <= set(names)
+    assert names == [flag.name for flag in flags.FLAGS.flags_by_module_dict()["train.config"]]
+    headings = [line for line in outcome.out.splitlines() if line.endswith(":") and line[0] != " "]
+    assert headings == [f"{heading}:" for heading in GROUPS.values()] and set(GROUPS) <= set(names)
+    assert "/__main__.py" not in outcome.out
     assert outcome.code == 0
+
+
+def test_full_help_is_no_error_either(command):
+    outcome = command("--helpfull")
+    assert (outcome.code, outcome.said) == (0, [])
+    assert "--dataset" in outcome.out and "only_check_args" in outcome.out
 
 
 def test_the_command_that_goes_on_is_the_one_that_began_it(parse, monkeypatch):

@@ -261,6 +261,17 @@ def test_images_cut_short_are_named_once_one_was_met(folder, command, tmp_path):
     assert all(f"{path}: " in line for path in cut)
 
 
+def test_images_cut_short_are_left_out_where_asked(loaded, folder, capsys):
+    (folder / "test" / "cat" / "2.jpg").write_bytes(b"no image")
+    cut = [folder / "train" / "cat" / "0.jpg", folder / "train" / "dog" / "5.png"]
+    for path in cut:
+        path.write_bytes(path.read_bytes()[:-300])
+    data = loaded(folder, "--crop=resized", "--skip_bad_images")
+    assert (data.train_count, data.test_count) == (4, 5)
+    (said,) = [line for line in capsys.readouterr().err.splitlines() if "skipped" in line]
+    assert said.startswith("skipped 3 unreadable images (") and all(f"{path}: " in said for path in cut)
+
+
 @pytest.mark.slow
 def test_a_stream_trains_to_a_checked_model(folder, command, tmp_path):
     views = ("--image_size=32", "--crop=resized", "--test_view=ten_crop")

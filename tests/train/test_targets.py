@@ -30,6 +30,13 @@ def test_a_class_costs_what_its_distribution_costs(logits, labels):
         np.testing.assert_array_equal(hits(each, logits), logits.argmax(1) == labels)
 
 
+def test_hits_are_keras_accuracy_of_ties_and_of_more_classes_than_sixteen_bits_count():
+    logits = keras.ops.cast(np.eye(300)[[256, 257, 3]] + np.eye(300)[[256, 257, 5]], "bfloat16")
+    for labels, right in (([257, 257, 3], [0, 1, 1]), ([256, 258, 5], [1, 0, 0])):  # the first of equals is the answer
+        for each in (np.array(labels), np.eye(300, dtype=np.float32)[labels]):
+            np.testing.assert_array_equal(hits(each, logits), right)
+
+
 def test_the_cost_of_a_mix_is_the_mix_of_the_costs(logits, labels):
     of, other = (np.eye(CLASSES, dtype=np.float32)[shifted] for shifted in (labels, (labels + 1) % CLASSES))
     mixed = CrossEntropy()(0.3 * of + 0.7 * other, logits)

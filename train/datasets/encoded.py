@@ -145,7 +145,9 @@ def bad_images_named(data) -> Iterator[None]:
         bad = _undecodable(data) if isinstance(data, EncodedData) else []
         if not bad:
             raise
-        raise BadInput(f"images that cannot be decoded: {'; '.join(bad)}. Mend or remove them.") from None
+        raise BadInput(
+            f"images that cannot be decoded: {'; '.join(bad)}. Mend or remove, or (folders) pass --skip_bad_images."
+        ) from None
 
 
 def _undecodable(data: EncodedData) -> list[str]:
@@ -162,10 +164,16 @@ def _undecodable(data: EncodedData) -> list[str]:
 
 def _reason(split: EncodedSplit, number: int) -> str:
     """Which image it is and why it cannot be decoded; empty if it can."""
+    why = why_undecodable(split.read(tf.constant(number, tf.int64))[0])
+    return f"{split.name(number)}: {why}" if why else ""
+
+
+def why_undecodable(contents: tf.Tensor | bytes) -> str:
+    """Why an image cannot be decoded; empty if it can."""
     try:
-        tf.io.decode_image(split.read(tf.constant(number, tf.int64))[0], channels=3, expand_animations=False)
+        tf.io.decode_image(contents, channels=3, expand_animations=False)
     except tf.errors.OpError as error:
-        return f"{split.name(number)}: {error.message.split('}} ')[-1].split(' [Op:')[0].rstrip('.')}"
+        return error.message.split("}} ")[-1].split(" [Op:")[0].rstrip(".")
     return ""
 
 

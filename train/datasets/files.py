@@ -5,15 +5,20 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from PIL import Image
 from tqdm import tqdm
 
-from train.datasets.encoded import DEFAULT_SIZE, MEMORY_SHARE, EncodedData, EncodedSplit, from_files, memory
-from train.datasets.folder import UNREADABLE, class_folders, load_folder, report_bad
+from train.datasets.encoded import (
+    DEFAULT_SIZE,
+    MEMORY_SHARE,
+    EncodedData,
+    EncodedSplit,
+    from_files,
+    memory,
+    why_undecodable,
+)
+from train.datasets.folder import UNREADABLE, class_folders, decoded, opened, report_bad
 from train.datasets.images import ImageData
 from train.errors import BadInput
-
-FORMATS = {"JPEG", "MPO", "PNG"}
 
 
 def load_files(
@@ -26,7 +31,8 @@ def load_files(
     Args:
         root: The folder with `train/` and `test/`.
         image_size: Height and width of the views; 224 by default.
-        skip_bad_images: Whether files that are no images are left out instead of refused.
+        skip_bad_images: Whether files that are no images are left out instead of refused; all are decoded once to
+            find them.
         protocol: How an image is looked at to test: one of `decoding.VIEWS`.
 
     Raises:
@@ -34,9 +40,11 @@ def load_files(
     """
     classes, files = class_folders(root)
     sizes, bad = _headers([path for split in files.values() for paths in split for path in paths])
-    report_bad(bad, skip_bad_images)
     if image_size is None and protocol is None and _fit(sizes):
-        return load_folder(root, None, skip_bad_images)
+        return decoded(classes, files, None, skip_bad_images)
+    if skip_bad_images:
+        bad |= _undecodable(list(sizes))
+    report_bad(bad, skip_bad_images)
     train, test = (_split(split, bad) for split in files.values())
     return EncodedData(train, test, classes, image_size or DEFAULT_SIZE, protocol or "paper")
 
@@ -59,9 +67,7 @@ def _headers(files: list[Path]) -> tuple[dict[Path, tuple[int, int]], dict[Path,
 
     def attempt(path: Path):
         try:
-            with Image.open(path) as image:
-                if image.format not in FORMATS:
-                    return path, None, f"{image.format}, wanted JPEG or PNG"
+            with opened(path) as image:
                 return path, image.size, ""
         except UNREADABLE as error:
             return path, None, str(error) or type(error).__name__
@@ -74,3 +80,11 @@ def _headers(files: list[Path]) -> tuple[dict[Path, tuple[int, int]], dict[Path,
             else:
                 sizes[path] = size
     return sizes, bad
+
+
+def _undecodable(files: list[Path]) -> dict[Path, str]:
+    """`{path: why}` of the files that begin as images do and cannot be decoded, as training decodes them."""
+    with ThreadPoolExecutor() as pool:
+        reasons = pool.map(lambda path: why_undecodable(path.read_bytes()), files)
+        looked = tqdm(reasons, "looking for bad images", len(files), unit="img", disable=None)
+        return {path: why for path, why in zip(files, looked, strict=True) if why}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from train.datasets.images import ImageData
 from train.errors import BadInput
 
 SUFFIXES = {".jpg", ".jpeg", ".png"}
+FORMATS = {"JPEG", "MPO", "PNG"}
 GREY_MODES = {"1", "L", "F", "LA"}
 SHOWN = 5
 UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # what PIL raises on bad files
@@ -30,7 +33,13 @@ def load_folder(root: Path, image_size: int | None = None, skip_bad_images: bool
     Raises:
         BadInput: if a split or class is missing or empty, an image is unreadable, or sizes differ.
     """
-    classes, files = class_folders(root)
+    return decoded(*class_folders(root), image_size, skip_bad_images)
+
+
+def decoded(
+    classes: list[str], files: dict[str, list[list[Path]]], image_size: int | None, skip_bad_images: bool
+) -> ImageData:
+    """What `load_folder` makes of the files that `class_folders` found."""
     pictures, bad = _decode([path for split in files.values() for paths in split for path in paths], image_size)
     report_bad(bad, skip_bad_images)
     colour = any(picture.ndim == 3 for picture in pictures.values())
@@ -40,7 +49,7 @@ def load_folder(root: Path, image_size: int | None = None, skip_bad_images: bool
 
 
 def class_folders(root: Path) -> tuple[list[str], dict[str, list[list[Path]]]]:
-    """`(classes, {split: [files of a class]})`.
+    """`(classes, {split: [files of a class]})`; says how many images lie deeper, which are none of these.
 
     Raises:
         BadInput: if a split or class is missing or empty.
@@ -48,7 +57,15 @@ def class_folders(root: Path) -> tuple[list[str], dict[str, list[list[Path]]]]:
     classes, tested = (_classes(root / split) for split in ("train", "test"))
     if tested != classes:
         raise BadInput(_class_difference(root, classes, tested))
-    return classes, {split: [_files(root / split / name) for name in classes] for split in ("train", "test")}
+    folders = [root / split / name for split in ("train", "test") for name in classes]
+    deeper = {folder: _deeper(folder) for folder in folders}
+    files = [_files(folder, deeper[folder]) for folder in folders]
+    if passed := [path for paths in deeper.values() for path in paths]:
+        counted = f"{len(passed)} image{'s' * (len(passed) > 1)}"
+        print(
+            f"passed over {counted} deeper than <class>/* ({passed[0]}{', ...' * (len(passed) > 1)})", file=sys.stderr
+        )
+    return classes, {"train": files[: len(classes)], "test": files[len(classes) :]}
 
 
 def _classes(folder: Path) -> list[str]:
@@ -71,16 +88,42 @@ def _class_difference(root: Path, train: list[str], test: list[str]) -> str:
     return f"{root}: train and test must have the same classes; {'; '.join(differences)}."
 
 
-def _files(folder: Path) -> list[Path]:
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.name[0] != ".")
+def _files(folder: Path, deeper: list[Path]) -> list[Path]:
+    files = sorted(path for path in folder.iterdir() if _names_an_image(path))
     if not files:
-        raise BadInput(f"{folder} has no images ({', '.join(sorted(SUFFIXES))}); wanted one or more of every class.")
+        where = f" itself, {len(deeper)} in folders below it ({deeper[0]})" if deeper else ""
+        raise BadInput(
+            f"{folder} has no images ({', '.join(sorted(SUFFIXES))}){where}; wanted one or more of every class."
+        )
     return files
+
+
+def _deeper(folder: Path) -> list[Path]:
+    """Images in folders below a class's."""
+    below = [path for path in folder.iterdir() if not (_names_an_image(path) or path.name[0] == ".") and path.is_dir()]
+    return [path for each in sorted(below) for path in sorted(each.rglob("*")) if _names_an_image(path)]
+
+
+def _names_an_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and path.name[0] != "."
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Image.Image]:
+    """The image, its header read.
+
+    Raises:
+        One of `UNREADABLE`: if it cannot be, or is of another format, whatever its name says.
+    """
+    with Image.open(path) as image:
+        if image.format not in FORMATS:
+            raise ValueError(f"{image.format}, wanted JPEG or PNG")
+        yield image
 
 
 def _read(path: Path, image_size: int | None) -> np.ndarray:
     """One image as uint8, `[height, width]` if grey, else `[height, width, 3]`."""
-    with Image.open(path) as image:
+    with opened(path) as image:
         if image.mode.startswith("I"):  # 16 bits, which PIL would clip to 255, not scale
             picture = Image.fromarray((np.asarray(image, np.int64).clip(0, 65535) // 257).astype(np.uint8))
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -65,8 +66,8 @@ class ImageData:
         """Twelve hexadecimal digits of the SHA-256 of all images and labels."""
         digest = hashlib.sha256()
         for images, labels in (self.train, self.test):
-            digest.update(np.ascontiguousarray(images))
-            digest.update(np.ascontiguousarray(labels))
+            digest.update(memoryview(np.ascontiguousarray(images)))
+            digest.update(memoryview(np.ascontiguousarray(labels)))
         return digest.hexdigest()[:12]
 
     @property
@@ -90,7 +91,7 @@ def checked(data: ImageData, class_names: Sequence[str] | None) -> ImageData:
         _check_labels(labels, names, split)
     if len(names) < 2:
         raise BadInput(f"there is one class ({names[0]!r}); wanted two or more.")
-    empty = [names[i] for i in np.flatnonzero(np.bincount(train[1], minlength=len(names)) == 0)]
+    empty = [name for name, n in zip(names, np.bincount(train[1], minlength=len(names)), strict=True) if not n]
     if empty:
         shown = ", ".join(empty[:SHOWN]) + " ..." * (len(empty) > SHOWN)
         print(f"train: {len(empty)} of {len(names)} classes have no training image: {shown}", file=sys.stderr)
@@ -98,7 +99,9 @@ def checked(data: ImageData, class_names: Sequence[str] | None) -> ImageData:
 
 
 def check_names(given: Sequence[str] | None, own: Sequence[str] | None) -> None:
-    """Refuse other names for the classes than there are classes."""
+    """Refuse other names for the classes than there are classes, and a name that is given twice."""
+    if twice := [name for name, count in Counter(given or ()).items() if count > 1]:
+        raise BadInput(f"--class_names gives {twice[0]!r} more than once.")
     if given and own and len(given) != len(own):
         raise BadInput(f"--class_names gives {len(given)} names, the data has {len(own)} classes.")
 
@@ -114,10 +117,14 @@ def _numbers(labels: np.ndarray) -> list[str]:
 
 def _canonical(split, name: str):
     images, labels = (np.asarray(part) for part in split)
-    if images.dtype != np.uint8 or images.ndim not in (3, 4):
+    first = images.ndim == 4 and images.shape[1] in (1, 3) and images.shape[3] > 4
+    if images.dtype != np.uint8 or images.ndim not in (3, 4) or first:
+        hint = " Channels come last: np.moveaxis(images, 1, -1)." * first
+        if np.issubdtype(images.dtype, np.integer) and images.size and images.min() >= 0 and images.max() <= 255:
+            hint += " The values fit: images.astype('uint8')." * (images.dtype != np.uint8)
         raise BadInput(
             f"{name} images must be uint8 [n, height, width] or [n, height, width, channels], 0..255; "
-            f"got {images.dtype} {list(images.shape)}."
+            f"got {images.dtype} {list(images.shape)}.{hint}"
         )
     if images.ndim == 3:
         images = images[..., np.newaxis]
@@ -126,7 +133,8 @@ def _canonical(split, name: str):
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-        raise BadInput(f"{name} labels must be whole numbers [n]; got {labels.dtype} {list(labels.shape)}.")
+        hint = " Of one-hot labels: labels.argmax(1)." * (labels.ndim == 2)
+        raise BadInput(f"{name} labels must be whole numbers [n]; got {labels.dtype} {list(labels.shape)}.{hint}")
     if len(labels) != len(images):
         raise BadInput(f"split '{name}' has {len(images)} images but {len(labels)} labels.")
     return images, labels.astype(np.int64)

@@ -43,9 +43,8 @@ def load_tfds(
             and neither `image_size` nor `streamed` is given.
     """
     builder = _builder(name, data_dir)
-    features = builder.info.features
-    if features is None or not {"image", "label"} <= set(features):
-        raise BadInput(f"--dataset={name}: wanted features 'image' and 'label'; got {sorted(features or ())}.")
+    features = _features(builder, name)  # before a download that may take hours
+    _prepare(builder, name)
     names = getattr(features["label"], "names", None)
     if streamed and (None in features["image"].shape or image_size or protocol):
         train, test = (_encoded(builder, split) for split in _splits(builder, name))
@@ -90,12 +89,29 @@ def _builder(name: str, data_dir: str | None):
     except Exception as error:  # a name, version or configuration that cannot be
         hint = near_matches(name.replace("-", "_"), tfds.list_builders())
         raise BadInput(f"--dataset={name!r}:{hint} {error}") from error
+    return builder
+
+
+def _features(builder, name: str):
+    """The set's features, an image and a class label among them."""
+    features = builder.info.features
+    given = dict(features.items()) if isinstance(features, tfds.features.FeaturesDict) else {}
+    label = given.get("label")
+    classes = (
+        isinstance(label, tfds.features.Tensor) and label.shape == () and np.issubdtype(label.np_dtype, np.integer)
+    )
+    if not (isinstance(given.get("image"), tfds.features.Image) and classes):
+        got = ", ".join(f"{key} ({type(feature).__name__})" for key, feature in sorted(given.items()))
+        raise BadInput(f"--dataset={name}: wanted features 'image' and 'label' (a class); got {got or 'none'}.")
+    return features
+
+
+def _prepare(builder, name: str) -> None:
     try:
         builder.download_and_prepare(download_config=tfds.download.DownloadConfig(force_checksums_validation=True))
     except Exception as error:  # whatever the set's own script or the network raises, the user's way out is the same
         why = (str(error).splitlines() or [type(error).__name__])[0]
         raise BadInput(f"--dataset={name} is not prepared in {builder.data_dir} and cannot be: {why}") from error
-    return builder
 
 
 def _encoded(builder, split: str) -> EncodedSplit:
