@@ -11,6 +11,7 @@ from keras import ops
 from keras_resunits.checks import require_positive_int, require_rate
 from keras_resunits.choices import resolve
 from keras_resunits.convolutions import conv
+from keras_resunits.forks import forks
 from keras_resunits.merges import BranchOnly
 from keras_resunits.networks import Shape, network, require_shape
 from keras_resunits.orders import ORDERS, Order
@@ -74,13 +75,13 @@ class Fractal(keras.layers.Layer):
 
     def call(self, x, training=False):
         depth, scores = len(self.columns[-1].layers), self._scores(training)
-        reached = [x] * len(self.columns)
+        reached = forks(x, len(self.columns))
         for step in range(1, depth + 1):
             ending = [c for c, column in enumerate(self.columns) if step % (depth // len(column.layers)) == 0]
             outputs = [self._layer(c, step)(reached[c]) for c in ending]
-            joined = self._join(outputs, scores, ending, step)
-            for c in ending:
-                reached[c] = joined
+            joined = forks(self._join(outputs, scores, ending, step), len(ending))
+            for c, output in zip(ending, joined, strict=True):
+                reached[c] = output
         return reached[-1]
 
     def _layer(self, column: int, step: int):

@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_resunits.checks import require_number
 from keras_resunits.convolutions import conv
+from keras_resunits.forks import forks
 from keras_resunits.serialization import register, revived, serialized
 from keras_resunits.series import Series, built, output_shape
 from keras_resunits.slots import Slot
@@ -171,7 +172,8 @@ class GatedCarry(keras.layers.Layer):
         built(self.shortcut, input_shape)
 
     def call(self, z, training=None):
-        return (1.0 - self.gate(z)) * self.shortcut(z)
+        z, again = forks(z)
+        return (1.0 - self.gate(again)) * self.shortcut(z)
 
     def compute_output_shape(self, input_shape):
         return output_shape(self.shortcut, input_shape)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import keras
 from keras import ops
 
+from keras_resunits.forks import forks
 from keras_resunits.gating import ScalarGate, gate
 from keras_resunits.serialization import register, revived, serialized
 from keras_resunits.series import built
@@ -195,7 +196,8 @@ class ScalarHighway(Merge):
         built(self.gate, branch_shape)
 
     def call(self, carry, branch, z):
-        return carry + self.gate(branch - carry)
+        carry, again = forks(carry)
+        return carry + self.gate(branch - again)
 
     def get_config(self):
         return {**super().get_config(), "gate": serialized(self.gate)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 
+from keras_resunits.forks import forks
 from keras_resunits.merges import Add
 from keras_resunits.serialization import register, revived, serialized
 from keras_resunits.series import built, output_shape
@@ -73,8 +74,8 @@ class Unit(keras.layers.Layer):
         >>> float(carry[0, 0]), float(branch[0, 0])
         (1.0, 2.0)
         """
-        z = self.entry(x)
-        return z, self.shortcut(z), self.branch(z)
+        outer, z = forks(self.entry(x))
+        return z, self.shortcut(outer), self.branch(z)
 
     def call(self, x, training=None):
         z, carry, branch = self.edges(x)

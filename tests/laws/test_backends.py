@@ -11,23 +11,10 @@ import keras
 import numpy as np
 import pytest
 
-from keras_resunits import Series
 from tests.backend_probe import given, observed, stepped
-from tests.catalog import KERAS_LAYOUTS, LAYERS, NETWORKS, OPTIMIZERS, PAIRS, STEMS, Case, randomize
+from tests.catalog import KERAS_LAYOUTS, LAYERS, NETWORKS, OPTIMIZERS, STEMS, Case, side_by_side
 
 ROOT = Path(__file__).parents[2]
-
-
-def side_by_side() -> keras.Model:
-    """All units that draw nothing, on the same input: one network compiles sooner than a hundred."""
-    features = keras.Input(Case.shape[1:])
-    units = [Series([case.make()], name=name) for name, case in PAIRS.items() if not case.random]
-    outputs = [keras.layers.Flatten(data_format="channels_last")(unit(features)) for unit in units]
-    model = keras.Model(features, keras.layers.Concatenate()(outputs))
-    randomize(model)
-    return model
-
-
 PROBED = {
     "units": Case(side_by_side),
     **NETWORKS,

@@ -66,8 +66,8 @@ class ImageData:
         """Twelve hexadecimal digits of the SHA-256 of all images and labels."""
         digest = hashlib.sha256()
         for images, labels in (self.train, self.test):
-            digest.update(memoryview(np.ascontiguousarray(images)))
-            digest.update(memoryview(np.ascontiguousarray(labels)))
+            digest.update(np.ascontiguousarray(images).data)
+            digest.update(np.ascontiguousarray(labels).data)
         return digest.hexdigest()[:12]
 
     @property

@@ -1,0 +1,44 @@
+"""Law: gradients meet two by two, so that their sums have one order and a step gives one and the same gradient."""
+
+import keras
+import pytest
+import tensorflow as tf
+
+import keras_resunits as kr
+from tests.backend_probe import given
+from tests.catalog import NETWORKS, Case, side_by_side
+
+FORKING = ("DenseNet", "FractalNet", "GatedPlainNet", "HighwayNet", "PreActResNet", "ResNet", "shortcut_gating")
+
+
+def gradient(model: keras.Model, inputs):
+    """A graph of the gradient of every weight."""
+
+    @tf.function
+    def gradient():
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(model(given(inputs), training=True) ** 2)
+        return tape.gradient(loss, [variable.value for variable in model.trainable_variables])
+
+    return gradient
+
+
+@pytest.mark.parametrize(
+    "case",
+    [Case(side_by_side), *(NETWORKS[name] for name in FORKING)],
+    ids=["units", *FORKING],
+)
+def test_no_sum_has_more_than_two_gradients(case):
+    model, inputs = case.model(), case.arrays()
+    operations = gradient(model, inputs).get_concrete_function().graph.get_operations()
+    sums = [operation for operation in operations if operation.type == "AddN"]
+    assert sums and [sum.name for sum in sums if len(sum.inputs) > 2] == []
+
+
+@pytest.mark.parametrize("merge", ["exclusive_gating", "scalar_highway"])
+def test_a_hundred_gradients_of_gated_units_are_one(merge):
+    keras.utils.set_random_seed(0)
+    model = kr.ResNet(depth=[2, 2, 2], input_shape=(16, 16, 3), merge=merge)
+    step = gradient(model, [tf.random.stateless_normal((16, 16, 16, 3), (0, 1))])
+    found = {b"".join(each.numpy().tobytes() for each in step()) for _ in range(100)}
+    assert len(found) == 1
