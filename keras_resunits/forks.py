@@ -21,7 +21,7 @@ def forks(x, count: int = 2) -> list:
     >>> [float(each) for each in forks(np.float32(2.0), 3)]
     [2.0, 2.0, 2.0]
     """
-    found = []
+    found: list = []
     while len(found) < count - 1:
         found.append(_copy(x))
         x = _copy(x)

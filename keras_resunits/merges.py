@@ -21,8 +21,8 @@ from keras_resunits.slots import Slot
 class Merge(keras.layers.Layer, ABC):
     """Abstract: `M(carry, branch; z)`. Subclasses say the equation in `call`.
 
-    Both edges must have one shape (checked when built), since an addition that broadcasts in silence is a network that
-    nobody asked for.
+    Both edges must have one shape (checked when built, and as far as sizes are known when called), since an addition
+    that broadcasts in silence is a network that nobody asked for.
 
     Example:
 
@@ -37,7 +37,12 @@ class Merge(keras.layers.Layer, ABC):
     """
 
     def build(self, carry_shape, branch_shape, z_shape):
-        if tuple(carry_shape) != tuple(branch_shape):
+        self.require_one_shape(carry_shape, branch_shape)
+
+    def require_one_shape(self, carry_shape, branch_shape) -> None:
+        """Refuse edges whose known sizes differ."""
+        pairs = zip(carry_shape, branch_shape, strict=False)
+        if len(carry_shape) != len(branch_shape) or any(None not in pair and pair[0] != pair[1] for pair in pairs):
             raise ValueError(
                 f"`{type(self).__name__}` wants a shortcut and a branch of one shape. Received: shortcut "
                 f"{tuple(carry_shape)}, branch {tuple(branch_shape)} (in '{self.path}'). A shortcut that changes the "
@@ -69,6 +74,7 @@ class Add(Merge):
     """
 
     def call(self, carry, branch, z):
+        self.require_one_shape(carry.shape, branch.shape)
         return carry + branch
 
 
@@ -157,6 +163,7 @@ class Highway(Merge):
             )
 
     def call(self, carry, branch, z):
+        self.require_one_shape(carry.shape, branch.shape)
         transform = self.gate(z)
         return (1.0 - transform) * carry + transform * branch
 
@@ -196,6 +203,7 @@ class ScalarHighway(Merge):
         built(self.gate, branch_shape)
 
     def call(self, carry, branch, z):
+        self.require_one_shape(carry.shape, branch.shape)
         carry, again = forks(carry)
         return carry + self.gate(branch - again)
 

@@ -156,7 +156,8 @@ def ResNet(
             2016, Fig. 4), "zero_gamma", "fixup", "relu_pre_act", "looks_linear", or an `Order`.
         shortcut: "zero_pad" (option A), "projection" (B), "projection_always" (C), "identity", those of He et al. 2016,
             Fig. 2 ("constant_scaling", "shortcut_gating", "conv_1x1", "dropout"), "avg_pool_pad", or a function
-            `(Slot, Order) -> Layer`. By default the papers': A for three stages of basic units, else B.
+            `(Slot, Order) -> Layer`. By default the papers': A for three stages of basic units, else B; B too behind a
+            stem of more filters than the first stage has.
         width: Multiplies the filters of every stage; 1 by default.
         stem: "cifar" (3x3), "imagenet" (7x7 and max-pool), "imagenet_3x3", or a `Stem`. By default 3x3 for three
             stages; for four 7x7 for images of 64 pixels or more, else 3x3.
@@ -189,8 +190,10 @@ def ResNet(
     if stem is None:
         stem = replace(layout.stem(input_shape), activated=not order.raw_stem)
     stem = resolve("stem", stem, STEMS, Stem)
-    if shortcut is None:  # what nobody reads needs no weights
-        shortcut = identity if merge is branch_only else layout.shortcut
+    if shortcut is None:
+        shortcut = identity if merge is branch_only else layout.shortcut  # what nobody reads needs no weights
+        if shortcut is zero_pad and stem.filters > layout.stages(width)[0].filters:
+            shortcut = projection  # option A cannot drop channels
     shortcut = resolve("shortcut", shortcut, SHORTCUTS, Callable)
     tail = resolve("tail", tail, TAILS, Callable)
     recipe = Recipe(layout.body, order, shortcut, merge, tail)
@@ -209,7 +212,21 @@ def ResNet(
 
 
 def PreActResNet(
-    depth: int | Sequence[int] = 164, input_shape: Shape = (32, 32, 3), classes: int = 10, **options
+    depth: int | Sequence[int] = 164,
+    input_shape: Shape = (32, 32, 3),
+    classes: int = 10,
+    include_top: bool = True,
+    pooling: str | None = None,
+    classifier_activation: str | Callable | None = None,
+    name: str | None = None,
+    *,
+    block: str | Body | None = None,
+    order: str | Order = "full_pre_act",
+    shortcut: str | Shortcut | None = None,
+    width: int = 1,
+    stem: str | Stem | None = None,
+    merge: str | Callable[[Slot], Merge] = "add",
+    tail: str | Tail = "no_tail",
 ) -> keras.Model:
     """The pre-activation residual network of He et al. 2016, "Identity Mappings in Deep Residual Networks".
 
@@ -222,9 +239,9 @@ def PreActResNet(
 
     Args:
         depth: 164 by default; as for `ResNet`.
-        input_shape: As for `ResNet`.
-        classes: As for `ResNet`.
-        **options: As for `ResNet`.
+        input_shape, classes, include_top, pooling, classifier_activation, name: As for `ResNet`.
+        block, shortcut, width, stem, merge, tail: As for `ResNet`.
+        order: "full_pre_act" by default; "relu_only_pre_act" is Fig. 4d, the others are as for `ResNet`.
 
     Returns:
         As `ResNet`.
@@ -239,14 +256,29 @@ def PreActResNet(
     >>> [layer.name for layer in model.layers[:4]]
     ['images', 'stem', 'unit000', 'unit001']
     """
-    return _variant("preactresnet", depth, input_shape, classes, _pre_activated(depth), options)
+    return ResNet(
+        depth,
+        input_shape,
+        classes,
+        include_top,
+        pooling,
+        classifier_activation,
+        name or _name("preactresnet", depth),
+        block=_strided_block(depth) if block is None else block,
+        order=order,
+        shortcut=shortcut,
+        width=width,
+        stem=stem,
+        merge=merge,
+        tail=tail,
+    )
 
 
-def _pre_activated(depth) -> dict:
-    """The defaults of `PreActResNet`, beside those of `ResNet`."""
+def _strided_block(depth) -> Body | None:
+    """The block of a `PreActResNet` where it is not that of a `ResNet`."""
     depth = require_depth(depth)
     strided = isinstance(depth, int) and IMAGENET_UNITS.get(depth, (None,))[0] is bottleneck
-    return {"order": "full_pre_act", "block": bottleneck_v1_5 if strided else None}
+    return bottleneck_v1_5 if strided else None
 
 
 def PlainNet(
@@ -310,7 +342,8 @@ def GatedResNet(
     15
     """
     tail = chained(resolve("tail", tail, TAILS, Callable), partial(residual_gate, g=g))
-    return _variant("gatedresnet", depth, input_shape, classes, {**_pre_activated(depth), "tail": tail}, options)
+    defaults = {"order": "full_pre_act", "block": _strided_block(depth), "tail": tail}
+    return _variant("gatedresnet", depth, input_shape, classes, defaults, options)
 
 
 def GatedPlainNet(

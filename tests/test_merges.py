@@ -63,3 +63,15 @@ def test_the_gradient_of_a_plain_unit_does_not_pass_the_shortcut():
 def test_the_abstract_merge_cannot_be_made():
     with pytest.raises(TypeError, match="abstract"):
         kr.Merge()
+
+
+@pytest.mark.parametrize(
+    "merge",
+    [kr.Add(), kr.ScalarHighway(), kr.Highway(keras.layers.Rescaling(0.5))],
+    ids=lambda merge: type(merge).__name__,
+)
+def test_edges_that_would_broadcast_are_refused_however_the_merge_was_built(merge):
+    x = np.ones((2, 4, 4, 8), "float32")
+    merge(x, x, x)
+    with pytest.raises(ValueError, match=r"one shape\. Received: shortcut \(2, 4, 4, 8\), branch \(2, 1, 1, 8\)"):
+        merge(x, x[:, :1, :1], x)

@@ -1,5 +1,7 @@
 """Networks: the parameter counts of the literature, the papers' defaults, and every refusal."""
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
@@ -403,3 +405,16 @@ def test_option_a_in_a_narrowing_network_is_refused_with_the_unit():
     slots = kr.plan([kr.Stage(1, 16), kr.Stage(1, 8)], 16)
     with pytest.raises(ValueError, match=r"option A\) can only append channels.*\(unit 'unit001'\)"):
         kr.network([(recipe, slot) for slot in slots], kr.Stem(16), kr.PostAct())
+
+
+@pytest.mark.parametrize(("family", "projected"), [(kr.ResNet, "conv1 norm"), (kr.PreActResNet, "conv1")])
+def test_a_wider_stem_than_the_first_stage_wants_a_projection(family, projected):
+    rows = kr.describe(family(20, (64, 64, 3), stem="imagenet"))
+    assert [row.h for row in rows if row.h][:2] == [projected, "id"]
+
+
+def test_the_arguments_of_both_factories_are_the_same_and_can_be_seen():
+    ours, theirs = (inspect.signature(family).parameters for family in (kr.PreActResNet, kr.ResNet))
+    assert list(ours) == list(theirs)
+    assert {name for name in ours if ours[name].default != theirs[name].default} == {"depth", "order"}
+    assert kr.PreActResNet(8, (32, 32, 3), 10, False, "avg").output.shape == (None, 64)
