@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -215,6 +216,21 @@ def two(undisturbed):
     made.stop()
 
 
+@pytest.fixture
+def detected(record_property):
+    """`with detected():` is around the time that the others need to end; `pytest --junitxml=FILE` writes it down."""
+
+    @contextmanager
+    def detected():
+        began = time.monotonic()
+        yield
+        seconds = time.monotonic() - began
+        record_property("seconds", round(seconds, 1))
+        assert seconds < DETECTED
+
+    return detected
+
+
 def last_line(outcome: Outcome) -> str:
     return outcome.said[-1]
 
@@ -240,10 +256,8 @@ def test_when_a_worker_is_gone_or_stuck_the_other_ends_in_time_and_both_go_on(tw
     workers = two.start(run)
     workers[0].has_said("epoch  3/20")
     workers[victim].popen.send_signal(number)
-    began = time.monotonic()
-    outcome = workers[survivor].ended()
-    record_property("seconds", round(time.monotonic() - began, 1))
-    assert time.monotonic() - began < DETECTED
+    with detected():
+        outcome = workers[survivor].ended()
     assert outcome.code == 5, outcome.err
     assert re.search(r"^train: worker \d of 2: .*--resume", last_line(outcome)), outcome.err
     cause = r"is gone|ended" if number == signal.SIGKILL else r"did not answer.*stuck or gone"
@@ -263,17 +277,15 @@ ODD = {
     "odd", [pytest.param(odd, marks=pytest.mark.slow if odd == "sleeps" else pytest.mark.long) for odd in ODD]
 )
 def test_when_a_worker_has_an_error_leaves_or_waits_for_its_disk_the_other_ends_in_time(
-    two, undisturbed, odd, record_property
+    two, undisturbed, odd, detected
 ):
     addresses = free_addresses(2)
     (chief,) = two.start(odd, (), addresses=addresses)
     victim = Process(start(addresses, 1, [odd, *two.line, f"--run={odd}"], "tests.train.odd", **PIPES))
     two.workers.append(victim)
     victim.has_said(f"odd: {odd}")
-    began = time.monotonic()
-    outcome = chief.ended()
-    record_property("seconds", round(time.monotonic() - began, 1))
-    assert time.monotonic() - began < DETECTED
+    with detected():
+        outcome = chief.ended()
     assert outcome.code == 5, outcome.err
     assert re.search(ODD[odd], last_line(outcome)), outcome.err
     if odd == "raises":
@@ -305,15 +317,14 @@ def test_exchanges_leave_no_threads_behind(two):
 
 
 @pytest.mark.slow
-def test_sigterm_to_one_worker_stops_both_at_the_same_step(two, undisturbed):
+def test_sigterm_to_one_worker_stops_both_at_the_same_step(two, undisturbed, detected):
     workers = two.start("terminated")
     workers[0].has_said("epoch  3/20")
     workers[1].popen.terminate()
-    lines = []
-    for worker in workers:
-        outcome = worker.ended(DETECTED)
-        assert outcome.code == 42, outcome.err
-        lines.append(last_line(outcome))
+    with detected():
+        outcomes = [worker.ended() for worker in workers]
+    assert [outcome.code for outcome in outcomes] == [42, 42], outcomes
+    lines = [last_line(outcome) for outcome in outcomes]
     assert "(another worker)" in lines[0] and "(SIGTERM)" in lines[1]
     (step,) = {int(number) for line in lines for number in re.findall(r"saved at step (\d+)", line)}
     assert max(saved(two.output, "terminated")) == step
@@ -321,9 +332,10 @@ def test_sigterm_to_one_worker_stops_both_at_the_same_step(two, undisturbed):
 
 
 @pytest.mark.slow
-def test_workers_of_other_flags_find_out_before_the_first_step(two):
-    for worker in two.start("torn", ("--depth=8",), ("--depth=14",)):
-        outcome = worker.ended(120)
+def test_workers_of_other_flags_find_out_before_the_first_step(two, detected):
+    with detected():  # their own start with it
+        outcomes = [worker.ended() for worker in two.start("torn", ("--depth=8",), ("--depth=14",))]
+    for outcome in outcomes:
         assert outcome.code == 5, outcome.err
         assert "depth=" in outcome.err and "Start all with the same flags and data" in outcome.err
     assert not (two.output / "runs" / "torn" / "checkpoints").exists()
@@ -339,26 +351,28 @@ def test_a_worker_that_never_starts_is_waited_for_aloud_and_not_for_ever(two):
 
 
 @pytest.mark.slow
-def test_the_same_task_twice_is_named(two):
+def test_the_same_task_twice_is_named(two, detected):
     addresses = free_addresses(2)
     (first,) = two.start("twice", (), addresses=addresses)
     first.has_said("waiting for workers")
-    (second,) = two.start("twice", (), addresses=addresses)
-    two.workers.append(first)
-    outcome = second.ended(60)
+    with detected():  # its own start with it
+        (second,) = two.start("twice", (), addresses=addresses)
+        two.workers.append(first)
+        outcome = second.ended(60)
     assert outcome.code == 5, outcome.err
     assert re.search(r"worker 0 of 2 cannot join at .*started with the same task index\?$", last_line(outcome))
     assert first.popen.poll() is None  # undisturbed
 
 
 @pytest.mark.long
-def test_a_worker_that_was_started_again_alone_ends_the_others_and_both_go_on(two, undisturbed):
+def test_a_worker_that_was_started_again_alone_ends_the_others_and_both_go_on(two, undisturbed, detected):
     addresses = free_addresses(2)
     workers = two.start("again", addresses=addresses)
     workers[0].has_said("epoch  3/20")
     workers[1].popen.kill()
     alone = Process(start(addresses, 1, [*two.line, "--run=again"], **PIPES))
     two.workers.append(alone)
-    assert workers[0].ended(DETECTED).code == 5
+    with detected():
+        assert workers[0].ended().code == 5
     two.stop()
     assert two.gone_on("again") == undisturbed[2]
