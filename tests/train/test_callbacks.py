@@ -95,7 +95,8 @@ def test_the_records_of_a_whole_run_with_averages_and_accumulation(command, file
     averaged = f"{history['val_ema_accuracy'][-1]:.2%}"
     assert f"test accuracy {history['val_accuracy'][-1]:.2%} ({averaged} averaged: exported)\n" in outcome.out
     resumed = command(*line.split(), "--epochs=3", "--resume")
-    assert (resumed.code, resumed.said) == (0, []), resumed.err
+    stretched = "train: --epochs=3 in place of 2: the schedule is stretched to them."
+    assert (resumed.code, resumed.said) == (0, [stretched]), resumed.err
     assert read_history(tmp_path / "runs" / "mine" / "history.csv")["epoch"] == [0, 1, 2]
 
 
@@ -105,14 +106,15 @@ def test_times_are_read_as_on_a_clock(seconds, text):
 
 
 def test_a_history_that_goes_on_keeps_its_columns_whatever_is_measured_there(tmp_path):
-    for epoch, logs in ((0, {"loss": 2.0, "memory_gb": 1.0}), (1, {"gpu_memory_gb": 7.0, "loss": 1.0})):
+    here, there = {"loss": 2.0, "memory_gb": 1.0, "val_loss": 4.0}, {"gpu_memory_gb": 7.0, "loss": 1.0, "val_loss": 3.0}
+    for epoch, logs in enumerate((here, there)):
         history = History(tmp_path / "history.csv", append=epoch > 0)
         history.on_train_begin()
         history.on_epoch_end(epoch, logs)
         history.on_train_end()
     found = read_history(tmp_path / "history.csv")
     assert found.pop("memory_gb")[0] == 1.0
-    assert found == {"epoch": [0.0, 1.0], "loss": [2.0, 1.0]}
+    assert found == {"epoch": [0.0, 1.0], "loss": [2.0, 1.0], "val_loss": [4.0, 3.0]}
 
 
 def test_a_history_that_was_lost_is_missed(tmp_path, capsys):
