@@ -97,9 +97,8 @@ class Turns(keras.callbacks.Callback):
 class Steps(Session):
     """A session of steps alone."""
 
-    def _tested(self):
-        self.callbacks.on_test_begin()
-        return {"val_loss": 0.0, "val_accuracy": 0.0}
+    def evaluate(self):
+        return {"loss": 0.0, "accuracy": 0.0}
 
     def _save(self, score=None):
         return True

@@ -145,7 +145,7 @@ def test_a_slurm_environment_that_makes_no_sense_is_refused(monkeypatch):
         (("--strategy=multiworker",), r"--strategy=multiworker wants TF_CONFIG.*python -m train\.launch --workers=2"),
         (("--strategy=tpu",), r"no TPU found at --tpu=local: "),
         (("--strategy=tpu", "--tpu=nowhere"), r"no TPU found at --tpu=nowhere: "),
-        (("TPU_NAME=elsewhere",), r"no TPU found at --tpu=elsewhere: .*( \.\.\.|\w)\.$"),
+        (("TPU_NAME=elsewhere",), r"no TPU found at --tpu=elsewhere: .*\.$"),
         (("--strategy=horovod",), r"--strategy=horovod.*auto\|default\|mirrored\|multiworker\|tpu"),
         (("--cpu_devices=0",), r"--cpu_devices=0"),
     ],
