@@ -99,10 +99,8 @@ class Session:
             logs = self._tested()
             if not logs:
                 self._leave_out(self._last_trained(), "test loss became inf or nan")
-            elif self._is_sound():
+            elif self._ensures_sound():
                 break
-            else:
-                self._leave_out(self._last_trained(), SPOILT)
         told = {"learning_rate": self.position.rate, "gradient_norm": self.trainer.gradient_norm}
         logs |= {name: value for name, value in told.items() if value is not None}
         self.callbacks.on_epoch_end(epoch, logs)
@@ -115,11 +113,9 @@ class Session:
         while self.position.step < end:
             trained = self._step(self.position.step)
             step = self.position.step
-            if trained and self.every and step % self.every == 0 and step < end:
-                if self._is_sound():
-                    self._save()
-                else:
-                    self._leave_out(self._last_trained(), SPOILT)
+            due = self.every and step % self.every == 0 and step < end
+            if trained and due and self._ensures_sound():
+                self._save()
 
     def _step(self, step: int) -> bool:
         """Whether it counts."""
@@ -183,6 +179,13 @@ class Session:
         """Whether every number of the state is one; a finite loss can hide that some are not."""
         values = (variable.numpy() for variable in self.trainer.variables)
         return all(np.isfinite(value).all() for value in values if value.dtype.kind == "f")
+
+    def _ensures_sound(self) -> bool:
+        """Whether the state is sound; where it is not, a step is left out."""
+        sound = self._is_sound()
+        if not sound:
+            self._leave_out(self._last_trained(), SPOILT)
+        return sound
 
     def _last_trained(self) -> int:
         return next(step for step in count(self.position.step - 1, -1) if step not in self.position.left_out)
