@@ -250,7 +250,7 @@ FAULTS = {
         for fault in FAULTS
     ],
 )
-def test_when_a_worker_is_gone_or_stuck_the_other_ends_in_time_and_both_go_on(two, undisturbed, fault, record_property):
+def test_when_a_worker_is_gone_or_stuck_the_other_ends_in_time_and_both_go_on(two, undisturbed, fault, detected):
     number, victim, survivor = FAULTS[fault]
     run = fault.replace(" ", "-")
     workers = two.start(run)
