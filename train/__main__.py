@@ -47,10 +47,6 @@ def main() -> None:
     check_strategy(FLAGS.strategy)
     config, run = configure()
     with native_stderr_held():  # after the flags: a typing error is answered at once, not after seconds of imports
-        import keras
-
-        if keras.backend.backend() != "tensorflow":
-            raise BadInput(f"training wants Keras on TensorFlow; got KERAS_BACKEND={keras.backend.backend()}.")
         from train.network import check_network
         from train.signals import handle_by_default
         from train.workers import leaving_together

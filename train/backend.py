@@ -5,7 +5,7 @@ import keras
 from train.errors import WrongBackend
 
 if keras.backend.backend() != "tensorflow":
-    raise WrongBackend(f"train wants Keras on TensorFlow. Received: {keras.backend.backend()}.")
+    raise WrongBackend(f"training wants Keras on TensorFlow; got KERAS_BACKEND={keras.backend.backend()}.")
 
 import tensorflow as tf
 

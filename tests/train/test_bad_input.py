@@ -493,7 +493,7 @@ def test_what_needs_tensorflow_says_so_when_imported_under_another_backend(spawn
     assert {"train.loop", "train.session", "train.pipeline", "train.checkpoints"} <= set(NEED_TENSORFLOW)
     modules = [*NEED_TENSORFLOW, "train.recipe", "train.augmentation", "train.datasets.decoding", "keras_resunits"]
     outcome = spawn("-c", IMPORTS, *modules, KERAS_BACKEND="jax", JAX_PLATFORMS="cpu")
-    refused = [f"{name} train wants Keras on TensorFlow. Received: jax." for name in modules[:-1]]
+    refused = [f"{name} training wants Keras on TensorFlow; got KERAS_BACKEND=jax." for name in modules[:-1]]
     assert (outcome.code, outcome.out.splitlines()) == (0, refused)
 
 

@@ -463,4 +463,4 @@ def test_data_are_told_from_others_by_a_digest_of_images_and_labels(loaded, file
 def test_classes_without_a_training_image_are_told(loaded, files, tmp_path, capsys):
     labels = files.arrays()["y_train"] * 12
     loaded(files.npz(tmp_path / "set.npz", y_train=labels))
-    assert capsys.readouterr().err == "train: 11 of 13 classes have no training image: 1, 2, 3, 4, 5 ...\n"
+    assert capsys.readouterr().err == "11 of 13 classes have no training image: 1, 2, 3, 4, 5 ...\n"

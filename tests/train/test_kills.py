@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.train.conftest import Outcome
+from tests.train.conftest import ROOT, Files, Outcome
 from tests.train.processes import PIPES, Process, begun, finished
 from train.curves import read_history
 from train.launch import free_addresses, start
@@ -201,8 +201,6 @@ class Cluster:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     """The output folder, the data, and the hash of a run of two workers that nothing happened to."""
-    from tests.train.conftest import Files
-
     output = tmp_path_factory.mktemp("cluster")
     data = Files.npz(output / "set.npz", **Files.arrays(train=24, test=8))
     return output, data, Cluster(output, data).gone_on("undisturbed")
@@ -339,6 +337,24 @@ def test_workers_of_other_flags_find_out_before_the_first_step(two, detected):
         assert outcome.code == 5, outcome.err
         assert "depth=" in outcome.err and "Start all with the same flags and data" in outcome.err
     assert not (two.output / "runs" / "torn" / "checkpoints").exists()
+
+
+@pytest.mark.slow
+def test_workers_whose_data_differ_under_one_name_find_out_before_the_first_step(two, detected, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    addresses = free_addresses(2)
+    for number in range(2):  # same shapes, counts and classes; other pixels
+        folder = tmp_path / f"machine-{number}"
+        folder.mkdir()
+        Files.npz(folder / "set.npz", **Files.arrays(train=24, test=8, seed=number))
+        line = [*two.line, "--dataset=set.npz", "--run=other-data"]
+        two.workers.append(Process(start(addresses, number, line, **{**PIPES, "cwd": folder})))
+    with detected(within=120):  # their own start with it
+        outcomes = [worker.ended() for worker in two.workers]
+    for outcome in outcomes:
+        assert outcome.code == 5, outcome.err
+        assert re.search(r"worker \d has digest='[0-9a-f]{12}', worker \d has not\.", last_line(outcome)), outcome.err
+    assert not (two.output / "runs" / "other-data" / "checkpoints").exists()
 
 
 @pytest.mark.slow

@@ -310,11 +310,12 @@ class Photographs(tfds.core.GeneratorBasedBuilder):
 
     VERSION = tfds.core.Version("1.0.0")
     COUNTS: ClassVar = {"train": 11, "validation": 5}
+    LABEL: ClassVar = tfds.features.ClassLabel(names=["a", "b", "c"])
 
     def _info(self):
         features = {
             "image": tfds.features.Image(encoding_format="jpeg"),
-            "label": tfds.features.ClassLabel(names=["a", "b", "c"]),
+            "label": self.LABEL,
             "file_name": tfds.features.Text(),
         }
         return tfds.core.DatasetInfo(
@@ -332,6 +333,10 @@ class Photographs(tfds.core.GeneratorBasedBuilder):
 
 class PhotographsWithoutTest(Photographs):
     COUNTS: ClassVar = {"train": 11}
+
+
+class PhotographsByNumber(Photographs):
+    LABEL: ClassVar = tfds.features.Scalar(np.int64)
 
 
 def test_a_set_of_tensorflow_datasets_streams_from_its_prepared_records(loaded, tmp_path):
@@ -356,6 +361,12 @@ def test_a_streamed_set_without_a_test_split_holds_out_the_last_tenth(loaded, tm
     builder = tfds.builder("photographs_without_test", data_dir=tmp_path)
     *_, last = builder.as_dataset(split="train").as_numpy_iterator()
     np.testing.assert_array_equal(tf.io.decode_jpeg(data.test.read(0)[0]), last["image"])
+
+
+def test_a_streamed_set_whose_labels_are_bare_numbers_is_refused_before_it_is_prepared(loaded, tmp_path):
+    with pytest.raises(BadInput, match=r"'label' is a number .*; wanted classes"):
+        loaded("photographs_by_number", f"--data_dir={tmp_path}", "--crop=resized")
+    assert not list(tmp_path.iterdir())
 
 
 # records

@@ -94,7 +94,7 @@ def checked(data: ImageData, class_names: Sequence[str] | None) -> ImageData:
     empty = [name for name, n in zip(names, np.bincount(train[1], minlength=len(names)), strict=True) if not n]
     if empty:
         shown = ", ".join(empty[:SHOWN]) + " ..." * (len(empty) > SHOWN)
-        print(f"train: {len(empty)} of {len(names)} classes have no training image: {shown}", file=sys.stderr)
+        print(f"{len(empty)} of {len(names)} classes have no training image: {shown}", file=sys.stderr)
     return replace(data, train=train, test=test, class_names=list(names))
 
 

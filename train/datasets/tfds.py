@@ -44,9 +44,15 @@ def load_tfds(
     """
     builder = _builder(name, data_dir)
     features = _features(builder, name)  # before a download that may take hours
+    streamed = streamed and bool(None in features["image"].shape or image_size or protocol)
+    if streamed and not isinstance(features["label"], tfds.features.ClassLabel):
+        raise BadInput(
+            f"--dataset={name}: 'label' is a number of unknown range; wanted classes for --crop=resized. "
+            "Pass --image_size without it."
+        )
     _prepare(builder, name)
     names = getattr(features["label"], "names", None)
-    if streamed and (None in features["image"].shape or image_size or protocol):
+    if streamed:
         train, test = (_encoded(builder, split) for split in _splits(builder, name))
         names = names or [str(i) for i in range(features["label"].num_classes)]
         return EncodedData(train, test, names, image_size or DEFAULT_SIZE, protocol or "paper")
