@@ -1,6 +1,6 @@
 """Write the table of all named networks, each built and counted.
 
-python docs/write_families.py docs/families.md      ten minutes on two cores
+python docs/write_families.py docs/families.md      a few minutes
 python docs/write_families.py - "resnet20*"         some of them, on the screen
 """
 
@@ -33,7 +33,9 @@ COLUMNS = ["name", "e", "F", "h", "M", "f", *COUNTS, "source"]
 
 def row(name: str) -> list[str]:
     """One network's line; its layers are forgotten afterwards."""
-    entry, model = MODELS[name], kr.create(name)
+    entry = MODELS[name]
+    with keras.StatelessScope(initialize_variables=False):  # no values: what is counted are shapes
+        model = kr.create(name)
     table = kr.describe(model)
     units = [row for row in table if row.unit.startswith("unit")]
     usual = units[1]

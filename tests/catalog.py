@@ -3,7 +3,7 @@
 `tests/laws/test_completeness.py` fails when the package exports something that is not here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -61,10 +61,20 @@ def randomize(layer: keras.layers.Layer, seed: int = 2) -> None:
     layer.set_weights([move[w.ndim <= 1 or not w.any()](w) for w in layer.get_weights()])
 
 
-def over(*tables: dict[str, Case]):
-    """Parametrize a law over tables of the catalog."""
+def shapes_alone() -> keras.StatelessScope:
+    """A scope in which layers are built without the values of their variables: enough to count, and much sooner."""
+    return keras.StatelessScope(initialize_variables=False)
+
+
+def over(*tables: dict[str, Case], quick: Collection[str] | None = None):
+    """Parametrize a law over tables of the catalog; where `quick` names some, all others are long."""
     cases = {f"{name}": case for table in tables for name, case in table.items()}
-    return pytest.mark.parametrize("case", cases.values(), ids=cases.keys())
+    assert set(quick or ()) <= set(cases)
+    marked = [
+        pytest.param(case, id=name, marks=() if quick is None or name in quick else pytest.mark.long)
+        for name, case in cases.items()
+    ]
+    return pytest.mark.parametrize("case", marked)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -364,6 +374,13 @@ NETWORKS = {
     "still": Case(factory(kr.WideResNet, width=1, dropout=0.0), (4, *IMAGES)),
     "plain": Case(plain, (4, 16, 16, 3)),
     "mixed": Case(mixed, (4, *IMAGES)),
+}
+REPRESENTATIVE = {  # every kind of layer, head and dropping once, for laws that take their time
+    name: NETWORKS[name]
+    for name in (
+        *("DenseNet-plain", "Fixup", "FractalNet", "GatedResNet", "HighwayNet", "PreActResNet-softmax"),
+        *("ResNet-bottleneck", "StochasticDepthResNet", "squeeze_excite"),
+    )
 }
 KERAS_LAYOUTS = {
     name: Case(partial(make, 50, **{**SMALL, "input_shape": (32, 32, 3)}), (2, 32, 32, 3))

@@ -80,7 +80,7 @@ def test_the_input_benchmark_measures_every_row(tmp_path):
     assert {row[4] for row in rows if row[:1] == ["CIFAR"]} == {"500"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_scaling_benchmark_splits_the_step_of_one_worker_and_of_two(tmp_path):
     sizes = ("--rounds=1", "--steps=2", "--depth=8", "--batch=8")
     rows = run(ROOT / "benchmarks" / "scaling.py", *sizes, folder=tmp_path).splitlines()[2:]
@@ -121,7 +121,7 @@ def test_the_study_trains_a_variant_and_goes_on_where_it_stopped(tmp_path):
     assert not (tmp_path / "runs").exists() and (tmp_path / "runs.csv").read_text() == rows
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_study_of_interrupted_runs_finds_that_a_killed_run_ends_as_another(tmp_path):
     last = run("studies/interrupted.py", "--ways=one-device", "--epochs=1", f"--output={tmp_path}").splitlines()[-1]
     way, undisturbed, accuracy, step, *killed = (cell.strip() for cell in last.split("|")[1:-1])

@@ -7,27 +7,37 @@ from contextlib import contextmanager
 
 from train.backend import tf
 
-SWITCH = "disable_meta_optimizer"
+PASSES = (  # on by default; those that are left prune what nobody reads
+    "arithmetic_optimization",
+    "constant_folding",
+    "dependency_optimization",
+    "function_optimization",
+    "implementation_selector",
+    "layout_optimizer",
+    "loop_optimization",
+    "remapping",
+    "shape_optimization",
+)
 
 
 @contextmanager
-def as_traced() -> Iterator[None]:
-    """Functions that are called inside run as they were traced; what is called outside is rewritten as ever.
+def hardly_rewritten() -> Iterator[None]:
+    """Functions that are called inside begin sooner; what is called outside is rewritten as ever.
 
-    For training on processors: the rewriting of a step of PreActResNet-164, 8,000 operations, takes seconds before the
-    first one and makes none of the others faster (docs/measured.md). GPUs and TPUs, which want its layouts and fusions,
-    have them as ever.
+    For training on processors: in a step of PreActResNet-164, 8,000 operations, these passes search for seconds before
+    the first one and make none of the others faster (docs/measured.md). GPUs and TPUs, which want their layouts and
+    fusions, and inference, whose normalisations they fold, keep them.
 
-    >>> with as_traced():
-    ...     tf.config.optimizer.get_experimental_options()["disable_meta_optimizer"]
-    True
-    >>> tf.config.optimizer.get_experimental_options()["disable_meta_optimizer"]
+    >>> with hardly_rewritten():
+    ...     tf.config.optimizer.get_experimental_options()["remapping"]
     False
+    >>> tf.config.optimizer.get_experimental_options()["remapping"]
+    True
     """
-    before = tf.config.optimizer.get_experimental_options().get(SWITCH, False)
-    processors = {device.device_type for device in tf.config.list_logical_devices()} == {"CPU"}
-    tf.config.optimizer.set_experimental_options({SWITCH: before or processors})
+    before = tf.config.optimizer.get_experimental_options()
+    kept = {device.device_type for device in tf.config.list_logical_devices()} != {"CPU"}
+    tf.config.optimizer.set_experimental_options({name: kept and before.get(name, True) for name in PASSES})
     try:
         yield
     finally:
-        tf.config.optimizer.set_experimental_options({SWITCH: before})
+        tf.config.optimizer.set_experimental_options({name: before.get(name, True) for name in PASSES})

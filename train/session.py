@@ -15,7 +15,7 @@ from train.backend import tf
 from train.checkpoints import Checkpoints, Position
 from train.errors import NumericError, Preempted
 from train.feeding import Feed
-from train.graphs import as_traced
+from train.graphs import hardly_rewritten
 from train.loop import Trainer, means
 from train.signals import Notice
 
@@ -96,7 +96,7 @@ class Session:
         epoch = self.position.epoch
         self.callbacks.on_epoch_begin(epoch)
         while True:
-            with as_traced():
+            with hardly_rewritten():
                 self._train_until((epoch + 1) * self.steps)
             logs = self._tested()
             if not logs:

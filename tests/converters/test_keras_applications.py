@@ -16,8 +16,8 @@ from keras_resunits.converters.keras_applications import APPLICATIONS, read_weig
 CLASSES = 5
 SHAPE = (64, 64, 3)
 QUICK = ["ResNet50", "ResNet50V2", "DenseNet121"]
-QUICK_AND_SLOW = [
-    pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in sorted(APPLICATIONS.values())
+QUICK_AND_LONG = [
+    pytest.param(name, marks=() if name in QUICK else pytest.mark.long) for name in sorted(APPLICATIONS.values())
 ]
 
 
@@ -47,7 +47,7 @@ def largest_difference(model: keras.Model, theirs: keras.Model) -> float:
     return np.abs(np.asarray(model(x)) - wanted).max() / np.abs(wanted).max()
 
 
-@pytest.mark.parametrize("name", QUICK_AND_SLOW)
+@pytest.mark.parametrize("name", QUICK_AND_LONG)
 def test_both_networks_answer_alike(name):
     model, theirs = ours(name), application(name)
     assert largest_difference(model, theirs) > 1e-2  # there is something to carry

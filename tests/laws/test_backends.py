@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from tests.backend_probe import given, observed, stepped
-from tests.catalog import KERAS_LAYOUTS, LAYERS, NETWORKS, OPTIMIZERS, STEMS, Case, side_by_side
+from tests.catalog import KERAS_LAYOUTS, LAYERS, NETWORKS, OPTIMIZERS, REPRESENTATIVE, STEMS, Case, side_by_side
 
 ROOT = Path(__file__).parents[2]
 PROBED = {
     "units": Case(side_by_side),
-    **NETWORKS,
+    **REPRESENTATIVE,
     # two images on one pixel: in training rounding alone decides which side of their mean each of them is on
     **{name: replace(case, random=True) for name, case in KERAS_LAYOUTS.items()},
     **LAYERS,
@@ -26,10 +26,11 @@ PROBED = {
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_a_saved_network_computes_the_same_under_another_backend(backend, tmp_path):
+@pytest.mark.parametrize("probed", [PROBED, pytest.param(NETWORKS, marks=pytest.mark.long)], ids=["all", "networks"])
+def test_a_saved_network_computes_the_same_under_another_backend(backend, probed, tmp_path):
     pytest.importorskip(backend)
     wanted, twins = {}, {}
-    for name, case in PROBED.items():
+    for name, case in probed.items():
         model, inputs = case.model(), case.arrays()
         shape = (len(inputs[0]), *model.output.shape[1:])
         cotangent = np.random.default_rng(4).normal(size=shape).astype("float32")
@@ -48,7 +49,7 @@ def test_a_saved_network_computes_the_same_under_another_backend(backend, tmp_pa
     assert done.returncode == 0, done.stderr[-4000:]
     assert f"export_saved_model wants Keras on TensorFlow. Received: {backend}." in done.stdout
     assert not (tmp_path / "exported").exists()
-    for name, case in PROBED.items():
+    for name, case in probed.items():
         found = np.load(tmp_path / f"{name}.{backend}.npz")
         assert set(found) == set(wanted[name])
         for key, value in wanted[name].items():

@@ -8,7 +8,7 @@ import keras_resunits as kr
 from tests.backend_probe import given
 from tests.catalog import NETWORKS, Case, side_by_side
 
-FORKING = ("DenseNet", "FractalNet", "GatedPlainNet", "HighwayNet", "PreActResNet", "ResNet", "shortcut_gating")
+FORKING = ("DenseNet", "FractalNet", "HighwayNet", "PreActResNet")
 
 
 def gradient(model: keras.Model, inputs):

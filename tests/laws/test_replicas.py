@@ -58,7 +58,12 @@ def assert_two_replicas_train_as_one(two_devices, make, optimizer):
         np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("order", ORDERS)
+PAPERS = ("PostAct", "FullPreAct")  # the others take as long, and share their parts
+
+
+@pytest.mark.parametrize(
+    "order", [pytest.param(order, marks=() if order in PAPERS else pytest.mark.long) for order in ORDERS]
+)
 def test_two_replicas_train_every_order_as_one_does(order, two_devices):
     assert_two_replicas_train_as_one(two_devices, synchronized(ORDERS[order]), lambda: keras.optimizers.SGD(0.1))
 

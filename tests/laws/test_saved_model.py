@@ -5,13 +5,13 @@ import numpy as np
 import tensorflow as tf
 
 import keras_resunits as kr
-from tests.catalog import CLASSES, NETWORKS, over
+from tests.catalog import CLASSES, NETWORKS, REPRESENTATIVE, over
 from tests.serving import answers_tf1, answers_tf2, pixels
 
 NAMES = [f"class {i}" for i in range(CLASSES)]
 
 
-@over(NETWORKS)
+@over(NETWORKS, quick=REPRESENTATIVE)
 def test_an_exported_network_answers_as_the_model_does(case, tmp_path):
     model, images = case.model(), pixels(case.shape)
     path = kr.export_saved_model(model, tmp_path, NAMES, keras.layers.Rescaling(1 / 255))

@@ -293,7 +293,7 @@ def test_when_a_worker_has_an_error_leaves_or_waits_for_its_disk_the_other_ends_
     assert two.gone_on(odd) == undisturbed[2]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_save_that_is_slow_is_no_worker_that_is_stuck(two, undisturbed):
     addresses = free_addresses(2)
     chief = Process(start(addresses, 0, ["dawdles", *two.line, "--run=dawdles"], "tests.train.odd", **PIPES))
@@ -303,7 +303,7 @@ def test_a_save_that_is_slow_is_no_worker_that_is_stuck(two, undisturbed):
     assert other.ended().code == 0 and "odd: dawdles\n" in chief.out
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_exchanges_leave_no_threads_behind(two):
     chief, _ = two.start("threads")
     tasks = Path(f"/proc/{chief.popen.pid}/task")
@@ -339,7 +339,7 @@ def test_workers_of_other_flags_find_out_before_the_first_step(two, detected):
     assert not (two.output / "runs" / "torn" / "checkpoints").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_workers_whose_data_differ_under_one_name_find_out_before_the_first_step(two, detected, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     addresses = free_addresses(2)
@@ -366,7 +366,7 @@ def test_a_worker_that_never_starts_is_waited_for_aloud_and_not_for_ever(two):
     assert re.search(r"worker 0: not all workers appeared in \d+ s; wanted 127\.0\.0\.1:\d+\.$", last_line(outcome))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_same_task_twice_is_named(two, detected):
     addresses = free_addresses(2)
     (first,) = two.start("twice", (), addresses=addresses)

@@ -86,8 +86,8 @@ def test_a_run_leaves_all_it_promises_the_next_takes_the_next_name_and_resume_go
     assert versions(tmp_path, f"{RUN}-2") == ["1"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_run_that_was_asked_to_stop_saves_says_how_to_go_on_and_goes_on(tmp_path, files, command, number):
+def test_a_run_that_was_asked_to_stop_saves_says_how_to_go_on_and_goes_on(tmp_path, files, command):
+    """By SIGINT; SIGTERM, under every strategy: test_kills.py."""
     data = files.npz(tmp_path / "set.npz")
     arguments = ["--depth=8", f"--dataset={data}", f"--output={tmp_path}", "--batch_size=8"]
     process = subprocess.Popen(
@@ -101,7 +101,7 @@ def test_a_run_that_was_asked_to_stop_saves_says_how_to_go_on_and_goes_on(tmp_pa
         for line in process.stdout:
             if line.lstrip().startswith("epoch") and " 2/100000" in line:
                 break
-        process.send_signal(number)
+        process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=120)
     finally:
         process.kill()
@@ -110,8 +110,7 @@ def test_a_run_that_was_asked_to_stop_saves_says_how_to_go_on_and_goes_on(tmp_pa
     (step,) = re.findall(r"saved at step (\d+)", err)
     going_on = [*arguments, "--epochs=100000", "--run=set-preactresnet8", "--resume"]
     assert err.splitlines() == [
-        f"train: asked to stop ({number.name}): saved at step {step}. "
-        f"Go on with: {python()} -m train {' '.join(going_on)}"
+        f"train: asked to stop (SIGINT): saved at step {step}. Go on with: {python()} -m train {' '.join(going_on)}"
     ]
     assert (folder / "checkpoints" / f"step-{int(step):08}").is_dir()
     done = int(step) // 2
