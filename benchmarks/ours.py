@@ -7,7 +7,7 @@ from keras_resunits import CoupledSGD, PreActResNet
 from train.graphs import hardly_rewritten
 
 
-def compile_step(depth: int):
+def graph_of_step(depth: int):
     """One training step, `(images, labels) -> loss`, with the papers' SGD."""
     model = PreActResNet(depth, block="bottleneck")
     optimizer = CoupledSGD(0.1)
@@ -22,8 +22,15 @@ def compile_step(depth: int):
         optimizer.apply(tape.gradient(loss, [v.value for v in variables]), variables)
         return loss
 
-    def timed(images, labels):
+    return step
+
+
+def compile_step(depth: int):
+    """The step as the training program runs it."""
+    step = graph_of_step(depth)
+
+    def hardly_rewritten_step(images, labels):
         with hardly_rewritten():
             return float(step(images, labels))
 
-    return timed
+    return hardly_rewritten_step

@@ -5,9 +5,10 @@
 Every measurement is a process of its own; a round runs all contenders once, one after the other, so that a machine that
 drifts is unjust to none. Two figures a process: seconds from its start to the end of the first step, and images a
 second, from the median of the steps after that. The table gives the median over the rounds, and the median of the
-ratios round by round. About 20 minutes for 5 rounds of both precisions on 2 cores.
+ratios round by round. About half an hour for 5 rounds of both precisions on 2 cores.
 
-Where the hands differ the peers have the better one: stock Keras does no weight decay.
+Ours runs as the training program does, with few of TensorFlow's graph passes (`train/graphs.py`), and once more with
+all of them. Where the hands differ the peers have the better one: stock Keras does no weight decay.
 """
 
 from __future__ import annotations
@@ -23,7 +24,12 @@ import time
 from pathlib import Path
 
 BATCH = 64
-PEERS = {"ours": "keras_resunits", "stock_keras": "stock Keras layers", "native_torch": "native PyTorch, channels_last"}
+PEERS = {
+    "ours": "keras_resunits",
+    "ours_rewritten": "keras_resunits, all graph passes",
+    "stock_keras": "stock Keras layers",
+    "native_torch": "native PyTorch, channels_last",
+}
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -116,7 +122,7 @@ def main() -> None:
         for (peer, precision), seen in results.items():
             seen.append(measured(peer, args.depth, precision, args.steps))
             figures = f"{seen[-1]['rate']:6.1f} images/s, first step after {seen[-1]['first']:5.1f} s"
-            print(f"round {i + 1}/{args.rounds}  {peer:<13}{precision:<10}{figures}", file=sys.stderr, flush=True)
+            print(f"round {i + 1}/{args.rounds}  {peer:<15}{precision:<10}{figures}", file=sys.stderr, flush=True)
     print(f"{machine()}; {args.rounds} rounds\n\n{table(results)}")
 
 
