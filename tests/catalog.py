@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
+from typing import Any
 
 import keras
 import numpy as np
@@ -68,13 +69,16 @@ def shapes_alone() -> keras.StatelessScope:
 
 def over(*tables: dict[str, Case], quick: Collection[str] | None = None):
     """Parametrize a law over tables of the catalog; where `quick` names some, all others are long."""
-    cases = {f"{name}": case for table in tables for name, case in table.items()}
-    assert set(quick or ()) <= set(cases)
-    marked = [
-        pytest.param(case, id=name, marks=() if quick is None or name in quick else pytest.mark.long)
-        for name, case in cases.items()
+    cases = {name: case for table in tables for name, case in table.items()}
+    return pytest.mark.parametrize("case", long_but(cases if quick is None else quick, cases))
+
+
+def long_but(quick: Collection[str], cases: dict[str, Any]) -> list:
+    """Parameters by their names, of which all are long that `quick` does not name."""
+    assert set(quick) <= set(cases)
+    return [
+        pytest.param(case, id=name, marks=() if name in quick else pytest.mark.long) for name, case in cases.items()
     ]
-    return pytest.mark.parametrize("case", marked)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

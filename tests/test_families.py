@@ -7,7 +7,7 @@ import pytest
 import keras_resunits as kr
 from keras_resunits.converters.networks import NETWORKS
 from keras_resunits.registry import FACTORIES, MODELS, check_depth
-from tests.catalog import shapes_alone
+from tests.catalog import long_but, shapes_alone
 
 IMAGES = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype("float32")
 
@@ -40,10 +40,10 @@ MOVING = {  # moving statistics, where published; those of ResNet and PreActResN
 
 
 HUGE = ("1001", "1202", "190", "250", "264", "200")  # depths: a thousand layers take long without values too
-BY_NAME = [pytest.param(n, marks=pytest.mark.long if any(depth in n for depth in HUGE) else ()) for n in MODELS]
+QUICK = [name for name in MODELS if not any(depth in name for depth in HUGE)]
 
 
-@pytest.mark.parametrize("name", BY_NAME)
+@pytest.mark.parametrize("name", long_but(QUICK, {name: name for name in MODELS}))
 def test_a_named_network_has_the_published_parameters_and_multiply_adds(name):
     entry = MODELS[name]
     with shapes_alone():

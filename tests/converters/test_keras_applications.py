@@ -12,13 +12,11 @@ import pytest
 import keras_resunits as kr
 from keras_resunits.converters import KERAS_LAYOUTS, ConversionError, load_keras_weights
 from keras_resunits.converters.keras_applications import APPLICATIONS, read_weights
+from tests.catalog import long_but
 
 CLASSES = 5
 SHAPE = (64, 64, 3)
 QUICK = ["ResNet50", "ResNet50V2", "DenseNet121"]
-QUICK_AND_LONG = [
-    pytest.param(name, marks=() if name in QUICK else pytest.mark.long) for name in sorted(APPLICATIONS.values())
-]
 
 
 def randomized(model: keras.Model, seed: int = 5) -> keras.Model:
@@ -47,7 +45,7 @@ def largest_difference(model: keras.Model, theirs: keras.Model) -> float:
     return np.abs(np.asarray(model(x)) - wanted).max() / np.abs(wanted).max()
 
 
-@pytest.mark.parametrize("name", QUICK_AND_LONG)
+@pytest.mark.parametrize("name", long_but(QUICK, {name: name for name in sorted(APPLICATIONS.values())}))
 def test_both_networks_answer_alike(name):
     model, theirs = ours(name), application(name)
     assert largest_difference(model, theirs) > 1e-2  # there is something to carry

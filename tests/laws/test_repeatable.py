@@ -6,9 +6,11 @@ import tensorflow as tf
 
 import keras_resunits as kr
 from tests.backend_probe import given
-from tests.catalog import NETWORKS, Case, side_by_side
+from tests.catalog import NETWORKS, Case, over, side_by_side
 
-FORKING = ("DenseNet", "FractalNet", "HighwayNet", "PreActResNet")
+FORKING = ("DenseNet", "FractalNet", "GatedPlainNet", "HighwayNet", "PreActResNet", "ResNet", "shortcut_gating")
+CASES = {"units": Case(side_by_side), **{name: NETWORKS[name] for name in FORKING}}
+QUICK = ("units", "DenseNet", "FractalNet", "HighwayNet", "PreActResNet")  # all that fork otherwise
 
 
 def gradient(model: keras.Model, inputs):
@@ -23,11 +25,7 @@ def gradient(model: keras.Model, inputs):
     return gradient
 
 
-@pytest.mark.parametrize(
-    "case",
-    [Case(side_by_side), *(NETWORKS[name] for name in FORKING)],
-    ids=["units", *FORKING],
-)
+@over(CASES, quick=QUICK)
 def test_no_sum_has_more_than_two_gradients(case):
     model, inputs = case.model(), case.arrays()
     operations = gradient(model, inputs).get_concrete_function().graph.get_operations()

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import keras_resunits as kr
-from tests.catalog import CLASSES, IMAGES, OPTIMIZERS, ORDERS, of_order
+from tests.catalog import CLASSES, IMAGES, OPTIMIZERS, ORDERS, long_but, of_order
 
 BATCH = 8
 STEPS = 2  # the second one uses the momentum of the first
@@ -61,11 +61,9 @@ def assert_two_replicas_train_as_one(two_devices, make, optimizer):
 PAPERS = ("PostAct", "FullPreAct")  # the others take as long, and share their parts
 
 
-@pytest.mark.parametrize(
-    "order", [pytest.param(order, marks=() if order in PAPERS else pytest.mark.long) for order in ORDERS]
-)
+@pytest.mark.parametrize("order", long_but(PAPERS, ORDERS))
 def test_two_replicas_train_every_order_as_one_does(order, two_devices):
-    assert_two_replicas_train_as_one(two_devices, synchronized(ORDERS[order]), lambda: keras.optimizers.SGD(0.1))
+    assert_two_replicas_train_as_one(two_devices, synchronized(order), lambda: keras.optimizers.SGD(0.1))
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
