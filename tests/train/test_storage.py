@@ -267,29 +267,38 @@ def little_model() -> keras.Model:
 
 
 EXPORTER = """
-import sys
+import os, signal, sys
 from keras_resunits import export_saved_model
 from tests.train.test_storage import little_model
+
+def before_the_rename(event, arguments):
+    if event == "os.rename" and ".unfinished-" in str(arguments[0]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
 model = little_model()
+print(export_saved_model(model, sys.argv[1]), flush=True)
+if sys.argv[2] == "before the rename":
+    sys.addaudithook(before_the_rename)
 while True:
-    print(export_saved_model(model, sys.argv[1]), flush=True)
+    export_saved_model(model, sys.argv[1])
 """
 
 
 @pytest.mark.slow
-def test_a_process_killed_while_it_exports_leaves_whole_versions_alone(tmp_path):
-    rng = np.random.default_rng(0)
-    tries = 20
-    while tries and not list(tmp_path.glob(".unfinished-*")):  # until an export was under way
-        tries -= 1
-        process = subprocess.Popen(
-            [sys.executable, "-c", EXPORTER, tmp_path], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
-        process.stdout.readline()
-        time.sleep(rng.uniform(0, 0.2))  # within one of the exports that follow at once
+@pytest.mark.parametrize("moment", ["before the rename", "while it writes"])
+def test_a_process_killed_while_it_exports_leaves_whole_versions_alone(tmp_path, moment):
+    line = [sys.executable, "-c", EXPORTER, tmp_path, moment]
+    process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdout.readline().endswith(b"/1\n")  # the first is whole; others follow at once
+    unfinished = tmp_path / f".unfinished-{process.pid}"
+    if moment == "while it writes":
+        while not unfinished.exists():
+            assert process.poll() is None
         process.kill()
-        process.communicate()
-    assert tries, "no export was under way: the test has tested nothing"
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    if moment == "before the rename":
+        assert (unfinished / "saved_model.pb").is_file()
     model = little_model()
     version = export_saved_model(model, tmp_path)
     versions = sorted((path for path in tmp_path.iterdir() if path.name.isdecimal()), key=lambda path: int(path.name))
