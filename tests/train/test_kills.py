@@ -103,7 +103,7 @@ def test_twenty_random_kills_change_no_bit(wholes, way):
         while kills < 20:
             process = begun(*command)
             process.has_said(" steps an epoch")  # the imports are over
-            time.sleep(rng.uniform(0, 0.6) * whole.ended[1])
+            time.sleep(rng.uniform(0, 0.35) * whole.ended[1])  # several a lap
             if process.popen.poll() is not None:  # to its end: another lap
                 break
             killed_with_its_workers(process)
