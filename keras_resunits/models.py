@@ -103,7 +103,8 @@ def _listed(units: Sequence[int], body: Body) -> _Layout:
 
 def _no_such_depth(depth: int, bodies: Sequence[Body]) -> str:
     steps = sorted({CIFAR_STAGES * body.depth for body in bodies})
-    around = range(max(depth - max(steps), 0), depth + 2 * max(steps))
+    middle = max(depth, max(steps))
+    around = range(middle - max(steps), middle + 2 * max(steps))
     valid = {d for d in around if any(d > 2 and (d - 2) % step == 0 for step in steps)}
     listed = [d for d, (body, _) in IMAGENET_UNITS.items() if body.depth in [b.depth for b in bodies]]
     valid |= set(listed)

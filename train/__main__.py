@@ -44,7 +44,7 @@ STEPS_TOGETHER = ("checkpoint_every", "on_nan")  # workers that save at other st
 
 def main() -> None:
     """Find out what is to be done and where, take the devices, and run the pipeline on them."""
-    check_strategy(FLAGS.strategy)
+    check_strategy(FLAGS.strategy, FLAGS.tpu, FLAGS.cpu_devices)
     config, run = configure()
     with native_stderr_held():  # after the flags: a typing error is answered at once, not after seconds of imports
         from train.network import check_network
@@ -69,7 +69,7 @@ def configure():
     if not FLAGS.resume:
         return config, new_run(FLAGS.output, FLAGS.run, config.default_run)
     run = old_run(FLAGS.output, FLAGS.run, config.default_run)
-    return (configuration.resolve(saved=run.config) if run.config.exists() else config), run
+    return (configuration.resolve(saved=run.config) if os.path.exists(run.config) else config), run
 
 
 def pipeline(config, run, place) -> None:
@@ -145,7 +145,7 @@ def prepare(config, run, data, model, preprocessing, place):
     from train.augmentation import Augmentation
     from train.average import Average
     from train.callbacks import recorders
-    from train.checkpoints import Checkpoints, Position
+    from train.checkpoints import Checkpoints, Position, require_checkpoint
     from train.feeding import Feed
     from train.files import stored
     from train.loop import Trainer
@@ -164,6 +164,8 @@ def prepare(config, run, data, model, preprocessing, place):
         raise BadInput(f"--epochs={config.epochs}, but the run to resume has done {position.epoch}.")
     records = []
     if place.is_chief:
+        if FLAGS.resume:
+            require_checkpoint(run.history, run.checkpoints, position.step)
         with stored(str(run.folder)):
             config.save(run.config)
             records = recorders(run, config, steps, position.epoch)
@@ -204,7 +206,7 @@ def report(run, saved_model, difference: float, state: str) -> None:
 
     history = read_history(run.history)
     answer = shlex.join([python(), "-m", "train.answer", str(saved_model), str(run.example)])
-    tries = [answer] * run.example.exists() + [f"tensorboard --logdir {run.tensorboard}"]
+    tries = [answer] * run.example.exists() + [f"{python()} -m tensorboard.main --logdir {run.tensorboard}"]
     averaged = f" ({history['val_ema_accuracy'][-1]:.2%} averaged: exported)" if "val_ema_accuracy" in history else ""
     print(
         f"test accuracy {history['val_accuracy'][-1]:.2%}{averaged}\n"

@@ -133,7 +133,7 @@ class Curves(keras.callbacks.Callback):
         self.history, self.picture = history, picture
 
     def on_train_end(self, logs=None):
-        if read_history(self.history):
+        if any(read_history(self.history).values()):  # an epoch at least
             draw_curves({self.picture.parent.name: self.history}, self.picture)
 
 

@@ -1,4 +1,4 @@
-"""The exported model answers as the trained one: asked in a process of its own, which knows TensorFlow alone."""
+"""The exported model answers as the trained one: asked in a process of its own, which imports TensorFlow alone."""
 
 from __future__ import annotations
 

@@ -266,6 +266,25 @@ def _score(path: Path) -> float | None:
         return None
 
 
+def require_checkpoint(history: Path, folder: Path, step: int) -> None:
+    """Refuse to begin anew over a run that had come further; its first epoch's row may be there before a checkpoint.
+
+    Args:
+        history: The run's rows, if it has any yet.
+        folder: Where its checkpoints were wanted.
+        step: Where it would go on.
+
+    Raises:
+        StorageError: if that is the beginning.
+    """
+    done = history.read_bytes().count(b"\n") - 1 if history.exists() else 0  # below the names of the columns
+    if not step and done > 1:
+        raise StorageError(
+            f"no checkpoint in {folder}, but {history} has {done} epochs. Not starting from zero over it: put the "
+            f"checkpoints back, take another --run, or remove {history}."
+        )
+
+
 def _digest(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,7 +10,8 @@ import os
 import sys
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 from absl import flags
 
@@ -425,7 +426,26 @@ def _saved(path: Path) -> dict[str, Any]:
     unknown = sorted(set(saved) - {field.name for field in fields(Config)})
     if unknown:
         raise BadInput(f"{path} is of another version: it has {', '.join(unknown)}.")
+    for name, hint in get_type_hints(Config).items():
+        if not _is_a(saved.get(name), hint):
+            wanted = getattr(hint, "__name__", hint)
+            raise BadInput(f"{path} is damaged: wanted {wanted} for {name}; got {saved[name]!r}.")
     return saved
+
+
+def _is_a(value, hint) -> bool:
+    """Whether JSON's value is of a field's type; what is missing has its default.
+
+    >>> _is_a(None, int), _is_a(0, float | None), _is_a("many", int), _is_a(True, int), _is_a(["a", 1], list[str])
+    (True, True, False, False, False)
+    """
+    if isinstance(hint, UnionType):
+        return any(_is_a(value, each) for each in get_args(hint))
+    if get_origin(hint) is list:
+        return isinstance(value, list) and all(_is_a(each, *get_args(hint)) for each in value)
+    if isinstance(value, bool):
+        return hint is bool
+    return value is None or isinstance(value, (int, float) if hint is float else hint)
 
 
 def _resumed(flag_values: dict[str, Any], saved: dict[str, Any], path: Path) -> dict[str, Any]:

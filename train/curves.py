@@ -16,16 +16,26 @@ matplotlib.use("Agg")  # a server has no screen
 from matplotlib import pyplot as plt
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from train.errors import StorageError
 from train.files import whole
 
 
 def read_history(path: Path) -> dict[str, list[float]]:
-    """The columns of a CSV history; what an epoch has not measured (`NA`) is NaN."""
-    with open(path, newline="") as file:
-        rows = list(csv.DictReader(file))
-    return {
-        name: [float("nan" if row[name] == "NA" else row[name]) for row in rows] for name in (rows[0] if rows else ())
-    }
+    """The columns of a CSV history; what an epoch has not measured (`NA`) is NaN.
+
+    Raises:
+        StorageError: if it is none, or a row is cut short.
+    """
+    try:
+        with open(path, newline="") as file:
+            names, *rows = [row for row in csv.reader(file, strict=True) if row] or [[]]
+        columns = list(zip(*rows, strict=True)) or [()] * len(names)
+        return {
+            name: [float("nan" if value == "NA" else value) for value in column]
+            for name, column in zip(names, columns, strict=True)
+        }
+    except (ValueError, csv.Error) as error:
+        raise StorageError(f"{path} is damaged ({error}): mend or remove it, and it begins anew.") from None
 
 
 def cut_history(path: Path, epochs: int) -> None:
@@ -84,4 +94,8 @@ if __name__ == "__main__":
         if not path.is_file():
             print(f"curves: {path}: there is no such file.", file=sys.stderr)
             sys.exit(2)
-    draw_curves(given, Path(sys.argv[1]))
+    try:
+        draw_curves(given, Path(sys.argv[1]))
+    except StorageError as error:
+        print(f"curves: {error}", file=sys.stderr)
+        sys.exit(error.code)

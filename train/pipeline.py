@@ -122,7 +122,7 @@ def _training_view(data: ImageData | EncodedData, augmentation: Augmentation, me
 
     def view(index, key):
         contents, label = data.train.read(index)
-        return random_crop(contents, key, data.size, augmentation), label, key
+        return random_crop(contents, key, data.size, augmentation), _class(label, data), key
 
     return view
 
@@ -135,9 +135,16 @@ def _test_view(data: ImageData | EncodedData):
 
     def view(index, weight):
         contents, label = data.test.read(index)
-        return test_view(contents, data.size, data.test_protocol), label, weight
+        return test_view(contents, data.size, data.test_protocol), _class(label, data), weight
 
     return view
+
+
+def _class(label, data: EncodedData):
+    """The label, which must be a class: the loss would be an error that names no image, or on a GPU no number."""
+    known = tf.debugging.Assert((label >= 0) & (label < data.classes), ["a label outside the classes:", label])
+    with tf.control_dependencies([known]):
+        return tf.identity(label)
 
 
 def _order(positions, count: int, seed: int):

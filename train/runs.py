@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from glob import escape, glob
 from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,8 @@ class Run:
     @property
     def begun(self) -> bool:
         """Whether there is something that another run must not be mixed with."""
-        return self.config.exists() or any(self.checkpoints.glob("*"))
+        # a folder that may not be looked into is told by `claim`, in one line
+        return os.path.exists(self.config) or bool(glob(f"{escape(str(self.checkpoints))}/*"))
 
     @property
     def tensorboard(self) -> Path:
@@ -217,7 +219,7 @@ def old_run(output: str, name: str | None, default: str) -> Run:
         if not begun:
             raise BadInput(f"--resume: there is no run {default!r} in {Path(output) / 'runs'}.")
         run = begun[-1]
-    if run.begun and not run.config.exists():
+    if run.begun and not os.path.exists(run.config):
         raise BadInput(
             f"--resume: {run.config} is gone, and only it says whether these flags are the run's. Put it back, or take "
             "another --run."

@@ -247,8 +247,8 @@ def _in_a_row(step: int, left_out: list[int]) -> int:
 class Snapshot:
     """A copy of variables on their devices, to undo a step.
 
-    >>> variable = keras.Variable([1.0, 2.0])
-    >>> snapshot = Snapshot([variable])
+    >>> variable, average = keras.Variable([1.0, 2.0]), tf.Variable([1.0])
+    >>> snapshot = Snapshot([variable, average])
     >>> snapshot.take()
     >>> _ = variable.assign([3.0, float("nan")])
     >>> snapshot.put_back()
@@ -257,7 +257,7 @@ class Snapshot:
     """
 
     def __init__(self, variables: list):
-        self._variables = [getattr(variable, "value", variable) for variable in variables]
+        self._variables = [each.value if isinstance(each, keras.Variable) else each for each in variables]
         self._copies = [tf.Variable(variable, trainable=False) for variable in self._variables]
 
     @tf.function

@@ -132,12 +132,18 @@ def _from_slurm() -> tuple[list[str], int]:
     return addresses, number
 
 
-def check_strategy(name: str) -> None:
+def check_strategy(name: str, tpu: str = "", cpu_devices: int = 1) -> None:
     """Refuse what the environment cannot be, before TensorFlow is imported.
 
+    Args:
+        name, tpu, cpu_devices: As for `make_strategy`.
+
     Raises:
-        BadInput: for `multiworker` without a cluster, and for a bad `TF_CONFIG`.
+        BadInput: for `multiworker` without a cluster, for a bad `TF_CONFIG`, and for a flag of another strategy.
     """
+    for flag, given, strategy in ("tpu", tpu, "tpu"), ("cpu_devices", cpu_devices > 1 and cpu_devices, "mirrored"):
+        if given and name not in ("auto", strategy):
+            raise BadInput(f"--{flag}={given} means nothing for --strategy={name}; wanted auto or {strategy}.")
     found = _from_tf_config(os.environ["TF_CONFIG"]) if "TF_CONFIG" in os.environ else None
     if name == "multiworker" and not found and not _started_by_srun():
         raise BadInput(
@@ -151,7 +157,7 @@ def make_strategy(name: str, tpu: str, cpu_devices: int, startup_timeout: float,
 
     Args:
         name: One of `STRATEGIES`; "auto" takes several workers where `TF_CONFIG` or Slurm names them, else a TPU where
-            `TPU_NAME` does, else all GPUs if there are several, else one device.
+            `tpu` or `TPU_NAME` does, else all GPUs if there are several, else one device.
         tpu: The TPU's name, or "local"; `TPU_NAME`, or "local" without it, where it is empty.
         cpu_devices: Into how many logical devices the processor is split.
         startup_timeout: Seconds to wait for the other workers to appear, and for a first step to end.
@@ -169,7 +175,7 @@ def make_strategy(name: str, tpu: str, cpu_devices: int, startup_timeout: float,
     workers = cluster() if name in ("auto", "multiworker") else None
     if name == "multiworker" or (workers and len(workers[0]) > 1):
         return _multiworker(workers, startup_timeout, worker_timeout)
-    if name == "tpu" or (name == "auto" and "TPU_NAME" in os.environ):
+    if name == "tpu" or (name == "auto" and (tpu or "TPU_NAME" in os.environ)):
         return _tpu(tpu or os.environ.get("TPU_NAME", "local"))
     gpus = tf.config.list_physical_devices("GPU")
     if name == "mirrored" or (name == "auto" and (len(gpus) > 1 or cpu_devices > 1)):

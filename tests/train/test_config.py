@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import fields
 
 import pytest
@@ -203,6 +204,25 @@ def test_a_run_begun_before_a_flag_was_there_has_its_default(resolved, tmp_path)
     saved.write_text(json.dumps(old))
     assert (read(saved).schedule, read(saved).accumulate, read(saved).ema) == ("steps", 1, None)
     assert resolved(saved=saved) == resolved("--depth=8")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("epochs", "many", "int"),
+        ("epochs", True, "int"),
+        ("mixup", "x", "float"),
+        ("drops", [1, "x"], r"list\[float\] \| None"),
+        ("flip", 1, r"bool \| None"),
+    ],
+)
+def test_a_saved_configuration_whose_values_cannot_be_is_damaged(resolved, tmp_path, name, value, wanted):
+    saved = tmp_path / "config.json"
+    resolved("--depth=8").save(saved)
+    saved.write_text(json.dumps({**json.loads(saved.read_text()), name: value}))
+    got = re.escape(repr(value))
+    with pytest.raises(BadInput, match=rf"config\.json is damaged: wanted {wanted} for {name}; got {got}\."):
+        resolved(saved=saved)
 
 
 def test_the_configuration_is_shown_a_line_a_choice(resolved):

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from train.curves import draw_curves, read_history
+from train.errors import StorageError
 
 HISTORY = """epoch,accuracy,loss,val_accuracy,val_loss
 0,0.5,1.25,0.4,1.5
@@ -47,6 +48,22 @@ def test_a_history_that_keras_wrote_is_read_back_over_two_sittings(tmp_path):
         logger.on_epoch_end(epoch, {"loss": 0.5 + epoch, "val_loss": 0.25})
         logger.on_train_end()
     assert read_history(path) == {"epoch": [0, 1], "loss": [0.5, 1.5], "val_loss": [0.25, 0.25]}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"\xff\xfe\x00garbage",
+        HISTORY.encode() + b"2,0.6",
+        HISTORY.encode() + b"2,0.6,",
+        HISTORY.encode() + b"2,0.6,0.1,0.7,so",
+        HISTORY.encode().replace(b"1,1.0", b"1,1.0,7"),
+    ],
+)
+def test_a_history_that_is_damaged_is_named(history, damage):
+    history.write_bytes(damage)
+    with pytest.raises(StorageError, match=r"history\.csv is damaged \(.*\): mend or remove it"):
+        read_history(history)
 
 
 def test_the_picture_is_a_png_with_a_colour_for_each_run(history, tmp_path):

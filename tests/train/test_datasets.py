@@ -353,11 +353,15 @@ class ShadesByOtherWords(Shades):
     supervised_keys = ("picture", "kind")
 
 
+class ShadesToFindOut(ShadesByOtherWords):
+    supervised_keys = None
+
+
 class ShadesOfWords(Shades):
     features: ClassVar = {"image": SQUARE, "label": tfds.features.Text()}
 
 
-@pytest.mark.parametrize("name", ["shades", "shades_to_validate", "shades_without_keys"])
+@pytest.mark.parametrize("name", ["shades", "shades_to_validate", "shades_without_keys", "shades_by_other_words"])
 def test_a_set_of_tensorflow_datasets_is_read_by_name(loaded, tmp_path, name):
     data = loaded(name, f"--data_dir={tmp_path}")
     assert (tmp_path / name / "1.0.0" / "features.json").exists()
@@ -394,7 +398,7 @@ def test_labels_without_names_are_numbered(loaded, tmp_path):
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("shades_by_other_words", r"got kind \(ClassLabel\), picture \(Image\)"),
+        ("shades_to_find_out", r"got kind \(ClassLabel\), picture \(Image\)"),
         ("shades_of_words", r"wanted features 'image' and 'label' \(a class\); got image \(Image\), label \(Text\)"),
         ("imdb_reviews", r"got label \(ClassLabel\), text \(Text\)"),
         ("coco", r"got image \(Image\), .*objects"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import contextmanager
+
 import pytest
 
 from train.errors import BadInput
@@ -109,3 +112,25 @@ def test_what_killed_processes_had_begun_to_write_is_removed_by_the_next(tmp_pat
     with run.claimed():
         assert [path.name for path in run.saved_models.iterdir()] == ["1"]
         assert [path.name for path in run.folder.iterdir()] == ["lock"]
+
+
+@contextmanager
+def without_rights(folder):
+    """As a user who may not look into the folder."""
+    user = os.geteuid()
+    folder.chmod(0)
+    if user == 0:  # whom nothing is forbidden
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+        folder.chmod(0o700)
+
+
+@pytest.mark.parametrize("find", [new_run, old_run])
+def test_a_folder_that_may_not_be_looked_into_is_named(tmp_path, find):
+    with without_rights(tmp_path):
+        run = find(str(tmp_path / "out"), "mine", "digits")
+        with pytest.raises(BadInput, match=r"--output=.*out: .*mine cannot be written to \(Permission denied\)\."):
+            run.claim()

@@ -222,6 +222,12 @@ def test_a_batch_that_gives_no_number_is_left_out_as_if_it_had_never_been(
     assert all(np.isfinite(value).all() for value in sitting.values)  # batch statistics too
 
 
+def test_a_batch_is_left_out_of_the_averages_too(tmp_path, data, configured):
+    configured("--schedule=cosine", "--ema=0.9")
+    sitting = Sitting(tmp_path / "run", data, bad={1}, on_nan="skip").run()
+    assert_same_values(sitting, without(Sitting(tmp_path / "none", data, bad=()), 1))
+
+
 def test_a_batch_that_was_left_out_stays_out_when_the_run_goes_on(tmp_path, data, configured):
     once = Sitting(tmp_path / "once", data, bad={1}, on_nan="skip").run()
     first = Sitting(tmp_path / "twice", data, bad={1}, on_nan="skip")

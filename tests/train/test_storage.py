@@ -333,3 +333,20 @@ def test_damaged_checkpoints_end_the_program_with_its_exit_code(tmp_path, comman
     assert outcome.code == 4
     assert outcome.said[-1].startswith("train: no usable checkpoint in ")
     assert "Traceback" not in outcome.err
+
+
+def test_a_run_that_is_done_says_so_and_one_whose_checkpoints_are_gone_is_not_begun_anew(tmp_path, command, files):
+    data = files.npz(tmp_path / "set.npz")
+    line = [f"--dataset={data}", "--depth=8", f"--output={tmp_path}", "--run=mine", "--epochs=2", "--resume"]
+    assert command(*line).code == 0
+    again = command(*line)
+    assert (again.code, list((tmp_path / "saved_models" / "mine").iterdir())) == (0, [tmp_path / "saved_models/mine/1"])
+    assert re.search(r"^nothing left to do: \S+/mine/1 is the export of this state", again.out, re.MULTILINE)
+    run = tmp_path / "runs" / "mine"
+    history = (run / "history.csv").read_text()
+    shutil.rmtree(run / "checkpoints")
+    outcome = command(*line)
+    assert outcome.code == 4
+    wanted = r"train: no checkpoint in \S+/mine/checkpoints, but \S+history\.csv has 2 epochs\. Not starting from zero"
+    assert re.match(wanted, outcome.said[-1])
+    assert (run / "history.csv").read_text() == history

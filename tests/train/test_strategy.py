@@ -147,6 +147,15 @@ def test_a_slurm_environment_that_makes_no_sense_is_refused(monkeypatch):
         (("--strategy=tpu", "--tpu=nowhere"), r"no TPU found at --tpu=nowhere: "),
         (("TPU_NAME=elsewhere",), r"no TPU found at --tpu=elsewhere: .*\.$"),
         (("--strategy=horovod",), r"--strategy=horovod.*auto\|default\|mirrored\|multiworker\|tpu"),
+        (("--tpu=mine",), r"no TPU found at --tpu=mine: "),
+        (
+            ("--tpu=mine", "--strategy=default"),
+            r"--tpu=mine means nothing for --strategy=default; wanted auto or tpu\.",
+        ),
+        (
+            ("--cpu_devices=2", "--strategy=tpu"),
+            r"--cpu_devices=2 means nothing for --strategy=tpu; wanted auto or mir",
+        ),
         (("--cpu_devices=0",), r"--cpu_devices=0"),
     ],
 )
@@ -174,7 +183,7 @@ def test_a_batch_that_the_replicas_cannot_share_is_refused(batch, replicas, near
 
 def test_auto_takes_one_device_where_there_is_one_and_a_cluster_of_one_is_none(monkeypatch):
     tf_config(monkeypatch, {"cluster": {"worker": ["10.0.0.1:1"]}, "task": {"type": "worker", "index": 0}})
-    place = make_strategy("auto", "local", 1, 5, 5)
+    place = make_strategy("auto", "", 1, 5, 5)
     assert (place.strategy, place.taken) == (tf.distribute.get_strategy(), "the processor")
     assert (place.is_chief, place.workers) == (True, 1)
 

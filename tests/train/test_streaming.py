@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import ClassVar
 
 import numpy as np
@@ -257,7 +258,7 @@ def test_images_cut_short_are_named_once_one_was_met(folder, command, tmp_path):
     done = command(f"--dataset={folder}", *flags)
     assert done.code == 2
     (line,) = done.said
-    assert line.startswith("train: images that cannot be decoded: ")
+    assert line.startswith("train: images that cannot be taken: ")
     assert all(f"{path}: " in line for path in cut)
 
 
@@ -335,6 +336,12 @@ class PhotographsWithoutTest(Photographs):
     COUNTS: ClassVar = {"train": 11}
 
 
+class PhotographsOfWhichOneHasNoLabel(Photographs):
+    def _generate_examples(self, count):
+        for i, (key, record) in enumerate(super()._generate_examples(count)):
+            yield key, record if i != 3 else {**record, "label": -1}
+
+
 class PhotographsByNumber(Photographs):
     LABEL: ClassVar = tfds.features.Scalar(np.int64)
 
@@ -367,6 +374,15 @@ def test_a_streamed_set_whose_labels_are_bare_numbers_is_refused_before_it_is_pr
     with pytest.raises(BadInput, match=r"'label' is a number .*; wanted classes"):
         loaded("photographs_by_number", f"--data_dir={tmp_path}", "--crop=resized")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_streamed_image_without_a_class_is_named_in_one_line(command, tmp_path):
+    flags = ("--crop=resized", "--image_size=32", "--depth=8", "--epochs=1", f"--output={tmp_path / 'out'}")
+    done = command("--dataset=photographs_of_which_one_has_no_label", f"--data_dir={tmp_path}", *flags)
+    assert done.code == 2
+    assert "Traceback" not in done.err
+    wanted = r"train: images that cannot be taken: record \d+ of 'train\S* in .*: label -1, wanted 0\.\.2[.;]"
+    assert re.match(wanted, done.said[-1])
 
 
 # records

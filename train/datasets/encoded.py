@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 
@@ -128,9 +128,9 @@ def from_files(paths: Sequence[Path], labels: Sequence[int]) -> EncodedSplit:
 
 @contextmanager
 def bad_images_named(data) -> Iterator[None]:
-    """Name the images that begin as images do and cannot be decoded, where one of them stops what is done inside.
+    """Name the images that cannot be decoded or have no class, where one of them stops what is done inside.
 
-    A header is looked at before training; only decoding tells the rest, too much work for a million images on the
+    A header is looked at before training; only reading all tells the rest, too much work for a million images on the
     chance. So they are looked for once one was met.
 
     Args:
@@ -142,29 +142,34 @@ def bad_images_named(data) -> Iterator[None]:
     try:
         yield
     except tf.errors.InvalidArgumentError:
-        bad = _undecodable(data) if isinstance(data, EncodedData) else []
+        bad = _unfit(data) if isinstance(data, EncodedData) else []
         if not bad:
             raise
-        raise BadInput(
-            f"images that cannot be decoded: {'; '.join(bad)}. Mend or remove, or (folders) pass --skip_bad_images."
-        ) from None
+        first = f" (the first {SHOWN})" if len(bad) == SHOWN else ""
+        way_out = "Mend or remove, or (folders) pass --skip_bad_images."
+        raise BadInput(f"images that cannot be taken{first}: {'; '.join(bad)}. {way_out}") from None
 
 
-def _undecodable(data: EncodedData) -> list[str]:
+def _unfit(data: EncodedData) -> list[str]:
     """Up to `SHOWN` of them."""
     numbers = [(split, number) for split in (data.train, data.test) for number in range(split.count)]
     with ThreadPoolExecutor() as pool:
         reasons = tqdm(
-            pool.map(_reason, *zip(*numbers, strict=True)), "looking for bad images", len(numbers), disable=None
+            pool.map(partial(_reason, data.classes), *zip(*numbers, strict=True)),
+            "looking for bad images",
+            len(numbers),
+            disable=None,
         )
         found = list(islice(filter(None, reasons), SHOWN))
         pool.shutdown(cancel_futures=True)
     return found
 
 
-def _reason(split: EncodedSplit, number: int) -> str:
-    """Which image it is and why it cannot be decoded; empty if it can."""
-    why = why_undecodable(split.read(tf.constant(number, tf.int64))[0])
+def _reason(classes: int, split: EncodedSplit, number: int) -> str:
+    """Which image it is and why it cannot be taken; empty if it can."""
+    contents, label = split.read(tf.constant(number, tf.int64))
+    known = 0 <= int(label) < classes
+    why = why_undecodable(contents) if known else f"label {int(label)}, wanted 0..{classes - 1}"
     return f"{split.name(number)}: {why}" if why else ""
 
 

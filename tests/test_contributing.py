@@ -1,0 +1,28 @@
+"""CONTRIBUTING's worked steps, done to the letter, give what they say."""
+
+from __future__ import annotations
+
+import doctest
+import re
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import keras_resunits as kr
+from keras_resunits import merges, orders, shortcuts, tails
+
+TEXT = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text()
+BLOCKS = [textwrap.dedent(block) for block in re.findall(r" ```python\n(.*?) ```", TEXT, re.DOTALL)]
+
+
+@pytest.mark.parametrize(("block", "module"), zip(BLOCKS, [shortcuts, orders, merges, tails], strict=True))
+def test_a_worked_step_runs_in_its_module_and_its_examples_hold(block, module, monkeypatch):
+    names = dict(vars(module))
+    exec(f"from __future__ import annotations\n{block}", names)  # as every module of the package begins
+    made = re.findall(r"^(?:class|def) (\w+)", block, re.MULTILINE)
+    for name in made:
+        monkeypatch.setattr(kr, name, names[name], raising=False)
+    for name in made:
+        example = doctest.DocTestParser().get_doctest(names[name].__doc__, {}, name, "CONTRIBUTING.md", 0)
+        assert doctest.DocTestRunner().run(example) == (0, len(example.examples)) != (0, 0)
