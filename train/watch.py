@@ -12,7 +12,8 @@ from train.errors import ClusterError, leave
 
 GO_ON = "Start all workers again, with --resume and the same --run, to go on from the last checkpoint"
 POLL = 0.5  # seconds between two looks at the clock
-SLOW = ("a save",)  # takes as long as a disk does
+COMPARISON = "comparing flags and data"
+SLOW = ("a save", COMPARISON)  # what waits for a disk: before a comparison the data, or a checkpoint, are read
 
 
 class Watch:
@@ -25,7 +26,7 @@ class Watch:
     Args:
         who: This worker, in its message's words.
         first: Seconds for the first of a kind, which compiles, and waits for those that loaded their data slower; and
-            for every save.
+            every save and comparison.
         later: Seconds for each that follows.
 
     Example:

@@ -15,7 +15,7 @@ from typing import Any
 from train.backend import tf
 from train.errors import ClusterError, RunError, leave
 from train.strategy import Place
-from train.watch import GO_ON
+from train.watch import COMPARISON, GO_ON
 
 
 def require_agreement(place: Place, wanted: dict[str, Any]) -> None:
@@ -31,7 +31,7 @@ def require_agreement(place: Place, wanted: dict[str, Any]) -> None:
     if place.workers == 1:
         return
     sums = [zlib.crc32(json.dumps([name, value]).encode()) for name, value in sorted(wanted.items())]
-    with place.watch("comparing flags and data"):
+    with place.watch(COMPARISON):
         everyone = _gathered(place, sums)
         with suppress(tf.errors.OpError):
             _gathered(place, sums)  # nobody leaves before all have the answer
@@ -40,7 +40,8 @@ def require_agreement(place: Place, wanted: dict[str, Any]) -> None:
         if differing:
             here = ", ".join(f"{name}={wanted[name]!r}" for name in differing)
             raise ClusterError(
-                f"worker {place.number} has {here}, worker {number} has not. Start all with the same flags and data."
+                f"worker {place.number} has {here}, worker {number} has not. Start all with the same flags and data, "
+                "and an --output that all see."
             )
 
 
