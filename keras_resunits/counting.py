@@ -21,6 +21,7 @@ from keras_resunits.tails import SqueezeExcite
 from keras_resunits.units import Unit
 
 WEIGHTED = (keras.layers.Conv2D, keras.layers.Dense)
+ACTIVATIONS = {keras.activations.relu: 1, keras.activations.sigmoid: 4}  # operations a value
 
 Leaves = Iterator[tuple[keras.layers.Layer, tuple]]
 
@@ -57,8 +58,8 @@ def operations(layer: keras.layers.Layer, shape) -> int:
     """Floating-point operations of a layer for one image, as pytorchcv counts them; its tables give half of that.
 
     A multiply-add is two, less one for each pair of channels of a convolution without bias; normalisation is four a
-    value, a rectifier one, a pooling one for each value in each window; addition, gates, scales and other activations
-    count nothing.
+    value, a rectifier one, a sigmoid four, a pooling one for each value in each window; addition, gates, scales and
+    other activations count nothing.
 
     Args:
         layer: A built layer.
@@ -81,11 +82,15 @@ def operations(layer: keras.layers.Layer, shape) -> int:
 def _operations(leaf: keras.layers.Layer, shape) -> int:
     if isinstance(leaf, WEIGHTED):
         pairs = 0 if leaf.use_bias else math.prod(leaf.kernel.shape[-2:])
-        return 2 * multiply_adds(leaf, shape) - pairs
+        return (
+            2 * multiply_adds(leaf, shape) - pairs + _activation(leaf) * math.prod(leaf.compute_output_shape(shape)[1:])
+        )
     if isinstance(leaf, keras.layers.BatchNormalization):
         return 4 * math.prod(shape[1:])
     if isinstance(leaf, keras.layers.ReLU):
         return math.prod(shape[1:])
+    if isinstance(leaf, keras.layers.Activation):
+        return _activation(leaf) * math.prod(shape[1:])
     if isinstance(leaf, (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)):
         return math.prod(shape[1:])
     if isinstance(leaf, (keras.layers.AveragePooling2D, keras.layers.MaxPooling2D)):
@@ -93,6 +98,11 @@ def _operations(leaf: keras.layers.Layer, shape) -> int:
     if isinstance(leaf, PaddedMaxPool):
         return math.prod(leaf.compute_output_shape(shape)[1:]) * leaf.pool_size**2
     return 0
+
+
+def _activation(leaf: keras.layers.Layer) -> int:
+    """What a layer's activation costs a value."""
+    return ACTIVATIONS.get(leaf.activation, 0)
 
 
 def _known(layer: keras.layers.Layer, shape) -> Leaves:
@@ -144,7 +154,7 @@ def _(layer: GatedCarry, shape) -> Leaves:
 @leaves.register
 def _(layer: SqueezeExcite, shape) -> Leaves:
     one = (shape[0], 1, 1)
-    yield from ((layer.squeeze, (*one, shape[-1])), (layer.excite, (*one, layer.squeeze.units)))
+    yield from ((layer.pool, shape), (layer.squeeze, (*one, shape[-1])), (layer.excite, (*one, layer.squeeze.units)))
 
 
 @leaves.register

@@ -74,7 +74,8 @@ def KerasResNet(depth: int = 50, input_shape: Shape = (224, 224, 3), classes: in
         "stem": Stem(64, kernel_size=7, strides=2, pool=2, use_bias=True, pads=0.0),
         "name": f"kerasresnet{depth}",
     }
-    return ResNet(depth, input_shape, classes, **{**defaults, **options})
+    chosen = {name: choice for name, choice in options.items() if choice is not None}
+    return ResNet(depth, input_shape, classes, **{**defaults, **chosen})
 
 
 def KerasResNetV2(

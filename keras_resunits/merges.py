@@ -117,6 +117,9 @@ class Concat(Merge):
     """
 
     def build(self, carry_shape, branch_shape, z_shape):
+        self._require_one_size(carry_shape, branch_shape)
+
+    def _require_one_size(self, carry_shape, branch_shape) -> None:
         if tuple(carry_shape[:-1]) != tuple(branch_shape[:-1]):
             raise ValueError(
                 "`Concat` wants a shortcut and a branch that differ in their channels alone. Received: shortcut "
@@ -124,6 +127,7 @@ class Concat(Merge):
             )
 
     def call(self, carry, branch, z):
+        self._require_one_size(carry.shape, branch.shape)  # sides that were open when it was built
         return ops.concatenate([carry, branch], axis=-1)
 
     def compute_output_shape(self, carry_shape, branch_shape, z_shape):

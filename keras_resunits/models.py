@@ -15,7 +15,7 @@ from keras_resunits.merges import MERGES, Merge, branch_only, highway, scalar_hi
 from keras_resunits.networks import Shape, network, require_shape
 from keras_resunits.orders import ORDERS, FullPreAct, Order, fan_in
 from keras_resunits.recipes import Recipe
-from keras_resunits.shortcuts import SHORTCUTS, Shortcut, identity, projection, zero_pad
+from keras_resunits.shortcuts import SHORTCUTS, Shortcut, avg_pool_pad, identity, projection, zero_pad
 from keras_resunits.slots import Slot, Stage, plan
 from keras_resunits.stems import CIFAR, IMAGENET, IMAGENET_3X3, IMAGENET_STEM_FROM, STEMS, Stem
 from keras_resunits.tails import TAILS, Tail, chained, residual_gate, stochastic_depth
@@ -379,7 +379,7 @@ def GatedPlainNet(
     """
     _require_own("GatedPlainNet", options, "merge")
     merge = partial(scalar_highway, g=g)
-    defaults = {"block": "single", "order": "relu_before_add", "shortcut": "zero_pad", "merge": merge}
+    defaults = {"block": "single", "order": "relu_before_add", "shortcut": _appending(zero_pad), "merge": merge}
     return _variant("gatedplainnet", depth, input_shape, classes, defaults, options)
 
 
@@ -419,7 +419,7 @@ def HighwayNet(
     bias = -float(min(max(round(layers / 10), 1), 3)) if gate_bias is None else gate_bias
     _require_own("HighwayNet", options, "merge")
     merge = partial(highway, bias=bias)
-    defaults = {"block": "single", "order": "relu_before_add", "shortcut": "zero_pad", "merge": merge}
+    defaults = {"block": "single", "order": "relu_before_add", "shortcut": _appending(zero_pad), "merge": merge}
     return _variant("highwaynet", depth, input_shape, classes, defaults, options)
 
 
@@ -464,7 +464,7 @@ def StochasticDepthResNet(
     alive = partial(stochastic_depth, final_survival=final_survival, scaling=scaling, per=per)
     tail = chained(resolve("tail", tail, TAILS, Callable), alive)
     layout = layout_of(depth, resolve("block", options.get("block"), BODIES, Body) if options.get("block") else None)
-    defaults = {"shortcut": "avg_pool_pad" if layout.shortcut is zero_pad else None, "tail": tail}
+    defaults = {"shortcut": _appending(avg_pool_pad) if layout.shortcut is zero_pad else None, "tail": tail}
     return _variant("stochasticdepthresnet", depth, input_shape, classes, defaults, options)
 
 
@@ -534,6 +534,11 @@ def wide_units(depth: int | Sequence[int], input_shape: Shape = (32, 32, 3)) -> 
             f"Nearest: {low}, {low + 6}. Received: depth={depth}."
         )
     return [each] * CIFAR_STAGES
+
+
+def _appending(shortcut: Shortcut) -> Shortcut:
+    """The shortcut, and a projection behind a stem of more filters than the first stage has: none to append."""
+    return lambda slot, order: (projection if slot.filters < slot.in_filters else shortcut)(slot, order)
 
 
 def _require_own(family: str, options: dict, name: str) -> None:

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable, Sequence
 import keras
 
 from keras_resunits.checks import is_int, require_positive_int
+from keras_resunits.choices import resolve
 from keras_resunits.merges import Concat
-from keras_resunits.orders import Order
+from keras_resunits.orders import ORDERS, Order
 from keras_resunits.series import Series
 from keras_resunits.slots import Slot
-from keras_resunits.stems import Stem
+from keras_resunits.stems import STEMS, Stem
 from keras_resunits.units import Unit
 
 Shape = tuple[int | None, int | None, int]
@@ -39,8 +40,8 @@ def network(
 
     Args:
         units: `(recipe, slot)` pairs, in order; a recipe is a `Recipe` or any function `Slot -> Unit`.
-        stem: What stands before the first unit; `None` for nothing.
-        order: Places norm and activation in the stem and before the head.
+        stem: What stands before the first unit, or its name; `None` for nothing.
+        order: An `Order` or its name: places norm and activation in the stem and before the head.
         input_shape: `(height, width, channels)` of the images; height and width may be `None`.
         classes: Number of classes.
         include_top: Whether average pooling and the classifier follow the last unit.
@@ -66,6 +67,10 @@ def network(
     (None, 10)
     """
     units = list(units)
+    if wrong := [each for each in units if not (isinstance(each, tuple) and isinstance(each[-1], Slot))]:
+        raise ValueError(f"`units` must hold (recipe, slot) pairs. Received: {wrong[0]!r} among them.")
+    order = resolve("order", order, ORDERS, Order)
+    stem = stem if stem is None else resolve("stem", stem, STEMS, Stem)
     classes = require_positive_int(classes, "classes", f"network '{name}'" if name else "network")
     if pooling not in POOLINGS:
         raise ValueError(f"`pooling` must be None, 'avg' or 'max'. Received: pooling={pooling!r}.")

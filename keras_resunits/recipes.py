@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from keras_resunits.bodies import Body
-from keras_resunits.merges import Merge, add
-from keras_resunits.orders import Order
+from keras_resunits.bodies import BODIES, Body
+from keras_resunits.choices import resolve
+from keras_resunits.merges import MERGES, Merge, add
+from keras_resunits.orders import ORDERS, Order
 from keras_resunits.series import series
-from keras_resunits.shortcuts import Shortcut
+from keras_resunits.shortcuts import SHORTCUTS, Shortcut
 from keras_resunits.slots import Slot
-from keras_resunits.tails import Tail, no_tail
+from keras_resunits.tails import TAILS, Tail, no_tail
 from keras_resunits.units import Unit
 
 
@@ -19,12 +20,17 @@ from keras_resunits.units import Unit
 class Recipe:
     """What a network's units are made of: `recipe(slot)` is the unit for that slot.
 
+    Each may be given by its name.
+
     Args:
         body: The weight layers of `F`: a `Body`.
         order: Where norm and activation stand: an `Order`.
         shortcut: `h`: a function `(Slot, Order) -> Layer`.
         merge: `M`: a function `Slot -> Merge`; `add` by default.
         tail: What ends `F`: a function `Slot -> [layers]`; nothing by default.
+
+    Raises:
+        ValueError: for a name that is not known, or an object that is none of these.
 
     Example:
 
@@ -39,6 +45,16 @@ class Recipe:
     shortcut: Shortcut
     merge: Callable[[Slot], Merge] = add
     tail: Tail = no_tail
+
+    def __post_init__(self):
+        for slot, known, wanted in (
+            ("body", BODIES, Body),
+            ("order", ORDERS, Order),
+            ("shortcut", SHORTCUTS, Callable),
+            ("merge", MERGES, Callable),
+            ("tail", TAILS, Callable),
+        ):
+            object.__setattr__(self, slot, resolve(slot, getattr(self, slot), known, wanted))
 
     def __call__(self, slot: Slot) -> Unit:
         return Unit(

@@ -115,7 +115,7 @@ MODELS: dict[str, Entry] = {
     **_depths(
         "resnet{}b_cifar",
         ResNet,
-        {20: (272_474,), 56: (855_770,), 110: (1_730_714,), 1202: (19_424_026,)},
+        {20: (272_474, 41.29), 56: (855_770, 127.06), 110: (1_730_714, 255.70), 1202: (19_424_026, 2_857.17)},
         "pytorchcv, with option B",
         shortcut="projection",
     ),
@@ -132,7 +132,6 @@ MODELS: dict[str, Entry] = {
         ResNet,
         {272: (2_816_986,), 542: (5_599_066,)},
         f"the units of {HE16} at pytorchcv's depths",
-        derived=True,
     ),
     **_depths(
         "preactresnet{}_cifar",
@@ -148,7 +147,6 @@ MODELS: dict[str, Entry] = {
         PreActResNet,
         {272: (2_816_090,), 542: (5_598_170,)},
         f"the units of {HE16} at pytorchcv's depths",
-        derived=True,
     ),
     **{  # 1-layer skip
         f"{family}110_single_cifar": Entry(
@@ -161,7 +159,7 @@ MODELS: dict[str, Entry] = {
         ResNet,
         {
             18: (11_689_512, 1_820.41, "1.8e9 multiply-adds"),
-            34: (21_797_672, None, "3.6e9 multiply-adds"),
+            34: (21_797_672, 3_672.68, "3.6e9 multiply-adds"),
             50: (25_557_032, 3_877.95, "3.8e9 multiply-adds"),
             101: (44_549_160, 7_597.95, "7.6e9 multiply-adds"),
             152: (60_192_808, 11_321.85, "11.3e9 multiply-adds"),
@@ -302,13 +300,18 @@ MODELS: dict[str, Entry] = {
     ),
     # tails
     "seresnet20_cifar": Entry(
-        ResNet, {"depth": 20, "shortcut": "projection", "tail": "squeeze_excite"}, "pytorchcv, seresnet20", 274_847
+        ResNet,
+        {"depth": 20, "shortcut": "projection", "tail": "squeeze_excite"},
+        "pytorchcv, seresnet20",
+        274_847,
+        41.34,
     ),
     "seresnet50": Entry(
         ResNet,
-        {"depth": 50, "block": "bottleneck_v1_5", "tail": "squeeze_excite", **IMAGENET},
+        {"depth": 50, "tail": "squeeze_excite", **IMAGENET},
         "Hu et al. 2018, Table 2",
         28_088_024,
+        3_883.25,
     ),
     # gates
     "gatedresnet32_cifar": Entry(GatedResNet, {"depth": 32}, "Savarese et al. 2016, Table 3", 464_169, derived=True),
@@ -329,7 +332,7 @@ MODELS: dict[str, Entry] = {
     **{
         f"wrn{depth}_{width}_cifar": Entry(
             WideResNet,
-            {"depth": depth, "width": width},
+            {"depth": depth, "width": width, "dropout": 0.0},
             "Zagoruyko and Komodakis 2016, Table 4",
             parameters,
             half,
@@ -339,15 +342,25 @@ MODELS: dict[str, Entry] = {
         for depth, width, parameters, half, derived, stated in (
             (16, 4, 2_748_890, None, True, ""),
             (16, 8, 10_961_370, None, True, ""),
-            (16, 10, 17_116_634, None, False, ""),
+            (16, 10, 17_116_634, 2_414.04, False, ""),
             (22, 8, None, None, False, "17.2M"),
             (28, 10, 36_479_194, 5_246.98, False, ""),
             (28, 12, None, None, False, "52.5M"),
             (40, 1, None, None, False, "0.6M"),
             (40, 2, None, None, False, "2.2M"),
             (40, 4, 8_949_210, None, False, ""),
-            (40, 8, 35_748_314, None, False, ""),
+            (40, 8, 35_748_314, 5_176.90, False, ""),
         )
+    },
+    **{
+        f"wrn{depth}_{width}_dropout_cifar": Entry(
+            WideResNet,
+            {"depth": depth, "width": width},
+            "Zagoruyko and Komodakis 2016, with dropout",
+            parameters,
+            derived=True,
+        )
+        for depth, width, parameters in ((16, 4, 2_748_890), (28, 10, 36_479_194), (40, 10, None))
     },
     **{
         f"wrn{depth}_{width}": Entry(
@@ -396,7 +409,13 @@ MODELS: dict[str, Entry] = {
     **_depths(
         "densenet{}",
         DenseNet,
-        {121: (7_978_856,), 161: (28_681_000,), 169: (14_149_480,), 201: (20_013_928,), 264: ()},
+        {
+            121: (7_978_856, 2_872.13),
+            161: (28_681_000, 7_793.16),
+            169: (14_149_480, 3_403.89),
+            201: (20_013_928, 4_347.15),
+            264: (),
+        },
         "Huang et al. 2017, Table 1",
         **IMAGENET,
     ),
@@ -466,20 +485,23 @@ PUBLISHED: dict[str, tuple] = {  # of those networks: parameters, half of the op
     "akamaster_resnet56": (853_018,),
     "akamaster_resnet110": (1_727_962,),
     "akamaster_resnet1202": (19_421_274,),
-    "pytorchcv_preresnet20": (272_282,),
-    "pytorchcv_preresnet56": (855_578,),
-    "pytorchcv_preresnet110": (1_730_522,),
-    "pytorchcv_preresnet1202": (19_423_834,),
+    "pytorchcv_preresnet20": (272_282, 41.27),
+    "pytorchcv_preresnet56": (855_578, 127.03),
+    "pytorchcv_preresnet110": (1_730_522, 255.68),
+    "pytorchcv_preresnet1202": (19_423_834, 2_857.14),
     "pytorchcv_preresnet164": (1_703_258, 255.08),
-    "pytorchcv_preresnet272": (2_816_090,),
-    "pytorchcv_preresnet1001": (10_327_706,),
-    "pytorchcv_wrn16_10": (17_116_634,),
+    "pytorchcv_preresnet272": (2_816_090, 420.38),
+    "pytorchcv_preresnet542": (5_598_170, 833.64),
+    "pytorchcv_preresnet1001": (10_327_706, 1_536.18),
+    "pytorchcv_wrn16_10": (17_116_634, 2_414.04),
     "pytorchcv_wrn28_10": (36_479_194, 5_246.98),
-    "pytorchcv_wrn40_8": (35_748_314,),
-    "pytorchcv_densenet40_k12": (599_050,),
-    "pytorchcv_densenet100_k12": (4_068_490,),
-    "pytorchcv_densenet100_k24": (16_114_138,),
-    "pytorchcv_densenet40_k12_bc": (176_122,),
+    "pytorchcv_wrn40_8": (35_748_314, 5_176.90),
+    "pytorchcv_densenet40_k12": (599_050, 210.80),
+    "pytorchcv_densenet100_k12": (4_068_490, 1_353.55),
+    "pytorchcv_densenet100_k24": (16_114_138, 5_354.19),
+    "pytorchcv_densenet40_k12_bc": (176_122, 74.89),
+    "pytorchcv_densenet40_k24_bc": (690_346, 293.09),
+    "pytorchcv_densenet40_k36_bc": (1_542_682, 654.60),
     "pytorchcv_densenet100_k12_bc": (769_162, 298.45),
     "pytorchcv_densenet190_k40_bc": (25_624_430, 9_400.45),
     "pytorchcv_densenet250_k24_bc": (15_324_406, 5_519.54),

@@ -11,7 +11,7 @@ from dataclasses import replace
 import keras
 from keras import ops
 
-from keras_resunits.checks import require_number
+from keras_resunits.checks import is_int, require_number
 from keras_resunits.convolutions import conv
 from keras_resunits.gating import GatedCarry, gate
 from keras_resunits.orders import Order
@@ -48,10 +48,11 @@ class ZeroPad(keras.layers.Layer):
 
     def __init__(self, extra: int, strides: int = 1, before: int = 0, **kwargs):
         super().__init__(**kwargs)
-        if extra < 0 or strides < 1 or not 0 <= before <= extra:
+        ints = all(map(is_int, (extra, strides, before)))
+        if not ints or extra < 0 or strides < 1 or not 0 <= before <= extra:
             raise ValueError(
-                "`ZeroPad` wants `extra` >= 0 (it cannot drop channels), `strides` >= 1 and `before` in 0..extra. "
-                f"Received: extra={extra}, strides={strides}, before={before}."
+                "`ZeroPad` wants ints: `extra` >= 0 (it drops no channels), `strides` >= 1 and `before` in 0..extra. "
+                f"Received: extra={extra!r}, strides={strides!r}, before={before!r} (layer '{self.name}')."
             )
         self.extra, self.strides, self.before = extra, strides, before
 
@@ -91,14 +92,19 @@ def zero_pad(slot: Slot, order: Order) -> keras.layers.Layer:
     >>> kr.describe(kr.ResNet(depth=8, shortcut=kr.zero_pad))[2].h
     'pad'
     """
+    if not slot.changes_shape:
+        return identity(slot, order)
+    return ZeroPad(appended(slot), slot.strides, name="shortcut")
+
+
+def appended(slot: Slot) -> int:
+    """How many channels option A appends, refusing to drop some."""
     if slot.filters < slot.in_filters:
         raise ValueError(
             "shortcut 'zero_pad' (option A) can only append channels: it wants filters >= in_filters. "
             f"Received: in_filters={slot.in_filters}, filters={slot.filters} (unit '{slot.name}')."
         )
-    if not slot.changes_shape:
-        return identity(slot, order)
-    return ZeroPad(slot.filters - slot.in_filters, slot.strides, name="shortcut")
+    return slot.filters - slot.in_filters
 
 
 def projection_always(slot: Slot, order: Order) -> keras.layers.Layer:

@@ -11,6 +11,7 @@ import keras
 from keras import ops
 
 from keras_resunits.checks import require_number, require_positive_int, require_share
+from keras_resunits.choices import resolve
 from keras_resunits.gating import ScalarGate
 from keras_resunits.randomness import Dropout, ReplicaSeedGenerator
 from keras_resunits.serialization import register
@@ -139,13 +140,14 @@ class SqueezeExcite(keras.layers.Layer):
     def build(self, input_shape):
         channels = input_shape[-1]
         narrow, policy = max(channels // self.ratio, 1), self.dtype_policy
+        self.pool = keras.layers.GlobalAveragePooling2D(data_format="channels_last", keepdims=True, dtype=policy)
         self.squeeze = keras.layers.Dense(narrow, "relu", name="squeeze", dtype=policy)
         self.excite = keras.layers.Dense(channels, "sigmoid", name="excite", dtype=policy)
         self.squeeze.build((None, 1, 1, channels))
         self.excite.build((None, 1, 1, self.squeeze.units))
 
     def call(self, x):
-        return x * self.excite(self.squeeze(ops.mean(x, axis=(1, 2), keepdims=True)))
+        return x * self.excite(self.squeeze(self.pool(x)))
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -274,8 +276,11 @@ def branch_dropout(slot: Slot, rate: float = 0.2) -> list[keras.layers.Layer]:
     return [Dropout(rate, name="dropout")]
 
 
-def chained(*tails: Tail) -> Tail:
-    """Several tails, one after the other.
+def chained(*tails: str | Tail) -> Tail:
+    """Several tails, one after the other, each a function or a name.
+
+    Raises:
+        ValueError: for a name that is not known.
 
     Example: a squeeze-and-excite network with stochastic depth
 
@@ -284,7 +289,8 @@ def chained(*tails: Tail) -> Tail:
     >>> [layer.name for layer in model.get_layer("unit000").branch.layers][-2:]
     ['squeeze_excite', 'stochastic_depth']
     """
-    return lambda slot: [layer for tail in tails for layer in tail(slot)]
+    resolved = [resolve("tail", tail, TAILS, Callable) for tail in tails]
+    return lambda slot: [layer for tail in resolved for layer in tail(slot)]
 
 
 TAILS: dict[str, Tail] = {

@@ -8,6 +8,7 @@ import pytest
 
 import keras_resunits as kr
 from keras_resunits.models import IMAGENET_UNITS
+from keras_resunits.orders import ORDERS as NAMED_ORDERS
 from keras_resunits.stems import IMAGENET
 from keras_resunits.units import units_of
 from tests.catalog import NETWORKS, ORDERS, over, shapes_alone
@@ -422,3 +423,46 @@ def test_the_arguments_of_both_factories_are_the_same_and_can_be_seen():
     assert list(ours) == list(theirs)
     assert {name for name in ours if ours[name].default != theirs[name].default} == {"depth", "order"}
     assert kr.PreActResNet(8, (32, 32, 3), 10, False, "avg").output.shape == (None, 64)
+
+
+@pytest.mark.parametrize(
+    ("network", "text"),
+    [
+        (lambda: kr.Recipe("basc", "post_act", "projection"), r"unknown body 'basc'\. Did you mean 'basic'"),
+        (lambda: kr.Recipe(kr.basic, kr.PostAct(), keras.layers.Identity()), r"`shortcut` must be one of .*a function"),
+        (lambda: kr.network(kr.plan([kr.Stage(1, 16)], 16), None, kr.PostAct()), r"\(recipe, slot\) pairs.*Slot\("),
+        (lambda: kr.network([], "cifr", "post_act"), r"unknown stem 'cifr'\. Did you mean 'cifar'"),
+        (lambda: kr.chained("squeeze_excit"), r"unknown tail 'squeeze_excit'\. Did you mean 'squeeze_excite'"),
+        (lambda: kr.ZeroPad("8"), r"`ZeroPad` wants ints.*extra='8'.*\(layer 'zero_pad"),
+    ],
+)
+def test_what_is_no_part_of_a_network_is_named(network, text):
+    with pytest.raises(ValueError, match=text):
+        network()
+
+
+def test_recipes_networks_and_chains_take_names():
+    recipe = kr.Recipe("basic", "full_pre_act", "projection", tail=kr.chained("squeeze_excite", kr.rezero))
+    assert (recipe.body, recipe.order, recipe.shortcut) == (kr.basic, NAMED_ORDERS["full_pre_act"], kr.projection)
+    model = kr.network([(recipe, slot) for slot in kr.plan([kr.Stage(1, 16)], 16, True)], "cifar", "full_pre_act")
+    assert kr.describe(model)[1].F == "conv3 norm act conv3 squeeze_excite *k"
+
+
+@pytest.mark.parametrize("family", [kr.HighwayNet, kr.GatedPlainNet, kr.StochasticDepthResNet])
+def test_families_stand_behind_a_stem_of_more_filters(family):
+    model = family(depth=8, input_shape=(64, 64, 3), stem="imagenet")
+    assert next(row.h for row in kr.describe(model) if row.h).startswith("conv1")
+
+
+def test_edges_whose_open_sides_differ_are_refused_when_they_meet():
+    merge = kr.Concat()
+    merge.build((None, None, None, 2), (None, None, None, 3), (None, None, None, 2))
+    with pytest.raises(ValueError, match="`Concat` wants a shortcut and a branch that differ in their channels alone"):
+        merge(keras.ops.ones((1, 4, 4, 2)), keras.ops.ones((1, 2, 2, 3)), keras.ops.ones((1, 4, 4, 2)))
+
+
+def test_a_keras_layout_takes_none_for_what_it_has_by_default():
+    with shapes_alone():
+        none = kr.KerasResNet(50, (32, 32, 3), 10, block=None, shortcut=None, name=None)
+        default = kr.KerasResNet(50, (32, 32, 3), 10)
+    assert (none.name, none.count_params()) == (default.name, default.count_params())

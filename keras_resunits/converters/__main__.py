@@ -121,6 +121,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(convert(arguments))
     except (ValueError, OSError) as error:
         print(f"converters: {' '.join(str(error).split())}", file=sys.stderr)
+        for what in ("missing", "unused"):  # all of them, where the line has the first few
+            for name in getattr(error, what, ()):
+                print(f"  {what} {name}", file=sys.stderr)
         return 2
     return 0
 

@@ -44,15 +44,26 @@ def names_of(model: keras.Model, layout: Layout) -> dict[str, str | None]:
     return {variable.path: layout.name_of(variable.path, places) for variable in model.weights}
 
 
-def nearest_layout(model: keras.Model, theirs: State, layouts: Iterable[Layout]) -> Layout:
-    """The layout that explains most: first of all their names, then the network's arithmetic."""
+def nearest_layout(model: keras.Model, theirs: State, layouts: Iterable[Layout], where: str) -> Layout:
+    """The layout that explains most: first of all their names, then the network's arithmetic.
+
+    Raises:
+        ConversionError: where no layout explains a single name: the source, named `where`, is of another architecture.
+    """
 
     def explained(layout: Layout) -> tuple[int, bool, bool]:
         known = {name for name in names_of(model, layout).values() if name}
         common = len(known & set(layout.renamed(theirs)))
         return common, common == len(theirs), mismatch(model, layout) is None
 
-    return max(layouts, key=explained)
+    found = max(layouts, key=explained)
+    if not explained(found)[0]:
+        wanted = [name for name in names_of(model, found).values() if name]
+        raise ConversionError(
+            f"{where} is of another architecture than network '{model.name}': wanted names such as "
+            f"{listed(wanted, 3)}; got {listed(sorted(theirs), 3)}."
+        )
+    return found
 
 
 def _require_arithmetic(model: keras.Model, layout: Layout) -> None:

@@ -66,7 +66,7 @@ def load_keras_weights(model: keras.Model, source: str | Path | keras.Model) -> 
         where = f"{application}'s ImageNet weights"
     else:
         theirs, where = read_weights(source), f"'{source}'"
-    layout = nearest_layout(model, theirs, KERAS_LAYOUTS.values())
+    layout = nearest_layout(model, theirs, KERAS_LAYOUTS.values(), where)
     carry(model, theirs, layout, where)
     return layout.name
 

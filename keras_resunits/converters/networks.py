@@ -12,7 +12,7 @@ from keras_resunits.bodies import Body, basic, bottleneck_v1_5, wide_bottleneck
 from keras_resunits.densenet import DenseNet
 from keras_resunits.models import PreActResNet, ResNet
 from keras_resunits.orders import Order
-from keras_resunits.shortcuts import ZeroPad, identity
+from keras_resunits.shortcuts import ZeroPad, appended, identity
 from keras_resunits.slots import Slot
 from keras_resunits.stems import Stem
 
@@ -31,7 +31,7 @@ def zero_pad_both_sides(slot: Slot, order: Order) -> keras.layers.Layer:
     """
     if not slot.changes_shape:
         return identity(slot, order)
-    extra = slot.filters - slot.in_filters
+    extra = appended(slot)
     return ZeroPad(extra, slot.strides, before=extra // 2, name="shortcut")
 
 

@@ -49,6 +49,6 @@ def load_torch_weights(
         theirs, where = state_of(source), "the state dict"
     else:
         theirs, where = read_checkpoint(source), f"'{source}'"
-    chosen = chosen or nearest_layout(model, theirs, TORCH_LAYOUTS.values())
+    chosen = chosen or nearest_layout(model, theirs, TORCH_LAYOUTS.values(), where)
     carry(model, theirs, chosen, where)
     return chosen.name

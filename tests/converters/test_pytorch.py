@@ -196,10 +196,17 @@ def test_a_network_of_fewer_units_leaves_weights_over():
     )
 
 
+def test_weights_of_another_architecture_are_told_from_those_that_are_left_over():
+    model, _ = smallest()
+    source = {"dense.weight": torch.zeros(2, 2), "a": torch.zeros(1)}
+    with pytest.raises(ConversionError, match=r"^the state dict is of another architecture .*; got a, dense\.weight"):
+        load_torch_weights(model, source)
+
+
 def test_a_long_list_of_what_is_left_over_ends_in_a_number_and_is_whole_in_the_error():
     model, torch_network = smallest()
     state = {f"other.{name}": tensor for name, tensor in torch_network.state_dict().items()}
-    refused(model, state, r"conv1.weight \(for 'stem/conv/kernel'\).* and \d+ more")
+    refused(model, state, r"conv1.weight \(for 'stem/conv/kernel'\).* and \d+ more", "torchvision_resnet")
     with pytest.raises(ConversionError) as raised:
         load_torch_weights(model, state, "torchvision_resnet")
     counted = {name for name in state if not name.endswith("num_batches_tracked")}
