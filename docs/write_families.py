@@ -1,6 +1,6 @@
 """Write the table of all named networks, each built and counted.
 
-python docs/write_families.py docs/families.md      a few minutes
+python docs/write_families.py docs/families.md      six minutes
 python docs/write_families.py - "resnet20*"         some of them, on the screen
 """
 
