@@ -83,7 +83,7 @@ def _cause(error: tf.errors.OpError, place: Place) -> str:
     named = sorted({int(task) for task in re.findall(r"/task:(\d+)", text)} - {place.number})
     other = f"worker {' and '.join(map(str, named))}" if named else "another worker"
     said = re.split(r" The error could be| Additional GRPC| \[\[| \[Op:| \[type", text.rpartition("aborted by: ")[2])[0]
-    if isinstance(error, tf.errors.DeadlineExceededError):
+    if isinstance(error, tf.errors.DeadlineExceededError) or "heartbeat" in said:
         what = f"{other} did not answer: it is stuck or gone"
     elif isinstance(error, tf.errors.AbortedError):
         what = f"{other} ended, or was started again alone"
