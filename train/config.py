@@ -184,7 +184,7 @@ flags.DEFINE_float(
     lower_bound=1.0,
 )
 flags.DEFINE_float(
-    "worker_timeout", 30.0, "Seconds that a step of several workers may take: after them one is stuck.", lower_bound=1.0
+    "worker_timeout", 25.0, "Seconds that a step of several workers may take: after them one is stuck.", lower_bound=1.0
 )
 
 

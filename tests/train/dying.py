@@ -1,7 +1,7 @@
 """`python -m tests.train.dying MOMENT STEP -- ...`: `python -m train ...` that SIGKILLs itself at that save.
 
 Moments of the save at step STEP: "before" it, "half" (the state's files are there, no manifest), "written" (all is
-there, not yet renamed), "renamed".
+there, not yet renamed), "renamed"; or, whatever the step, "exported" (the SavedModel is there, not yet renamed).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from train import checkpoints
 from train.__main__ import run_main
 
-MOMENTS = ("before", "half", "written", "renamed")
+MOMENTS = ("before", "half", "written", "renamed", "exported")
 
 
 def dying(moment: str, step: int) -> None:
@@ -44,9 +44,18 @@ def dying(moment: str, step: int) -> None:
     cls._write, cls._forget, checkpoints._digest = watched_write, watched_forget, watched_digest
 
 
+def dying_in_the_export(event: str, arguments: tuple) -> None:
+    """An audit hook."""
+    if event == "os.rename" and "saved_models" in str(arguments[0]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 if __name__ == "__main__":
     moment, step, _, *arguments = sys.argv[1:]
     assert moment in MOMENTS, moment
-    dying(moment, int(step))
+    if moment == "exported":
+        sys.addaudithook(dying_in_the_export)
+    else:
+        dying(moment, int(step))
     sys.argv = ["train", *arguments]
     sys.exit(run_main(sys.argv))

@@ -117,6 +117,7 @@ def test_twenty_random_kills_change_no_bit(wholes, way):
 # all moments within a save; those of 22, 44 and 66 end an epoch, the others lie within one
 AROUND_SAVES = [("before", 7), ("half", 14), ("written", 21), ("renamed", 22), ("half", 28), ("written", 35)]
 AROUND_SAVES += [("renamed", 42), ("half", 44), ("written", 44), ("renamed", 44), ("before", 66), ("renamed", 66)]
+AROUND_SAVES += [("exported", 66)]
 
 
 @pytest.mark.parametrize(
@@ -140,6 +141,7 @@ def test_a_run_killed_within_its_saves_is_the_run_that_never_was(wholes, way, de
             processes = [begun("tests.train.dying", *dying)]
         outcomes = [process.ended() for process in processes]
         assert outcomes[0].code == -signal.SIGKILL, (moment, step, outcomes)
+        assert not list((whole.output / "saved_models" / run).glob("[0-9]*"))  # a version is whole, or none
     whole.require_equal(run, state(finished(*command)))
 
 
