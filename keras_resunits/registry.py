@@ -530,7 +530,7 @@ def list_models(pattern: str = "*") -> list[str]:
 
     >>> import keras_resunits as kr
     >>> kr.list_models("wrn16*")
-    ['wrn16_10_cifar', 'wrn16_4_cifar', 'wrn16_8_cifar']
+    ['wrn16_10_cifar', 'wrn16_4_cifar', 'wrn16_4_dropout_cifar', 'wrn16_8_cifar']
     """
     if not isinstance(pattern, str):
         raise ValueError(f"`pattern` must be a string such as 'resnet*'. Received: pattern={pattern!r} (list_models).")
