@@ -15,7 +15,7 @@ import keras
 from keras_resunits.bodies import keras_bottleneck, keras_bottleneck_v2
 from keras_resunits.checks import is_int
 from keras_resunits.convolutions import conv
-from keras_resunits.models import IMAGENET_UNITS, ResNet
+from keras_resunits.models import IMAGENET_UNITS, variant
 from keras_resunits.networks import Shape, network
 from keras_resunits.normalization import BatchNormalization
 from keras_resunits.orders import Order, PostAct, PreActOnWidening
@@ -72,10 +72,8 @@ def KerasResNet(depth: int = 50, input_shape: Shape = (224, 224, 3), classes: in
         "order": PostAct(norm=norm),
         "shortcut": biased_projection,
         "stem": Stem(64, kernel_size=7, strides=2, pool=2, use_bias=True, pads=0.0),
-        "name": f"kerasresnet{depth}",
     }
-    chosen = {name: choice for name, choice in options.items() if choice is not None}
-    return ResNet(depth, input_shape, classes, **{**defaults, **chosen})
+    return variant("kerasresnet", depth, input_shape, classes, defaults, options)
 
 
 def KerasResNetV2(

@@ -157,8 +157,8 @@ def ResNet(
             2016, Fig. 4), "zero_gamma", "fixup", "relu_pre_act", "looks_linear", or an `Order`.
         shortcut: "zero_pad" (option A), "projection" (B), "projection_always" (C), "identity", those of He et al. 2016,
             Fig. 2 ("constant_scaling", "shortcut_gating", "conv_1x1", "dropout"), "avg_pool_pad", or a function
-            `(Slot, Order) -> Layer`. By default the papers': A for three stages of basic units, else B; B too behind a
-            stem of more filters than the first stage has.
+            `(Slot, Order) -> Layer`. By default the papers': A for three stages of basic units, else B; B too where a
+            stem gives more filters than the first unit has.
         width: Multiplies the filters of every stage; 1 by default.
         stem: "cifar" (3x3), "imagenet" (7x7 and max-pool), "imagenet_3x3", or a `Stem`. By default 3x3 for three
             stages; for four 7x7 for images of 64 pixels or more, else 3x3.
@@ -192,9 +192,7 @@ def ResNet(
         stem = replace(layout.stem(input_shape), activated=not order.raw_stem)
     stem = resolve("stem", stem, STEMS, Stem)
     if shortcut is None:
-        shortcut = identity if merge is branch_only else layout.shortcut  # what nobody reads needs no weights
-        if shortcut is zero_pad and stem.filters > layout.stages(width)[0].filters:
-            shortcut = projection  # option A cannot drop channels
+        shortcut = identity if merge is branch_only else _appending(layout.shortcut)  # unread, it needs no weights
     shortcut = resolve("shortcut", shortcut, SHORTCUTS, Callable)
     tail = resolve("tail", tail, TAILS, Callable)
     recipe = Recipe(layout.body, order, shortcut, merge, tail)
@@ -306,7 +304,7 @@ def PlainNet(
     True
     """
     _require_own("PlainNet", options, "merge")
-    return _variant("plainnet", depth, input_shape, classes, {"merge": "branch_only"}, options)
+    return variant("plainnet", depth, input_shape, classes, {"merge": "branch_only"}, options)
 
 
 def GatedResNet(
@@ -344,7 +342,7 @@ def GatedResNet(
     """
     tail = chained(resolve("tail", tail, TAILS, Callable), partial(residual_gate, g=g))
     defaults = {"order": "full_pre_act", "block": _strided_block(depth), "tail": tail}
-    return _variant("gatedresnet", depth, input_shape, classes, defaults, options)
+    return variant("gatedresnet", depth, input_shape, classes, defaults, options)
 
 
 def GatedPlainNet(
@@ -380,7 +378,7 @@ def GatedPlainNet(
     _require_own("GatedPlainNet", options, "merge")
     merge = partial(scalar_highway, g=g)
     defaults = {"block": "single", "order": "relu_before_add", "shortcut": _appending(zero_pad), "merge": merge}
-    return _variant("gatedplainnet", depth, input_shape, classes, defaults, options)
+    return variant("gatedplainnet", depth, input_shape, classes, defaults, options)
 
 
 def HighwayNet(
@@ -420,7 +418,7 @@ def HighwayNet(
     _require_own("HighwayNet", options, "merge")
     merge = partial(highway, bias=bias)
     defaults = {"block": "single", "order": "relu_before_add", "shortcut": _appending(zero_pad), "merge": merge}
-    return _variant("highwaynet", depth, input_shape, classes, defaults, options)
+    return variant("highwaynet", depth, input_shape, classes, defaults, options)
 
 
 def StochasticDepthResNet(
@@ -465,7 +463,7 @@ def StochasticDepthResNet(
     tail = chained(resolve("tail", tail, TAILS, Callable), alive)
     layout = layout_of(depth, resolve("block", options.get("block"), BODIES, Body) if options.get("block") else None)
     defaults = {"shortcut": _appending(avg_pool_pad) if layout.shortcut is zero_pad else None, "tail": tail}
-    return _variant("stochasticdepthresnet", depth, input_shape, classes, defaults, options)
+    return variant("stochasticdepthresnet", depth, input_shape, classes, defaults, options)
 
 
 def WideResNet(
@@ -511,7 +509,7 @@ def WideResNet(
         "width": width,
         "name": f"{_name('wideresnet', depth)}_{width}",
     }
-    return _variant("wideresnet", units, input_shape, classes, defaults, {**options, "order": order})
+    return variant("wideresnet", units, input_shape, classes, defaults, {**options, "order": order})
 
 
 def wide_units(depth: int | Sequence[int], input_shape: Shape = (32, 32, 3)) -> Sequence[int]:
@@ -537,7 +535,7 @@ def wide_units(depth: int | Sequence[int], input_shape: Shape = (32, 32, 3)) -> 
 
 
 def _appending(shortcut: Shortcut) -> Shortcut:
-    """The shortcut, and a projection behind a stem of more filters than the first stage has: none to append."""
+    """The shortcut, and a projection where a stem gives more filters than the unit has: option A can drop none."""
     return lambda slot, order: (projection if slot.filters < slot.in_filters else shortcut)(slot, order)
 
 
@@ -549,7 +547,7 @@ def _require_own(family: str, options: dict, name: str) -> None:
         )
 
 
-def _variant(family: str, depth, input_shape, classes, defaults: dict, options: dict) -> keras.Model:
+def variant(family: str, depth, input_shape, classes, defaults: dict, options: dict) -> keras.Model:
     """`ResNet` with a family's defaults, where the caller has not chosen otherwise."""
     chosen = {name: choice for name, choice in options.items() if choice is not None}
     return ResNet(depth, input_shape, classes, **{"name": _name(family, depth), **defaults, **chosen})

@@ -47,14 +47,14 @@ class Recipe:
     tail: Tail = no_tail
 
     def __post_init__(self):
-        for slot, known, wanted in (
+        for part, known, wanted in (
             ("body", BODIES, Body),
             ("order", ORDERS, Order),
             ("shortcut", SHORTCUTS, Callable),
             ("merge", MERGES, Callable),
             ("tail", TAILS, Callable),
         ):
-            object.__setattr__(self, slot, resolve(slot, getattr(self, slot), known, wanted))
+            object.__setattr__(self, part, resolve(part, getattr(self, part), known, wanted))
 
     def __call__(self, slot: Slot) -> Unit:
         return Unit(

@@ -140,7 +140,7 @@ class SqueezeExcite(keras.layers.Layer):
     def build(self, input_shape):
         channels = input_shape[-1]
         narrow, policy = max(channels // self.ratio, 1), self.dtype_policy
-        self.pool = keras.layers.GlobalAveragePooling2D(data_format="channels_last", keepdims=True, dtype=policy)
+        self.pool = keras.layers.GlobalAveragePooling2D("channels_last", keepdims=True, name="pool", dtype=policy)
         self.squeeze = keras.layers.Dense(narrow, "relu", name="squeeze", dtype=policy)
         self.excite = keras.layers.Dense(channels, "sigmoid", name="excite", dtype=policy)
         self.squeeze.build((None, 1, 1, channels))

@@ -164,8 +164,7 @@ def prepare(config, run, data, model, preprocessing, place):
         raise BadInput(f"--epochs={config.epochs}, but the run to resume has done {position.epoch}.")
     records = []
     if place.is_chief:
-        if FLAGS.resume:
-            require_checkpoint(run.history, run.checkpoints, position.step)
+        require_checkpoint(run.history, run.checkpoints, position.step)
         with stored(str(run.folder)):
             config.save(run.config)
             records = recorders(run, config, steps, position.epoch)
@@ -206,7 +205,9 @@ def report(run, saved_model, difference: float, state: str) -> None:
 
     history = read_history(run.history)
     answer = shlex.join([python(), "-m", "train.answer", str(saved_model), str(run.example)])
-    tries = [answer] * run.example.exists() + [f"{python()} -m tensorboard.main --logdir {run.tensorboard}"]
+    tries = [answer] * run.example.exists() + [
+        shlex.join([python(), "-m", "tensorboard.main", "--logdir", str(run.tensorboard)])
+    ]
     averaged = f" ({history['val_ema_accuracy'][-1]:.2%} averaged: exported)" if "val_ema_accuracy" in history else ""
     print(
         f"test accuracy {history['val_accuracy'][-1]:.2%}{averaged}\n"

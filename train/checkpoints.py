@@ -267,7 +267,7 @@ def _score(path: Path) -> float | None:
 
 
 def require_checkpoint(history: Path, folder: Path, step: int) -> None:
-    """Refuse to begin anew over a run that had come further; its first epoch's row may be there before a checkpoint.
+    """Refuse to begin anew over a run that had come further, and say so where its first epoch may have had none yet.
 
     Args:
         history: The run's rows, if it has any yet.
@@ -278,6 +278,8 @@ def require_checkpoint(history: Path, folder: Path, step: int) -> None:
         StorageError: if that is the beginning.
     """
     done = history.read_bytes().count(b"\n") - 1 if history.exists() else 0  # below the names of the columns
+    if not step and done == 1:  # the row is written before the checkpoint
+        print(f"train: no checkpoint in {folder}: the first epoch begins anew.", file=sys.stderr)
     if not step and done > 1:
         raise StorageError(
             f"no checkpoint in {folder}, but {history} has {done} epochs. Not starting from zero over it: put the "

@@ -426,17 +426,18 @@ def _saved(path: Path) -> dict[str, Any]:
     unknown = sorted(set(saved) - {field.name for field in fields(Config)})
     if unknown:
         raise BadInput(f"{path} is of another version: it has {', '.join(unknown)}.")
-    for name, hint in get_type_hints(Config).items():
-        if not _is_a(saved.get(name), hint):
-            wanted = getattr(hint, "__name__", hint)
-            raise BadInput(f"{path} is damaged: wanted {wanted} for {name}; got {saved[name]!r}.")
+    hints = get_type_hints(Config)
+    for name, value in saved.items():
+        if not _is_a(value, hints[name]):
+            wanted = getattr(hints[name], "__name__", hints[name])
+            raise BadInput(f"{path} is damaged: wanted {wanted} for {name}; got {value!r}.")
     return saved
 
 
 def _is_a(value, hint) -> bool:
-    """Whether JSON's value is of a field's type; what is missing has its default.
+    """Whether JSON's value is of a field's type.
 
-    >>> _is_a(None, int), _is_a(0, float | None), _is_a("many", int), _is_a(True, int), _is_a(["a", 1], list[str])
+    >>> _is_a(None, int | None), _is_a(0, float), _is_a(None, int), _is_a(True, int), _is_a(["a", 1], list[str])
     (True, True, False, False, False)
     """
     if isinstance(hint, UnionType):
@@ -445,7 +446,7 @@ def _is_a(value, hint) -> bool:
         return isinstance(value, list) and all(_is_a(each, *get_args(hint)) for each in value)
     if isinstance(value, bool):
         return hint is bool
-    return value is None or isinstance(value, (int, float) if hint is float else hint)
+    return isinstance(value, (int, float) if hint is float else hint)
 
 
 def _resumed(flag_values: dict[str, Any], saved: dict[str, Any], path: Path) -> dict[str, Any]:

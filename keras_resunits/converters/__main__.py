@@ -12,7 +12,7 @@ from textwrap import fill, indent
 
 import keras
 
-from keras_resunits.converters.checkpoints import TORCH_SUFFIXES
+from keras_resunits.converters.checkpoints import LISTED, TORCH_SUFFIXES
 from keras_resunits.converters.errors import ConversionError
 from keras_resunits.converters.keras_applications import KERAS_SUFFIXES
 from keras_resunits.converters.layouts import TORCH_LAYOUTS
@@ -121,8 +121,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(convert(arguments))
     except (ValueError, OSError) as error:
         print(f"converters: {' '.join(str(error).split())}", file=sys.stderr)
-        for what in ("missing", "unused"):  # all of them, where the line has the first few
-            for name in getattr(error, what, ()):
+        for what in ("missing", "unused"):
+            names = getattr(error, what, ())
+            for name in names if len(names) > LISTED else ():  # all of them, where the line has the first few
                 print(f"  {what} {name}", file=sys.stderr)
         return 2
     return 0

@@ -152,6 +152,9 @@ def _array(tensor: Any) -> np.ndarray:
     return np.asarray(tensor.detach().cpu().float() if hasattr(tensor, "detach") else tensor, dtype="float32")
 
 
-def listed(names: list[str], most: int = 12) -> str:
+LISTED = 12
+
+
+def listed(names: list[str], most: int = LISTED) -> str:
     """The names, comma-separated; past `most` of them, how many there are."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -81,6 +81,16 @@ def test_what_the_user_can_mend_is_one_line_and_exit_code_2(checkpoint, tmp_path
     assert existing.read_text() == "dear"
 
 
+def test_all_that_is_left_over_is_told_below_the_line(checkpoint, tmp_path, capsys):
+    argv = [str(checkpoint[0]), "--model", "akamaster_resnet32", "--output", str(tmp_path / "x.keras")]
+    assert main(argv) == 2
+    line, *names = capsys.readouterr().err.splitlines()
+    assert line.startswith("converters: weights are left over in layout ") and line.endswith(" and 48 more.")
+    each = [f"  missing layer{stage}.{unit}." for stage in (1, 2, 3) for unit in (3, 4)]  # two units more a stage
+    assert all(sum(name.startswith(prefix) for name in names) == 10 for prefix in each)
+    assert len(names) == 60
+
+
 class Anything:
     """What no list of weights is made of."""
 

@@ -45,8 +45,8 @@ def dying(moment: str, step: int) -> None:
 
 
 def dying_in_the_export(event: str, arguments: tuple) -> None:
-    """An audit hook."""
-    if event == "os.rename" and "saved_models" in str(arguments[0]):
+    """An audit hook: SIGKILL once the SavedModel is there, not yet renamed."""
+    if event == "os.rename" and ".unfinished-" in str(arguments[0]) and os.path.isdir(arguments[0]):
         os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -211,6 +211,7 @@ def test_a_run_begun_before_a_flag_was_there_has_its_default(resolved, tmp_path)
     [
         ("epochs", "many", "int"),
         ("epochs", True, "int"),
+        ("epochs", None, "int"),
         ("mixup", "x", "float"),
         ("drops", [1, "x"], r"list\[float\] \| None"),
         ("flip", 1, r"bool \| None"),
