@@ -20,8 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+import train  # noqa: F401, I001 -- says how TensorFlow starts
 
 import keras
 import numpy as np

@@ -26,8 +26,8 @@ import time
 from functools import partial
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+import train  # noqa: F401, I001 -- says how TensorFlow starts
 
 import numpy as np
 import tensorflow as tf

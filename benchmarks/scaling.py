@@ -44,7 +44,7 @@ def measure(number: int, workers: int, depth: int, batch: int, steps: int) -> di
     from train.strategy import make_strategy
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
-    place = make_strategy("auto", "local", 1, 300.0, 60.0)
+    place = make_strategy("auto", "", 1, 300.0, 60.0)
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (2048, 32, 32, 3), np.uint8), rng.integers(0, 10, 2048)
     data = ImageData((images, labels), (images[:1], labels[:1]), [str(i) for i in range(10)])

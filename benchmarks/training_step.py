@@ -5,10 +5,11 @@
 Every measurement is a process of its own; a round runs all contenders once, one after the other, so that a machine that
 drifts is unjust to none. Two figures a process: seconds from its start to the end of the first step, and images a
 second, from the median of the steps after that. The table gives the median over the rounds, and the median of the
-ratios round by round. About half an hour for 5 rounds of both precisions on 2 cores.
+ratios round by round. About half an hour for 5 rounds of float32 on 2 cores.
 
-Ours runs as the training program does, with few of TensorFlow's graph passes (`train/graphs.py`), and once more with
-all of them. Where the hands differ the peers have the better one: stock Keras does no weight decay.
+Ours runs as the training program does, with oneDNN's kernels (`train/__init__.py`). Stock Keras runs as TensorFlow
+begins, and once more with oneDNN: the same where TensorFlow finds AVX-512, and begins with it. Where the hands differ
+the peers have the better one: stock Keras does no weight decay.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ import time
 from pathlib import Path
 
 BATCH = 64
-PEERS = {
-    "ours": "keras_resunits",
-    "ours_rewritten": "keras_resunits, all graph passes",
-    "stock_keras": "stock Keras layers",
-    "native_torch": "native PyTorch, channels_last",
+PEERS = {  # module, what it is started with, name
+    "ours": ("ours", {"TF_ENABLE_ONEDNN_OPTS": "1"}, "keras_resunits"),
+    "stock_keras": ("stock_keras", {}, "stock Keras layers"),
+    "stock_keras_onednn": ("stock_keras", {"TF_ENABLE_ONEDNN_OPTS": "1"}, "stock Keras layers, oneDNN"),
+    "native_torch": ("native_torch", {}, "native PyTorch, `channels_last`"),
 }
 PRECISIONS = ("float32", "bfloat16")
 
@@ -66,14 +67,14 @@ def _keras(peer, depth, precision, images, labels):
 
     if precision == "bfloat16":
         keras.config.set_dtype_policy("mixed_bfloat16")
-    return importlib.import_module(peer).compile_step(depth), tf.constant(images), tf.constant(labels)
+    return importlib.import_module(PEERS[peer][0]).compile_step(depth), tf.constant(images), tf.constant(labels)
 
 
 def measured(peer: str, depth: int, precision: str, steps: int) -> dict[str, float]:
     """`measure` in a process of its own."""
     command = [sys.executable, __file__, f"--peer={peer}", f"--depth={depth}", f"--precision={precision}"]
     began = [f"--steps={steps}", "--began", repr(time.time())]
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", **PEERS[peer][1]}
     process = subprocess.run(command + began, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(process.stdout.splitlines()[-1])
 
@@ -86,7 +87,7 @@ def table(results: dict[tuple[str, str], list[dict[str, float]]]) -> str:
     ]
     for precision in dict.fromkeys(precision for _, precision in results):
         ours = results["ours", precision]
-        for peer, title in PEERS.items():
+        for peer, (_, _, title) in PEERS.items():
             theirs = results[peer, precision]
             rate = statistics.median(r["rate"] for r in theirs)
             first = statistics.median(r["first"] for r in theirs)
@@ -122,7 +123,7 @@ def main() -> None:
         for (peer, precision), seen in results.items():
             seen.append(measured(peer, args.depth, precision, args.steps))
             figures = f"{seen[-1]['rate']:6.1f} images/s, first step after {seen[-1]['first']:5.1f} s"
-            print(f"round {i + 1}/{args.rounds}  {peer:<15}{precision:<10}{figures}", file=sys.stderr, flush=True)
+            print(f"round {i + 1}/{args.rounds}  {peer:<20}{precision:<10}{figures}", file=sys.stderr, flush=True)
     print(f"{machine()}; {args.rounds} rounds\n\n{table(results)}")
 
 

@@ -64,6 +64,7 @@ from keras_resunits.orders import (
     looks_linear,
     no_norm,
 )
+from keras_resunits.perceptrons import FullyConnectedResNet
 from keras_resunits.randomness import Dropout
 from keras_resunits.recipes import Recipe
 from keras_resunits.registry import create, list_models
@@ -116,6 +117,7 @@ __all__ = [
     "Fractal",
     "FractalNet",
     "FullPreAct",
+    "FullyConnectedResNet",
     "GatedCarry",
     "GatedPlainNet",
     "GatedResNet",

@@ -22,6 +22,7 @@ WORDS = {
     keras.layers.AveragePooling2D: "avg",
     keras.layers.GlobalAveragePooling2D: "avg",
     keras.layers.MaxPooling2D: "max",
+    keras.layers.Reshape: "flat",
     keras.layers.GlobalMaxPooling2D: "max",
     PaddedMaxPool: "max",
     ZeroPad: "pad",

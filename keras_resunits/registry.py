@@ -32,6 +32,7 @@ from keras_resunits.models import (
     wide_units,
 )
 from keras_resunits.orders import PreActBranch
+from keras_resunits.perceptrons import FullyConnectedResNet, require_even
 from keras_resunits.shortcuts import constant_scaling, shortcut_gating
 from keras_resunits.stems import Stem
 
@@ -40,6 +41,7 @@ FACTORIES: dict[str, Callable[..., keras.Model]] = {
     for factory in (
         DenseNet,
         FractalNet,
+        FullyConnectedResNet,
         GatedPlainNet,
         GatedResNet,
         HighwayNet,
@@ -289,6 +291,13 @@ MODELS: dict[str, Entry] = {
         ResNet, {"depth": 56, "order": "relu_before_add", "tail": "rezero"}, "Bachlechner et al. 2020, Table 4"
     ),
     "resnet110_fixup": Entry(ResNet, {"depth": 110, "order": "fixup"}, "Zhang et al. 2019, Table 1"),
+    "resnet50_fixup": Entry(
+        ResNet,
+        {"depth": 50, "block": "bottleneck_v1_5", "order": "fixup", **IMAGENET},
+        "the code of Zhang et al. 2019, ImageNet",
+        25_504_026,
+        derived=True,
+    ),
     "preactresnet110_skip_init": Entry(
         PreActResNet, {"depth": 110, "order": "relu_pre_act", "tail": "skip_init"}, "De and Smith 2020"
     ),
@@ -319,6 +328,21 @@ MODELS: dict[str, Entry] = {
     "gatedwrn28_10_cifar": Entry(
         WideResNet, {"tail": "residual_gate"}, "Savarese et al. 2016, Table 3", 36_479_206, derived=True
     ),
+    **{
+        f"fc_{kind}{depth}_mnist": Entry(
+            FullyConnectedResNet,
+            {"depth": depth, **chosen},
+            "Savarese et al. 2016, MNIST",
+            39_810 + 2_600 * depth + (depth // 2 if kind == "gatedresnet" else 0),
+            derived=True,
+        )
+        for kind, chosen in (
+            ("plainnet", {"merge": "branch_only"}),
+            ("resnet", {}),
+            ("gatedresnet", {"tail": "residual_gate"}),
+        )
+        for depth in (2, 10, 20, 50, 100)
+    },
     **{
         f"highwaynet{depth}_cifar": Entry(
             HighwayNet,
@@ -372,6 +396,13 @@ MODELS: dict[str, Entry] = {
         )
         for depth, width, parameters in ((18, 2, 45_614_376), (18, 3, 101_778_216), (34, 2, 86_032_168))
     },
+    "resnet110_avg_pool_cifar": Entry(
+        ResNet,
+        {"depth": 110, "shortcut": "avg_pool_pad"},
+        "Huang et al. 2016, Table 1, constant depth",
+        1_727_962,
+        derived=True,
+    ),
     "stochasticdepthresnet110_cifar": Entry(
         StochasticDepthResNet, {"depth": 110}, "Huang et al. 2016, Table 1", 1_727_962, derived=True
     ),
@@ -563,6 +594,7 @@ DEPTHS: dict[Callable[..., keras.Model], Callable[[Any, dict[str, Any]], Any]] =
     **dict.fromkeys((KerasResNet, KerasResNetV2), lambda depth, _: require_keras_depth(depth)),
     DenseNet: lambda depth, arguments: dense_blocks(depth, arguments.get("bottleneck", True)),
     WideResNet: lambda depth, _: wide_units(depth),
+    FullyConnectedResNet: lambda depth, _: require_even(depth),
 }
 
 

@@ -68,16 +68,20 @@ def shapes_alone() -> keras.StatelessScope:
 
 
 def over(*tables: dict[str, Case], quick: Collection[str] | None = None):
-    """Parametrize a law over tables of the catalog; where `quick` names some, all others are long."""
+    """Parametrize a law over tables of the catalog; all are long but those that `quick` names, by default all but
+    `SIMILAR`."""
     cases = {name: case for table in tables for name, case in table.items()}
-    return pytest.mark.parametrize("case", long_but(cases if quick is None else quick, cases))
+    return pytest.mark.parametrize("case", long_but(cases.keys() - SIMILAR if quick is None else quick, cases))
 
 
 def long_but(quick: Collection[str], cases: dict[str, Any]) -> list:
-    """Parameters by their names, of which all are long that `quick` does not name."""
+    """Parameters by their names, tuples where a test takes several; all are long that `quick` does not name."""
     assert set(quick) <= set(cases)
     return [
-        pytest.param(case, id=name, marks=() if name in quick else pytest.mark.long) for name, case in cases.items()
+        pytest.param(
+            *(case if isinstance(case, tuple) else (case,)), id=name, marks=() if name in quick else pytest.mark.long
+        )
+        for name, case in cases.items()
     ]
 
 
@@ -185,6 +189,7 @@ INITIALIZERS = {"LooksLinear": kr.LooksLinear()}
 FACTORIES = {
     "DenseNet": kr.DenseNet,
     "FractalNet": kr.FractalNet,
+    "FullyConnectedResNet": kr.FullyConnectedResNet,
     "GatedPlainNet": kr.GatedPlainNet,
     "GatedResNet": kr.GatedResNet,
     "HighwayNet": kr.HighwayNet,
@@ -363,6 +368,7 @@ NETWORKS = {
     "DenseNet": Case(factory(kr.DenseNet, growth=4), (4, *IMAGES)),
     "DenseNet-plain": Case(factory(kr.DenseNet, growth=4, bottleneck=False, dropout=0.1), (4, *IMAGES), random=True),
     "FractalNet": Case(partial(kr.FractalNet, 2, filters=(8, 8), dropout=(0, 0.1), **SMALL), (4, *IMAGES), random=True),
+    "FullyConnectedResNet": Case(partial(kr.FullyConnectedResNet, 4, filters=8, **SMALL), (4, *IMAGES)),
     "GatedPlainNet": Case(factory(kr.GatedPlainNet), (4, *IMAGES)),
     "GatedResNet": Case(factory(kr.GatedResNet, g="leaky_relu"), (4, *IMAGES)),
     "HighwayNet": Case(factory(kr.HighwayNet), (4, *IMAGES)),
@@ -378,6 +384,10 @@ NETWORKS = {
     "still": Case(factory(kr.WideResNet, width=1, dropout=0.0), (4, *IMAGES)),
     "plain": Case(plain, (4, 16, 16, 3)),
     "mixed": Case(mixed, (4, *IMAGES)),
+}
+SIMILAR = {  # networks that differ from the others in what units and stems bring through the laws by themselves
+    *("BnAfterAdd", "ELU", "PreActResNet-v1.5", "ReluBeforeAdd", "ReluOnlyPreAct", "ResNet-C"),
+    *("bare_stem", "exclusive_gating", "looks_linear", "mixed", "shortcut_gating", "still", "zero_gamma"),
 }
 REPRESENTATIVE = {  # every kind of layer, head and dropping once, for laws that take their time
     name: NETWORKS[name]

@@ -1,8 +1,6 @@
 """What every test starts from: two logical CPU devices, one seed, the float32 policy."""
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import train  # noqa: F401, I001 -- says how TensorFlow starts
 
 import keras
 import pytest

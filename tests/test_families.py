@@ -39,7 +39,7 @@ MOVING = {  # moving statistics, where published; those of ResNet and PreActResN
 }
 
 
-HUGE = ("1001", "1202", "190", "250", "264", "200")  # depths: a thousand layers take long without values too
+HUGE = ("1001", "1202", "190", "250", "264", "200", "272", "542")  # depths: they take long without values too
 QUICK = [name for name in MODELS if not any(depth in name for depth in HUGE)]
 
 

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import keras_resunits as kr
+from tests.catalog import long_but
 
 SLOT = kr.Slot(index=3, total=9, in_filters=8, filters=8)
 WIDER = kr.Slot(index=3, total=9, in_filters=8, filters=16, strides=2)
@@ -133,10 +134,11 @@ def of_gates(model):
     return {gate.k.path for found in kr.scalar_gates(model).values() for gate in found}
 
 
-@pytest.mark.parametrize(
-    "make", [kr.GatedResNet, kr.GatedPlainNet, partial(kr.ResNet, tail="rezero")], ids=["residual", "plain", "rezero"]
-)
-@pytest.mark.parametrize("devices", [1, 2])
+GATED = {"residual": kr.GatedResNet, "plain": kr.GatedPlainNet, "rezero": partial(kr.ResNet, tail="rezero")}
+ON_DEVICES = {f"{name} on {devices}": (make, devices) for name, make in GATED.items() for devices in (1, 2)}
+
+
+@pytest.mark.parametrize(("make", "devices"), long_but(("residual on 2", "plain on 1", "rezero on 1"), ON_DEVICES))
 def test_gates_do_not_decay(make, devices, two_devices, tmp_path):
     strategy = two_devices if devices == 2 else tf.distribute.get_strategy()
     with strategy.scope():

@@ -61,9 +61,9 @@ def test_the_benchmark_runs_all_contenders_on_one_network(tmp_path):
     rows = [line for line in table.splitlines() if "| float32 |" in line]
     assert [row.split("|")[1].strip() for row in rows] == [
         "keras_resunits",
-        "keras_resunits, all graph passes",
         "stock Keras layers",
-        "native PyTorch, channels_last",
+        "stock Keras layers, oneDNN",
+        "native PyTorch, `channels_last`",
     ]
 
 
@@ -81,11 +81,11 @@ def test_the_input_benchmark_measures_every_row(tmp_path):
     assert {row[4] for row in rows if row[:1] == ["CIFAR"]} == {"500"}
 
 
-@pytest.mark.long
-def test_the_scaling_benchmark_splits_the_step_of_one_worker_and_of_two(tmp_path):
-    sizes = ("--rounds=1", "--steps=2", "--depth=8", "--batch=8")
+@pytest.mark.parametrize("workers", [["1"], pytest.param(["1", "2"], marks=pytest.mark.long)], ids=",".join)
+def test_the_scaling_benchmark_splits_the_step_of_one_worker_and_of_two(workers, tmp_path):
+    sizes = (f"--workers={','.join(workers)}", "--rounds=1", "--steps=2", "--depth=8", "--batch=8")
     rows = run(ROOT / "benchmarks" / "scaling.py", *sizes, folder=tmp_path).splitlines()[2:]
-    assert [row.split("|")[1].strip() for row in rows] == ["1", "2"]
+    assert [row.split("|")[1].strip() for row in rows] == workers
     assert rows[0].split("|")[3].strip() == "100%"
 
 

@@ -25,8 +25,6 @@ import sys
 from contextlib import ExitStack, nullcontext
 from functools import partial
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what TensorFlow says of drivers it did not find is no news
-
 from absl import app, flags
 
 from train import config as configuration

@@ -23,8 +23,6 @@ from pathlib import Path
 
 import numpy as np
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what TensorFlow says of drivers it did not find is no news
-
 from train import config as configuration
 from train.errors import BadInput
 from train.quiet import native_stderr_held

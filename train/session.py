@@ -15,7 +15,6 @@ from train.backend import tf
 from train.checkpoints import Checkpoints, Position
 from train.errors import NumericError, Preempted
 from train.feeding import Feed
-from train.graphs import hardly_rewritten
 from train.loop import Trainer, means
 from train.signals import Notice
 
@@ -96,8 +95,7 @@ class Session:
         epoch = self.position.epoch
         self.callbacks.on_epoch_begin(epoch)
         while True:
-            with hardly_rewritten():
-                self._train_until((epoch + 1) * self.steps)
+            self._train_until((epoch + 1) * self.steps)
             logs = self._tested()
             if not logs:
                 self._leave_out(self._last_trained(), "test loss became inf or nan")

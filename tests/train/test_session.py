@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from keras_resunits import PreActResNet, WideResNet
+from tests.catalog import long_but
 from tests.train.sittings import BATCH, CLASSES, EPOCHS, SHAPE, STEPS, Sitting, dense, image_data
 from train.augmentation import Augmentation
 from train.checkpoints import Checkpoints, Position
@@ -203,8 +204,16 @@ def assert_same_values(ours: Sitting, theirs: Sitting) -> None:
         np.testing.assert_array_equal(a, b, err_msg=path)
 
 
-@pytest.mark.parametrize(("way", "every"), [("skip", None), ("rollback", 1), ("rollback", None)])
-@pytest.mark.parametrize("bad", [0, 1, STEPS - 1, STEPS])
+LEFT_OUT = {  # the way, how often is saved, the bad step
+    f"{way}-{every}-{bad}": (way, every, bad)
+    for way, every in (("skip", None), ("rollback", 1), ("rollback", None))
+    for bad in (0, 1, STEPS - 1, STEPS)
+}
+
+
+@pytest.mark.parametrize(
+    ("way", "every", "bad"), long_but(("skip-None-0", "rollback-1-1", f"rollback-None-{STEPS}"), LEFT_OUT)
+)
 def test_a_batch_that_gives_no_number_is_left_out_as_if_it_had_never_been(
     tmp_path, data, configured, way, every, bad, capsys
 ):

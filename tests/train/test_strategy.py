@@ -144,10 +144,10 @@ def test_a_slurm_environment_that_makes_no_sense_is_refused(monkeypatch):
         (("--strategy=mirrored",), r"--strategy=mirrored wants a GPU; TensorFlow sees none\..*--cpu_devices=2"),
         (("--strategy=multiworker",), r"--strategy=multiworker wants TF_CONFIG.*python -m train\.launch --workers=2"),
         (("--strategy=tpu",), r"no TPU found at --tpu=local: "),
-        (("--strategy=tpu", "--tpu=nowhere"), r"no TPU found at --tpu=nowhere: "),
+        pytest.param(("--strategy=tpu", "--tpu=nowhere"), r"no TPU found at --tpu=nowhere: ", marks=pytest.mark.long),
         (("TPU_NAME=elsewhere",), r"no TPU found at --tpu=elsewhere: .*\.$"),
         (("--strategy=horovod",), r"--strategy=horovod.*auto\|default\|mirrored\|multiworker\|tpu"),
-        (("--tpu=mine",), r"no TPU found at --tpu=mine: "),
+        pytest.param(("--tpu=mine",), r"no TPU found at --tpu=mine: ", marks=pytest.mark.long),
         (
             ("--tpu=mine", "--strategy=default"),
             r"--tpu=mine means nothing for --strategy=default; wanted auto or tpu\.",

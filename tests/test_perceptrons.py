@@ -1,0 +1,64 @@
+"""Fully connected residual networks: the equation with matrices, written down by hand."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_resunits as kr
+from tests.catalog import randomize
+
+SMALL = {"input_shape": (4, 5, 2), "classes": 3, "filters": 6}
+
+
+def normed(x, norm):
+    gamma, beta, mean, variance = (keras.ops.convert_to_numpy(w) for w in norm.weights)
+    return gamma * (x - mean) / np.sqrt(variance + norm.epsilon) + beta
+
+
+def layer_of_the_paper(x, weights, norm):
+    """Dot-BN-ReLU."""
+    return np.maximum(normed(x @ keras.ops.convert_to_numpy(weights.kernel)[0, 0], norm), 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "unit"),
+    [
+        ({}, lambda x, branch: x + branch),
+        ({"merge": "branch_only"}, lambda x, branch: branch),
+        ({"tail": "residual_gate"}, lambda x, branch: x + 1.1 * branch),
+    ],
+    ids=["residual", "plain", "gated"],
+)
+def test_it_is_a_chain_of_matrix_products(options, unit):
+    model = kr.FullyConnectedResNet(depth=4, **SMALL, **options)
+    randomize(model)
+    for gate in kr.scalar_gates(model).values():
+        gate[0].k.assign(1.1)
+    images = np.random.default_rng(0).normal(size=(2, 4, 5, 2)).astype("float32")
+    _, *stem = model.get_layer("stem").layers
+    x = layer_of_the_paper(images.reshape(2, -1), *stem[:2])
+    for name in ("unit000", "unit001"):
+        first, norm1, _, second, norm2, *_ = model.get_layer(name).branch.layers
+        x = unit(x, layer_of_the_paper(layer_of_the_paper(x, first, norm1), second, norm2))
+    kernel, bias = model.get_layer("classifier").get_weights()
+    np.testing.assert_allclose(model(images), x @ kernel + bias, rtol=1e-4, atol=1e-5)
+
+
+def test_without_its_top_it_gives_the_last_layer():
+    assert kr.FullyConnectedResNet(2, include_top=False, pooling="avg").output.shape == (None, 50)
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: kr.FullyConnectedResNet(21), r"no network of depth 21: depths are 2n.*Nearest: 20, 22\. Received"),
+        (lambda: kr.FullyConnectedResNet(1), r"Nearest: 2\. Received: depth=1"),
+        (lambda: kr.FullyConnectedResNet(0), r"`depth` must be a positive int\. Received: depth=0"),
+        (lambda: kr.FullyConnectedResNet([2, 2]), r"`depth` must be a positive int"),
+        (lambda: kr.FullyConnectedResNet(filters=0), r"`filters` must be a positive int"),
+        (lambda: kr.FullyConnectedResNet(input_shape=(None, 28, 1)), r"a weight for every pixel.*\(None, 28, 1\)"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_words(make, text):
+    with pytest.raises(ValueError, match=text):
+        make()
