@@ -146,13 +146,18 @@ def test_a_run_killed_within_its_saves_is_the_run_that_never_was(wholes, way, de
 
 
 @pytest.mark.parametrize(
-    "way", [pytest.param(way, marks=pytest.mark.slow if way == "default" else pytest.mark.long) for way in WAYS]
+    ("way", "asked_by"),
+    [
+        pytest.param("default", signal.SIGTERM, marks=pytest.mark.slow),
+        *(pytest.param(way, signal.SIGTERM, marks=pytest.mark.long) for way in WAYS if way != "default"),
+        *(pytest.param(way, signal.SIGINT, marks=pytest.mark.long) for way in WAYS),
+    ],
 )
-def test_sigterm_saves_says_one_command_and_that_command_goes_on_to_the_same_end(wholes, way):
-    whole = wholes[way]
-    process = begun(*whole.command("terminated"))
+def test_a_signal_saves_says_one_command_and_that_command_goes_on_to_the_same_end(wholes, way, asked_by):
+    whole, run = wholes[way], asked_by.name
+    process = begun(*whole.command(run))
     process.has_said("epoch 1/3")
-    process.popen.terminate()
+    process.popen.send_signal(asked_by)
     outcome = process.ended()
     assert outcome.code == 42, outcome.err + outcome.out
     asked = [each for each in (outcome.out + outcome.err).splitlines() if "asked to stop" in each]
@@ -163,7 +168,7 @@ def test_sigterm_saves_says_one_command_and_that_command_goes_on_to_the_same_end
     going_on = finished(*shlex.split(command)[2:])
     assert going_on.code == 0, going_on.err
     assert step in range(23, 66) and "epoch 1/3" not in going_on.out
-    whole.require_equal("terminated", state(going_on))
+    whole.require_equal(run, state(going_on))
 
 
 class Cluster:

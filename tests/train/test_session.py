@@ -231,6 +231,16 @@ def test_a_batch_that_gives_no_number_is_left_out_as_if_it_had_never_been(
     assert all(np.isfinite(value).all() for value in sitting.values)  # batch statistics too
 
 
+@pytest.mark.parametrize(("way", "every"), [("skip", None), ("rollback", 1)])
+def test_a_batch_is_left_out_by_two_devices_too(tmp_path, data, configured, two_devices, way, every):
+    configured("--schedule=cosine")
+    with two_devices.scope():
+        sitting = Sitting(tmp_path / "run", data, bad={1}, on_nan=way, every=every).run()
+        wanted = without(Sitting(tmp_path / "none", data, bad=()), 1)
+    assert sitting.session.position.left_out == [1]
+    assert_same_values(sitting, wanted)
+
+
 def test_a_batch_is_left_out_of_the_averages_too(tmp_path, data, configured):
     configured("--schedule=cosine", "--ema=0.9")
     sitting = Sitting(tmp_path / "run", data, bad={1}, on_nan="skip").run()

@@ -167,6 +167,23 @@ def test_a_run_whose_disk_becomes_full_ends_in_one_line_and_goes_on_when_there_i
     assert "epoch 30/30" in ended.out and "epoch  1/30" not in ended.out
 
 
+@pytest.mark.slow
+def test_a_disk_that_is_full_when_the_model_is_exported_costs_no_training(disk, files, tmp_path, command):
+    folder, output = disk("size=64k"), tmp_path / "out"
+    output.mkdir()
+    (output / "saved_models").symlink_to(folder)
+    data = files.npz(tmp_path / "set.npz")
+    line = [f"--dataset={data}", "--depth=8", "--epochs=1", "--run=mine", f"--output={output}", "--resume"]
+    outcome = command(*line)
+    assert outcome.code == 4 and "Traceback" not in outcome.err, outcome.err
+    assert re.match(r"train: disk full writing the export to \S+/mine; the run is whole: free .*", outcome.said[-1])
+    assert list((folder / "mine").iterdir()) == []
+    (output / "saved_models").unlink()
+    ended = command(*line)
+    assert ended.code == 0, ended.err
+    assert "epoch 1/1" not in ended.out and (output / "saved_models" / "mine" / "1" / "saved_model.pb").exists()
+
+
 def test_a_disk_that_became_read_only_is_said_and_read_from(disk, capsys):
     folder = disk("size=1m")
     checkpoints = saved(folder, [1])

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import http.server
 import io
 import re
+from functools import partial
+from threading import Thread
 from typing import ClassVar
 
 import numpy as np
@@ -344,6 +348,45 @@ class PhotographsOfWhichOneHasNoLabel(Photographs):
 
 class PhotographsByNumber(Photographs):
     LABEL: ClassVar = tfds.features.Scalar(np.int64)
+
+
+class DownloadedPhotographs(Photographs):
+    url: ClassVar = ""
+    url_infos: ClassVar = {}
+
+    def _split_generators(self, dl_manager):
+        dl_manager.download(self.url)
+        return super()._split_generators(dl_manager)
+
+
+@pytest.fixture
+def served(tmp_path, monkeypatch):
+    """The URL of a file, which `DownloadedPhotographs` wants."""
+    (tmp_path / "served").mkdir()
+    (tmp_path / "served" / "images.bin").write_bytes(b"what is downloaded")
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path / "served"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr(DownloadedPhotographs, "url", f"http://127.0.0.1:{server.server_port}/images.bin")
+        yield DownloadedPhotographs.url
+        server.shutdown()
+
+
+def info(contents: bytes):
+    digest = hashlib.sha256(contents).hexdigest()
+    return tfds.download.checksums.UrlInfo(size=len(contents), checksum=digest, filename="images.bin")
+
+
+@pytest.mark.parametrize("known", [b"what was published", None], ids=["another", "none"])
+def test_a_download_without_the_checksum_that_is_known_is_refused(served, known, loaded, tmp_path, monkeypatch):
+    monkeypatch.setattr(DownloadedPhotographs, "url_infos", {} if known is None else {served: info(known)})
+    with pytest.raises(BadInput, match=r"^--dataset=downloaded_photographs is not prepared in .* and cannot be: .*"):
+        loaded("downloaded_photographs", f"--data_dir={tmp_path}", "--crop=resized")
+
+
+def test_a_download_with_the_checksum_that_is_known_is_prepared(served, loaded, tmp_path, monkeypatch):
+    monkeypatch.setattr(DownloadedPhotographs, "url_infos", {served: info(b"what is downloaded")})
+    assert loaded("downloaded_photographs", f"--data_dir={tmp_path}", "--crop=resized").train_count == 11
 
 
 def test_a_set_of_tensorflow_datasets_streams_from_its_prepared_records(loaded, tmp_path):
