@@ -7,9 +7,9 @@ drifts is unjust to none. Two figures a process: seconds from its start to the e
 second, from the median of the steps after that. The table gives the median over the rounds, and the median of the
 ratios round by round. About half an hour for 5 rounds of float32 on 2 cores.
 
-Ours runs as the training program does, with oneDNN's kernels (`train/__init__.py`). Stock Keras runs as TensorFlow
-begins, and once more with oneDNN: the same where TensorFlow finds AVX-512, and begins with it. Where the hands differ
-the peers have the better one: stock Keras does no weight decay.
+Ours runs as the training program does, with oneDNN's kernels (`train/__init__.py`), and once more without. Stock Keras
+runs as TensorFlow begins, and once more with oneDNN: the same where TensorFlow finds AVX512_VNNI or the like, and
+begins with it. Where the hands differ the peers have the better one: stock Keras does no weight decay.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from pathlib import Path
 BATCH = 64
 PEERS = {  # module, what it is started with, name
     "ours": ("ours", {"TF_ENABLE_ONEDNN_OPTS": "1"}, "keras_resunits"),
+    "ours_without": ("ours", {"TF_ENABLE_ONEDNN_OPTS": "0"}, "keras_resunits, without oneDNN"),
     "stock_keras": ("stock_keras", {}, "stock Keras layers"),
     "stock_keras_onednn": ("stock_keras", {"TF_ENABLE_ONEDNN_OPTS": "1"}, "stock Keras layers, oneDNN"),
     "native_torch": ("native_torch", {}, "native PyTorch, `channels_last`"),
@@ -74,7 +75,8 @@ def measured(peer: str, depth: int, precision: str, steps: int) -> dict[str, flo
     """`measure` in a process of its own."""
     command = [sys.executable, __file__, f"--peer={peer}", f"--depth={depth}", f"--precision={precision}"]
     began = [f"--steps={steps}", "--began", repr(time.time())]
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", **PEERS[peer][1]}
+    inherited = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
+    environment = {**inherited, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", **PEERS[peer][1]}
     process = subprocess.run(command + began, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(process.stdout.splitlines()[-1])
 

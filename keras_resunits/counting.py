@@ -81,7 +81,8 @@ def operations(layer: keras.layers.Layer, shape) -> int:
 
 def _operations(leaf: keras.layers.Layer, shape) -> int:
     if isinstance(leaf, WEIGHTED):
-        pairs = 0 if leaf.use_bias else math.prod(leaf.kernel.shape[-2:])
+        convolves = isinstance(leaf, keras.layers.Conv2D)
+        pairs = math.prod(leaf.kernel.shape[-2:]) if convolves and not leaf.use_bias else 0
         return (
             2 * multiply_adds(leaf, shape) - pairs + _activation(leaf) * math.prod(leaf.compute_output_shape(shape)[1:])
         )

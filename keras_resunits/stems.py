@@ -106,23 +106,6 @@ class Stem:
         return Series(layers, name="stem")
 
 
-@dataclass(frozen=True)
-class FlatStem(Stem):
-    """A dense layer over all pixels, norm and activation: the image becomes one pixel of `filters` channels.
-
-    Args:
-        kernel_size: Of the convolution over that pixel; 1, the default, is a dense layer.
-
-    The others are `Stem`'s.
-    """
-
-    kernel_size: int = 1
-
-    def __call__(self, order: Order) -> keras.layers.Layer:
-        flat = keras.layers.Reshape((1, 1, -1), name="flat")
-        return Series([flat, *super().__call__(order).layers], name="stem")
-
-
 CIFAR = Stem(16)
 """3x3, 16 filters (He et al. 2015, sec. 4.2)."""
 

@@ -68,8 +68,7 @@ def shapes_alone() -> keras.StatelessScope:
 
 
 def over(*tables: dict[str, Case], quick: Collection[str] | None = None):
-    """Parametrize a law over tables of the catalog; all are long but those that `quick` names, by default all but
-    `SIMILAR`."""
+    """Parametrize a law over tables of the catalog; what `quick` does not name, by default `SIMILAR`, is long."""
     cases = {name: case for table in tables for name, case in table.items()}
     return pytest.mark.parametrize("case", long_but(cases.keys() - SIMILAR if quick is None else quick, cases))
 
@@ -392,8 +391,8 @@ SIMILAR = {  # networks that differ from the others in what units and stems brin
 REPRESENTATIVE = {  # every kind of layer, head and dropping once, for laws that take their time
     name: NETWORKS[name]
     for name in (
-        *("DenseNet-plain", "Fixup", "FractalNet", "GatedResNet", "HighwayNet", "PreActResNet-softmax"),
-        *("ResNet-bottleneck", "StochasticDepthResNet", "squeeze_excite"),
+        *("DenseNet-plain", "Fixup", "FractalNet", "FullyConnectedResNet", "GatedResNet", "HighwayNet"),
+        *("PreActResNet-softmax", "ResNet-bottleneck", "StochasticDepthResNet", "squeeze_excite"),
     )
 }
 KERAS_LAYOUTS = {

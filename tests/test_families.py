@@ -334,6 +334,8 @@ def test_a_dense_network_drops_behind_every_convolution():
         ("GatedPlainNet", 21, "no network of depth 21: depths are 3n.2"),
         ("resnet110_cifar", 21, "no network of depth 21"),
         ("torchvision_resnet50", 21, "no network of depth 21"),
+        ("FullyConnectedResNet", 21, "no network of depth 21: depths are 2n"),
+        ("fc_resnet20_mnist", 21, "no network of depth 21: depths are 2n"),
     ],
 )
 def test_a_depth_is_refused_without_a_network_as_with_it(name, depth, text):

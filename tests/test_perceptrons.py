@@ -17,7 +17,7 @@ def normed(x, norm):
 
 def layer_of_the_paper(x, weights, norm):
     """Dot-BN-ReLU."""
-    return np.maximum(normed(x @ keras.ops.convert_to_numpy(weights.kernel)[0, 0], norm), 0)
+    return np.maximum(normed(x @ keras.ops.convert_to_numpy(weights.kernel), norm), 0)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,18 @@ def test_it_is_a_chain_of_matrix_products(options, unit):
     np.testing.assert_allclose(model(images), x @ kernel + bias, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("order", ["post_act", "full_pre_act", "fixup", "looks_linear"])
+def test_other_orders_give_networks_too(order):
+    model = kr.FullyConnectedResNet(depth=4, **SMALL, order=order)
+    assert model(np.ones((2, 4, 5, 2), "float32")).shape == (2, 3)
+
+
+def test_a_dense_layer_without_bias_is_two_operations_a_multiply_add():
+    stem, *units = (row for row in kr.describe(kr.FullyConnectedResNet(depth=4)) if row.F.endswith("act"))
+    assert (stem.F, stem.multiply_adds, stem.operations) == ("flat dense norm act", 39_200, 2 * 39_200 + 5 * 50)
+    assert {(row.F, row.operations) for row in units} == {("dense norm act dense norm act", 2 * (2 * 2_500 + 5 * 50))}
+
+
 def test_without_its_top_it_gives_the_last_layer():
     assert kr.FullyConnectedResNet(2, include_top=False, pooling="avg").output.shape == (None, 50)
 
@@ -57,6 +69,7 @@ def test_without_its_top_it_gives_the_last_layer():
         (lambda: kr.FullyConnectedResNet([2, 2]), r"`depth` must be a positive int"),
         (lambda: kr.FullyConnectedResNet(filters=0), r"`filters` must be a positive int"),
         (lambda: kr.FullyConnectedResNet(input_shape=(None, 28, 1)), r"a weight for every pixel.*\(None, 28, 1\)"),
+        (lambda: kr.FullyConnectedResNet(input_shape=784), r"`input_shape` must be \(height, width, channels\).*784"),
     ],
 )
 def test_what_cannot_be_is_refused_in_words(make, text):

@@ -61,6 +61,7 @@ def test_the_benchmark_runs_all_contenders_on_one_network(tmp_path):
     rows = [line for line in table.splitlines() if "| float32 |" in line]
     assert [row.split("|")[1].strip() for row in rows] == [
         "keras_resunits",
+        "keras_resunits, without oneDNN",
         "stock Keras layers",
         "stock Keras layers, oneDNN",
         "native PyTorch, `channels_last`",

@@ -16,7 +16,7 @@ if __name__ == "__main__" and len(sys.argv) < 3:  # before TensorFlow's seconds
     print(__doc__, file=sys.stdout if asked else sys.stderr)
     sys.exit(0 if asked else 2)
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # again: as a program by its path it is outside the package
 _stderr, _nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
 os.dup2(_nowhere, 2)  # TensorFlow's notices of drivers it did not find, which no log level silences
 try:

@@ -2,7 +2,7 @@
 
 Command: python -m train --config=digits
 Time: 1 min 31 s with the installation, on 2 cores of an AMD EPYC.
-Result: 99.17 % test accuracy (one run, seed 0).
+Result: 99.44 % test accuracy (one run, seed 0).
 """
 
 
