@@ -71,7 +71,8 @@ def check_network(config: Config) -> None:
         registry.require_name(config.model)
         unheeded = sorted(given.keys() - registry.accepts(config.model))
         if unheeded:
-            raise BadInput(f"--{unheeded[0]} means nothing for --model={config.model}.")
+            flag = unheeded[0]
+            raise BadInput(f"--{flag}={given[flag]} means nothing for --model={config.model}.")
         if config.depth is not None:
             registry.check_depth(config.model, config.depth, config.block)
     except ValueError as error:

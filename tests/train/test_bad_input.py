@@ -83,7 +83,11 @@ NETWORKS = [
     Case("negative depth", ("--depth=-4",), r"no network of depth -4"),
     Case("depth of another family", ("--model=WideResNet", "--depth=29", "--dataset=cifar10"), r"Nearest: 28, 34"),
     Case("odd depth", ("--model=FullyConnectedResNet", "--depth=21"), r"depths are 2n.*Nearest: 20, 22"),
-    Case("width of a family without", ("--model=fc_resnet20_mnist", "--width=2"), r"'fc_resnet20_mnist' .*width"),
+    Case(
+        "width of a family without",
+        ("--model=fc_resnet20_mnist", "--width=2"),
+        r"--width=2 means nothing for .*fc_resnet20_mnist",
+    ),
     Case("depth of another block", ("--depth=22", "--block=bottleneck"), r"depth 22: depths are 9n\+2 .*Nearest: "),
     Case(
         "images smaller than the strides",
