@@ -1,11 +1,13 @@
 """Time the training step of PreActResNet-164 (batch 64, 32x32): this package, stock Keras layers, native PyTorch.
 
     python benchmarks/training_step.py --rounds=5
+    python benchmarks/training_step.py --rounds=5 --peers stock_keras native_torch
 
 Every measurement is a process of its own; a round runs all contenders once, one after the other, so that a machine that
 drifts is unjust to none. Two figures a process: seconds from its start to the end of the first step, and images a
 second, from the median of the steps after that. The table gives the median over the rounds, and the median of the
-ratios round by round. About half an hour for 5 rounds of float32 on 2 cores.
+ratios round by round. Five rounds of the second line take about 20 minutes on 2 cores; without oneDNN, bfloat16 takes
+several times as long as float32.
 
 Ours runs as the training program does, with oneDNN's kernels (`train/__init__.py`), and once more without. Stock Keras
 runs as TensorFlow begins, and once more with oneDNN: the same where TensorFlow finds AVX512_VNNI or the like, and
@@ -89,8 +91,8 @@ def table(results: dict[tuple[str, str], list[dict[str, float]]]) -> str:
     ]
     for precision in dict.fromkeys(precision for _, precision in results):
         ours = results["ours", precision]
-        for peer, (_, _, title) in PEERS.items():
-            theirs = results[peer, precision]
+        for peer in dict.fromkeys(peer for peer, _ in results):
+            theirs, title = results[peer, precision], PEERS[peer][2]
             rate = statistics.median(r["rate"] for r in theirs)
             first = statistics.median(r["first"] for r in theirs)
             faster = statistics.median(o["rate"] / t["rate"] for o, t in zip(ours, theirs, strict=True))
@@ -112,6 +114,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="processes for each contender and precision")
     parser.add_argument("--steps", type=int, default=5, help="timed steps in each process")
     parser.add_argument("--depth", type=int, default=164, help="of the network, 9n+2; a small one to try the benchmark")
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), help="beside ours; all by default")
     parser.add_argument("--peer", choices=PEERS, help=argparse.SUPPRESS)
     parser.add_argument("--precision", choices=PRECISIONS, help="this one alone; both by default")
     parser.add_argument("--began", type=float, help=argparse.SUPPRESS)
@@ -120,7 +123,8 @@ def main() -> None:
         print(json.dumps(measure(args.peer, args.depth, args.precision, args.steps, args.began)))
         return
     precisions = (args.precision,) if args.precision else PRECISIONS
-    results: dict[tuple[str, str], list[dict[str, float]]] = {(p, q): [] for q in precisions for p in PEERS}
+    peers = dict.fromkeys(("ours", *args.peers))
+    results: dict[tuple[str, str], list[dict[str, float]]] = {(p, q): [] for q in precisions for p in peers}
     for i in range(args.rounds):
         for (peer, precision), seen in results.items():
             seen.append(measured(peer, args.depth, precision, args.steps))
