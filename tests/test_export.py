@@ -115,6 +115,7 @@ class Failing(keras.layers.Layer):
         ({"class_names": dict.fromkeys(NAMES)}, (ValueError, r"must be a sequence of names.*\{'aeroplane': None")),
         ({"class_names": ["a", "b", "a", "c", "d"]}, (ValueError, r"must differ from each other.*'a' more than once")),
         ({"class_names": [b"\xff", *NAMES[1:]]}, (ValueError, r"must be text, or its UTF-8\. Received: b'.xff'")),
+        ({"class_names": ["\udcff", *NAMES[1:]]}, (ValueError, r"must be text, or its UTF-8\. Received: '.udcff'")),
         ({"top_k": 0}, (ValueError, r"`top_k` must be within 1\.\.5.*Received: top_k=0")),
         ({"top_k": 6}, (ValueError, r"Received: top_k=6")),
         ({"top_k": True}, (ValueError, r"`top_k` must be within 1\.\.5.*Received: top_k=True")),

@@ -101,9 +101,11 @@ def _checked_names(model: keras.Model, class_names: Sequence[str | bytes] | None
 
 def _name(name) -> str:
     try:
-        return name.decode() if isinstance(name, bytes) else str(name)
-    except UnicodeDecodeError:
+        text = name.decode() if isinstance(name, bytes) else str(name)
+        text.encode()  # the name of a file need not be UTF-8; Python has lone surrogates for what is not
+    except UnicodeError:
         raise ValueError(f"`class_names` must be text, or its UTF-8. Received: {name!r}.") from None
+    return text
 
 
 def _checked_k(top_k, classes: int) -> int:

@@ -129,6 +129,12 @@ FOLDERS = [
     Case("unknown dataset", ("--dataset=cifar11", *QUICK), r"unknown dataset 'cifar11'\. Did you mean .*'cifar10'"),
     Case("empty folder", FOLDER, r"pets/train is missing; wanted", lambda data, files: (data / "pets").mkdir()),
     Case("no train", FOLDER, r"pets/train is missing", folder_with(lambda root: remove(root / "train"))),
+    Case(
+        "a class not named in UTF-8",
+        FOLDER,
+        r"the class 'dog.udcff' is not named in UTF-8; --class_names gives other names",
+        folder_with(lambda _: None, classes=("cat", "dog\udcff")),
+    ),
     Case("no test", FOLDER, r"pets/test is missing", folder_with(lambda root: remove(root / "test"))),
     Case("one class", FOLDER, r"pets/train has one class \('cat'\)", folder_with(lambda _: None, classes=("cat",))),
     Case(
@@ -194,6 +200,13 @@ def labels(*values, dtype=np.int64):
 
 ARRAYS = [
     Case("no such npz", NPZ, r"--dataset=.*set\.npz: there is no such file"),
+    Case(
+        "an npz below a file",
+        ("--dataset={data}/file/set.npz", *QUICK),
+        r"--dataset=.*file/set\.npz: there is no such file",
+        lambda data, files: (data / "file").write_text("no"),
+    ),
+    Case("a folder of another kind", NPZ, r"set\.npz/train is missing", lambda data, files: (data / "set.npz").mkdir()),
     Case(
         "not an npz",
         NPZ,

@@ -102,10 +102,10 @@ def _source(dataset: str) -> _Source:
         raise BadInput("--dataset must not be empty.")
     if dataset == "digits":
         return DIGITS
-    if path.suffix == ".npz":
-        return NPZ
     if path.is_dir():
         return IDX if holds_idx(path) else FOLDER
+    if path.suffix == ".npz":
+        return NPZ
     if path.is_file():
         raise BadInput(f"--dataset={path} is a file, but not an .npz one; wanted a folder, an .npz file or a name.")
     if path.is_absolute() or dataset.startswith((".", "~")) or dataset.endswith("/"):

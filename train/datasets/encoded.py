@@ -119,7 +119,7 @@ def from_files(paths: Sequence[Path], labels: Sequence[int]) -> EncodedSplit:
         paths: The files.
         labels: One a file.
     """
-    names, numbers = tf.constant([str(path) for path in paths]), tf.constant(labels, tf.int64)
+    names, numbers = tf.constant([os.fsencode(path) for path in paths]), tf.constant(labels, tf.int64)
     if sum(path.stat().st_size for path in paths) > MEMORY_SHARE * memory():
         return EncodedSplit(len(paths), lambda i: (tf.io.read_file(names[i]), numbers[i]), lambda i: str(paths[i]))
     contents = tf.constant([path.read_bytes() for path in paths])

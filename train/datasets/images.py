@@ -104,6 +104,9 @@ def check_names(given: Sequence[str] | None, own: Sequence[str] | None) -> None:
         raise BadInput(f"--class_names gives {twice[0]!r} more than once.")
     if given and own and len(given) != len(own):
         raise BadInput(f"--class_names gives {len(given)} names, the data has {len(own)} classes.")
+    for name in given or own or ():
+        if name != name.encode(errors="replace").decode():  # an export's names are UTF-8; those of folders need not be
+            raise BadInput(f"the class {name!r} is not named in UTF-8; --class_names gives other names.")
 
 
 def _numbers(labels: np.ndarray) -> list[str]:

@@ -38,7 +38,7 @@ def _require_npz(path: Path) -> None:
     try:
         with open(path, "rb") as file:
             begins = file.read(len(NPY))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise BadInput(f"--dataset={path}: there is no such file.") from None
     if not begins.startswith(ZIP):
         what = "one array, an .npy file" if begins == NPY else "no zip file of arrays"
