@@ -209,7 +209,7 @@ class ScalarHighway(Merge):
     def call(self, carry, branch, z):
         self.require_one_shape(carry.shape, branch.shape)
         carry, again = forks(carry)
-        return carry + self.gate(branch - again)
+        return (carry - self.gate(again)) + self.gate(branch)  # with g = 1 the branch to the bit, nothing of the carry
 
     def get_config(self):
         return {**super().get_config(), "gate": serialized(self.gate)}

@@ -71,7 +71,9 @@ def _(layer: keras.layers.Activation) -> str:
 
 @brief.register
 def _(layer: ScalarGate) -> str:
-    return "*k" if layer.g is keras.activations.linear else f"*{layer.g.__name__}(k)"
+    if layer.g is keras.activations.linear:
+        return "*k"
+    return f"*{getattr(layer.g, '__name__', type(layer.g).__name__)}(k)"
 
 
 @brief.register

@@ -459,6 +459,7 @@ class Initialized(Wrapped):
     Args:
         order: The order, or its name.
         kernels: Initial value of the units' kernels, on branches and shortcuts.
+        projections: Initial value of those on shortcuts, where it is another.
         stems: Initial value of the stem's kernel; the order's own by default.
         classifiers: Initial value of the classifier's kernel; the order's own by default.
 
@@ -470,6 +471,7 @@ class Initialized(Wrapped):
     """
 
     kernels: keras.initializers.Initializer = field(kw_only=True)
+    projections: keras.initializers.Initializer | None = field(default=None, kw_only=True)
     stems: keras.initializers.Initializer | None = field(default=None, kw_only=True)
     classifiers: keras.initializers.Initializer | None = field(default=None, kw_only=True)
 
@@ -484,7 +486,7 @@ class Initialized(Wrapped):
         return self.order.branch(weights, slot)
 
     def projection(self, weight):
-        _initialize(weight, self.kernels)
+        _initialize(weight, self.projections or self.kernels)
         return self.order.projection(weight)
 
     def classifier(self):
@@ -520,7 +522,8 @@ def no_norm(name: str) -> keras.layers.Layer:
 def looks_linear() -> Order:
     """Pre-activation without norm whose rectifiers cancel at first (Balduzzi et al. 2017, sec. 4).
 
-    A network in this order starts as a linear function of its image, with `branch_only` as merge a plain one.
+    A network in this order starts as a linear function of its image, with `branch_only` as merge a plain one. What a
+    shortcut projects has passed no rectifier: those kernels start orthogonal.
 
     Example:
 
@@ -528,7 +531,8 @@ def looks_linear() -> Order:
     >>> model = kr.PlainNet(depth=8, order=kr.looks_linear())
     """
     order = PreActBranch(norm=no_norm, activation=CReLU)
-    return Initialized(order=order, kernels=LooksLinear(), classifiers=LooksLinear())
+    crossing = keras.initializers.Orthogonal()
+    return Initialized(order=order, kernels=LooksLinear(), projections=crossing, classifiers=LooksLinear())
 
 
 ORDERS = {

@@ -55,6 +55,11 @@ def test_a_scalar_gate_multiplies_by_g_of_k(g, k, passes):
     assert [tuple(weight.shape) for weight in layer.trainable_weights] == [()]
 
 
+def test_a_gate_of_a_layer_with_a_slope_of_its_own_is_described():
+    model = kr.GatedResNet([1, 1, 1], (8, 8, 3), g=keras.layers.LeakyReLU(0.3))
+    assert "*LeakyReLU(k)" in str(kr.describe(model))
+
+
 @pytest.mark.parametrize(("g", "reopens"), [("relu", False), ("leaky_relu", True)])
 def test_a_closed_relu_gate_stays_closed_and_a_leaky_one_can_reopen(g, reopens):
     layer = kr.ScalarGate(g, initial=-1.0)

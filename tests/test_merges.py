@@ -37,6 +37,14 @@ def test_a_merge_has_the_coefficients_of_the_table(merge, of_carry, of_branch):
     np.testing.assert_array_equal(merge(carry, branch, z), of_carry * carry + of_branch * branch)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_a_gated_plain_layer_that_is_open_is_its_branch_to_the_bit(dtype):
+    merge = kr.ScalarHighway(kr.ScalarGate(dtype=dtype), dtype=dtype)
+    carry, branch = np.array([[1e3] * 3, [7e-3] * 3], "float32"), np.full((2, 3), 1e-3, "float32")
+    given = keras.ops.cast(branch, merge.compute_dtype)
+    np.testing.assert_array_equal(merge(keras.ops.cast(carry, merge.compute_dtype), given, given), given)
+
+
 def test_branch_only_ignores_the_carry_whatever_its_shape():
     _, branch, z = edges(1)
     merge = kr.BranchOnly()

@@ -142,9 +142,10 @@ def test_zero_gamma_wants_a_norm_behind_the_last_weights():
             kr.ResNet(depth=8, order=kr.ZeroGamma(order=order))
 
 
+@pytest.mark.parametrize("shortcut", [None, "projection"])
 @pytest.mark.parametrize("merge", ["branch_only", "add"])
-def test_a_looks_linear_network_starts_linear(merge):
-    model = kr.ResNet(depth=14, order="looks_linear", merge=merge, input_shape=(8, 8, 3))
+def test_a_looks_linear_network_starts_linear(merge, shortcut):
+    model = kr.ResNet(depth=14, order="looks_linear", merge=merge, shortcut=shortcut, input_shape=(8, 8, 3))
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(2, 4, 8, 8, 3)).astype("float32")
     together = np.asarray(model(2 * x - 3 * y))
@@ -154,6 +155,13 @@ def test_a_looks_linear_network_starts_linear(merge):
     usual = kr.ResNet(depth=14, input_shape=(8, 8, 3))
     bent = np.asarray(usual(2 * x - 3 * y)) - 2 * np.asarray(usual(x)) + 3 * np.asarray(usual(y))
     assert np.abs(bent).max() > 1e-2
+
+
+def test_a_looks_linear_projection_loses_nothing_of_the_carry():
+    model = kr.ResNet([1, 1, 1], (8, 8, 3), order="looks_linear", shortcut="projection")
+    for name, channels in (("unit001", 16), ("unit002", 32)):
+        (kernel,) = model.get_layer(name).shortcut.get_weights()
+        np.testing.assert_allclose(kernel[0, 0] @ kernel[0, 0].T, np.eye(channels), atol=1e-5)
 
 
 def test_layers_of_one_shape_start_with_kernels_of_their_own():

@@ -12,7 +12,7 @@ from keras_resunits.converters.checkpoints import State, listed
 from keras_resunits.converters.errors import ConversionError
 from keras_resunits.converters.layouts import TORCH_LEAVES, Layout
 from keras_resunits.converters.places import places_of
-from keras_resunits.converters.spelling import in_words, norms_of, spelled, spelled_stem
+from keras_resunits.converters.spelling import in_words, norms_of, spelled, spelled_head, spelled_stem
 from keras_resunits.units import units_of
 
 
@@ -29,7 +29,7 @@ def carry(model: keras.Model, theirs: State, layout: Layout, where: str = "the s
         ConversionError: for a weight left over on either side, a shape that differs, or a network whose arithmetic is
             not that of the layout. Nothing is assigned then.
     """
-    _require_arithmetic(model, layout)
+    _require_arithmetic(model, layout, where)
     theirs = layout.renamed(theirs)
     names = _complete(names_of(model, layout), theirs, layout, where)
     arrays = {path: _oriented(theirs[name], path, layout) for path, name in names.items()}
@@ -66,10 +66,13 @@ def nearest_layout(model: keras.Model, theirs: State, layouts: Iterable[Layout],
     return found
 
 
-def _require_arithmetic(model: keras.Model, layout: Layout) -> None:
+def _require_arithmetic(model: keras.Model, layout: Layout, where: str) -> None:
     found = mismatch(model, layout)
     if found:
-        raise ConversionError(f"the network computes otherwise than those of layout '{layout.name}': {found}")
+        raise ConversionError(
+            f"{where} does not fit: network '{model.name}' computes otherwise than those of layout '{layout.name}': "
+            f"{found}"
+        )
 
 
 def mismatch(model: keras.Model, layout: Layout) -> str | None:
@@ -79,6 +82,8 @@ def mismatch(model: keras.Model, layout: Layout) -> str | None:
     for unit in units_of(model):
         if not re.fullmatch(layout.units, spelled(unit)):
             return f"wanted {layout.says}, got {in_words(spelled(unit))} in '{unit.name}'."
+    if (head := spelled_head(model)) not in ("", "nr"):
+        return f"wanted norm ReLU before the pooling, got {in_words(head)}."
     for norm in norms_of(model):
         if not np.isclose(norm.epsilon, layout.epsilon, rtol=1e-6, atol=0):
             return f"wanted epsilon {layout.epsilon}, got {norm.epsilon} in '{norm.path}'."

@@ -56,8 +56,16 @@ def spelled(unit: Unit) -> str:
 
 def spelled_stem(model: keras.Model) -> str:
     """The stem's layers, likewise, c of any stride: m is a max-pool over pixels alone, M one over zeros around them."""
-    letters = [_letter(part) for layer in model.layers if layer.name == "stem" for part in _flat(layer)]
-    return "".join(letters).replace("C", "c")
+    return _spelled_layer(model, "stem").replace("C", "c")
+
+
+def spelled_head(model: keras.Model) -> str:
+    """The layers between the last unit and the pooling, likewise."""
+    return _spelled_layer(model, "post")
+
+
+def _spelled_layer(model: keras.Model, name: str) -> str:
+    return "".join(_letter(part) for layer in model.layers if layer.name == name for part in _flat(layer))
 
 
 def in_words(spelling: str) -> str:

@@ -21,13 +21,16 @@ CLASSES = 5
 RAW_STEM = kr.Stem(8, kernel_size=7, strides=2, pool=2, activated=False)
 
 
-def residual(body, order, stem, width, units=(2, 1, 2), size=32, shortcut=kr.projection, **top):
-    """Ours, small: stages of `units`, the second and later ones halve the image and double the width."""
+def residual(body, order, stem, width, units=(2, 1, 2), size=32, shortcut=kr.projection, ends=None, **top):
+    """Ours, small: stages of `units`, the second and later ones halve the image and double the width.
+
+    The stem and what stands before the pooling are of the order `ends`, where it is another.
+    """
     stages = [kr.Stage(n, width * body.expansion * 2**i, strides=1 + (i > 0)) for i, n in enumerate(units)]
     recipe = kr.Recipe(body, order, shortcut)
     slots = kr.plan(stages, stem.filters, stem.activated)
     return kr.network(
-        [(recipe, slot) for slot in slots], stem, order, input_shape=(size, size, 3), classes=CLASSES, **top
+        [(recipe, slot) for slot in slots], stem, ends or order, input_shape=(size, size, 3), classes=CLASSES, **top
     )
 
 
@@ -271,8 +274,13 @@ def test_a_kernel_of_another_shape_is_refused(shape, got):
             partial(residual, kr.basic, kr.FullPreAct(), replace(RAW_STEM, pads=0.0), 8),
             r"wanted a stem of conv or conv max-pool, got conv max-pool over zeros",
         ),
+        (
+            "timm-v2-basic",
+            partial(residual, kr.basic, kr.FullPreAct(), RAW_STEM, 8, ends=kr.FullPreAct(activation=keras.layers.ELU)),
+            r"wanted norm ReLU before the pooling, got norm <ELU>",
+        ),
     ],
-    ids=["stride", "order", "activation", "epsilon", "zeros", "margin"],
+    ids=["stride", "order", "activation", "epsilon", "zeros", "margin", "head"],
 )
 def test_weights_are_refused_where_the_network_computes_otherwise(case, network, match):
     layout, torch_network, _ = CASES[case]
