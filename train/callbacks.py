@@ -6,6 +6,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 
@@ -156,7 +157,7 @@ def recorders(run, config, steps: int, first_epoch: int) -> list[keras.callbacks
         Records(config.batch_size),
         forgiving(History(run.history, append=first_epoch > 0)),
         forgiving(keras.callbacks.TensorBoard(run.tensorboard, write_graph=False)),
-        Progress(config.epochs, first_epoch, steps, config.batch_size),
+        forgiving(Progress(config.epochs, first_epoch, steps, config.batch_size)),
         forgiving(Curves(run.history, run.curves)),
     ]
 
@@ -169,7 +170,7 @@ def forgiving(callback: keras.callbacks.Callback) -> keras.callbacks.Callback:
     ...         raise OSError(28, "No space left on device")
     >>> forgiving(Full()).on_train_end()
     """
-    for event in ("on_train_begin", "on_epoch_end", "on_train_end"):
+    for event in ("on_train_begin", "on_epoch_begin", "on_test_begin", "on_test_end", "on_epoch_end", "on_train_end"):
         setattr(callback, event, _forgiven(getattr(callback, event), type(callback).__name__))
     return callback
 
@@ -180,7 +181,8 @@ def _forgiven(event: Callable, name: str) -> Callable:
         try:
             event(*args, **kwargs)
         except (OSError, tf.errors.OpError) as error:
-            print(f"train: {name}: {why(error)}; the run goes on.", file=sys.stderr, flush=True)
+            with suppress(OSError):  # what is said may go to a file on that disk
+                print(f"train: {name}: {why(error)}; the run goes on.", file=sys.stderr, flush=True)
 
     return wrapped
 

@@ -160,7 +160,7 @@ class Checkpoints:
         self._checkpoint.write(str(folder / "state"))
         files = {path.name: _digest(path) for path in sorted(folder.iterdir()) if path.is_file()}
         manifest = {"position": asdict(position), "score": score, "files": files, "made_with": environment()}
-        (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+        (folder / "manifest.json").write_text(json.dumps(manifest | {"seal": _seal(manifest)}, indent=2) + "\n")
         for path in [*folder.iterdir(), folder]:
             flush(path)
 
@@ -230,7 +230,8 @@ def environment() -> dict[str, Any]:
         "Keras": keras.__version__,
         "devices": tf.distribute.get_strategy().num_replicas_in_sync,
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),  # not on macOS
-        "intra-op threads": tf.config.threading.get_intra_op_parallelism_threads(),
+        "intra-op threads": tf.config.threading.get_intra_op_parallelism_threads()
+        or os.environ.get("TF_NUM_INTRAOP_THREADS", 0),
         "oneDNN": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
     }
 
@@ -254,9 +255,16 @@ def _manifest(path: Path) -> dict[str, Any]:
         Position(**manifest["position"])
         if not all(Path(name).name == name for name in manifest["files"]):
             raise ValueError("a file outside the folder")
+        if manifest.pop("seal") != _seal(manifest):
+            raise ValueError("checksum")
         return manifest
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _Damage(f"manifest.json: {first_line(error)}") from error
+
+
+def _seal(manifest: dict[str, Any]) -> str:
+    """The manifest's own checksum."""
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def _score(path: Path) -> float | None:

@@ -41,10 +41,10 @@ def read_history(path: Path) -> dict[str, list[float]]:
 def cut_history(path: Path, epochs: int) -> None:
     """Leave out the rows after `epochs` epochs: of those that no checkpoint remembers."""
     if path.exists():
-        with open(path, newline="") as file:
+        with open(path, "rb") as file:  # whatever the bytes are: to read them is to find damage
             lines = file.readlines()
         if lines[epochs + 1 :]:
-            with whole(path) as unfinished, open(unfinished, "w", newline="") as file:
+            with whole(path) as unfinished, open(unfinished, "wb") as file:
                 file.writelines(lines[: epochs + 1])
 
 

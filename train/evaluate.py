@@ -73,7 +73,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Read, ask, judge, write, say."""
     with native_stderr_held():
         from train.classifiers import open_classifier, require_classifier, run_folder
-        from train.datasets import load
+        from train.datasets import bad_images_named, load
         from train.pipeline import test_batches
 
     require_classifier(arguments.model)
@@ -89,7 +89,8 @@ def main(arguments: argparse.Namespace) -> None:
         )
     with made(output):  # before the long part
         batches = test_batches(replace(data, test=getattr(data, arguments.split)), arguments.batch_size)
-        judged = judge(classifier, batches, list(data.class_names or ()))
+        with bad_images_named(data):
+            judged = judge(classifier, batches, list(data.class_names or ()))
         write(judged, batches, output)
         result = summary(judged, classifier.title, config.dataset, arguments.split)
         (output / "evaluation.json").write_text(json.dumps(result, indent=2) + "\n")

@@ -89,7 +89,7 @@ def _from_tf_config(text: str) -> tuple[list[str], int]:
             raise BadInput(f"TF_CONFIG: {job} must be a list of 'host:port', ports up to 65535; got {addresses!r}.")
     if len(jobs.get("chief", [])) > 1:
         raise BadInput(f"TF_CONFIG: chief must be one 'host:port'; got {jobs['chief']!r}.")
-    if not isinstance(task, dict) or task.get("type") not in jobs or type(task.get("index")) is not int:
+    if not isinstance(task, dict) or task.get("type") not in list(jobs) or type(task.get("index")) is not int:
         types = " or ".join(map(repr, jobs))
         raise BadInput(f"""TF_CONFIG: task must be {{"type": {types}, "index": a whole number}}; got {task!r}.""")
     if not 0 <= task["index"] < len(jobs[task["type"]]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 import keras
@@ -11,7 +12,7 @@ import tensorflow as tf
 
 from keras_resunits import CoupledSGD
 from train.augmentation import Augmentation
-from train.callbacks import History, Records, clock, recorders
+from train.callbacks import History, Records, clock, forgiving, recorders
 from train.checkpoints import Checkpoints
 from train.curves import read_history
 from train.datasets import ImageData
@@ -122,3 +123,14 @@ def test_a_history_that_was_lost_is_missed(tmp_path, capsys):
     run.claim()
     recorders(run, SimpleNamespace(batch_size=4, epochs=3), steps=5, first_epoch=2)
     assert capsys.readouterr().err.endswith("history.csv has 0 of the 2 epochs done; the others are lost.\n")
+
+
+@pytest.mark.parametrize("event", ["on_train_begin", "on_test_end", "on_epoch_end", "on_train_end"])
+def test_a_disk_that_is_full_at_any_event_ends_no_run(event, capsys):
+    def full(*arguments):
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    callback = keras.callbacks.Callback()
+    setattr(callback, event, full)
+    getattr(forgiving(callback), event)({})
+    assert re.fullmatch(r"train: Callback: disk full; the run goes on\.\n", capsys.readouterr().err)

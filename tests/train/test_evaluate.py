@@ -235,6 +235,17 @@ def test_help_is_read_at_once(spawn):
     assert "python -m train.evaluate digits-preactresnet20" in outcome.out
 
 
+def test_a_streamed_image_that_is_cut_short_is_named(evaluate, files, tmp_path):
+    root = files.image_folder(tmp_path / "pets", classes=tuple("abcdefg"), train=1, test=2, shape=(50, 60))
+    cut = root / "test" / "b" / "1.png"
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    PreActResNet(8, (8, 8, 3), len(NAMES)).save(tmp_path / "net.keras")
+    flags = ("--image_size=8", "--test_view=paper", f"--output={tmp_path / 'judged'}")
+    outcome = evaluate(tmp_path / "net.keras", root, *flags)
+    assert outcome.code == 2, outcome.err
+    assert re.match(rf"evaluate: images that cannot be taken: {cut}: ", outcome.said[-1]), outcome.err
+
+
 @pytest.mark.parametrize("view", ["paper", "ten_crop"])
 def test_images_of_any_size_are_streamed_as_in_training(view, evaluate, files, tmp_path):
     root = files.image_folder(tmp_path / "pets", train=3, test=5, shape=(50, 60, 3))

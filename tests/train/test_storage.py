@@ -49,6 +49,14 @@ def point_outside(path: Path) -> None:
     path.write_text(path.read_text().replace('"state.index"', '"../../state.index"'))
 
 
+def another_step(path: Path) -> None:
+    path.write_text(path.read_text().replace('"step": 3', '"step": 2'))
+
+
+def another_key(path: Path) -> None:
+    path.write_text(path.read_text().replace('"made_with"', '"made_vith"'))
+
+
 DAMAGES = [
     (STATE, cut, "checksum"),
     (STATE, flip, "checksum"),
@@ -59,6 +67,8 @@ DAMAGES = [
     (MANIFEST, garble, "manifest.json"),
     (MANIFEST, Path.unlink, "manifest.json"),
     (MANIFEST, point_outside, "a file outside the folder"),
+    (MANIFEST, another_step, "manifest.json: checksum"),
+    (MANIFEST, another_key, "manifest.json: checksum"),
 ]
 
 

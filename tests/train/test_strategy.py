@@ -33,6 +33,7 @@ def tf_config(monkeypatch, content) -> None:
         ("", r"TF_CONFIG is not valid JSON"),
         ([1], r"TF_CONFIG wants \{\"cluster\": \{\"worker\": .*got '\[1\]'"),
         ({"cluster": ["a:1"]}, r"TF_CONFIG wants \{\"cluster\""),
+        ({"cluster": TWO, "task": {"type": ["worker"], "index": 0}}, r"task must be .*got \{'type': \['worker'\]"),
         ({"task": {"type": "worker", "index": 0}}, r"TF_CONFIG wants \{\"cluster\""),
         (
             {"cluster": {"worker": ["a:1"], "ps": ["b:1"]}},

@@ -21,6 +21,7 @@ from train.augmentation.draws import keys
 from train.augmentation.rectangles import rectangles
 from train.config import resolve
 from train.datasets import EncodedData, ImageData, decoding, encoded, load
+from train.datasets.encoded import memory
 from train.datasets.records import records
 from train.errors import BadInput
 from train.pipeline import test_batches, training_batches
@@ -457,3 +458,14 @@ def test_a_damaged_record_file_is_named(record_file, damage):
 def test_a_missing_record_file_is_named(tmp_path):
     with pytest.raises(BadInput, match=r"none\.tfrecord cannot be read: No such file"):
         records([(tmp_path / "none.tfrecord", 0, -1)])
+
+
+@pytest.mark.parametrize("file", ["memory.max", "memory/memory.limit_in_bytes"])
+def test_the_memory_of_a_container_is_its_limit(tmp_path, file):
+    machine = memory(tmp_path)
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    for limit, found in (("1048576", 1048576), (str(2**62), machine)):
+        (tmp_path / file).write_text(limit + "\n")
+        assert memory(tmp_path) == found
+    (tmp_path / "memory.max").write_text("max\n")
+    assert memory(tmp_path) == machine

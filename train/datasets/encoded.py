@@ -182,6 +182,13 @@ def why_undecodable(contents: tf.Tensor | bytes) -> str:
     return ""
 
 
-def memory() -> int:
-    """The machine's, in bytes."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+def memory(cgroups: Path = Path("/sys/fs/cgroup")) -> int:
+    """The machine's in bytes, or its container's where that has less.
+
+    Args:
+        cgroups: Where Linux tells a container's limits.
+    """
+    limits = [cgroups / "memory.max", cgroups / "memory" / "memory.limit_in_bytes"]  # version 2, version 1
+    told = [path.read_text().strip() for path in limits if path.exists()]
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min([machine, *(int(limit) for limit in told if limit != "max")])
