@@ -24,7 +24,8 @@ The slots e, F, h, M, f are those of the network's second unit (of its only one,
 semicolon where they differ, of the first one that changes the shape (`kr.describe(model)` shows all). Parameters are
 the trainable ones. Multiply-adds are those of convolutions and dense layers; half of all floating-point operations,
 FLOPs/2, is what pytorchcv's tables give. Slanted: not published as an exact figure, but counted by hand from the shapes
-of the layers. In quotation marks: what the source says, rounded or another count. Empty: none of them.
+of the layers. In quotation marks: what the source says, rounded or another count. Empty: none of them. Where a paper
+rounds, the source names behind a semicolon whose implementation counts exactly.
 
 """
 COUNTS = ["parameters", "published", "multiply-adds", "FLOPs/2", "published"]

@@ -12,6 +12,7 @@ from itertools import chain
 
 import keras
 
+from keras_resunits.crelu import CReLU
 from keras_resunits.fractal import Fractal
 from keras_resunits.gating import GatedCarry
 from keras_resunits.merges import Highway, ScalarHighway
@@ -21,6 +22,12 @@ from keras_resunits.tails import SqueezeExcite
 from keras_resunits.units import Unit
 
 WEIGHTED = (keras.layers.Conv2D, keras.layers.Dense)
+NORMS = (
+    keras.layers.BatchNormalization,
+    keras.layers.GroupNormalization,
+    keras.layers.LayerNormalization,
+    keras.layers.RMSNormalization,
+)
 ACTIVATIONS = {keras.activations.relu: 1, keras.activations.sigmoid: 4}  # operations a value
 
 Leaves = Iterator[tuple[keras.layers.Layer, tuple]]
@@ -58,8 +65,8 @@ def operations(layer: keras.layers.Layer, shape) -> int:
     """Floating-point operations of a layer for one image, as pytorchcv counts them; its tables give half of that.
 
     A multiply-add is two, less one for each pair of channels of a convolution without bias; normalisation is four a
-    value, a rectifier one, a sigmoid four, a pooling one for each value in each window; addition, gates, scales and
-    other activations count nothing.
+    value (over a batch as over groups or layers), a rectifier one, a sigmoid four, a pooling one for each value in each
+    window; addition, gates, scales and other activations count nothing.
 
     Args:
         layer: A built layer.
@@ -86,10 +93,10 @@ def _operations(leaf: keras.layers.Layer, shape) -> int:
         return (
             2 * multiply_adds(leaf, shape) - pairs + _activation(leaf) * math.prod(leaf.compute_output_shape(shape)[1:])
         )
-    if isinstance(leaf, keras.layers.BatchNormalization):
+    if isinstance(leaf, NORMS):
         return 4 * math.prod(shape[1:])
-    if isinstance(leaf, keras.layers.ReLU):
-        return math.prod(shape[1:])
+    if isinstance(leaf, (keras.layers.ReLU, CReLU)):
+        return math.prod(leaf.compute_output_shape(shape)[1:])
     if isinstance(leaf, keras.layers.Activation):
         return _activation(leaf) * math.prod(shape[1:])
     if isinstance(leaf, (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)):

@@ -15,7 +15,7 @@ from keras_resunits.merges import MERGES, Merge, branch_only, highway, scalar_hi
 from keras_resunits.networks import Shape, network, require_shape
 from keras_resunits.orders import ORDERS, FullPreAct, Order, fan_in
 from keras_resunits.recipes import Recipe
-from keras_resunits.shortcuts import SHORTCUTS, Shortcut, avg_pool_pad, identity, projection, zero_pad
+from keras_resunits.shortcuts import SHORTCUTS, Shortcut, avg_pool_pad, identity, projection, zero_pad_or_projection
 from keras_resunits.slots import Slot, Stage, plan
 from keras_resunits.stems import CIFAR, IMAGENET, IMAGENET_3X3, IMAGENET_STEM_FROM, STEMS, Stem
 from keras_resunits.tails import TAILS, Tail, chained, residual_gate, stochastic_depth
@@ -46,7 +46,7 @@ class _Layout:
     @property
     def shortcut(self) -> Shortcut:
         """The papers': option A for CIFAR networks of basic units, else B (He et al. 2015, sec. 4)."""
-        return projection if self.imagenet or self.body.expansion > 1 else zero_pad
+        return projection if self.imagenet or self.body.expansion > 1 else zero_pad_or_projection
 
     def stem(self, input_shape) -> Stem:
         if not self.imagenet:
@@ -192,7 +192,7 @@ def ResNet(
         stem = replace(layout.stem(input_shape), activated=not order.raw_stem)
     stem = resolve("stem", stem, STEMS, Stem)
     if shortcut is None:
-        shortcut = identity if merge is branch_only else _appending(layout.shortcut)  # unread, it needs no weights
+        shortcut = identity if merge is branch_only else layout.shortcut  # unread, it needs no weights
     shortcut = resolve("shortcut", shortcut, SHORTCUTS, Callable)
     tail = resolve("tail", tail, TAILS, Callable)
     recipe = Recipe(layout.body, order, shortcut, merge, tail)
@@ -377,7 +377,7 @@ def GatedPlainNet(
     """
     _require_own("GatedPlainNet", options, "merge")
     merge = partial(scalar_highway, g=g)
-    defaults = {"block": "single", "order": "relu_before_add", "shortcut": _appending(zero_pad), "merge": merge}
+    defaults = {"block": "single", "order": "relu_before_add", "shortcut": zero_pad_or_projection, "merge": merge}
     return variant("gatedplainnet", depth, input_shape, classes, defaults, options)
 
 
@@ -417,7 +417,7 @@ def HighwayNet(
     bias = -float(min(max(round(layers / 10), 1), 3)) if gate_bias is None else gate_bias
     _require_own("HighwayNet", options, "merge")
     merge = partial(highway, bias=bias)
-    defaults = {"block": "single", "order": "relu_before_add", "shortcut": _appending(zero_pad), "merge": merge}
+    defaults = {"block": "single", "order": "relu_before_add", "shortcut": zero_pad_or_projection, "merge": merge}
     return variant("highwaynet", depth, input_shape, classes, defaults, options)
 
 
@@ -462,7 +462,8 @@ def StochasticDepthResNet(
     alive = partial(stochastic_depth, final_survival=final_survival, scaling=scaling, per=per)
     tail = chained(resolve("tail", tail, TAILS, Callable), alive)
     layout = layout_of(depth, resolve("block", options.get("block"), BODIES, Body) if options.get("block") else None)
-    defaults = {"shortcut": _appending(avg_pool_pad) if layout.shortcut is zero_pad else None, "tail": tail}
+    shortcut = avg_pool_pad if layout.shortcut is zero_pad_or_projection else None
+    defaults = {"shortcut": shortcut, "tail": tail}
     return variant("stochasticdepthresnet", depth, input_shape, classes, defaults, options)
 
 
@@ -532,11 +533,6 @@ def wide_units(depth: int | Sequence[int], input_shape: Shape = (32, 32, 3)) -> 
             f"Nearest: {low}, {low + 6}. Received: depth={depth}."
         )
     return [each] * CIFAR_STAGES
-
-
-def _appending(shortcut: Shortcut) -> Shortcut:
-    """The shortcut, and a projection where a stem gives more filters than the unit has: option A can drop none."""
-    return lambda slot, order: (projection if slot.filters < slot.in_filters else shortcut)(slot, order)
 
 
 def _require_own(family: str, options: dict, name: str) -> None:

@@ -84,6 +84,7 @@ class Entry:
 
 IMAGENET: dict[str, Any] = {"input_shape": (224, 224, 3), "classes": 1000}
 HE15, HE16 = "He et al. 2015", "He et al. 2016"
+BY_PYTORCHCV = "counts: pytorchcv"
 
 
 def _depths(
@@ -111,9 +112,9 @@ MODELS: dict[str, Entry] = {
             110: (1_727_962,),
             1202: (19_421_274,),
         },
-        f"{HE15}, Table 6",
+        f"{HE15}, Table 6; counts: akamaster/pytorch_resnet_cifar10",
     ),
-    **_depths("resnet{}_cifar", ResNet, {164: (1_704_154,), 1001: (10_328_602,)}, f"{HE16}, Table 3"),
+    **_depths("resnet{}_cifar", ResNet, {164: (1_704_154,), 1001: (10_328_602,)}, f"{HE16}, Table 3; {BY_PYTORCHCV}"),
     **_depths(
         "resnet{}b_cifar",
         ResNet,
@@ -133,7 +134,7 @@ MODELS: dict[str, Entry] = {
         "resnet{}_cifar",
         ResNet,
         {272: (2_816_986,), 542: (5_599_066,)},
-        f"the units of {HE16} at pytorchcv's depths",
+        f"the units of {HE16} at pytorchcv's depths; {BY_PYTORCHCV}",
     ),
     **_depths(
         "preactresnet{}_cifar",
@@ -143,12 +144,17 @@ MODELS: dict[str, Entry] = {
         derived=True,
     ),
     **_depths("preactresnet{}_cifar", PreActResNet, {110: (1_727_962,)}, f"{HE16}, Table 2", derived=True),
-    **_depths("preactresnet{}_cifar", PreActResNet, {164: (1_703_258,), 1001: (10_327_706,)}, f"{HE16}, Table 4"),
+    **_depths(
+        "preactresnet{}_cifar",
+        PreActResNet,
+        {164: (1_703_258,), 1001: (10_327_706,)},
+        f"{HE16}, Table 4; {BY_PYTORCHCV}",
+    ),
     **_depths(
         "preactresnet{}_cifar",
         PreActResNet,
         {272: (2_816_090,), 542: (5_598_170,)},
-        f"the units of {HE16} at pytorchcv's depths",
+        f"the units of {HE16} at pytorchcv's depths; {BY_PYTORCHCV}",
     ),
     **{  # 1-layer skip
         f"{family}110_single_cifar": Entry(
@@ -166,12 +172,18 @@ MODELS: dict[str, Entry] = {
             101: (44_549_160, 7_597.95, "7.6e9 multiply-adds"),
             152: (60_192_808, 11_321.85, "11.3e9 multiply-adds"),
         },
-        f"{HE15}, Table 1",
+        f"{HE15}, Table 1; {BY_PYTORCHCV}",
         **IMAGENET,
     ),
     **_depths("resnet{}", ResNet, {200: (64_673_832,)}, f"{HE16}, Table 5", derived=True, **IMAGENET),
     **_depths(
-        "resnet{}a", ResNet, {18: (11_515_688,), 34: (21_623_848,)}, f"{HE15}, option A", shortcut="A", **IMAGENET
+        "resnet{}a",
+        ResNet,
+        {18: (11_515_688,), 34: (21_623_848,)},
+        f"{HE15}, option A",
+        derived=True,
+        shortcut="A",
+        **IMAGENET,
     ),
     **_depths("resnet{}c", ResNet, {34: (22_716_840,)}, f"{HE15}, option C", derived=True, shortcut="C", **IMAGENET),
     **_depths(
@@ -187,7 +199,7 @@ MODELS: dict[str, Entry] = {
         "resnet{}_v1_5",
         ResNet,
         {50: (25_557_032, 4_110.48), 101: (44_549_160, 7_830.48), 152: (60_192_808, 11_554.38)},
-        "fb.resnet.torch",
+        f"fb.resnet.torch; {BY_PYTORCHCV}",
         block="bottleneck_v1_5",
         **IMAGENET,
     ),
@@ -318,7 +330,7 @@ MODELS: dict[str, Entry] = {
     "seresnet50": Entry(
         ResNet,
         {"depth": 50, "tail": "squeeze_excite", **IMAGENET},
-        "Hu et al. 2018, Table 2",
+        f"Hu et al. 2018, Table 2; {BY_PYTORCHCV}",
         28_088_024,
         3_883.25,
     ),
@@ -357,23 +369,23 @@ MODELS: dict[str, Entry] = {
         f"wrn{depth}_{width}_cifar": Entry(
             WideResNet,
             {"depth": depth, "width": width, "dropout": 0.0},
-            "Zagoruyko and Komodakis 2016, Table 4",
+            f"Zagoruyko and Komodakis 2016, Table 4{counted}",
             parameters,
             half,
             derived,
             stated,
         )
-        for depth, width, parameters, half, derived, stated in (
-            (16, 4, 2_748_890, None, True, ""),
-            (16, 8, 10_961_370, None, True, ""),
-            (16, 10, 17_116_634, 2_414.04, False, ""),
-            (22, 8, None, None, False, "17.2M"),
-            (28, 10, 36_479_194, 5_246.98, False, ""),
-            (28, 12, None, None, False, "52.5M"),
-            (40, 1, None, None, False, "0.6M"),
-            (40, 2, None, None, False, "2.2M"),
-            (40, 4, 8_949_210, None, False, ""),
-            (40, 8, 35_748_314, 5_176.90, False, ""),
+        for depth, width, parameters, half, derived, stated, counted in (
+            (16, 4, 2_748_890, None, True, "", ""),
+            (16, 8, 10_961_370, None, True, "", ""),
+            (16, 10, 17_116_634, 2_414.04, False, "", f"; {BY_PYTORCHCV}"),
+            (22, 8, None, None, False, "17.2M", ""),
+            (28, 10, 36_479_194, 5_246.98, False, "", f"; {BY_PYTORCHCV}"),
+            (28, 12, None, None, False, "52.5M", ""),
+            (40, 1, None, None, False, "0.6M", ""),
+            (40, 2, None, None, False, "2.2M", ""),
+            (40, 4, 8_949_210, None, False, "", "; counts: the authors' log"),
+            (40, 8, 35_748_314, 5_176.90, False, "", f"; {BY_PYTORCHCV}"),
         )
     },
     **{
@@ -426,7 +438,11 @@ MODELS: dict[str, Entry] = {
     },
     **{
         f"densenet_bc{depth}_{growth}_cifar": Entry(
-            DenseNet, {"depth": depth, "growth": growth}, "Huang et al. 2017, Table 2", parameters, half
+            DenseNet,
+            {"depth": depth, "growth": growth},
+            f"Huang et al. 2017, Table 2; {BY_PYTORCHCV}",
+            parameters,
+            half,
         )
         for depth, growth, parameters, half in (
             (100, 12, 769_162, 298.45),
@@ -447,7 +463,7 @@ MODELS: dict[str, Entry] = {
             201: (20_013_928, 4_347.15),
             264: (),
         },
-        "Huang et al. 2017, Table 1",
+        f"Huang et al. 2017, Table 1; {BY_PYTORCHCV}",
         **IMAGENET,
     ),
     "fractalnet20_cifar": Entry(
@@ -516,6 +532,23 @@ PUBLISHED: dict[str, tuple] = {  # of those networks: parameters, half of the op
     "akamaster_resnet56": (853_018,),
     "akamaster_resnet110": (1_727_962,),
     "akamaster_resnet1202": (19_421_274,),
+    "pytorchcv_resnet20": (272_474, 41.29),
+    "pytorchcv_resnet56": (855_770, 127.06),
+    "pytorchcv_resnet110": (1_730_714, 255.70),
+    "pytorchcv_resnet1202": (19_424_026, 2_857.17),
+    "pytorchcv_resnet164": (1_704_154, 255.31),
+    "pytorchcv_resnet272": (2_816_986, 420.61),
+    "pytorchcv_resnet542": (5_599_066, 833.87),
+    "pytorchcv_resnet1001": (10_328_602, 1_536.40),
+    "pytorchcv_preresnet18": (11_687_848, 1_820.56),
+    "pytorchcv_preresnet34": (21_796_008, 3_672.83),
+    "pytorchcv_preresnet50": (25_549_480, 3_875.44),
+    "pytorchcv_preresnet50b": (25_549_480, 4_107.97),
+    "pytorchcv_preresnet101": (44_541_608, 7_595.44),
+    "pytorchcv_preresnet101b": (44_541_608, 7_827.97),
+    "pytorchcv_preresnet152": (60_185_256, 11_319.34),
+    "pytorchcv_preresnet152b": (60_185_256, 11_551.87),
+    "pytorchcv_preresnet200b": (64_666_280, 15_068.63),
     "pytorchcv_preresnet20": (272_282, 41.27),
     "pytorchcv_preresnet56": (855_578, 127.03),
     "pytorchcv_preresnet110": (1_730_522, 255.68),

@@ -131,12 +131,26 @@ def projection(slot: Slot, order: Order) -> keras.layers.Layer:
     return (projection_always if slot.changes_shape else identity)(slot, order)
 
 
-ON_CHANGE: Shortcut = zero_pad
+def zero_pad_or_projection(slot: Slot, order: Order) -> keras.layers.Layer:
+    """Option A, and a projection behind a stem of more filters than the first unit has: option A can drop none.
+
+    What CIFAR networks of basic units have where no shortcut is named.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> [row.h for row in kr.describe(kr.ResNet(depth=8, stem=kr.Stem(24))) if row.h]
+    ['conv1 norm', 'pad', 'pad']
+    """
+    return (projection if slot.filters < slot.in_filters else zero_pad)(slot, order)
+
+
+ON_CHANGE: Shortcut = zero_pad_or_projection
 """What the variants of He et al. 2016, Table 1 do to a unit that changes the shape, where the paper is silent.
 
 They were run on ResNet-110, whose shortcuts are option A: so the carry is first brought to the new shape by option A,
 without weights, and the variant acts on that. Gates and 1x1 convolutions have the unit's stride and filters, so that no
-unit lacks its own.
+unit lacks its own. Exclusive gating is a merge: it acts on what the network's shortcut carries, by default the same.
 """
 
 
@@ -210,9 +224,9 @@ def avg_pool_pad(slot: Slot, order: Order) -> keras.layers.Layer:
     ['id', 'avg pad', 'avg pad']
     """
     if slot.strides == 1:
-        return zero_pad(slot, order)
+        return zero_pad_or_projection(slot, order)
     pool = keras.layers.AveragePooling2D(slot.strides, padding="same", data_format="channels_last", name="pool")
-    return series([pool, zero_pad(replace(slot, strides=1), order)], name="shortcut")
+    return series([pool, zero_pad_or_projection(replace(slot, strides=1), order)], name="shortcut")
 
 
 SHORTCUTS: dict[str, Shortcut] = {

@@ -33,15 +33,17 @@ import numpy as np  # noqa: E402
 import keras_resunits  # noqa: E402 (registers the layers)
 
 
-def observed(model, inputs, cotangent) -> dict[str, np.ndarray]:
+def observed(model, inputs, cotangent, random) -> dict[str, np.ndarray]:
     """Outputs in inference and in training, the moving statistics that training leaves, and the gradients
-    of `sum(outputs * cotangent)` with respect to every trainable weight and every input."""
-    inference = model(given(inputs), training=False)
-    outputs, gradients, of_inputs = GRADIENTS[keras.backend.backend()](model, inputs, cotangent)
-    found = {"inference": inference, "training": outputs}
-    found |= {f"gradient input {i}": gradient for i, gradient in enumerate(of_inputs)}
-    for i, (variable, gradient) in enumerate(zip(model.trainable_variables, gradients, strict=True)):
-        found[f"gradient {i} {variable.name}"] = gradient
+    of `sum(outputs * cotangent)` with respect to every trainable weight and every input: in training, and in inference
+    too for a `random` model."""
+    found = {"inference": model(given(inputs), training=False)}
+    for mode in ["inference", "training"] if random else ["training"]:
+        outputs, gradients, of_inputs = GRADIENTS[keras.backend.backend()](model, inputs, cotangent, mode == "training")
+        found[mode] = outputs
+        found |= {f"{mode} gradient input {i}": gradient for i, gradient in enumerate(of_inputs)}
+        for i, (variable, gradient) in enumerate(zip(model.trainable_variables, gradients, strict=True)):
+            found[f"{mode} gradient {i} {variable.name}"] = gradient
     for i, variable in enumerate(model.non_trainable_variables):
         found[f"moved {i} {variable.name}"] = variable.value
     return {name: keras.ops.convert_to_numpy(tensor) for name, tensor in found.items()}
@@ -63,32 +65,35 @@ def given(inputs: list):
     return inputs if len(inputs) > 1 else inputs[0]
 
 
-def _tensorflow(model, inputs, cotangent):
+def _tensorflow(model, inputs, cotangent, training):
     import tensorflow as tf
 
     inputs = [tf.constant(each) for each in inputs]
     with tf.GradientTape() as tape:
         tape.watch(inputs)
-        outputs = model(given(inputs), training=True)
+        outputs = model(given(inputs), training=training)
         loss = tf.reduce_sum(outputs * cotangent)
     variables = [v.value for v in model.trainable_variables]
     return outputs, *tape.gradient(loss, (variables, inputs), unconnected_gradients="zero")
 
 
-def _torch(model, inputs, cotangent):
+def _torch(model, inputs, cotangent, training):
+    import torch
+
     inputs = [keras.ops.convert_to_tensor(each).requires_grad_() for each in inputs]
-    outputs = model(given(inputs), training=True)
-    (outputs * keras.ops.convert_to_tensor(cotangent)).sum().backward()
-    of_inputs = [keras.ops.zeros_like(each) if each.grad is None else each.grad for each in inputs]
-    return outputs.detach(), [v.value.grad for v in model.trainable_variables], of_inputs
+    outputs = model(given(inputs), training=training)
+    variables = [v.value for v in model.trainable_variables]
+    loss = (outputs * keras.ops.convert_to_tensor(cotangent)).sum()
+    gradients = torch.autograd.grad(loss, [*variables, *inputs], materialize_grads=True)
+    return outputs.detach(), gradients[: len(variables)], gradients[len(variables) :]
 
 
-def _jax(model, inputs, cotangent):
+def _jax(model, inputs, cotangent, training):
     import jax
 
     def loss(trainable, inputs):
         non_trainable = [v.value for v in model.non_trainable_variables]
-        outputs, moved = model.stateless_call(trainable, non_trainable, given(inputs), training=True)
+        outputs, moved = model.stateless_call(trainable, non_trainable, given(inputs), training=training)
         return (outputs * cotangent).sum(), (outputs, moved)
 
     differentiated = jax.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))
@@ -106,8 +111,8 @@ if __name__ == "__main__":
     for file in sorted(folder.glob("*.keras")):
         model = keras.saving.load_model(file, compile=False, safe_mode=True)
         arrays = np.load(folder / f"{file.stem}.inputs.npz")
-        inputs = [arrays[f"input {i}"] for i in range(len(arrays) - 1)]
-        found = observed(model, inputs, arrays["cotangent"])
+        inputs = [arrays[f"input {i}"] for i in range(len(arrays) - 2)]
+        found = observed(model, inputs, arrays["cotangent"], arrays["random"])
         np.savez(folder / f"{file.stem}.{keras.backend.backend()}.npz", **found)
         model.save(folder / "back" / file.name)
     for file in sorted(folder.glob("*.optimizer.json")):

@@ -49,6 +49,23 @@ def test_the_published_operations_are_the_last_line(name, half):
     assert str(table).splitlines()[-1] == f"FLOPs/2 as pytorchcv counts, with norm, activation and pooling: {half}M"
 
 
+@pytest.mark.parametrize(
+    ("layer", "each"),
+    [
+        (keras.layers.GroupNormalization(2), 4),
+        (keras.layers.LayerNormalization(), 4),
+        (keras.layers.RMSNormalization(), 4),
+        (kr.BatchNormalization(), 4),
+        (kr.CReLU(), 2),
+        (keras.layers.ReLU(), 1),
+    ],
+    ids=lambda each: getattr(each, "name", each),
+)
+def test_every_norm_costs_four_operations_a_value_and_every_rectifier_one(layer, each):
+    layer.build((1, 8, 8, 4))
+    assert operations(layer, (1, 8, 8, 4)) == each * 8 * 8 * 4
+
+
 @pytest.mark.parametrize("count", [multiply_adds, operations])
 @pytest.mark.parametrize("make", [lambda: keras.layers.DepthwiseConv2D(3), lambda: keras.layers.SeparableConv2D(4, 3)])
 def test_a_layer_whose_cost_is_not_known_is_named(count, make):

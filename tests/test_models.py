@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import keras_resunits as kr
-from keras_resunits.models import IMAGENET_UNITS
 from keras_resunits.orders import ORDERS as NAMED_ORDERS
 from keras_resunits.stems import IMAGENET
 from keras_resunits.units import units_of
@@ -132,27 +131,6 @@ def test_one_hundred_classes_add_ninety_rows():
     for depth, features, extra in ((20, 64, 5_850), (29, 256, 23_130)):
         few, many = (counts(kr.PreActResNet(depth, classes=classes))[0] for classes in (10, 100))
         assert many - few == 90 * (features + 1) == extra
-
-
-@pytest.mark.parametrize(
-    ("depth", "trainable"),
-    [
-        (18, 11_687_848),
-        (34, 21_796_008),
-        (50, 25_549_480),
-        (101, 44_541_608),
-        (152, 60_185_256),
-        (200, 64_666_280),
-    ],
-)
-def test_units_that_activate_again_behind_an_activated_stem_give_the_counts_of_imgclsmob(depth, trainable):
-    order, (body, units) = kr.FullPreAct(), IMAGENET_UNITS[depth]
-    stages = [kr.Stage(n, 64 * body.expansion * 2**i, strides=1 + (i > 0)) for i, n in enumerate(units)]
-    recipe = kr.Recipe(body, order, kr.projection)
-    slots = kr.plan(stages, in_filters=64, activated=False)
-    with shapes_alone():
-        model = kr.network([(recipe, slot) for slot in slots], IMAGENET, order, input_shape=(224, 224, 3), classes=1000)
-    assert counts(model)[0] == trainable
 
 
 # ---------------------------------------------------------------------------------------------------------------------

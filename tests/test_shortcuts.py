@@ -70,6 +70,15 @@ def test_a_projection_is_a_strided_1x1_convolution():
     np.testing.assert_allclose(y, x[:, ::2, ::2] @ kernel[0, 0], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "shortcut", [None, "constant_scaling", "shortcut_gating", "conv_1x1", "dropout", "avg_pool_pad"]
+)
+def test_behind_a_wider_stem_every_choice_for_cifar_projects_what_option_a_cannot_append(shortcut):
+    unit, *_, last = kr.describe(kr.ResNet(depth=8, stem=kr.Stem(24), shortcut=shortcut))[1:4]
+    assert "conv1" in unit.h
+    assert ("pad" in last.h) == (shortcut != "conv_1x1")
+
+
 def test_option_a_refuses_a_unit_with_fewer_filters_and_names_it():
     with pytest.raises(ValueError, match=r"can only append channels.*in_filters=16, filters=8 \(unit 'unit004'\)"):
         kr.zero_pad(kr.Slot(index=4, total=9, in_filters=16, filters=8), kr.PostAct())

@@ -170,6 +170,37 @@ PYTORCHCV_PRERESNET = Layout(
 )
 """pytorchcv's (osmr/imgclsmob) PreResNet and WRN for CIFAR and SVHN."""
 
+PYTORCHCV_PRERESNET_IMAGENET = replace(
+    PYTORCHCV_PRERESNET,
+    name="pytorchcv_preresnet_imagenet",
+    rules={
+        **PYTORCHCV_PRERESNET.rules,
+        "stem/conv": "features.init_block.conv",
+        "stem/norm": "features.init_block.bn",
+    },
+    units=r"(nr\|[cC]\||\|\|nr)([cC]nrcnrc|cnr[cC]nrc|[cC]nrc)\|Add\|",
+    says="pre-activation units with projections, the first one too; of three convolutions the first or second strides",
+    stems=("cnrm",),
+)
+"""pytorchcv's PreResNet-18 to 200 for ImageNet, whose first unit activates once more what the stem has activated."""
+
+PYTORCHCV_RESNET = replace(
+    TORCHVISION_RESNET,
+    name="pytorchcv_resnet",
+    rules={
+        "stem/conv": "features.init_block.conv",
+        "stem/norm": "features.init_block.bn",
+        "unit/branch/conv#": "features.stage{stage}.unit{unit}.body.conv{n}.conv",
+        "unit/branch/norm#": "features.stage{stage}.unit{unit}.body.conv{n}.bn",
+        "unit/shortcut/conv": "features.stage{stage}.unit{unit}.identity_conv.conv",
+        "unit/shortcut/norm": "features.stage{stage}.unit{unit}.identity_conv.bn",
+        "classifier": "output",
+    },
+    stems=("cnr",),
+    units_from=1,
+)
+"""pytorchcv's ResNet for CIFAR and SVHN."""
+
 TORCHVISION_DENSENET = Layout(
     name="torchvision_densenet",
     rules={
@@ -297,7 +328,9 @@ TORCH_LAYOUTS = {
         TORCHVISION_DENSENET,
         TIMM_RESNETV2,
         AKAMASTER_RESNET,
+        PYTORCHCV_RESNET,
         PYTORCHCV_PRERESNET,
+        PYTORCHCV_PRERESNET_IMAGENET,
         PYTORCHCV_DENSENET,
         PYTORCHCV_DENSENET_BC,
     )

@@ -8,10 +8,10 @@ from typing import Any
 
 import keras
 
-from keras_resunits.bodies import Body, basic, bottleneck_v1_5, wide_bottleneck
+from keras_resunits.bodies import Body, basic, bottleneck, bottleneck_v1_5, wide_bottleneck
 from keras_resunits.densenet import DenseNet
 from keras_resunits.models import PreActResNet, ResNet
-from keras_resunits.orders import Order
+from keras_resunits.orders import FullPreAct, Order
 from keras_resunits.shortcuts import ZeroPad, appended, identity
 from keras_resunits.slots import Slot
 from keras_resunits.stems import Stem
@@ -35,6 +35,27 @@ def zero_pad_both_sides(slot: Slot, order: Order) -> keras.layers.Layer:
     return ZeroPad(extra, slot.strides, before=extra // 2, name="shortcut")
 
 
+class RepeatedPreAct(FullPreAct):
+    """Full pre-activation in every unit, the first one too, whatever the stem has activated already.
+
+    So are pytorchcv's PreResNets for ImageNet, with 128 parameters more than `PreActResNet`: the authors' code leaves
+    out the first unit's (He et al. 2016, appendix).
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> slot = kr.Slot(index=0, total=8, in_filters=64, filters=64, activated=True)
+    >>> len(RepeatedPreAct().branch([None, None], slot)), len(kr.FullPreAct().branch([None, None], slot))
+    (6, 4)
+    """
+
+    def entry(self, slot):
+        return super().entry(replace(slot, activated=False))
+
+    def branch(self, weights, slot):
+        return super().branch(weights, replace(slot, activated=False))
+
+
 def _torchvision_resnet(depth: int, block: Body | None = None) -> partial[keras.Model]:
     block = block or (basic if depth < 50 else bottleneck_v1_5)
     return partial(ResNet, depth=depth, **IMAGENET, block=block, stem=IMAGENET_STEM)
@@ -51,6 +72,14 @@ def _timm_resnetv2(depth: int) -> partial[keras.Model]:
 
 def _akamaster_resnet(depth: int) -> partial[keras.Model]:
     return partial(ResNet, depth=depth, **CIFAR, shortcut=zero_pad_both_sides)
+
+
+def _pytorchcv_resnet(depth: int, block: str) -> partial[keras.Model]:
+    return partial(ResNet, depth=depth, **CIFAR, block=block, shortcut="projection")
+
+
+def _pytorchcv_imagenet_preresnet(depth: int, block: Body) -> partial[keras.Model]:
+    return partial(PreActResNet, depth=depth, **IMAGENET, block=block, order=RepeatedPreAct(), stem=IMAGENET_STEM)
 
 
 def _pytorchcv_preresnet(depth: int, block: str) -> partial[keras.Model]:
@@ -74,9 +103,17 @@ NETWORKS: dict[str, partial[keras.Model]] = {
     "torchvision_densenet161": _torchvision_densenet(161, growth=48),
     **{f"timm_resnetv2_{depth}": _timm_resnetv2(depth) for depth in (18, 34, 50, 101, 152)},
     **{f"akamaster_resnet{depth}": _akamaster_resnet(depth) for depth in (20, 32, 44, 56, 110, 1202)},
+    **{f"pytorchcv_resnet{depth}": _pytorchcv_resnet(depth, "basic") for depth in (20, 56, 110, 1202)},
+    **{f"pytorchcv_resnet{depth}": _pytorchcv_resnet(depth, "bottleneck_v1_5") for depth in (164, 272, 542, 1001)},
     **{f"pytorchcv_preresnet{depth}": _pytorchcv_preresnet(depth, "basic") for depth in (20, 56, 110, 1202)},
     **{
         f"pytorchcv_preresnet{depth}": _pytorchcv_preresnet(depth, "bottleneck_v1_5") for depth in (164, 272, 542, 1001)
+    },
+    **{f"pytorchcv_preresnet{depth}": _pytorchcv_imagenet_preresnet(depth, basic) for depth in (18, 34)},
+    **{f"pytorchcv_preresnet{depth}": _pytorchcv_imagenet_preresnet(depth, bottleneck) for depth in (50, 101, 152)},
+    **{
+        f"pytorchcv_preresnet{depth}b": _pytorchcv_imagenet_preresnet(depth, bottleneck_v1_5)
+        for depth in (50, 101, 152, 200)
     },
     **{f"pytorchcv_wrn{depth}_{width}": _pytorchcv_wrn(depth, width) for depth, width in ((16, 10), (28, 10), (40, 8))},
     **{

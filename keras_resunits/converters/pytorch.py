@@ -24,8 +24,8 @@ def load_torch_weights(
         source: A `.pt`, `.pth`, `.th` or `.safetensors` file, or a state dict. `module.` before the names, and the
             dict lying under `state_dict` or `model`, do not matter.
         layout: "torchvision_resnet", "torchvision_densenet" (both also timm's), "timm_resnetv2", "akamaster_resnet",
-            "pytorchcv_preresnet" (WRN too), "pytorchcv_densenet", "pytorchcv_densenet_bc", or a `Layout`. By default
-            the one that explains most of the names.
+            "pytorchcv_resnet", "pytorchcv_preresnet" (WRN too), "pytorchcv_preresnet_imagenet", "pytorchcv_densenet",
+            "pytorchcv_densenet_bc", or a `Layout`. By default the one that explains most of the names.
 
     Returns:
         The layout's name.

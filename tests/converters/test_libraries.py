@@ -19,7 +19,9 @@ CASES = [
     *[("timm", name, f"torchvision_{name}") for name in ("resnet18", "resnet50", "densenet121")],
     *[("timm", name, f"timm_{name}") for name in ("resnetv2_18", "resnetv2_50", "resnetv2_101")],
     *[("pytorchcv", f"{name}_cifar10", f"pytorchcv_{name}") for name in ("preresnet20", "preresnet110", "wrn16_10")],
-    ("pytorchcv", "preresnet164bn_cifar10", "pytorchcv_preresnet164"),
+    *[("pytorchcv", f"{name}_cifar10", f"pytorchcv_{name}") for name in ("resnet20", "resnet110")],
+    *[("pytorchcv", f"{name}164bn_cifar10", f"pytorchcv_{name}164") for name in ("resnet", "preresnet")],
+    *[("pytorchcv", name, f"pytorchcv_{name}") for name in ("preresnet18", "preresnet50", "preresnet50b")],
     *[("pytorchcv", f"densenet{name}_cifar10", f"pytorchcv_densenet{name}") for name in ("40_k12", "100_k12_bc")],
 ]
 
@@ -38,7 +40,7 @@ def theirs(library: str, name: str):
 @pytest.mark.parametrize(("library", "name", "ours"), CASES)
 def test_the_librarys_own_network_gives_the_same_logits(library, name, ours):
     network = randomized(theirs(library, name)).eval()
-    shape = (32, 32, 3) if library == "pytorchcv" else (96, 96, 3)
+    shape = (32, 32, 3) if name.endswith("cifar10") else (224, 224, 3) if library == "pytorchcv" else (96, 96, 3)
     images = np.random.default_rng(0).normal(size=(2, *shape)).astype("float32")
     wanted = logits(network, images)
     model = kr.create(ours, input_shape=shape)

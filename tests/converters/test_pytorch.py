@@ -11,7 +11,7 @@ import pytest
 import keras_resunits as kr
 from keras_resunits.converters import TORCH_LAYOUTS, ConversionError, load_torch_weights
 from keras_resunits.converters.carry import mismatch, names_of
-from keras_resunits.converters.networks import NETWORKS, zero_pad_both_sides
+from keras_resunits.converters.networks import NETWORKS, RepeatedPreAct, zero_pad_both_sides
 
 torch = pytest.importorskip("torch")
 from tests.catalog import shapes_alone  # noqa: E402
@@ -73,6 +73,31 @@ CASES = {  # layout, theirs, ours
         "timm_resnetv2",
         partial(theirs.TimmResNetV2, UNITS, 8, CLASSES, bottleneck=True),
         partial(residual, kr.bottleneck_v1_5, kr.FullPreAct(), RAW_STEM, 8),
+    ),
+    "pytorchcv-resnet": (
+        "pytorchcv_resnet",
+        partial(theirs.PytorchcvResNet, UNITS, CLASSES),
+        partial(kr.ResNet, UNITS, (8, 8, 3), CLASSES, shortcut="projection"),
+    ),
+    "pytorchcv-resnet-bottleneck": (
+        "pytorchcv_resnet",
+        partial(theirs.PytorchcvResNet, UNITS, CLASSES, bottleneck=True),
+        partial(kr.ResNet, UNITS, (8, 8, 3), CLASSES, block="bottleneck_v1_5"),
+    ),
+    "pytorchcv-preresnet-imagenet": (
+        "pytorchcv_preresnet_imagenet",
+        partial(theirs.PytorchcvImagenetPreResNet, UNITS, 8, CLASSES),
+        partial(residual, kr.basic, RepeatedPreAct(), STEM, 8),
+    ),
+    "pytorchcv-preresnet-imagenet-bottleneck": (
+        "pytorchcv_preresnet_imagenet",
+        partial(theirs.PytorchcvImagenetPreResNet, UNITS, 8, CLASSES, bottleneck=True, strides_first=True),
+        partial(residual, kr.bottleneck, RepeatedPreAct(), STEM, 8),
+    ),
+    "pytorchcv-preresnet-imagenet-b": (
+        "pytorchcv_preresnet_imagenet",
+        partial(theirs.PytorchcvImagenetPreResNet, UNITS, 8, CLASSES, bottleneck=True),
+        partial(residual, kr.bottleneck_v1_5, RepeatedPreAct(), STEM, 8),
     ),
     "pytorchcv-preresnet": (
         "pytorchcv_preresnet",
@@ -279,8 +304,13 @@ def test_a_kernel_of_another_shape_is_refused(shape, got):
             partial(residual, kr.basic, kr.FullPreAct(), RAW_STEM, 8, ends=kr.FullPreAct(activation=keras.layers.ELU)),
             r"wanted norm ReLU before the pooling, got norm <ELU>",
         ),
+        (
+            "pytorchcv-preresnet-imagenet",
+            partial(residual, kr.basic, kr.FullPreAct(), STEM, 8),
+            r"the first one too.*, got F: conv norm ReLU conv, M: Add in 'unit000'",
+        ),
     ],
-    ids=["stride", "order", "activation", "epsilon", "zeros", "margin", "head"],
+    ids=["stride", "order", "activation", "epsilon", "zeros", "margin", "head", "first unit"],
 )
 def test_weights_are_refused_where_the_network_computes_otherwise(case, network, match):
     layout, torch_network, _ = CASES[case]
@@ -312,6 +342,10 @@ def test_a_layout_that_is_given_is_not_searched_for():
         ("timm_resnetv2_50", "timm_resnetv2", 25_549_352),
         ("akamaster_resnet20", "akamaster_resnet", 269_722),
         ("akamaster_resnet56", "akamaster_resnet", 853_018),
+        ("pytorchcv_resnet20", "pytorchcv_resnet", 272_474),
+        ("pytorchcv_preresnet18", "pytorchcv_preresnet_imagenet", 11_687_848),
+        ("pytorchcv_preresnet50", "pytorchcv_preresnet_imagenet", 25_549_480),
+        ("pytorchcv_preresnet50b", "pytorchcv_preresnet_imagenet", 25_549_480),
         ("pytorchcv_preresnet20", "pytorchcv_preresnet", 272_282),
         ("pytorchcv_preresnet164", "pytorchcv_preresnet", 1_703_258),
         ("pytorchcv_wrn16_10", "pytorchcv_preresnet", 17_116_634),

@@ -198,7 +198,59 @@ class TimmResNetV2(nn.Module):
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# pytorchcv (osmr/imgclsmob): `preresnet_cifar.py`, `wrn_cifar.py`, `densenet_cifar.py` and their common blocks.
+# pytorchcv (osmr/imgclsmob): `resnet_cifar.py`, `preresnet.py`, `preresnet_cifar.py`, `wrn_cifar.py`,
+# `densenet_cifar.py` and their common blocks.
+
+
+class ConvBlock(nn.Sequential):
+    def __init__(self, takes, gives, size, stride=1, activates=True):
+        activ = {"activ": nn.ReLU()} if activates else {}
+        super().__init__(OrderedDict(conv=conv(takes, gives, size, stride), bn=nn.BatchNorm2d(gives), **activ))
+
+
+class ResUnit(nn.Module):
+    def __init__(self, takes, gives, stride, bottleneck):
+        super().__init__()
+        shapes = body(takes, gives, bottleneck, strides=(1, stride, 1) if bottleneck else (stride, 1))
+        *inner, last = enumerate(shapes, 1)
+        blocks = {f"conv{i}": ConvBlock(*shape) for i, shape in inner}
+        self.body = nn.Sequential(OrderedDict(blocks, **{f"conv{last[0]}": ConvBlock(*last[1], activates=False)}))
+        self.resizes = stride != 1 or takes != gives
+        if self.resizes:
+            self.identity_conv = ConvBlock(takes, gives, 1, stride, activates=False)
+
+    def forward(self, x):
+        return F.relu(self.body(x) + (self.identity_conv(x) if self.resizes else x))
+
+
+def body(takes, gives, bottleneck, strides):
+    """The convolutions of a unit: channels in and out, size, stride."""
+    widths = [takes, gives // 4, gives // 4, gives] if bottleneck else [takes, gives, gives]
+    sizes = (1, 3, 1) if bottleneck else (3, 3)
+    return list(zip(widths, widths[1:], sizes, strides, strict=False))
+
+
+class PytorchcvResNet(nn.Module):
+    def __init__(self, units, classes, bottleneck=False):
+        super().__init__()
+        self.features = nn.Sequential(OrderedDict(init_block=ConvBlock(3, 16, 3)))
+        takes = add_stages(self.features, ResUnit, units, 16, 16, bottleneck)
+        self.features.add_module("final_pool", nn.AdaptiveAvgPool2d(1))
+        self.output = nn.Linear(takes, classes)
+
+    def forward(self, x):
+        return self.output(self.features(x).flatten(1))
+
+
+def add_stages(features, block, units, takes, width, bottleneck, **options):
+    """Stages of `block`, each after the first with half the image and twice the width; gives their channels."""
+    for i, count in enumerate(units):
+        gives, stage = width * 2**i * (4 if bottleneck else 1), nn.Sequential()
+        for j in range(count):
+            stage.add_module(f"unit{j + 1}", block(takes, gives, 2 if i and not j else 1, bottleneck, **options))
+            takes = gives
+        features.add_module(f"stage{i + 1}", stage)
+    return takes
 
 
 class PreConv(nn.Module):
@@ -212,13 +264,10 @@ class PreConv(nn.Module):
 
 
 class PreResUnit(nn.Module):
-    def __init__(self, takes, gives, stride, bottleneck):
+    def __init__(self, takes, gives, stride, bottleneck, strides_first=False):
         super().__init__()
-        narrow = gives // 4
-        if bottleneck:
-            shapes = [(takes, narrow, 1), (narrow, narrow, 3, stride), (narrow, gives, 1)]
-        else:
-            shapes = [(takes, gives, 3, stride), (gives, gives, 3)]
+        first = strides_first or not bottleneck
+        shapes = body(takes, gives, bottleneck, strides=(stride, 1, 1) if first else (1, stride, 1))
         self.body = nn.Sequential(OrderedDict((f"conv{i}", PreConv(*shape)) for i, shape in enumerate(shapes, 1)))
         self.resizes = stride != 1 or takes != gives
         if self.resizes:
@@ -232,24 +281,28 @@ class PreResUnit(nn.Module):
 
 
 class PytorchcvPreResNet(nn.Module):
-    """`width` 1 is PreResNet, more is WRN."""
+    """`width` 1 is PreResNet for CIFAR, more is WRN; with an `init_block` of `takes` channels it is ImageNet's."""
 
-    def __init__(self, units, classes, bottleneck=False, width=1):
+    def __init__(self, units, classes, bottleneck=False, width=1, init_block=None, takes=16, **options):
         super().__init__()
-        self.features = nn.Sequential(OrderedDict(init_block=conv(3, 16, 3)))
-        takes = 16
-        for i, count in enumerate(units):
-            gives, stage = 16 * width * 2**i * (4 if bottleneck else 1), nn.Sequential()
-            for j in range(count):
-                stage.add_module(f"unit{j + 1}", PreResUnit(takes, gives, 2 if i and not j else 1, bottleneck))
-                takes = gives
-            self.features.add_module(f"stage{i + 1}", stage)
+        self.features = nn.Sequential(OrderedDict(init_block=init_block or conv(3, 16, 3)))
+        takes = add_stages(self.features, PreResUnit, units, takes, takes * width, bottleneck, **options)
         self.features.add_module("post_activ", post_activation(takes))
         self.features.add_module("final_pool", nn.AdaptiveAvgPool2d(1))
         self.output = nn.Linear(takes, classes)
 
     def forward(self, x):
         return self.output(self.features(x).flatten(1))
+
+
+class PreResInitBlock(nn.Sequential):
+    def __init__(self, gives):
+        pool = nn.MaxPool2d(3, 2, padding=1)
+        super().__init__(OrderedDict(conv=conv(3, gives, 7, 2), bn=nn.BatchNorm2d(gives), activ=nn.ReLU(), pool=pool))
+
+
+def PytorchcvImagenetPreResNet(units, width, classes, **options):
+    return PytorchcvPreResNet(units, classes, init_block=PreResInitBlock(width), takes=width, **options)
 
 
 def post_activation(channels):
