@@ -3,7 +3,8 @@
 `tests/laws/test_completeness.py` fails when the package exports something that is not here.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -62,9 +63,12 @@ def randomize(layer: keras.layers.Layer, seed: int = 2) -> None:
     layer.set_weights([move[w.ndim <= 1 or not w.any()](w) for w in layer.get_weights()])
 
 
-def shapes_alone() -> keras.StatelessScope:
-    """A scope in which layers are built without the values of their variables: enough to count, and much sooner."""
-    return keras.StatelessScope(initialize_variables=False)
+@contextmanager
+def shapes_alone() -> Iterator[None]:
+    """Layers are built without the values of their variables: enough to count, and much sooner."""
+    with keras.StatelessScope(initialize_variables=False):
+        yield
+    keras.utils.clear_session(free_memory=False)  # else Keras makes all the values when the next such scope ends
 
 
 def over(*tables: dict[str, Case], quick: Collection[str] | None = None):

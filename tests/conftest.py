@@ -2,6 +2,8 @@
 
 import train  # noqa: F401, I001 -- says how TensorFlow starts
 
+import gc
+
 import keras
 import pytest
 
@@ -11,6 +13,9 @@ if keras.backend.backend() == "tensorflow":
     tf.config.set_logical_device_configuration(
         tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
     )
+
+
+gc.freeze()  # the libraries' million objects are not looked through again in every test
 
 
 @pytest.fixture(autouse=True)

@@ -149,14 +149,14 @@ def prepare(config, run, data, model, preprocessing, place):
     from train.loop import Trainer
     from train.recipe import optimizer
     from train.session import Session
-    from train.workers import all_did, require_agreement
+    from train.workers import all_did, chief_first, require_agreement
 
     steps = data.train_count // config.batch_size
     sgd = optimizer(config, config.epochs * steps, model)
     average = Average(model, sgd, config.ema) if config.ema else None
     trainer = Trainer(model, preprocessing, sgd, average)
     checkpoints = Checkpoints(run.checkpoints, model, sgd, average, config.keep, place.number)
-    position = checkpoints.restore() if FLAGS.resume else Position()
+    position = chief_first(place, checkpoints.restore) if FLAGS.resume else Position()
     require_agreement(place, {"step to go on from": position.step})  # all want to see the same folder
     if position.epoch > config.epochs:
         raise BadInput(f"--epochs={config.epochs}, but the run to resume has done {position.epoch}.")

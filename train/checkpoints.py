@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -23,7 +22,7 @@ import keras
 
 from train.average import Average
 from train.backend import tf
-from train.errors import BadInput, StorageError, first_line
+from train.errors import BadInput, StorageError, first_line, say
 from train.files import flush, why
 
 TRIES = 3  # saves that may fail one after the other
@@ -37,7 +36,7 @@ class Position:
         epoch: Epochs done, their tests included.
         step: Steps done, over all epochs.
         loss, hits, images: Sums over the steps of the epoch that is under way.
-        rate: The learning rate of the epoch's last step, once that is done.
+        rate: The learning rate of the last step.
         left_out: Steps whose batches `--on_nan` left out.
     """
 
@@ -138,7 +137,7 @@ class Checkpoints:
                 position = _position(path)
             except _Damage as damage:
                 damaged.append(f"step {step}: {damage}")
-                print(f"train: checkpoint {path} is damaged ({damage}); trying the one before.", file=sys.stderr)
+                say(f"checkpoint {path} is damaged ({damage}); trying the one before.")
                 if self.worker == 0:
                     _set_aside(path)
                 continue
@@ -172,18 +171,14 @@ class Checkpoints:
         made, here = _manifest(path)["made_with"], environment()
         changed = [f"{name} {made.get(name)} is now {here[name]}" for name in here if made.get(name) != here[name]]
         if changed:
-            print(
-                f"train: {', '.join(changed)}: the run goes on, but not as it would have to the last bit.",
-                file=sys.stderr,
-            )
+            say(f"{', '.join(changed)}: the run goes on, but not as it would have to the last bit.")
 
     def _failed(self, step: int, error: Exception) -> None:
         self._failures += 1
         newest = f"step {self.steps[-1]} is intact" if self.steps else "there is none before"
         if self._failures == TRIES:
             raise StorageError(f"{why(error)} writing step {step} to {self.folder}, {TRIES} times in a row; {newest}.")
-        said = f"{why(error)} writing step {step} to {self.folder}; {newest}. Going on; tried again at the next save."
-        print(f"train: {said}", file=sys.stderr, flush=True)
+        say(f"{why(error)} writing step {step} to {self.folder}; {newest}. Going on; tried again at the next save.")
 
     def _forget(self) -> None:
         """Remove all but the newest and the best."""
@@ -287,7 +282,7 @@ def require_checkpoint(history: Path, folder: Path, step: int) -> None:
     """
     done = history.read_bytes().count(b"\n") - 1 if history.exists() else 0  # below the names of the columns
     if not step and done == 1:  # the row is written before the checkpoint
-        print(f"train: no checkpoint in {folder}: the first epoch begins anew.", file=sys.stderr)
+        say(f"no checkpoint in {folder}: the first epoch begins anew.")
     if not step and done > 1:
         raise StorageError(
             f"no checkpoint in {folder}, but {history} has {done} epochs. Not starting from zero over it: put the "

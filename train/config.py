@@ -262,8 +262,11 @@ class Config:
                 augmentation does not fit.
         """
         batch = min(self.batch_size or default_batch(images), images)
-        if FLAGS["batch_size"].present and self.batch_size and self.batch_size > images:
+        small_twin = self.smoke and not FLAGS["batch_size"].present  # an experiment's batch, a few images
+        if self.batch_size and self.batch_size > images and not small_twin:
             raise BadInput(f"--batch_size={self.batch_size} is larger than the training set of {images} images.")
+        if self.pad and self.crop == "pad" and self.pad >= min(image_shape[:2]):
+            raise BadInput(f"--pad={self.pad} must be less than an image's side; the images are {image_shape[:2]}.")
         if self.accumulate > self.epochs * (images // batch):
             raise BadInput(f"--accumulate={self.accumulate} batches are more than the run has: no update is made.")
         if (self.mixup or self.cutmix) and batch % 2:
@@ -289,7 +292,7 @@ class Config:
     @property
     def deciding(self) -> dict[str, Any]:
         """What decides the numbers, by name."""
-        return {name: value for name, value in asdict(self).items() if name not in DECIDES_NO_NUMBER}
+        return _deciding(asdict(self))
 
     @property
     def fingerprint(self) -> str:
@@ -298,8 +301,7 @@ class Config:
         Choices left open (`None`) do not count, so that a flag that is added later changes no fingerprint by being
         there.
         """
-        decides = {name: value for name, value in self.deciding.items() if value is not None}
-        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]
+        return fingerprint_of(asdict(self))
 
     def save(self, path: Path) -> None:
         """Write as JSON, with the fingerprint."""
@@ -309,6 +311,16 @@ class Config:
     def __str__(self) -> str:
         shown = {**asdict(self), "fingerprint": self.fingerprint}
         return "\n".join(f"  {name:<16}{value}" for name, value in shown.items() if value is not None)
+
+
+def _deciding(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in DECIDES_NO_NUMBER}
+
+
+def fingerprint_of(values: dict[str, Any]) -> str:
+    """The fingerprint of a configuration's values by name; see `Config.fingerprint`."""
+    decides = {name: value for name, value in _deciding(values).items() if value is not None}
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def default_batch(images: int) -> int:
@@ -422,7 +434,7 @@ def _saved(path: Path) -> dict[str, Any]:
         raise BadInput(f"{path} cannot be read: {error}.") from None
     if not isinstance(saved, dict):
         raise BadInput(f"{path} holds no configuration.")
-    saved.pop("fingerprint", None)  # it follows from the rest
+    fingerprint = saved.pop("fingerprint", None)
     unknown = sorted(set(saved) - {field.name for field in fields(Config)})
     if unknown:
         raise BadInput(f"{path} is of another version: it has {', '.join(unknown)}.")
@@ -431,6 +443,11 @@ def _saved(path: Path) -> dict[str, Any]:
         if not _is_a(value, hints[name]):
             wanted = getattr(hints[name], "__name__", hints[name])
             raise BadInput(f"{path} is damaged: wanted {wanted} for {name}; got {value!r}.")
+    if fingerprint != fingerprint_of(saved):
+        raise BadInput(
+            f"{path} was changed: its values have the fingerprint {fingerprint_of(saved)}, and it was written with "
+            f"{fingerprint}. Put the run's own values back, or take another --run."
+        )
     return saved
 
 

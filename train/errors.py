@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 
@@ -55,6 +56,12 @@ def first_line(error: Exception) -> str:
 def told(error: Exception) -> str:
     """The line for standard error."""
     return f"train: {' '.join(str(error).split())}"
+
+
+def say(text: str) -> None:
+    """Tell on standard error what ends nothing: where it is a file on a full disk, the run goes on unheard."""
+    with suppress(OSError):
+        print(f"train: {text}", file=sys.stderr, flush=True)
 
 
 def leave(error: RunError) -> NoReturn:

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 
 LAUNCHED = "KERAS_RESUNITS_LAUNCHED"  # tells workers how `python -m` began them
 GRACE = 60.0  # seconds that the others have after the first failure
@@ -93,7 +94,8 @@ def _wait(processes: list[subprocess.Popen]) -> int:
 
 def _repeat(number: int, process: subprocess.Popen) -> None:
     for line in process.stdout or ():
-        print(f"[worker {number}] {line}", end="", flush=True)
+        with suppress(OSError):  # a full disk: workers whose lines nobody took would wait for ever
+            print(f"[worker {number}] {line}", end="", flush=True)
 
 
 def main() -> int:

@@ -18,7 +18,8 @@ class Trainer:
     start in the middle of an epoch.
 
     A step returns sums over all replicas, float32 `[4]`: of the examples' losses, of the right answers, of the
-    examples, and of `asked`, by which any worker tells all others at the same step that it was asked to stop.
+    examples, and of `asked`, by which any worker tells all others at the same step that it was asked to stop. A
+    training step's fifth number is its learning rate.
 
     Args:
         model: From normalised images to logits.
@@ -42,7 +43,8 @@ class Trainer:
     @tf.function
     def train_step(self, images, labels, asked):
         """One update."""
-        return self._over_replicas(self._train, (images, labels, asked))
+        rate = tf.cast(self.optimizer.learning_rate, tf.float32)  # before it counts this update
+        return tf.concat([self._over_replicas(self._train, (images, labels, asked)), [rate]], axis=0)
 
     @tf.function(reduce_retracing=True)
     def test_step(self, images, labels, weights, asked):
@@ -75,11 +77,6 @@ class Trainer:
     def variables(self) -> list:
         """All that a run's numbers depend on, in order: weights, random states, optimiser, averages."""
         return [*self.model.variables, *self.optimizer.variables, *(self.average.averages if self.average else ())]
-
-    @property
-    def learning_rate(self) -> float:
-        """Of the update that comes next."""
-        return float(self.optimizer.learning_rate)
 
     @property
     def gradient_norm(self) -> float | None:

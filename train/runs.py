@@ -16,7 +16,7 @@ from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
-from train.errors import BadInput
+from train.errors import BadInput, say
 from train.files import UNFINISHED, stored, whole
 
 
@@ -127,6 +127,8 @@ class Run:
             BadInput: if they are not those that the run began with.
         """
         if not (self.begun and self.data.exists()):
+            if self.history.exists():
+                say(f"{self.data} is gone: nothing compares the data with those that the run began with.")
             with whole(self.data) as unfinished:
                 unfinished.write_text(json.dumps(data) + "\n")
             return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from itertools import count
@@ -13,7 +12,7 @@ import numpy as np
 
 from train.backend import tf
 from train.checkpoints import Checkpoints, Position
-from train.errors import NumericError, Preempted
+from train.errors import NumericError, Preempted, say
 from train.feeding import Feed
 from train.loop import Trainer, means
 from train.signals import Notice
@@ -66,6 +65,7 @@ class Session:
         self.checkpoints, self.position = checkpoints, position or Position()
         self.on_nan, self.notice = on_nan, Notice() if notice is None else notice
         self.watch, self.agreed = watch, agreed
+        self._rate = self.position.rate
         self._undo = Snapshot(trainer.variables) if on_nan == "skip" else None
 
     def run(self) -> None:
@@ -120,7 +120,6 @@ class Session:
     def _step(self, step: int) -> bool:
         """Whether it counts."""
         batch = next(self._batches)
-        self.position.rate = self.trainer.learning_rate if self._ends_epoch(step) else None
         if step in self.position.left_out:
             self.position.step += 1
             return False
@@ -128,23 +127,20 @@ class Session:
         if self._undo:
             self._undo.take()
         with self.watch("a training step"):
-            loss, right, images, asked = self.trainer.train_step(*batch, self._asked()).numpy().tolist()
+            loss, right, images, asked, self._rate = self.trainer.train_step(*batch, self._asked()).numpy().tolist()
         mean = loss / images
         norm = self.trainer.gradient_norm
         if not math.isfinite(mean) or not (norm is None or math.isfinite(norm)):
             what = f"loss became {mean}" if not math.isfinite(mean) else "the gradient is no number"
             self._leave_out(step, what, undo=self._undo)
             return False
-        self.position.step += 1
+        self.position.step, self.position.rate = self.position.step + 1, self._rate
         self.position.loss, self.position.hits = self.position.loss + loss, self.position.hits + right
         self.position.images += images
         self.callbacks.on_train_batch_end(step % self.steps, {"loss": mean})
         if asked:
             raise _Asked
         return True
-
-    def _ends_epoch(self, step: int) -> bool:
-        return (step + 1) % self.steps == 0
 
     def _tested(self) -> dict[str, float]:
         """The epoch's logs; nothing where the test loss is no number: the last updates' harm shows there first."""
@@ -212,8 +208,7 @@ class Session:
         else:
             self._go_back(what)
         self.position.left_out = left_out
-        said = f"train: {what}: going on from step {self.position.step} without that batch."
-        print(said, file=sys.stderr, flush=True)
+        say(f"{what}: going on from step {self.position.step} without that batch.")
 
     def _go_back(self, what: str) -> None:
         epoch, steps = self.position.epoch, self.checkpoints.steps
@@ -223,9 +218,10 @@ class Session:
         self._batches = self.feed.training(self.position.step)
 
     def _circumstances(self) -> str:
-        norm = self.trainer.gradient_norm
-        known = "" if norm is None else f", gradient norm {norm:g}"
-        return f"epoch {self.position.epoch + 1}, rate {self.trainer.learning_rate:g}{known}"
+        """Of the last step that this process, or the checkpoint that it went on from, has trained."""
+        known = {"rate": self._rate, "gradient norm": self.trainer.gradient_norm}
+        numbers = [f"{name} {number:g}" for name, number in known.items() if number is not None]
+        return ", ".join([f"epoch {self.position.epoch + 1}", *numbers])
 
     def _last_good(self) -> str:
         steps = self.checkpoints.steps

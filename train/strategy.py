@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from textwrap import shorten
 from typing import Any
 
-from train.errors import BadInput, first_line
+from train.errors import BadInput, first_line, say
 from train.launch import tf_config
 from train.rendezvous import cannot_join, fatal_after, meet
 from train.watch import Watch
@@ -89,6 +89,7 @@ def _from_tf_config(text: str) -> tuple[list[str], int]:
             raise BadInput(f"TF_CONFIG: {job} must be a list of 'host:port', ports up to 65535; got {addresses!r}.")
     if len(jobs.get("chief", [])) > 1:
         raise BadInput(f"TF_CONFIG: chief must be one 'host:port'; got {jobs['chief']!r}.")
+    # a list of them: a type that cannot be hashed is in no dict, and raises
     if not isinstance(task, dict) or task.get("type") not in list(jobs) or type(task.get("index")) is not int:
         types = " or ".join(map(repr, jobs))
         raise BadInput(f"""TF_CONFIG: task must be {{"type": {types}, "index": a whole number}}; got {task!r}.""")
@@ -141,10 +142,14 @@ def check_strategy(name: str, tpu: str = "", cpu_devices: int = 1) -> None:
     Raises:
         BadInput: for `multiworker` without a cluster, for a bad `TF_CONFIG`, and for a flag of another strategy.
     """
+    found = _from_tf_config(os.environ["TF_CONFIG"]) if "TF_CONFIG" in os.environ else None
+    several = (found and len(found[0]) > 1) or _started_by_srun()
     for flag, given, strategy in ("tpu", tpu, "tpu"), ("cpu_devices", cpu_devices > 1 and cpu_devices, "mirrored"):
         if given and name not in ("auto", strategy):
             raise BadInput(f"--{flag}={given} means nothing for --strategy={name}; wanted auto or {strategy}.")
-    found = _from_tf_config(os.environ["TF_CONFIG"]) if "TF_CONFIG" in os.environ else None
+        if given and name == "auto" and several:
+            where = "TF_CONFIG" if found else "Slurm"
+            raise BadInput(f"--{flag}={given} means nothing where {where} names several workers.")
     if name == "multiworker" and not found and not _started_by_srun():
         raise BadInput(
             "--strategy=multiworker wants TF_CONFIG, or to be started by srun with several tasks; neither is there. "
@@ -216,6 +221,8 @@ def _multiworker(workers, startup_timeout: float, worker_timeout: float) -> Plac
 
     addresses, number = workers
     meet(addresses, number, startup_timeout)
+    limit = f"at most {startup_timeout:g} s (--startup_timeout), then SIGALRM ends this process"
+    say(f"worker {number}: all {len(addresses)} are there and join, {limit}.")
     try:
         with fatal_after(startup_timeout):
             strategy = tf.distribute.MultiWorkerMirroredStrategy()

@@ -8,14 +8,16 @@ import re
 import sys
 import traceback
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from train.backend import tf
 from train.errors import ClusterError, RunError, leave
 from train.strategy import Place
 from train.watch import COMPARISON, GO_ON
+
+T = TypeVar("T")
 
 
 def require_agreement(place: Place, wanted: dict[str, Any]) -> None:
@@ -48,6 +50,15 @@ def require_agreement(place: Place, wanted: dict[str, Any]) -> None:
 def all_did(place: Place, did: bool) -> bool:
     """Whether every worker did what `did` says of this one; each waits here for the slowest."""
     return did if place.workers == 1 else bool(_gathered(place, [int(did)]).min())
+
+
+def chief_first(place: Place, what: Callable[[], T]) -> T:
+    """`what()`, by the first worker before the others: it mends what they read then."""
+    results = [what()] if place.is_chief else []
+    if place.workers > 1:
+        with place.watch(COMPARISON):
+            _gathered(place, [0])
+    return results[0] if results else what()
 
 
 def _gathered(place: Place, sums: list[int]):

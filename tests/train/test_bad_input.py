@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 
 import train
+from train.config import read
 
 QUICK = ("--depth=8", "--epochs=1")
 
@@ -456,8 +456,7 @@ def test_a_run_is_neither_repeated_nor_contradicted_and_nan_leaves_its_checkpoin
     assert_refused(command(*other, "--resume"), r"--depth=14, but the run to resume has depth=8")
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
-    saved = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({**saved, "learning_rate": 1e30}))
+    replace(read(folder / "config.json"), learning_rate=1e30).save(folder / "config.json")
     outcome = command(*begun, "--resume", "--epochs=2")
     stretched, line = outcome.said
     assert stretched == "train: --epochs=2 in place of 1: the schedule is stretched to them."

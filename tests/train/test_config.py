@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 from absl import flags
 
-from train.config import Config, read, resolve
+from train.config import Config, fingerprint_of, read, resolve
 from train.errors import BadInput
 
 
@@ -177,6 +177,29 @@ def test_a_configuration_of_another_version_is_named_when_a_run_is_resumed(resol
         resolved(saved=saved)
 
 
+@pytest.mark.parametrize("change", [{"learning_rate": 0.5}, {"fingerprint": "0" * 12}, {"fingerprint": None}])
+def test_a_configuration_that_was_changed_by_hand_is_told_by_its_fingerprint(resolved, tmp_path, change):
+    saved = tmp_path / "config.json"
+    resolved("--depth=8").save(saved)
+    saved.write_text(json.dumps({**json.loads(saved.read_text()), **change}))
+    with pytest.raises(BadInput, match=r"config\.json was changed: its values have the fingerprint \w{12}, and"):
+        resolved(saved=saved)
+
+
+def test_a_batch_larger_than_the_set_is_refused_but_for_a_smoke_twin_that_did_not_ask_for_it(resolved):
+    for batch_size in ("--batch_size=64",), ("--batch_size=64", "--config=digits"):
+        with pytest.raises(BadInput, match=r"--batch_size=64 is larger than the training set of 50 images"):
+            resolved(*batch_size).resolved((8, 8, 1), 50, ["a", "b"])
+    twin = replace(resolved("--config=digits", "--smoke"), batch_size=64)
+    assert twin.resolved((8, 8, 1), 50, ["a", "b"]).batch_size == 50
+
+
+def test_an_image_is_not_shifted_out_of_its_frame(resolved):
+    assert resolved("--pad=7").resolved((8, 9, 1), 50, ["a", "b"]).pad == 7
+    with pytest.raises(BadInput, match=r"--pad=20000 must be less than an image's side; the images are \(8, 9\)"):
+        resolved("--pad=20000").resolved((8, 9, 1), 50, ["a", "b"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
@@ -200,8 +223,9 @@ def test_a_run_too_short_for_one_update_is_refused(resolved):
 def test_a_run_begun_before_a_flag_was_there_has_its_default(resolved, tmp_path):
     saved = tmp_path / "config.json"
     resolved("--depth=8").save(saved)
-    old = {k: v for k, v in json.loads(saved.read_text()).items() if k not in ("schedule", "accumulate", "ema")}
-    saved.write_text(json.dumps(old))
+    later = ("schedule", "accumulate", "ema", "fingerprint")
+    old = {name: value for name, value in json.loads(saved.read_text()).items() if name not in later}
+    saved.write_text(json.dumps({**old, "fingerprint": fingerprint_of(old)}))
     assert (read(saved).schedule, read(saved).accumulate, read(saved).ema) == ("steps", 1, None)
     assert resolved(saved=saved) == resolved("--depth=8")
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from keras_resunits import PreActResNet, export_saved_model
 from tests.train.conftest import Outcome
-from train.config import defaults
+from train.config import defaults, read
 from train.curves import read_history
 from train.datasets import ImageData, load
 from train.evaluate import picked, run_main
@@ -175,8 +175,7 @@ def test_a_checkpoint_that_is_damaged_is_passed_over_and_one_of_another_network_
     outcome = evaluate(run)
     assert outcome.code == 0, outcome.err
     assert outcome.out.startswith(f"checkpoint {newest}/state, ")
-    config = json.loads((run / "config.json").read_text())
-    (run / "config.json").write_text(json.dumps({**config, "depth": 14}))
+    replace(read(run / "config.json"), depth=14).save(run / "config.json")
     outcome = evaluate(run)
     assert outcome.code == 2
     assert re.match(r"evaluate: .*/checkpoints/\S+ does not fit its network or is damaged: ", outcome.said[-1])
@@ -219,7 +218,8 @@ def test_bad_input_is_answered_in_one_line_and_leaves_nothing(
     files.npz(tmp_path / "large.npz", **files.arrays(shape=(9, 9, 3)))
     for folder, file in (("broken", "saved_model.pb"), ("garbled", "config.json"), ("empty", "config.json")):
         (tmp_path / folder).mkdir()
-        (tmp_path / folder / file).write_text("{}" if folder == "empty" else "no")
+        (tmp_path / folder / file).write_text("no")
+    replace(defaults(), epochs=1).save(tmp_path / "empty" / "config.json")
     outcome = evaluate(*(argument.format(tmp=tmp_path) for argument in arguments))
     assert outcome.code == 2
     (said,) = outcome.said

@@ -107,5 +107,6 @@ def test_a_step_gives_sums_and_whether_any_replica_was_asked_to_stop(files):
     for asked in (0.0, 1.0):
         sums = learner.test_step(images, labels, tf.ones(6), tf.constant(asked)).numpy()
         np.testing.assert_allclose(sums, [6 * wanted, 6 * right, 6, asked], rtol=1e-5)
-    sums = learner.train_step(images, labels, tf.constant(1.0)).numpy()
+    *sums, rate = learner.train_step(images, labels, tf.constant(1.0)).numpy()
     np.testing.assert_allclose(sums, [6 * wanted, 6 * right, 6, 1], rtol=1e-5)
+    assert rate == np.float32(learner.optimizer.learning_rate)

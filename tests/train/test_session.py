@@ -15,9 +15,11 @@ from tests.catalog import long_but
 from tests.train.sittings import BATCH, CLASSES, EPOCHS, SHAPE, STEPS, Sitting, dense, image_data
 from train.augmentation import Augmentation
 from train.checkpoints import Checkpoints, Position
+from train.config import resolve
 from train.errors import NumericError, Preempted
 from train.feeding import Feed
 from train.loop import Trainer
+from train.recipe import schedule
 from train.session import PATIENCE, SPOILT, Session
 
 
@@ -119,11 +121,11 @@ def test_the_loss_falls_and_the_accuracy_rises_on_a_problem_that_can_be_learnt(t
 def test_an_epochs_row_is_the_mean_over_its_steps_and_the_rate_of_its_last(tmp_path, data, configured):
     configured("--schedule=cosine")
     whole, twin = Sitting(tmp_path / "a", data).run(), Sitting(tmp_path / "b", data)
-    sums, rates = [], []
-    for _, batch in zip(range(STEPS), twin.feed.training(0), strict=False):
-        rates.append(twin.trainer.learning_rate)
-        sums.append(twin.trainer.train_step(*batch, tf.constant(0.0)).numpy())
-    loss, right, count, _ = np.sum(sums, 0)
+    batches = zip(range(STEPS), twin.feed.training(0), strict=False)
+    told = [twin.trainer.train_step(*batch, tf.constant(0.0)).numpy() for _, batch in batches]
+    loss, right, count, *_ = np.sum(told, 0)
+    rates = [rate for *_, rate in told]
+    assert rates == [np.float32(rate_of(step)) for step in range(STEPS)]
     row = whole.diary.epochs[0]
     assert count == STEPS * BATCH
     np.testing.assert_allclose((row["loss"], row["accuracy"]), (loss / count, right / count), rtol=1e-6)
@@ -204,6 +206,11 @@ def assert_same_values(ours: Sitting, theirs: Sitting) -> None:
         np.testing.assert_array_equal(a, b, err_msg=path)
 
 
+def rate_of(step: int) -> float:
+    """The rate of a step before which none was left out, counted from 0."""
+    return float(schedule(resolve(), EPOCHS * STEPS)(step))
+
+
 LEFT_OUT = {  # the way, how often is saved, the bad step
     f"{way}-{every}-{bad}": (way, every, bad)
     for way, every in (("skip", None), ("rollback", 1), ("rollback", None))
@@ -223,7 +230,7 @@ def test_a_batch_that_gives_no_number_is_left_out_as_if_it_had_never_been(
     assert sitting.trainer.optimizer.iterations.numpy() == EPOCHS * STEPS - 1
     assert_same_values(sitting, without(Sitting(tmp_path / "none", data, bad=()), bad))
     (line,) = said(capsys)
-    where = rf"step {bad + 1} \(epoch {bad // STEPS + 1}, rate [\d.e-]+, gradient norm \S+\)"
+    where = rf"step {bad + 1} \(epoch {bad // STEPS + 1}, rate {rate_of(bad):g}, gradient norm \S+\)"
     assert re.match(rf"train: loss became nan at {where}: going on from step \d without that batch\.$", line)
     spoilt, other = (sitting.diary.epochs[epoch] for epoch in (bad // STEPS, 1 - bad // STEPS))
     assert spoilt.keys() == other.keys()

@@ -139,6 +139,19 @@ def test_a_slurm_environment_that_makes_no_sense_is_refused(monkeypatch):
         cluster()
 
 
+@pytest.mark.parametrize(("flag", "given"), [("cpu_devices", 2), ("tpu", "mine")])
+def test_what_auto_would_not_heed_among_several_workers_is_refused(monkeypatch, flag, given):
+    tf_config(monkeypatch, {"cluster": TWO, "task": {"type": "worker", "index": 0}})
+    check_strategy("auto")
+    with pytest.raises(BadInput, match=rf"^--{flag}={given} means nothing where TF_CONFIG names several workers\.$"):
+        check_strategy("auto", **{flag: given})
+    monkeypatch.delenv("TF_CONFIG")
+    check_strategy("auto", **{flag: given})
+    slurm(monkeypatch, 0, 2, "n[1-2]", "1(x2)")
+    with pytest.raises(BadInput, match=rf"^--{flag}={given} means nothing where Slurm names several workers\.$"):
+        check_strategy("auto", **{flag: given})
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
