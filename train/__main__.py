@@ -33,6 +33,7 @@ from train.errors import BadInput, Preempted, RunError, told
 from train.launch import LAUNCHED
 from train.quiet import native_stderr_held
 from train.strategy import check_strategy, make_strategy, require_divisible
+from train.streams import outlive_full_disks
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(configuration)
@@ -244,6 +245,7 @@ def run_main(argv: list[str]) -> int:
 
 if __name__ == "__main__":
     app.define_help_flags()
+    outlive_full_disks()
     code = run_main(sys.argv)
     if code == 130:  # at once: a download's threads would try on for minutes
         sys.stdout.flush()

@@ -6,7 +6,6 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from tqdm import tqdm
 
 from train.backend import tf
 from train.curves import cut_history, draw_curves, read_history
+from train.errors import say
 from train.files import stored, why
 
 
@@ -66,7 +66,7 @@ class History(keras.callbacks.CSVLogger):
         try:
             super().on_epoch_end(epoch, logs)
         except OSError as error:  # the row stays in the file's buffer
-            print(f"train: {self.filename}: {error.strerror}; tried again after the next epoch.", file=sys.stderr)
+            say(f"{self.filename}: {error.strerror}; tried again after the next epoch.")
 
 
 class Progress(keras.callbacks.Callback):
@@ -150,9 +150,7 @@ def recorders(run, config, steps: int, first_epoch: int) -> list[keras.callbacks
     cut_history(run.history, first_epoch)
     there = len(read_history(run.history).get("epoch", ())) if run.history.exists() else 0
     if there < first_epoch:
-        print(
-            f"train: {run.history} has {there} of the {first_epoch} epochs done; the others are lost.", file=sys.stderr
-        )
+        say(f"{run.history} has {there} of the {first_epoch} epochs done; the others are lost.")
     return [
         Records(config.batch_size),
         forgiving(History(run.history, append=first_epoch > 0)),
@@ -181,8 +179,7 @@ def _forgiven(event: Callable, name: str) -> Callable:
         try:
             event(*args, **kwargs)
         except (OSError, tf.errors.OpError) as error:
-            with suppress(OSError):  # what is said may go to a file on that disk
-                print(f"train: {name}: {why(error)}; the run goes on.", file=sys.stderr, flush=True)
+            say(f"{name}: {why(error)}; the run goes on.")
 
     return wrapped
 

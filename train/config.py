@@ -7,7 +7,6 @@ import itertools
 import json
 import math
 import os
-import sys
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from types import UnionType
@@ -15,7 +14,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from absl import flags
 
-from train.errors import BadInput
+from train.errors import BadInput, say
 from train.experiments import experiment
 from train.files import whole
 from train.strategy import STRATEGIES
@@ -474,5 +473,5 @@ def _resumed(flag_values: dict[str, Any], saved: dict[str, Any], path: Path) -> 
         raise BadInput(f"--{now.replace(', ', ', --')}, but the run to resume has {then} ({path}).")
     if given.get("epochs", saved.get("epochs")) != saved.get("epochs"):
         stretched = f"--epochs={given['epochs']} in place of {saved.get('epochs')}: the schedule is stretched to them."
-        print(f"train: {stretched}", file=sys.stderr)
+        say(stretched)
     return {**flag_values, **saved, **given}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
 from typing import NoReturn
 
 
@@ -59,9 +58,8 @@ def told(error: Exception) -> str:
 
 
 def say(text: str) -> None:
-    """Tell on standard error what ends nothing: where it is a file on a full disk, the run goes on unheard."""
-    with suppress(OSError):
-        print(f"train: {text}", file=sys.stderr, flush=True)
+    """Tell on standard error what ends nothing."""
+    print(f"train: {text}", file=sys.stderr, flush=True)
 
 
 def leave(error: RunError) -> NoReturn:

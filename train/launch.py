@@ -18,7 +18,8 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+
+from train.streams import outlive_full_disks
 
 LAUNCHED = "KERAS_RESUNITS_LAUNCHED"  # tells workers how `python -m` began them
 GRACE = 60.0  # seconds that the others have after the first failure
@@ -94,8 +95,7 @@ def _wait(processes: list[subprocess.Popen]) -> int:
 
 def _repeat(number: int, process: subprocess.Popen) -> None:
     for line in process.stdout or ():
-        with suppress(OSError):  # a full disk: workers whose lines nobody took would wait for ever
-            print(f"[worker {number}] {line}", end="", flush=True)
+        print(f"[worker {number}] {line}", end="", flush=True)
 
 
 def main() -> int:
@@ -113,4 +113,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    outlive_full_disks()  # workers whose lines nobody took would wait for ever
     sys.exit(main())

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 
 from tests.train.conftest import ROOT, Files, Outcome
 from tests.train.processes import PIPES, Process, begun, finished
@@ -41,7 +42,9 @@ def saved(output: Path, run: str) -> set[int]:
     return {int(path.name[5:]) for path in (output / "runs" / run / "checkpoints").glob("step-*")}
 
 
-DIGITS = ("--depth=8", "--epochs=3", "--checkpoint_every=7", "--schedule=cosine")  # 66 steps, 22 an epoch
+# 66 steps, 22 an epoch; with random states, which replicas draw from, and averages
+DIGITS = ("--model=StochasticDepthResNet", "--depth=8", "--epochs=3", "--schedule=cosine", "--ema=0.9")
+DIGITS += ("--checkpoint_every=7",)
 WAYS = {
     "default": ("train", "--strategy=default"),
     "mirrored": ("train", "--cpu_devices=2"),
@@ -269,6 +272,25 @@ def test_when_a_worker_is_gone_or_stuck_the_other_ends_in_time_and_both_go_on(tw
     assert re.search(cause, last_line(outcome)), outcome.err
     two.stop()
     assert two.gone_on(run) == undisturbed[2]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("before", [1, 2])
+def test_a_run_goes_on_with_more_or_fewer_workers_over_the_same_batches(two, undisturbed, before):
+    """Sums are added in another order: equal to rounding, which training then spreads."""
+    run = f"elastic-{before}"
+    workers = two.start(run) if before == 2 else [begun("train", *two.line, f"--run={run}")]
+    workers[0].has_said("epoch  3/20")
+    workers[0].popen.send_signal(signal.SIGTERM)
+    assert [worker.ended().code for worker in workers] == [42] * before
+    if before == 2:
+        outcome = finished("train", *two.line, f"--run={run}")
+        assert outcome.code == 0 and "devices 2 is now 1: the run goes on, but not as it would have" in outcome.err
+    else:
+        two.gone_on(run)
+    found, wanted = numbers(two.output, run), numbers(two.output, "undisturbed")
+    assert found["epoch"] == wanted["epoch"]
+    assert_allclose(found["loss"], wanted["loss"], rtol=1e-3)
 
 
 ODD = {

@@ -21,6 +21,7 @@ from tests.train.processes import begun
 from tests.train.test_checkpoints import saved, small
 from train.check import check_answers
 from train.checkpoints import Position, newest_state
+from train.curves import read_history
 from train.errors import BadInput, StorageError
 from train.runs import Run
 
@@ -237,6 +238,37 @@ with Run(Path({str(tmp_path)!r}), "mine").claimed():
         holder.wait()
     with Run(tmp_path, "mine").claimed():  # a killed process holds nothing
         pass
+
+
+@pytest.mark.parametrize(
+    "started", [("train",), pytest.param(("train.launch", "--workers=2", "--"), marks=pytest.mark.long)], ids=len
+)
+def test_a_run_whose_output_and_errors_go_to_a_full_disk_trains_and_exports_unheard(tmp_path, files, started):
+    data = files.npz(tmp_path / "set.npz")
+    line = [f"--dataset={data}", "--depth=8", "--epochs=1", "--run=mine", f"--output={tmp_path}"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-m", *started, *line], cwd=ROOT, stdout=full, stderr=full)
+        assert done.returncode == 0
+        refused = subprocess.run([sys.executable, "-m", *started, *line], cwd=ROOT, stdout=full, stderr=full)
+        assert refused.returncode == 2  # the run exists: its code tells
+    assert read_history(tmp_path / "runs" / "mine" / "history.csv")["epoch"] == [0]
+    assert (tmp_path / "saved_models" / "mine" / "1" / "saved_model.pb").exists()
+
+
+def test_a_run_whose_record_of_its_data_is_gone_says_that_nothing_compares_them(tmp_path, capsys):
+    with Run(tmp_path, "mine").claimed():
+        run = Run(tmp_path, "mine")
+        run.require_same_data({"images": 16})
+        run.checkpoints.mkdir()
+        (run.checkpoints / "step-00000001").mkdir()
+        assert not capsys.readouterr().err
+        run.history.write_text("epoch\n0\n")
+        run.data.unlink()
+        run.require_same_data({"images": 17})
+        gone = f"train: {run.data} is gone: nothing compares the data with those that the run began with.\n"
+        assert capsys.readouterr().err == gone
+        with pytest.raises(BadInput, match="images was 17, is 16"):
+            run.require_same_data({"images": 16})
 
 
 def test_a_run_that_was_moved_goes_on(tmp_path, command, files):
