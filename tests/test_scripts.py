@@ -67,7 +67,7 @@ def test_the_benchmark_runs_the_contenders_on_one_network(tmp_path):
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_input_benchmark_measures_every_row(tmp_path):
     script = ROOT / "benchmarks" / "input_pipeline.py"
     needs = ("--needs_cifar=500", "--needs_imagenet=300")

@@ -148,14 +148,9 @@ def test_a_run_killed_within_its_saves_is_the_run_that_never_was(wholes, way, de
     whole.require_equal(run, state(finished(*command)))
 
 
-@pytest.mark.parametrize(
-    ("way", "asked_by"),
-    [
-        pytest.param("default", signal.SIGTERM, marks=pytest.mark.slow),
-        *(pytest.param(way, signal.SIGTERM, marks=pytest.mark.long) for way in WAYS if way != "default"),
-        *(pytest.param(way, signal.SIGINT, marks=pytest.mark.long) for way in WAYS),
-    ],
-)
+@pytest.mark.long  # in CI: test_main.py, and the two workers below
+@pytest.mark.parametrize("asked_by", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("way", WAYS)
 def test_a_signal_saves_says_one_command_and_that_command_goes_on_to_the_same_end(wholes, way, asked_by):
     whole, run = wholes[way], asked_by.name
     process = begun(*whole.command(run))
@@ -243,6 +238,12 @@ def last_line(outcome: Outcome) -> str:
     return outcome.said[-1]
 
 
+def assert_told_of_a_lost_worker(survivor: Outcome, cause: str) -> None:
+    assert survivor.code == 5, survivor.err
+    assert re.search(r"^train: worker \d of 2: .*--resume", last_line(survivor)), survivor.err
+    assert re.search(cause, last_line(survivor)), survivor.err
+
+
 FAULTS = {
     "SIGKILL of a worker": (signal.SIGKILL, 1, 0),
     "SIGKILL of the chief": (signal.SIGKILL, 0, 1),
@@ -251,25 +252,17 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        pytest.param(fault, marks=pytest.mark.slow if fault == "SIGKILL of a worker" else pytest.mark.long)
-        for fault in FAULTS
-    ],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("fault", FAULTS)
 def test_when_a_worker_is_gone_or_stuck_the_other_ends_in_time_and_both_go_on(two, undisturbed, fault, detected):
     number, victim, survivor = FAULTS[fault]
     run = fault.replace(" ", "-")
     workers = two.start(run)
     workers[0].has_said("epoch  3/20")
     workers[victim].popen.send_signal(number)
-    with detected():
-        outcome = workers[survivor].ended()
-    assert outcome.code == 5, outcome.err
-    assert re.search(r"^train: worker \d of 2: .*--resume", last_line(outcome)), outcome.err
     cause = r"gone|ended" if number == signal.SIGKILL else r"did not answer.*stuck or gone"
-    assert re.search(cause, last_line(outcome)), outcome.err
+    with detected():
+        assert_told_of_a_lost_worker(workers[survivor].ended(), cause)
     two.stop()
     assert two.gone_on(run) == undisturbed[2]
 
@@ -300,9 +293,8 @@ ODD = {
 }
 
 
-@pytest.mark.parametrize(
-    "odd", [pytest.param(odd, marks=pytest.mark.slow if odd == "sleeps" else pytest.mark.long) for odd in ODD]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("odd", ODD)
 def test_when_a_worker_has_an_error_leaves_or_waits_for_its_disk_the_other_ends_in_time(
     two, undisturbed, odd, detected
 ):
@@ -344,7 +336,8 @@ def test_exchanges_leave_no_threads_behind(two):
 
 
 @pytest.mark.slow
-def test_sigterm_to_one_worker_stops_both_at_the_same_step(two, undisturbed, detected):
+def test_a_run_whose_worker_is_asked_to_stop_and_then_killed_is_the_run_that_never_was(two, undisturbed, detected):
+    """SIGTERM stops both at the same step; SIGKILL is found out by the other."""
     workers = two.start("terminated")
     workers[0].has_said("epoch  3/20")
     workers[1].popen.terminate()
@@ -355,6 +348,11 @@ def test_sigterm_to_one_worker_stops_both_at_the_same_step(two, undisturbed, det
     assert "(another worker)" in lines[0] and "(SIGTERM)" in lines[1]
     (step,) = {int(number) for line in lines for number in re.findall(r"saved at step (\d+)", line)}
     assert max(saved(two.output, "terminated")) == step
+    chief, worker = two.start("terminated")
+    chief.has_said("epoch  6/20")
+    worker.popen.kill()
+    with detected():
+        assert_told_of_a_lost_worker(chief.ended(), "gone|ended")
     assert two.gone_on("terminated") == undisturbed[2]
 
 

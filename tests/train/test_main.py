@@ -133,7 +133,7 @@ with noticed() as notice:
     assert outcome.err.splitlines()[-1] == "KeyboardInterrupt"
 
 
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("precision", [pytest.param("mixed_bfloat16", marks=pytest.mark.long), "mixed_float16"])
 def test_half_precision_trains_and_exports(command, files, tmp_path, precision):
     data = files.npz(tmp_path / "set.npz", **files.arrays(train=32))
     outcome = command(
