@@ -89,7 +89,7 @@ def pipeline(config, run, place) -> None:
         if place.is_chief:
             stack.enter_context(run.claimed())
         data = load(config)
-        config = config.resolved(data.image_shape, data.train_count, data.class_names)
+        config = config.resolved(data.image_shape, data.train_count, data.class_names, resumed=run.begun)
         require_divisible(config.batch_size, place.strategy.num_replicas_in_sync)
         seen = identity(data)
         together = {name: getattr(config, name) for name in STEPS_TOGETHER}
@@ -114,9 +114,9 @@ def pipeline(config, run, place) -> None:
         if version := run.exported_version(state):
             print(f"nothing left to do: {version} is the export of this state, {state}")
             return
-        with average.swapped() if average else nullcontext():
-            with stored(f"the export to {run.saved_models}; the run is whole: free space, and pass --resume"):
-                saved_model = export_saved_model(model, run.saved_models, data.class_names, preprocessing)
+        exporting = f"the export to {run.saved_models}, or checking it; the run is whole: free space, and pass --resume"
+        with average.swapped() if average else nullcontext(), stored(exporting):
+            saved_model = export_saved_model(model, run.saved_models, data.class_names, preprocessing)
             difference = check_answers(saved_model, model, preprocessing, data.sample(64))
         with stored(str(run.folder)):
             run.note_export(saved_model, state)

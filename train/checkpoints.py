@@ -281,7 +281,7 @@ def require_checkpoint(history: Path, folder: Path, step: int) -> None:
         StorageError: if that is the beginning.
     """
     done = history.read_bytes().count(b"\n") - 1 if history.exists() else 0  # below the names of the columns
-    if not step and done == 1:  # the row is written before the checkpoint
+    if not step and history.exists() and done <= 1:  # the row is written before the checkpoint
         say(f"no checkpoint in {folder}: the first epoch begins anew.")
     if not step and done > 1:
         raise StorageError(

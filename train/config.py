@@ -248,13 +248,17 @@ class Config:
         name = Path(self.dataset).name.lower()
         return "fashion" not in name and any(word in name for word in ("digit", "mnist", "svhn", "omniglot"))
 
-    def resolved(self, image_shape: tuple[int, int, int], images: int, class_names: list[str]) -> Config:
+    def resolved(
+        self, image_shape: tuple[int, int, int], images: int, class_names: list[str], resumed: bool = False
+    ) -> Config:
         """The configuration with what depends on the data filled in.
 
         Args:
             image_shape: `(height, width, channels)`.
             images: How many there are to train on.
             class_names: One for each class.
+            resumed: Whether the run chose these values when it began; that other data no longer allow them is told by
+                what compares the data.
 
         Raises:
             BadInput: if the batch that was asked for is larger than the set, the run shorter than an update, or an
@@ -262,9 +266,9 @@ class Config:
         """
         batch = min(self.batch_size or default_batch(images), images)
         small_twin = self.smoke and not FLAGS["batch_size"].present  # an experiment's batch, a few images
-        if self.batch_size and self.batch_size > images and not small_twin:
+        if self.batch_size and self.batch_size > images and not small_twin and not resumed:
             raise BadInput(f"--batch_size={self.batch_size} is larger than the training set of {images} images.")
-        if self.pad and self.crop == "pad" and self.pad >= min(image_shape[:2]):
+        if self.pad and self.crop == "pad" and self.pad >= min(image_shape[:2]) and not resumed:
             raise BadInput(f"--pad={self.pad} must be less than an image's side; the images are {image_shape[:2]}.")
         if self.accumulate > self.epochs * (images // batch):
             raise BadInput(f"--accumulate={self.accumulate} batches are more than the run has: no update is made.")
@@ -275,10 +279,13 @@ class Config:
         return replace(
             self,
             batch_size=batch,
-            pad=min(4, round(min(image_shape[:2]) / 8)) if self.pad is None else self.pad,
+            pad=self._default_pad(image_shape) if self.pad is None else self.pad,
             flip=not self.shows_characters if self.flip is None else self.flip,
             class_names=class_names,
         )
+
+    def _default_pad(self, image_shape: tuple[int, int, int]) -> int:
+        return min(4, round(min(image_shape[:2]) / 8)) if self.crop == "pad" else 0
 
     @property
     def default_run(self) -> str:
@@ -359,7 +366,7 @@ def resolve(saved: Path | None = None) -> Config:
             raise BadInput(f"--{name} must be finite, got {FLAGS[name].value}.")
     if values["pad"] is not None and values["pad"] < 0:
         raise BadInput(f"--pad must be >= 0, got {values['pad']}.")
-    if values["pad"] and values["crop"] == "resized":
+    if values["pad"] and values["crop"] == "resized" and saved is None:
         raise BadInput(f"--pad={values['pad']} means nothing for --crop=resized.")
     _check_schedule(values)
     return Config(**values)
@@ -465,8 +472,19 @@ def _is_a(value, hint) -> bool:
     return isinstance(value, (int, float) if hint is float else hint)
 
 
+def _compare_experiment(values: dict[str, Any], saved: dict[str, Any]) -> None:
+    """Say where an experiment's file asks for other values than the run that goes on with its own."""
+    asked = {name: value for name, value in values.items() if not FLAGS[name].present and value != FLAGS[name].default}
+    other = {name: value for name, value in asked.items() if value != saved.get(name)}
+    if other:
+        theirs, own = (", ".join(f"{name}={where.get(name)}" for name in other) for where in (other, saved))
+        say(f"--config={values['config']} has {theirs}: the run goes on with the {own} that it began with.")
+
+
 def _resumed(flag_values: dict[str, Any], saved: dict[str, Any], path: Path) -> dict[str, Any]:
     given = {name: value for name, value in flag_values.items() if FLAGS[name].present}
+    if "config" in given and given["config"] == saved.get("config"):
+        _compare_experiment(_at_home(_experiment({**flag_values, "smoke": saved.get("smoke", False)})), saved)
     changed = [name for name, value in given.items() if name not in ("epochs", *SURVIVAL) and saved.get(name) != value]
     if changed:
         now, then = (", ".join(f"{name}={values.get(name)}" for name in changed) for values in (given, saved))

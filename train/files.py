@@ -10,6 +10,7 @@ from pathlib import Path
 
 from train.errors import StorageError, first_line
 
+FULL = (errno.ENOSPC, errno.EDQUOT)  # no space left on the disk, or of the user's share of it
 UNFINISHED = ".unfinished-"  # what a process that is killed may leave; exports have the same prefix
 
 
@@ -62,10 +63,12 @@ def stored(what: str) -> Iterator[None]:
 def why(error: Exception) -> str:
     """What was wrong with the disk.
 
+    >>> why(OSError(errno.EDQUOT, "Disk quota exceeded"))
+    'disk full'
     >>> why(OSError(errno.ENOSPC, "No space left on device")), why(OSError(errno.EROFS, "Read-only file system"))
     ('disk full', '[Errno 30] Read-only file system')
     """
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if isinstance(error, OSError) and error.errno in FULL:
         return "disk full"
     # TensorFlow's RESOURCE_EXHAUSTED, which may be told without importing TensorFlow
     return "disk full" if getattr(error, "error_code", None) == 8 else first_line(error)

@@ -6,7 +6,10 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+
+from train.errors import StorageError
+from train.files import why
 
 
 @contextmanager
@@ -15,7 +18,11 @@ def native_stderr_held() -> Iterator[None]:
     the user ends it."""
     sys.stderr.flush()
     stderr = os.dup(2)
-    with tempfile.TemporaryFile() as held:
+    with ExitStack() as stack:
+        try:
+            held = stack.enter_context(tempfile.TemporaryFile())
+        except OSError as error:
+            raise StorageError(f"{why(error)} making a temporary file; TMPDIR names the folder.") from error
         os.dup2(held.fileno(), 2)
         try:
             yield

@@ -207,6 +207,7 @@ class Session:
             self.position.step += 1
         else:
             self._go_back(what)
+        self._rate = self.position.rate
         self.position.left_out = left_out
         say(f"{what}: going on from step {self.position.step} without that batch.")
 

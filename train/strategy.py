@@ -143,7 +143,7 @@ def check_strategy(name: str, tpu: str = "", cpu_devices: int = 1) -> None:
         BadInput: for `multiworker` without a cluster, for a bad `TF_CONFIG`, and for a flag of another strategy.
     """
     found = _from_tf_config(os.environ["TF_CONFIG"]) if "TF_CONFIG" in os.environ else None
-    several = (found and len(found[0]) > 1) or _started_by_srun()
+    several = len(found[0]) > 1 if found else _started_by_srun()
     for flag, given, strategy in ("tpu", tpu, "tpu"), ("cpu_devices", cpu_devices > 1 and cpu_devices, "mirrored"):
         if given and name not in ("auto", strategy):
             raise BadInput(f"--{flag}={given} means nothing for --strategy={name}; wanted auto or {strategy}.")

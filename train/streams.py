@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import sys
+
+from train.files import FULL
 
 
 class Unheard(io.FileIO):
@@ -18,7 +19,7 @@ class Unheard(io.FileIO):
         try:
             return super().write(data)
         except OSError as error:
-            if error.errno != errno.ENOSPC:
+            if error.errno not in FULL:
                 raise
             return len(data)
 
@@ -27,6 +28,8 @@ def outlive_full_disks() -> None:
     """Put standard output and error of this process behind `Unheard`."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
+        if stream is None:  # closed by who started this process: Python drops what is printed
+            continue
         raw = Unheard(stream.fileno(), "w", closefd=False)
         settings = {key: getattr(stream, key) for key in ("encoding", "errors", "line_buffering", "write_through")}
         setattr(sys, name, io.TextIOWrapper(io.BufferedWriter(raw), **settings))

@@ -194,6 +194,17 @@ def test_a_batch_larger_than_the_set_is_refused_but_for_a_smoke_twin_that_did_no
     assert twin.resolved((8, 8, 1), 50, ["a", "b"]).batch_size == 50
 
 
+def test_what_a_run_began_with_is_gone_on_with_whatever_became_of_its_data(resolved, tmp_path):
+    saved = tmp_path / "config.json"
+    begun = resolved("--crop=resized", "--batch_size=32").resolved((224, 224, 3), 50, ["a", "b"])
+    assert begun.pad == 0
+    for config in begun, replace(begun, pad=4):  # as it was once saved
+        config.save(saved)
+        again = resolved("--crop=resized", "--batch_size=32", saved=saved)
+        assert again.resolved((224, 224, 3), 50, ["a", "b"], resumed=True) == again == config
+    assert again.resolved((2, 2, 3), 20, ["a", "b"], resumed=True).batch_size == 20  # the data are compared elsewhere
+
+
 def test_an_image_is_not_shifted_out_of_its_frame(resolved):
     assert resolved("--pad=7").resolved((8, 9, 1), 50, ["a", "b"]).pad == 7
     with pytest.raises(BadInput, match=r"--pad=20000 must be less than an image's side; the images are \(8, 9\)"):

@@ -138,13 +138,19 @@ def test_a_file_without_a_twin_has_none(parse, mine):
         resolve()
 
 
-def test_a_resumed_run_keeps_the_values_it_began_with_though_the_file_has_changed(parse, mine, tmp_path):
+def test_a_resumed_run_keeps_the_values_it_began_with_though_the_file_has_changed(parse, mine, tmp_path, capsys):
     path, saved = mine("return {'depth': 8}"), tmp_path / "config.json"
     parse(f"--config={path}")
     resolve().save(saved)
     mine("return {'depth': 14}")
     parse(f"--config={path}", "--resume")
+    capsys.readouterr()
     assert resolve(saved).depth == 8
+    said = f"train: --config={path} has depth=14: the run goes on with the depth=8 that it began with.\n"
+    assert capsys.readouterr().err == said
+    parse(f"--config={path}", "--resume", "--depth=8")
+    assert resolve(saved).depth == 8
+    assert not capsys.readouterr().err
 
 
 def test_the_fingerprint_is_the_hash_of_what_decides_the_numbers():

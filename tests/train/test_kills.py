@@ -336,8 +336,10 @@ def test_exchanges_leave_no_threads_behind(two):
 
 
 @pytest.mark.slow
-def test_a_run_whose_worker_is_asked_to_stop_and_then_killed_is_the_run_that_never_was(two, undisturbed, detected):
-    """SIGTERM stops both at the same step; SIGKILL is found out by the other."""
+def test_a_run_whose_worker_is_asked_to_stop_then_killed_then_stuck_is_the_run_that_never_was(
+    two, undisturbed, detected
+):
+    """SIGTERM stops both at the same step; the rest is found out by the other."""
     workers = two.start("terminated")
     workers[0].has_said("epoch  3/20")
     workers[1].popen.terminate()
@@ -348,11 +350,14 @@ def test_a_run_whose_worker_is_asked_to_stop_and_then_killed_is_the_run_that_nev
     assert "(another worker)" in lines[0] and "(SIGTERM)" in lines[1]
     (step,) = {int(number) for line in lines for number in re.findall(r"saved at step (\d+)", line)}
     assert max(saved(two.output, "terminated")) == step
-    chief, worker = two.start("terminated")
-    chief.has_said("epoch  6/20")
-    worker.popen.kill()
-    with detected():
-        assert_told_of_a_lost_worker(chief.ended(), "gone|ended")
+    stuck = "did not answer.*stuck or gone"
+    for epoch, signal_, cause in (6, signal.SIGKILL, "gone|ended"), (10, signal.SIGSTOP, stuck):
+        chief, worker = two.start("terminated")
+        chief.has_said(f"epoch {epoch:2}/20")
+        worker.popen.send_signal(signal_)
+        with detected():
+            assert_told_of_a_lost_worker(chief.ended(), cause)
+        two.stop()
     assert two.gone_on("terminated") == undisturbed[2]
 
 

@@ -187,7 +187,7 @@ def test_a_disk_that_is_full_when_the_model_is_exported_costs_no_training(disk, 
     line = [f"--dataset={data}", "--depth=8", "--epochs=1", "--run=mine", f"--output={output}", "--resume"]
     outcome = command(*line)
     assert outcome.code == 4 and "Traceback" not in outcome.err, outcome.err
-    assert re.match(r"train: disk full writing the export to \S+/mine; the run is whole: free .*", outcome.said[-1])
+    assert re.match(r"train: disk full writing the export to \S+/mine, or checking it; the run is whole: free .*", outcome.said[-1])
     assert list((folder / "mine").iterdir()) == []
     (output / "saved_models").unlink()
     ended = command(*line)
@@ -253,6 +253,12 @@ def test_a_run_whose_output_and_errors_go_to_a_full_disk_trains_and_exports_unhe
         assert refused.returncode == 2  # the run exists: its code tells
     assert read_history(tmp_path / "runs" / "mine" / "history.csv")["epoch"] == [0]
     assert (tmp_path / "saved_models" / "mine" / "1" / "saved_model.pb").exists()
+
+
+def test_a_closed_standard_error_is_no_error():
+    code = "import sys; from train.streams import outlive_full_disks as go; sys.stderr = None; go(); print(sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "None\n", "")
 
 
 def test_a_run_whose_record_of_its_data_is_gone_says_that_nothing_compares_them(tmp_path, capsys):

@@ -150,6 +150,8 @@ def test_what_auto_would_not_heed_among_several_workers_is_refused(monkeypatch, 
     slurm(monkeypatch, 0, 2, "n[1-2]", "1(x2)")
     with pytest.raises(BadInput, match=rf"^--{flag}={given} means nothing where Slurm names several workers\.$"):
         check_strategy("auto", **{flag: given})
+    tf_config(monkeypatch, {"cluster": {"worker": ["10.0.0.1:2222"]}, "task": {"type": "worker", "index": 0}})
+    check_strategy("auto", **{flag: given})  # one worker, whatever Slurm names
 
 
 @pytest.mark.parametrize(
