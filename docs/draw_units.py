@@ -166,6 +166,6 @@ def draw(path: str, units: dict[str, kr.Unit], columns: int = 7) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("path", help="the picture to write")
-    parser.add_argument("--gallery", action="store_true", help="every kind of unit")
+    parser.add_argument("--gallery", action="store_true", help="units of the families")
     arguments = parser.parse_args()
     draw(arguments.path, gallery() if arguments.gallery else ORDERS)

@@ -7,13 +7,14 @@ from functools import partial
 import keras
 from keras import ops
 
+from keras_resunits.checks import is_int
 from keras_resunits.serialization import register
 
 
 def require_odd(size: int, where: str) -> None:
     """Refuse a window that is even: no padding would then be the same on all sides."""
-    if size % 2 == 0:
-        raise ValueError(f"`kernel_size` must be odd. Received: kernel_size={size} ({where}).")
+    if not is_int(size) or size % 2 == 0:
+        raise ValueError(f"`kernel_size` must be odd. Received: kernel_size={size!r} ({where}).")
 
 
 @register

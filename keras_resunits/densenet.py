@@ -21,7 +21,7 @@ from keras_resunits.slots import Slot
 from keras_resunits.stems import IMAGENET_STEM_FROM, STEMS, Stem
 from keras_resunits.tails import branch_dropout
 
-IMAGENET_BLOCKS = {  # layers of each block and growth rate (Huang et al. 2017, Table 1; 161 and 264: the authors' code)
+IMAGENET_BLOCKS = {  # layers of each block and growth rate (Huang et al. 2017, Table 1; 161: the authors' code)
     121: ((6, 12, 24, 16), 32),
     161: ((6, 12, 36, 24), 48),
     169: ((6, 12, 32, 32), 32),

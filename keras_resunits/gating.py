@@ -154,6 +154,9 @@ class GatedCarry(keras.layers.Layer):
         gate: `g`, a layer that gives numbers in [0, 1] of the shape of what `shortcut` gives; see `gate`.
         shortcut: `s`, the shortcut that is gated.
 
+    Raises:
+        ValueError: when built with a gate of another shape than the shortcut's.
+
     Example: a gate of 1/4
 
     >>> import keras, numpy as np
@@ -168,8 +171,12 @@ class GatedCarry(keras.layers.Layer):
         self.gate, self.shortcut = gate, shortcut
 
     def build(self, input_shape):
-        built(self.gate, input_shape)
-        built(self.shortcut, input_shape)
+        gate, carry = built(self.gate, input_shape), built(self.shortcut, input_shape)
+        if tuple(gate[1:]) != tuple(carry[1:]):
+            raise ValueError(
+                f"`GatedCarry` wants a gate of its shortcut's shape, {tuple(carry)}. Received: gate {tuple(gate)} "
+                f"(in '{self.path}')."
+            )
 
     def call(self, z, training=None):
         z, again = forks(z)

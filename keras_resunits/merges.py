@@ -11,6 +11,7 @@ from collections.abc import Callable
 import keras
 from keras import ops
 
+from keras_resunits.checks import require_number
 from keras_resunits.forks import forks
 from keras_resunits.gating import ScalarGate, gate
 from keras_resunits.serialization import register, revived, serialized
@@ -301,6 +302,7 @@ def scalar_highway(slot: Slot, g="relu", initial: float = 1.0) -> Merge:
     >>> kr.describe(kr.GatedPlainNet(depth=8))[1].M
     'scalar_highway'
     """
+    initial = require_number(initial, "initial", f"merge of unit '{slot.name}'")
     return ScalarHighway(ScalarGate(g, initial, name="gate"), name="merge")
 
 

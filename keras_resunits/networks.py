@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import keras
 
+from keras_resunits.beginnings import require_alive
 from keras_resunits.checks import is_int, require_positive_int
 from keras_resunits.choices import resolve
 from keras_resunits.merges import Concat
@@ -54,7 +55,8 @@ def network(
         layers are `stem`, `unit000`, ..., `post`, `pool`, `classifier`.
 
     Raises:
-        ValueError: for an image smaller than the strides allow, or an argument out of its range.
+        ValueError: for an image smaller than the strides allow, an argument out of its range, or a unit that could
+            never learn.
 
     Example: a network that no paper has: He's units of 2015 followed by those of 2016
 
@@ -82,6 +84,7 @@ def network(
     x = stem(order)(images) if stem else images
     for recipe, slot in units:
         unit = recipe(slot)
+        require_alive(unit)
         x = unit(x)
         if x.shape[-1] != slot.filters:
             hint = " A `Concat` widens: `DenseNet` plans its units so." if isinstance(unit.merge, Concat) else ""

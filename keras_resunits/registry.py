@@ -369,7 +369,7 @@ MODELS: dict[str, Entry] = {
         f"wrn{depth}_{width}_cifar": Entry(
             WideResNet,
             {"depth": depth, "width": width, "dropout": 0.0},
-            f"Zagoruyko and Komodakis 2016, Table 4{counted}",
+            f"Zagoruyko and Komodakis 2016{counted}",
             parameters,
             half,
             derived,
@@ -456,16 +456,18 @@ MODELS: dict[str, Entry] = {
     **_depths(
         "densenet{}",
         DenseNet,
-        {
-            121: (7_978_856, 2_872.13),
-            161: (28_681_000, 7_793.16),
-            169: (14_149_480, 3_403.89),
-            201: (20_013_928, 4_347.15),
-            264: (),
-        },
+        {121: (7_978_856, 2_872.13), 169: (14_149_480, 3_403.89), 201: (20_013_928, 4_347.15)},
         f"Huang et al. 2017, Table 1; {BY_PYTORCHCV}",
         **IMAGENET,
     ),
+    **_depths(
+        "densenet{}",
+        DenseNet,
+        {161: (28_681_000, 7_793.16)},
+        f"the code of Huang et al. 2017; {BY_PYTORCHCV}",
+        **IMAGENET,
+    ),
+    **_depths("densenet{}", DenseNet, {264: ()}, "Huang et al. 2017, Table 1", **IMAGENET),
     "fractalnet20_cifar": Entry(
         FractalNet,
         {},

@@ -11,7 +11,7 @@ from dataclasses import replace
 import keras
 from keras import ops
 
-from keras_resunits.checks import is_int, require_number
+from keras_resunits.checks import is_int, require_number, require_rate
 from keras_resunits.convolutions import conv
 from keras_resunits.gating import GatedCarry, gate
 from keras_resunits.orders import Order
@@ -211,6 +211,7 @@ def dropout(slot: Slot, order: Order, rate: float = 0.5) -> keras.layers.Layer:
     >>> [row.h for row in kr.describe(kr.ResNet(depth=8, shortcut=kr.dropout)) if row.h]
     ['id dropout', 'pad dropout', 'pad dropout']
     """
+    rate = require_rate(rate, "rate", f"shortcut of unit '{slot.name}'")
     return series([ON_CHANGE(slot, order), Dropout(rate, name="dropout")], name="shortcut")
 
 

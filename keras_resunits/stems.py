@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import keras
 from keras import ops
 
+from keras_resunits.checks import require_positive_int
 from keras_resunits.convolutions import conv, require_odd
 from keras_resunits.orders import Order
 from keras_resunits.serialization import register
@@ -40,10 +41,10 @@ class PaddedMaxPool(keras.layers.Layer):
 
     def __init__(self, pool_size: int = 3, strides: int = 2, pads: float = -math.inf, **kwargs):
         super().__init__(**kwargs)
-        require_odd(pool_size, f"layer '{self.name}'")
-        if strides < 1:
-            raise ValueError(f"`strides` must be a positive int. Received: strides={strides!r} (layer '{self.name}').")
-        self.pool_size, self.strides, self.pads = pool_size, strides, float(pads)
+        where = f"layer '{self.name}'"
+        require_odd(pool_size, where)
+        self.pool_size, self.strides = pool_size, require_positive_int(strides, "strides", where)
+        self.pads = float(pads)
 
     def call(self, x):
         margin = (self.pool_size // 2,) * 2

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import keras
 from keras import ops
 
-from keras_resunits.checks import require_number, require_positive_int, require_share
+from keras_resunits.checks import require_number, require_positive_int, require_rate, require_share
 from keras_resunits.choices import resolve
 from keras_resunits.gating import ScalarGate
 from keras_resunits.randomness import Dropout, ReplicaSeedGenerator
@@ -187,13 +187,16 @@ def branch_scaling(slot: Slot, factor: float = 0.5) -> list[keras.layers.Layer]:
 def residual_gate(slot: Slot, g="relu", initial: float = 1.0) -> list[keras.layers.Layer]:
     """`g(k) F`, `k` 1 at first (Savarese et al. 2016): a `ScalarGate`.
 
+    Raises:
+        ValueError: for an initial value that is no finite number.
+
     Example:
 
     >>> import keras_resunits as kr
     >>> kr.describe(kr.ResNet(depth=8, tail=kr.residual_gate))[1].F
     'conv3 norm act conv3 norm *relu(k)'
     """
-    return [ScalarGate(g, initial, name="gate")]
+    return [ScalarGate(g, require_number(initial, "initial", f"branch of unit '{slot.name}'"), name="gate")]
 
 
 def rezero(slot: Slot) -> list[keras.layers.Layer]:
@@ -273,7 +276,7 @@ def branch_dropout(slot: Slot, rate: float = 0.2) -> list[keras.layers.Layer]:
     >>> kr.describe(kr.ResNet(depth=8, tail=kr.branch_dropout))[1].F
     'conv3 norm act conv3 norm dropout'
     """
-    return [Dropout(rate, name="dropout")]
+    return [Dropout(require_rate(rate, "rate", f"branch of unit '{slot.name}'"), name="dropout")]
 
 
 def chained(*tails: str | Tail) -> Tail:

@@ -1,10 +1,12 @@
 """Networks: the parameter counts of the literature, the papers' defaults, and every refusal."""
 
 import inspect
+from functools import partial
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_resunits as kr
 from keras_resunits.orders import ORDERS as NAMED_ORDERS
@@ -444,3 +446,59 @@ def test_a_keras_layout_takes_none_for_what_it_has_by_default():
         none = kr.KerasResNet(50, (32, 32, 3), 10, block=None, shortcut=None, name=None)
         default = kr.KerasResNet(50, (32, 32, 3), 10)
     assert (none.name, none.count_params()) == (default.name, default.count_params())
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What could never learn.
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (partial(kr.PlainNet, order="zero_gamma"), r"merge BranchOnly, 'norm2' in the branch \(unit 'unit000'\)"),
+        (partial(kr.PlainNet, order="fixup"), r"merge BranchOnly, 'conv2' in the branch"),
+        (partial(kr.PlainNet, tail="rezero"), r"merge BranchOnly, 'gate' in the branch"),
+        (partial(kr.GatedPlainNet, block="basic", order="zero_gamma"), r"merge ScalarHighway, 'norm2' in the branch"),
+        (partial(kr.ResNet, order="fixup", tail="rezero"), r"once.*Received: 'conv2' and 'gate' \(unit 'unit000'\)"),
+        (partial(kr.ResNet, order="zero_gamma", tail="skip_init"), r"once.*Received: 'norm2' and 'gate'"),
+        (
+            partial(kr.ResNet, order="zero_gamma", tail=partial(kr.layer_scale, initial=0.0)),
+            "'norm2' and 'layer_scale'",
+        ),
+    ],
+    ids=str,
+)
+def test_a_network_whose_zeros_no_gradient_passes_is_refused(make, text):
+    with pytest.raises(ValueError, match=text):
+        make(depth=8)
+
+
+@pytest.mark.parametrize("order", ["fixup", "zero_gamma"])
+@pytest.mark.parametrize("make", [partial(kr.DenseNet, depth=[2, 2, 2]), partial(kr.FractalNet, columns=2)])
+def test_a_family_that_carries_nothing_past_some_branch_is_refused_orders_that_start_at_zero(make, order):
+    with pytest.raises(ValueError, match=r"start at zero once|starts at zero wants"):
+        make(order=order)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"order": "zero_gamma"},
+        {"order": "fixup"},
+        {"tail": "rezero"},
+        {"order": "zero_gamma", "tail": "residual_gate"},
+        {"order": "fixup", "merge": "highway"},
+        {"order": "zero_gamma", "tail": partial(kr.residual_gate, g="sigmoid", initial=0.0)},
+    ],
+    ids=str,
+)
+def test_a_branch_may_start_at_zero_once_beside_a_carry(options):
+    model = kr.ResNet(depth=8, input_shape=(8, 8, 3), **options)
+    images, labels = tf.random.normal((4, 8, 8, 3)), tf.range(4)
+    sgd, variables = kr.CoupledSGD(0.1), model.trainable_variables
+    for _ in range(2):  # Fixup's classifier is 0 at first too, and passes a gradient from the second step on
+        with tf.GradientTape() as tape:
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(labels, model(images, training=True))
+        gradients = tape.gradient(loss, [variable.value for variable in variables])
+        sgd.apply(gradients, variables)
+    assert any(tf.reduce_any(gradient != 0) for gradient in gradients[:-2])  # not the classifier's alone

@@ -187,7 +187,9 @@ def test_a_disk_that_is_full_when_the_model_is_exported_costs_no_training(disk, 
     line = [f"--dataset={data}", "--depth=8", "--epochs=1", "--run=mine", f"--output={output}", "--resume"]
     outcome = command(*line)
     assert outcome.code == 4 and "Traceback" not in outcome.err, outcome.err
-    assert re.match(r"train: disk full writing the export to \S+/mine, or checking it; the run is whole: free .*", outcome.said[-1])
+    assert re.match(
+        r"train: disk full writing the export to \S+/mine, or checking it; the run is whole: free .*", outcome.said[-1]
+    )
     assert list((folder / "mine").iterdir()) == []
     (output / "saved_models").unlink()
     ended = command(*line)
