@@ -57,6 +57,7 @@ VARIANTS = [
     Variant("constant scaling 0 (plain)", "resnet110_constant_scaling0", 1, None),
     Variant("constant scaling 0.5", "resnet110_constant_scaling", 1, None),
     Variant("constant scaling 0.5, branch 0.5", "resnet110_frozen_gating", 1, 12.35),
+    Variant("exclusive gating, bias 0", "resnet110_exclusive_gating0", 1, None),
     Variant("exclusive gating, bias -6", "resnet110_exclusive_gating", 1, 8.70),
     Variant("exclusive gating, bias -7", "resnet110_exclusive_gating7", 1, 9.81),
     Variant("shortcut-only gating, bias 0", "resnet110_shortcut_gating0", 1, 12.86),
