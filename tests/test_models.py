@@ -466,7 +466,6 @@ def test_a_keras_layout_takes_none_for_what_it_has_by_default():
             "'norm2' and 'layer_scale'",
         ),
     ],
-    ids=str,
 )
 def test_a_network_whose_zeros_no_gradient_passes_is_refused(make, text):
     with pytest.raises(ValueError, match=text):
@@ -490,7 +489,6 @@ def test_a_family_that_carries_nothing_past_some_branch_is_refused_orders_that_s
         {"order": "fixup", "merge": "highway"},
         {"order": "zero_gamma", "tail": partial(kr.residual_gate, g="sigmoid", initial=0.0)},
     ],
-    ids=str,
 )
 def test_a_branch_may_start_at_zero_once_beside_a_carry(options):
     model = kr.ResNet(depth=8, input_shape=(8, 8, 3), **options)
