@@ -20,7 +20,7 @@ from tests.train.conftest import ROOT
 from tests.train.processes import begun
 from tests.train.test_checkpoints import saved, small
 from train.check import check_answers
-from train.checkpoints import Position, newest_state
+from train.checkpoints import Position, newest_state, require_checkpoint
 from train.curves import read_history
 from train.errors import BadInput, StorageError
 from train.runs import Run
@@ -255,6 +255,16 @@ def test_a_run_whose_output_and_errors_go_to_a_full_disk_trains_and_exports_unhe
         assert refused.returncode == 2  # the run exists: its code tells
     assert read_history(tmp_path / "runs" / "mine" / "history.csv")["epoch"] == [0]
     assert (tmp_path / "saved_models" / "mine" / "1" / "saved_model.pb").exists()
+
+
+@pytest.mark.parametrize(("rows", "said"), [(None, False), (0, True), (1, True)], ids=["none", "begun", "an epoch"])
+def test_a_run_without_checkpoints_says_that_its_first_epoch_begins_anew(tmp_path, capsys, rows, said):
+    history = tmp_path / "history.csv"
+    if rows is not None:
+        history.write_text("epoch\n" * (1 + rows))
+    require_checkpoint(history, tmp_path / "checkpoints", step=0)
+    line = f"train: no checkpoint in {tmp_path / 'checkpoints'}: the first epoch begins anew.\n"
+    assert capsys.readouterr().err == line * said
 
 
 def test_a_closed_standard_error_is_no_error():
