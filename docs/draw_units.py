@@ -55,6 +55,7 @@ def of_network(model: keras.Model, name: str) -> kr.Unit:
 def gallery() -> dict[str, kr.Unit]:
     """One unit of every kind."""
     dense = kr.DenseNet(depth=[1, 1, 1], growth=12, input_shape=(8, 8, 3))
+    connected = kr.FullyConnectedResNet(2, input_shape=(8, 8, 1), tail="residual_gate")
     return {
         "plain": drawn(kr.basic, POST, kr.identity, kr.branch_only),
         "constant scaling": drawn(kr.basic, POST, kr.constant_scaling, tail=kr.branch_scaling),
@@ -75,6 +76,13 @@ def gallery() -> dict[str, kr.Unit]:
         "wide, dropout": drawn(kr.wide_basic(0.3), PRE, kr.projection),
         "dense": of_network(dense, "unit000"),
         "transition": of_network(dense, "unit001"),
+        "pre-activation of\nthe branch alone": drawn(kr.basic, kr.PreActBranch(), kr.zero_pad),
+        "looks-linear": drawn(kr.basic, kr.looks_linear(), kr.zero_pad, kr.branch_only),
+        "SkipInit": drawn(kr.basic, kr.FullPreAct(norm=kr.no_norm), kr.zero_pad, tail=kr.rezero),
+        "dropped-out branch": drawn(kr.basic, PRE, kr.zero_pad, tail=kr.branch_dropout),
+        "wide bottleneck": drawn(kr.wide_bottleneck(2), POST, kr.projection, slot=STRIDED),
+        "v1.5, strided": drawn(kr.bottleneck_v1_5, POST, kr.projection, slot=STRIDED),
+        "fully connected,\ngated": of_network(connected, "unit000"),
         "fractal": of_network(kr.FractalNet(3, filters=(64, 128), dropout=(0.0, 0.1)), "unit001"),
         "Keras' V2, strided": drawn(kr.bottleneck_v1_5, kr.PreActOnWidening(), pooled_projection, slot=STRIDED),
     }
@@ -89,11 +97,22 @@ def leaves(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     return [] if isinstance(layer, keras.layers.Identity) else [layer]
 
 
+def gate_formula(layer) -> str:
+    """What opens a unit's gate, a sigmoid of a convolution; nothing for a layer without one."""
+    if not isinstance(layer, (kr.Highway, kr.GatedCarry)):
+        return ""
+    (size,) = {leaf.kernel_size for leaf in leaves(layer.gate) if isinstance(leaf, keras.layers.Conv2D)}
+    letter = "T" if isinstance(layer, kr.Highway) else "g"
+    return rf"${letter} = \sigma({size[0]}{{\times}}{size[1]}\ \mathrm{{conv}}(z))$"
+
+
 def label(layer: keras.layers.Layer) -> tuple[str, str]:
     """`(text, colour)` of a layer."""
     if isinstance(layer, keras.layers.Conv2D):
         size, strides = layer.kernel_size[0], layer.strides[0]
         return f"{size}x{size}, {layer.filters}" + (f", /{strides}" if strides > 1 else ""), COLOURS["conv"]
+    if isinstance(layer, keras.layers.Dense):
+        return f"dense, {layer.units}", COLOURS["conv"]
     if isinstance(layer, keras.layers.BatchNormalization):
         return "BN", COLOURS["norm"]
     if isinstance(layer, kr.ZeroPad):
@@ -108,8 +127,8 @@ def label(layer: keras.layers.Layer) -> tuple[str, str]:
         return brief(layer).replace("_", " "), COLOURS["gate"]
     if isinstance(layer, Fractal):
         return f"{len(layer.columns)} columns", COLOURS["conv"]
-    if isinstance(layer, keras.layers.ReLU):
-        return "ReLU", COLOURS["act"]
+    if isinstance(layer, (keras.layers.ReLU, kr.CReLU)):
+        return type(layer).__name__, COLOURS["act"]
     return brief(layer), COLOURS["other"]
 
 
@@ -146,6 +165,8 @@ def draw_unit(axes, title: str, unit: kr.Unit) -> None:
         axes.text(right, bottom, mark, ha="center", va="center", fontsize=11 if mark == "+" else 8, zorder=3, bbox=box)
     axes.text(right, 0.12, "$x$", ha="center", fontsize=11)
     axes.text(right, end - 0.62, "$x'$", ha="center", fontsize=11)
+    formula = "".join(gate_formula(layer) for layer in [*shortcut, unit.merge])
+    axes.text(-0.1, end - 1.15, formula, ha="center", fontsize=9)
     axes.set_title(title, fontsize=9)
     axes.set(xlim=(-1.45, 1.25), ylim=(-8.3, 0.5))
     axes.axis("off")
