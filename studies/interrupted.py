@@ -41,6 +41,7 @@ def started(way: str, run: str, args: argparse.Namespace) -> subprocess.Popen:
         f"--run={run}",
         f"--output={args.output}",
         "--resume",
+        "--noexport",
     ]
     with open(log(run, args), "a") as file:
         return subprocess.Popen([sys.executable, "-m", *WAYS[way], *flags], stdout=file, stderr=subprocess.STDOUT)

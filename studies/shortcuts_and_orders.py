@@ -78,7 +78,7 @@ def run_name(variant: Variant, seed: int) -> str:
 
 def error(history: Path, epochs: int) -> float | None:
     """The last epoch's test error in percent of one run, `None` of one that has not come that far."""
-    if not history.exists() or len(read_history(history)["epoch"]) < epochs:
+    if not history.exists() or len(read_history(history).get("epoch", ())) < epochs:
         return None
     return 100 * (1 - read_history(history)["val_accuracy"][-1])
 
@@ -86,8 +86,8 @@ def error(history: Path, epochs: int) -> float | None:
 def train(variant: Variant, seed: int, args: argparse.Namespace) -> None:
     """One run, from where it stopped."""
     flags = [f"--dataset={args.dataset}", f"--model={variant.model}", "--depth=20", f"--epochs={args.epochs}"]
-    flags += [f"--seed={seed}", f"--run={run_name(variant, seed)}", f"--output={args.output}", "--resume"]
-    subprocess.run([sys.executable, "-m", "train", *flags], check=True)
+    flags += [f"--seed={seed}", f"--run={run_name(variant, seed)}", f"--output={args.output}"]
+    subprocess.run([sys.executable, "-m", "train", *flags, "--resume", "--noexport"], check=True)
 
 
 def held(output: Path, epochs: int) -> dict[Variant, dict[int, float]]:

@@ -30,8 +30,8 @@ from absl import app, flags
 from train import config as configuration
 from train import usage
 from train.errors import BadInput, Preempted, RunError, told
+from train.imports import importing
 from train.launch import LAUNCHED
-from train.quiet import native_stderr_held
 from train.strategy import check_strategy, make_strategy, require_divisible
 from train.streams import outlive_full_disks
 
@@ -45,7 +45,7 @@ def main() -> None:
     """Find out what is to be done and where, take the devices, and run the pipeline on them."""
     check_strategy(FLAGS.strategy, FLAGS.tpu, FLAGS.cpu_devices)
     config, run = configure()
-    with native_stderr_held():  # after the flags: a typing error is answered at once, not after seconds of imports
+    with importing():  # after the flags: a typing error is answered at once, not after seconds of imports
         from train.network import check_network
         from train.signals import handle_by_default
         from train.workers import leaving_together
@@ -75,8 +75,7 @@ def pipeline(config, run, place) -> None:
     """config -> data -> model -> loop -> checkpoint -> export -> check."""
     import keras
 
-    from keras_resunits import describe, export_saved_model
-    from train.check import check_answers, save_picture
+    from keras_resunits import describe
     from train.checkpoints import state_hash
     from train.datasets import bad_images_named, identity, load
     from train.files import stored
@@ -114,14 +113,13 @@ def pipeline(config, run, place) -> None:
         if version := run.exported_version(state):
             print(f"nothing left to do: {version} is the export of this state, {state}")
             return
-        exporting = f"the export to {run.saved_models}, or checking it; the run is whole: free space, and pass --resume"
-        with average.swapped() if average else nullcontext(), stored(exporting):
-            saved_model = export_saved_model(model, run.saved_models, data.class_names, preprocessing)
-            difference = check_answers(saved_model, model, preprocessing, data.sample(64))
-        with stored(str(run.folder)):
-            run.note_export(saved_model, state)
-            save_picture(data.sample(1)[0], run.example)
-        report(run, saved_model, difference, state)
+        exported = None
+        if FLAGS.export:
+            with average.swapped() if average else nullcontext():
+                exported = export(run, data, model, preprocessing, state)
+        else:
+            run.release()  # the folder for exports, where it is empty
+        report(run, state, exported)
 
 
 def build(config, data, place):
@@ -182,6 +180,21 @@ def prepare(config, run, data, model, preprocessing, place):
     )
 
 
+def export(run, data, model, preprocessing, state: str):
+    """`(version, difference)`: the SavedModel's folder, and how far its answers are from the network's."""
+    from keras_resunits import export_saved_model
+    from train.check import check_answers, save_picture
+    from train.files import stored
+
+    with stored(f"the export to {run.saved_models}, or checking it; the run is whole: free space, and pass --resume"):
+        version = export_saved_model(model, run.saved_models, data.class_names, preprocessing)
+        difference = check_answers(version, model, preprocessing, data.sample(64))
+    with stored(str(run.folder)):
+        run.note_export(version, state)
+        save_picture(data.sample(1)[0], run.example)
+    return version, difference
+
+
 def going_on(run) -> str:
     """The command that goes on with a run that was stopped."""
     resumed = ("--resume", "-resume", "--noresume", "-noresume")
@@ -198,23 +211,27 @@ def python() -> str:
     return sys.executable.removeprefix(here) if sys.executable else "python"
 
 
-def report(run, saved_model, difference: float, state: str) -> None:
+def report(run, state: str, exported) -> None:
     """What came out, where it lies, and what to try next."""
     from train.curves import read_history
 
     history = read_history(run.history)
-    answer = shlex.join([python(), "-m", "train.answer", str(saved_model), str(run.example)])
-    tries = [answer] * run.example.exists() + [
-        shlex.join([python(), "-m", "tensorboard.main", "--logdir", str(run.tensorboard)])
-    ]
-    averaged = f" ({history['val_ema_accuracy'][-1]:.2%} averaged: exported)" if "val_ema_accuracy" in history else ""
+    tries = [[python(), "-m", "tensorboard.main", "--logdir", str(run.tensorboard)]]
+    if exported is None:
+        export = f"not yet: {going_on(run)} --export"
+    else:
+        version, difference = exported
+        export = f"{version} (answers equal the trained network's, at most {difference:.0e} off)"
+        if run.example.exists():
+            tries.insert(0, [python(), "-m", "train.answer", str(version), str(run.example)])
+    averaged = f" ({history['val_ema_accuracy'][-1]:.2%} averaged)" if "val_ema_accuracy" in history else ""
     print(
         f"test accuracy {history['val_accuracy'][-1]:.2%}{averaged}\n"
-        f"exported      {saved_model} (answers equal the trained network's, at most {difference:.0e} off)\n"
+        f"exported      {export}\n"
         f"curves        {run.curves}\n"
         f"state         {state} (equal wherever all weights, slots and random states are)\n"
         f"look closer   {python()} -m train.evaluate {run.folder}\n"
-        f"try next      {NEXT.join(tries)}"
+        f"try next      {NEXT.join(map(shlex.join, tries))}"
     )
 
 

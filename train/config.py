@@ -162,6 +162,12 @@ flags.DEFINE_enum(
 )
 flags.DEFINE_string("output", ".", "The folder that gets runs/<run>/ and saved_models/<run>/<version>/.")
 flags.DEFINE_string("run", None, "The run's name; by default the dataset, family and depth, numbered if taken.")
+flags.DEFINE_bool(
+    "export",
+    True,
+    "Export the trained network and check that what serves answers as it does; a run of --noexport is exported by "
+    "--resume.",
+)
 flags.DEFINE_enum(
     "strategy",
     "auto",

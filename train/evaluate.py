@@ -25,7 +25,7 @@ import numpy as np
 
 from train import config as configuration
 from train.errors import BadInput
-from train.quiet import native_stderr_held
+from train.imports import importing
 
 SHOWN = 36  # mistakes on the contact sheet
 
@@ -71,7 +71,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     """Read, ask, judge, write, say."""
-    with native_stderr_held():
+    with importing():
         from train.classifiers import open_classifier, require_classifier, run_folder
         from train.datasets import bad_images_named, load
         from train.pipeline import test_batches

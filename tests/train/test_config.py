@@ -28,7 +28,7 @@ def test_every_flag_but_those_that_say_where_is_part_of_the_configuration(resolv
     resolved()
     defined = {flag.name for flag in flags.FLAGS.flags_by_module_dict()["train.config"]}
     places = {"output", "run", "strategy", "tpu", "cpu_devices", "startup_timeout", "worker_timeout"}
-    assert defined - {field.name for field in fields(Config)} == places | {"resume"}
+    assert defined - {field.name for field in fields(Config)} == places | {"resume", "export"}
 
 
 def test_digits_and_other_sets_have_their_own_lengths(resolved):

@@ -44,7 +44,7 @@ def saved(output: Path, run: str) -> set[int]:
 
 # 66 steps, 22 an epoch; with random states, which replicas draw from, and averages
 DIGITS = ("--model=StochasticDepthResNet", "--depth=8", "--epochs=3", "--schedule=cosine", "--ema=0.9")
-DIGITS += ("--checkpoint_every=7",)
+DIGITS += ("--checkpoint_every=7", "--noexport")
 WAYS = {
     "default": ("train", "--strategy=default"),
     "mirrored": ("train", "--cpu_devices=2"),
@@ -133,7 +133,7 @@ AROUND_SAVES += [("exported", 66)]
 def test_a_run_killed_within_its_saves_is_the_run_that_never_was(wholes, way, deaths):
     """The same run dies once at each; every worker of several does, as when a machine loses its power."""
     whole, run = wholes[way], f"dying-{len(deaths)}-times"
-    command = whole.command(run)
+    command = [*whole.command(run), *["--export"] * (("exported", 66) in deaths)]
     flags = [flag for flag in command[1:] if flag not in ("--workers=2", "--")]
     for moment, step in deaths:
         dying = [moment, str(step), "--", *flags]
@@ -176,6 +176,7 @@ class Cluster:
         self.line = [
             *("--depth=8", "--batch_size=8", "--epochs=20", "--checkpoint_every=5"),
             *(f"--dataset={data}", f"--output={output}", "--resume", "--worker_timeout=8", "--startup_timeout=60"),
+            "--noexport",
         ]
         self.output, self.workers = output, []
 

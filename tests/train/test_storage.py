@@ -160,7 +160,7 @@ def test_a_disk_that_was_full_for_a_moment_ends_no_run(disk):
 def test_a_run_whose_disk_becomes_full_ends_in_one_line_and_goes_on_when_there_is_space(disk, files, tmp_path, command):
     folder, ballast = disk("size=8m"), tmp_path / "disk" / "ballast"
     data = files.npz(tmp_path / "set.npz")
-    line = [f"--dataset={data}", "--depth=8", "--run=mine", f"--output={folder}", "--resume", "--keep=1"]
+    line = [f"--dataset={data}", "--depth=8", "--run=mine", f"--output={folder}", "--resume", "--keep=1", "--noexport"]
     process = begun("train", *line, "--epochs=6", "--checkpoint_every=1")
     process.has_said("epoch 2/6")
     ballast.write_bytes(bytes(int(shutil.disk_usage(folder).free)))
@@ -291,7 +291,7 @@ def test_a_run_whose_record_of_its_data_is_gone_says_that_nothing_compares_them(
 
 def test_a_run_that_was_moved_goes_on(tmp_path, command, files):
     data = files.npz(tmp_path / "set.npz")
-    line = [f"--dataset={data}", "--depth=8", "--run=mine"]
+    line = [f"--dataset={data}", "--depth=8", "--run=mine", "--noexport"]
     assert command(*line, "--epochs=1", f"--output={tmp_path / 'here'}").code == 0
     (tmp_path / "here").rename(tmp_path / "there")
     outcome = command(*line, "--epochs=2", f"--output={tmp_path / 'there'}", "--resume")
@@ -399,7 +399,7 @@ def test_an_export_that_fails_leaves_no_version_and_an_existing_one_is_never_ove
 
 def test_damaged_checkpoints_end_the_program_with_its_exit_code(tmp_path, command, files):
     data = files.npz(tmp_path / "set.npz")
-    line = [f"--dataset={data}", "--depth=8", f"--output={tmp_path}", "--run=mine"]
+    line = [f"--dataset={data}", "--depth=8", f"--output={tmp_path}", "--run=mine", "--noexport"]
     assert command(*line, "--epochs=1").code == 0
     for state in (tmp_path / "runs" / "mine" / "checkpoints").rglob("state.index"):
         os.truncate(state, 3)
