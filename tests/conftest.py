@@ -15,7 +15,9 @@ if keras.backend.backend() == "tensorflow":
     )
 
 
-gc.freeze()  # the libraries' million objects are not looked through again in every test
+# the libraries' million objects are not looked through again in every test, and the tests' own more seldom
+gc.freeze()
+gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.fixture(autouse=True)

@@ -55,7 +55,7 @@ def test_the_pages_evaluations_are_understood(line):
 
 
 def test_every_flag_on_the_page_is_there_and_every_experiment():
-    known = set(flags.FLAGS) | {"normalize", "split", "logdir", "help"}
+    known = set(flags.FLAGS) | {"noexport", "normalize", "split", "logdir", "help"}
     assert set(re.findall(r"--(\w+)", PAGE)) <= known
     table = set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE))
     assert set(names()) <= table
