@@ -206,7 +206,6 @@ def test_auto_takes_one_device_where_there_is_one_and_a_cluster_of_one_is_none(m
 
 # rounding alone differs, and grows from step to step: three of them
 LINE = ["--depth=8", "--batch_size=8", "--epochs=1", "--schedule=cosine", "--learning_rate=0.05", "--ema=0.9"]
-LINE += ["--noexport"]
 
 
 @pytest.mark.slow
