@@ -76,6 +76,7 @@ def pipeline(config, run, place) -> None:
     import keras
 
     from keras_resunits import describe
+    from train.check import save_picture
     from train.checkpoints import state_hash
     from train.datasets import bad_images_named, identity, load
     from train.files import stored
@@ -104,6 +105,7 @@ def pipeline(config, run, place) -> None:
                 with stored(str(run.folder)):
                     run.require_same_data(seen)
                     run.network.write_text(f"{describe(model)}\n")
+                    save_picture(data.sample(1)[0], run.example)
             session = prepare(config, run, data, model, preprocessing, place)
             with noticed() as session.notice:
                 session.run()
@@ -183,7 +185,7 @@ def prepare(config, run, data, model, preprocessing, place):
 def export(run, data, model, preprocessing, state: str):
     """`(version, difference)`: the SavedModel's folder, and how far its answers are from the network's."""
     from keras_resunits import export_saved_model
-    from train.check import check_answers, save_picture
+    from train.check import check_answers
     from train.files import stored
 
     with stored(f"the export to {run.saved_models}, or checking it; the run is whole: free space, and pass --resume"):
@@ -191,7 +193,6 @@ def export(run, data, model, preprocessing, state: str):
         difference = check_answers(version, model, preprocessing, data.sample(64))
     with stored(str(run.folder)):
         run.note_export(version, state)
-        save_picture(data.sample(1)[0], run.example)
     return version, difference
 
 
@@ -218,13 +219,14 @@ def report(run, state: str, exported) -> None:
     history = read_history(run.history)
     tries = [[python(), "-m", "tensorboard.main", "--logdir", str(run.tensorboard)]]
     if exported is None:
-        export = f"not yet: {going_on(run)} --export"
+        export = f"not this state yet: {going_on(run)} --export"
     else:
         version, difference = exported
         export = f"{version} (answers equal the trained network's, at most {difference:.0e} off)"
         if run.example.exists():
             tries.insert(0, [python(), "-m", "train.answer", str(version), str(run.example)])
-    averaged = f" ({history['val_ema_accuracy'][-1]:.2%} averaged)" if "val_ema_accuracy" in history else ""
+    shipped = ": exported" * bool(exported)
+    averaged = f" ({history['val_ema_accuracy'][-1]:.2%} averaged{shipped})" if "val_ema_accuracy" in history else ""
     print(
         f"test accuracy {history['val_accuracy'][-1]:.2%}{averaged}\n"
         f"exported      {export}\n"

@@ -17,17 +17,16 @@ if __name__ == "__main__" and len(sys.argv) < 3:  # before TensorFlow's seconds
     print(__doc__, file=sys.stdout if asked else sys.stderr)
     sys.exit(0 if asked else 2)
 
+if __name__ == "__main__":
+    gc.disable()  # a million objects come with the import, and all stay to the end, which is near
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # again: as a program by its path it is outside the package
 _stderr, _nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
 os.dup2(_nowhere, 2)  # TensorFlow's notices of drivers it did not find, which no log level silences
-gc.disable()  # a million objects come with the import, and all stay
 try:
     import numpy as np
     import tensorflow as tf
 finally:
     os.dup2(_stderr, 2)
-    gc.enable()
-gc.freeze()
 tf.get_logger().setLevel("ERROR")  # the TF1 loader calls itself deprecated: servers use it
 
 

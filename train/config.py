@@ -28,7 +28,7 @@ GROUPS = {
     "pad": "Augmentation",
     "model": "Network",
     "epochs": "Recipe",
-    "resume": "Loop and faults",
+    "resume": "Loop, faults, export",
     "output": "Places",
 }
 
@@ -160,14 +160,14 @@ flags.DEFINE_enum(
     "What becomes of a step whose loss or gradient is no number: the run stops, or goes back to the last checkpoint "
     "and on without that batch, or undoes that step alone (which keeps a copy of the state on the device).",
 )
-flags.DEFINE_string("output", ".", "The folder that gets runs/<run>/ and saved_models/<run>/<version>/.")
-flags.DEFINE_string("run", None, "The run's name; by default the dataset, family and depth, numbered if taken.")
 flags.DEFINE_bool(
     "export",
     True,
     "Export the trained network and check that what serves answers as it does; a run of --noexport is exported by "
     "--resume.",
 )
+flags.DEFINE_string("output", ".", "The folder that gets runs/<run>/ and saved_models/<run>/<version>/.")
+flags.DEFINE_string("run", None, "The run's name; by default the dataset, family and depth, numbered if taken.")
 flags.DEFINE_enum(
     "strategy",
     "auto",

@@ -457,7 +457,7 @@ def test_a_run_is_neither_repeated_nor_contradicted_and_nan_leaves_its_checkpoin
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
     replace(read(folder / "config.json"), learning_rate=1e30).save(folder / "config.json")
-    outcome = command(*begun, "--resume", "--epochs=2")
+    outcome = command(*begun, "--resume", "--epochs=2", "--export")
     stretched, line = outcome.said
     assert stretched == "train: --epochs=2 in place of 1: the schedule is stretched to them."
     assert_refused(
@@ -466,6 +466,7 @@ def test_a_run_is_neither_repeated_nor_contradicted_and_nan_leaves_its_checkpoin
         code=3,
     )
     assert [path.name for path in (folder / "checkpoints").iterdir()] == ["step-00000001"]
+    assert not list((tmp_path / "saved_models" / "mine").iterdir())
 
 
 @pytest.mark.parametrize("batch_size", [4, 16])

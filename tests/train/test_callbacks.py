@@ -94,7 +94,7 @@ def test_the_records_of_a_whole_run_with_averages_and_accumulation(command, file
     assert np.isfinite(list(history.values())).all()
     assert history["val_ema_loss"] != history["val_loss"]
     averaged = f"{history['val_ema_accuracy'][-1]:.2%}"
-    assert f"test accuracy {history['val_accuracy'][-1]:.2%} ({averaged} averaged)\n" in outcome.out
+    assert f"test accuracy {history['val_accuracy'][-1]:.2%} ({averaged} averaged: exported)\n" in outcome.out
     resumed = command(*line.split(), "--epochs=3", "--resume", "--noexport")
     stretched = "train: --epochs=3 in place of 2: the schedule is stretched to them."
     assert (resumed.code, resumed.said) == (0, [stretched]), resumed.err

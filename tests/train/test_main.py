@@ -67,13 +67,17 @@ def test_a_run_leaves_all_it_promises_the_next_takes_the_next_name_and_resume_go
     with Image.open(folder / "example.png") as picture:
         assert (picture.format, picture.size, picture.mode) == ("PNG", (8, 8), "L")
 
-    again = command(*arguments, "--epochs=1", "--noexport")
+    again = spawn("-m", "train", *arguments, "--epochs=1", "--noexport")
     assert_done(again)
-    assert f"exported      not yet: {python()} -m train " in again.out and "train.answer" not in again.out
+    assert "train.answer" not in again.out and (tmp_path / "runs" / f"{RUN}-2" / "example.png").exists()
     assert sorted(path.name for path in (tmp_path / "saved_models").iterdir()) == [RUN]
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == [RUN, f"{RUN}-2"]
     same = read_history(tmp_path / "runs" / f"{RUN}-2" / "history.csv")
     assert {name: same[name] for name in NUMBERS} == {name: history[name] for name in NUMBERS}  # the same seed
+    (exports,) = re.findall(r"^exported +not this state yet: \S+ (.*)", again.out, re.MULTILINE)
+    exporting = command(*shlex.split(exports)[2:])
+    assert_done(exporting)
+    assert versions(tmp_path, f"{RUN}-2") == ["1"] and "epoch 1/1" not in exporting.out
 
     more = spawn("-m", "train", *arguments, "--epochs=2", "--resume", f"--run={RUN}")
     assert more.code == 0, more.err
