@@ -1,13 +1,18 @@
-"""PreActResNet of this package, with its optimiser and a step like the training program's."""
+"""PreActResNet of this package, with its optimiser, begun and stepped as the training program does."""
 
-import keras
-import tensorflow as tf
+from train.imports import importing
 
-from keras_resunits import CoupledSGD, PreActResNet
+with importing():
+    import keras
+    import tensorflow as tf
+
+    from keras_resunits import CoupledSGD, PreActResNet
+    from train.tracing import trace_lightly
 
 
 def compile_step(depth: int):
     """One training step, `(images, labels) -> loss`, with the papers' SGD."""
+    trace_lightly()
     model = PreActResNet(depth, block="bottleneck")
     optimizer = CoupledSGD(0.1)
     optimizer.build(model.trainable_variables)

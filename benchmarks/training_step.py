@@ -9,8 +9,9 @@ second, from the median of the steps after that. The table gives the median over
 ratios round by round. Five rounds of the second line take about 20 minutes on 2 cores; without oneDNN, bfloat16 takes
 several times as long as float32.
 
-Ours runs as the training program does, with oneDNN's kernels (`train/__init__.py`), and once more without. Stock Keras
-runs as TensorFlow begins, and once more with oneDNN: the same where TensorFlow finds AVX512_VNNI or the like, and
+Ours runs as the training program does, with oneDNN's kernels (`train/__init__.py`), and once more without; it imports
+TensorFlow and Keras as that does (`train/imports.py`, `train/tracing.py`). Stock Keras runs as TensorFlow begins, and
+once more with oneDNN: the same where TensorFlow finds AVX512_VNNI or the like, and
 begins with it. Where the hands differ the peers have the better one: stock Keras does no weight decay.
 """
 
@@ -65,12 +66,13 @@ def _torch(peer, depth, precision, images, labels):
 def _keras(peer, depth, precision, images, labels):
     import importlib
 
+    contender = importlib.import_module(PEERS[peer][0])  # imports Keras and TensorFlow in its own way
     import keras
     import tensorflow as tf
 
     if precision == "bfloat16":
         keras.config.set_dtype_policy("mixed_bfloat16")
-    return importlib.import_module(PEERS[peer][0]).compile_step(depth), tf.constant(images), tf.constant(labels)
+    return contender.compile_step(depth), tf.constant(images), tf.constant(labels)
 
 
 def measured(peer: str, depth: int, precision: str, steps: int) -> dict[str, float]:

@@ -48,11 +48,13 @@ def main() -> None:
     with importing():  # after the flags: a typing error is answered at once, not after seconds of imports
         from train.network import check_network
         from train.signals import handle_by_default
+        from train.tracing import trace_lightly
         from train.workers import leaving_together
     check_network(config)
     timeouts = FLAGS.startup_timeout, FLAGS.worker_timeout
     place = make_strategy(FLAGS.strategy, FLAGS.tpu, FLAGS.cpu_devices, *timeouts)
     handle_by_default()
+    trace_lightly()
     with leaving_together(place), place.strategy.scope():
         try:
             pipeline(config, run, place)

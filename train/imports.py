@@ -1,13 +1,18 @@
-"""The imports of TensorFlow and Keras, which take seconds: silent, and not searched for garbage."""
+"""The imports of TensorFlow and Keras, which take seconds: silent, without what nothing here uses, and not searched
+for garbage."""
 
 from __future__ import annotations
 
 import gc
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from train.quiet import native_stderr_held
+
+# What they import where it is installed, for TensorFlow Lite's converter, Keras' galleries of images and its wrappers
+# for scikit-learn: a third of the seconds.
+UNUSED = ("jax", "matplotlib", "sklearn")
 
 
 @contextmanager
@@ -15,12 +20,26 @@ def importing() -> Iterator[None]:
     """Around the imports: a million objects come, and all stay. Python's collector waits, and passes over them ever
     after, in tracing above all. Where TensorFlow is there already, only silent."""
     first = gc.isenabled() and "tensorflow" not in sys.modules
-    if first:
-        gc.disable()
     try:
         with native_stderr_held():
+            if first:
+                gc.disable()
+                with _absent(UNUSED), suppress(ImportError):  # whoever imports it next says what is wrong
+                    import tensorflow  # noqa: F401  (and Keras with it)
             yield
     finally:
         if first:
             gc.freeze()
             gc.enable()
+
+
+@contextmanager
+def _absent(names: tuple[str, ...]) -> Iterator[None]:
+    """Modules not imported yet are not to be found, for a while."""
+    names = tuple(name for name in names if name not in sys.modules)
+    sys.modules.update(dict.fromkeys(names))  # type: ignore[arg-type]  # None: Python's word for a module to refuse
+    try:
+        yield
+    finally:
+        for name in names:
+            del sys.modules[name]

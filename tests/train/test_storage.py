@@ -130,10 +130,17 @@ def disk(tmp_path):
         subprocess.run(["umount", folder], check=True)
 
 
+def fill(ballast: Path) -> None:
+    """Write a file until its disk is full, whoever else writes and deletes meanwhile."""
+    with open(ballast, "wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+        while True:
+            file.write(bytes(4096))
+
+
 def test_a_disk_that_is_full_ends_the_run_at_the_third_save_and_harms_no_checkpoint(disk, capsys):
     folder = disk("size=256k")
     checkpoints = saved(folder, [1])
-    (folder / "ballast").write_bytes(bytes(int(shutil.disk_usage(folder).free)))
+    fill(folder / "ballast")
     for step in (2, 3):
         assert not checkpoints.save(Position(step=step))
         said = f"train: disk full writing step {step} to {folder}; step 1 is intact. Going on; "
@@ -149,7 +156,7 @@ def test_a_disk_that_was_full_for_a_moment_ends_no_run(disk):
     folder = disk("size=256k")
     checkpoints, ballast = saved(folder, [1]), folder / "ballast"
     for step in (2, 4, 6):
-        ballast.write_bytes(bytes(int(shutil.disk_usage(folder).free)))
+        fill(ballast)
         assert not checkpoints.save(Position(step=step))
         ballast.unlink()
         assert checkpoints.save(Position(step=step + 1))
@@ -163,7 +170,7 @@ def test_a_run_whose_disk_becomes_full_ends_in_one_line_and_goes_on_when_there_i
     line = [f"--dataset={data}", "--depth=8", "--run=mine", f"--output={folder}", "--resume", "--keep=1", "--noexport"]
     process = begun("train", *line, "--epochs=6", "--checkpoint_every=1")
     process.has_said("epoch 2/6")
-    ballast.write_bytes(bytes(int(shutil.disk_usage(folder).free)))
+    fill(ballast)
     outcome = process.ended()
     assert outcome.code == 4 and "Traceback" not in outcome.err, outcome.err
     assert re.search(
@@ -390,7 +397,7 @@ def test_an_export_that_fails_leaves_no_version_and_an_existing_one_is_never_ove
     first = export_saved_model(model, folder)
     before = {path: path.read_bytes() for path in first.rglob("*") if path.is_file()}
     assert export_saved_model(model, folder).name == "2"
-    (folder / "ballast").write_bytes(bytes(int(shutil.disk_usage(folder).free)))
+    fill(folder / "ballast")
     with pytest.raises(Exception, match=r"(?i)no space|exhausted"):
         export_saved_model(model, folder)
     assert sorted(path.name for path in folder.iterdir()) == ["1", "2", "ballast"]
