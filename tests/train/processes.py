@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import threading
 import time
 
-from tests.train.conftest import ROOT, Outcome
+from tests.train.conftest import Outcome
+from tests.train.forks import Forked
 
 
 class Process:
     """A command whose lines are read as they come."""
 
-    def __init__(self, popen: subprocess.Popen):
+    def __init__(self, popen: subprocess.Popen | Forked):
         self.popen, self.out, self.err = popen, [], []
         pairs = ((popen.stdout, self.out), (popen.stderr, self.err))
         self._readers = [threading.Thread(target=lines.extend, args=(pipe,), daemon=True) for pipe, lines in pairs]
@@ -38,13 +38,11 @@ class Process:
             time.sleep(0.02)
 
 
-PIPES = {"cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-
-
 def begun(*arguments: str) -> Process:
     """`python -m ...`, begun."""
-    return Process(subprocess.Popen([sys.executable, "-m", *arguments], text=True, **PIPES))
+    return Process(Forked(*arguments))
 
 
-def finished(*arguments: str) -> Outcome:
-    return begun(*arguments).ended()
+def finished(*arguments: str, **environment: str) -> Outcome:
+    """`python -m ...`, to its end."""
+    return Process(Forked(*arguments, **environment)).ended()

@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from tests.train.conftest import ROOT, Files, Outcome
-from tests.train.processes import PIPES, Process, begun, finished
+from tests.train.conftest import Files, Outcome
+from tests.train.forks import forked_worker
+from tests.train.processes import Process, begun, finished
 from train.curves import read_history
-from train.launch import free_addresses, start
+from train.launch import free_addresses
 
 MEASURED = {"images_per_second", "memory_gb", "gpu_memory_gb"}
 DETECTED = 30  # seconds within which the others end (RELIABILITY: cluster faults)
@@ -139,7 +140,7 @@ def test_a_run_killed_within_its_saves_is_the_run_that_never_was(wholes, way, de
         dying = [moment, str(step), "--", *flags]
         if way == "workers":
             addresses = free_addresses(2)
-            processes = [Process(start(addresses, number, dying, "tests.train.dying", **PIPES)) for number in range(2)]
+            processes = [Process(forked_worker(addresses, number, "tests.train.dying", *dying)) for number in range(2)]
         else:
             processes = [begun("tests.train.dying", *dying)]
         outcomes = [process.ended() for process in processes]
@@ -185,7 +186,7 @@ class Cluster:
         addresses = addresses or free_addresses(2)
         own = more or ((), ())
         self.workers = [
-            Process(start(addresses, number, [*self.line, f"--run={run}", *flags], **PIPES))
+            Process(forked_worker(addresses, number, "train", *self.line, f"--run={run}", *flags))
             for number, flags in enumerate(own)
         ]
         return self.workers
@@ -301,7 +302,7 @@ def test_when_a_worker_has_an_error_leaves_or_waits_for_its_disk_the_other_ends_
 ):
     addresses = free_addresses(2)
     (chief,) = two.start(odd, (), addresses=addresses)
-    victim = Process(start(addresses, 1, [odd, *two.line, f"--run={odd}"], "tests.train.odd", **PIPES))
+    victim = Process(forked_worker(addresses, 1, "tests.train.odd", odd, *two.line, f"--run={odd}"))
     two.workers.append(victim)
     victim.has_said(f"odd: {odd}")
     with detected():
@@ -318,8 +319,8 @@ def test_when_a_worker_has_an_error_leaves_or_waits_for_its_disk_the_other_ends_
 @pytest.mark.long
 def test_a_save_that_is_slow_is_no_worker_that_is_stuck(two, undisturbed):
     addresses = free_addresses(2)
-    chief = Process(start(addresses, 0, ["dawdles", *two.line, "--run=dawdles"], "tests.train.odd", **PIPES))
-    other = Process(start(addresses, 1, [*two.line, "--run=dawdles"], **PIPES))
+    chief = Process(forked_worker(addresses, 0, "tests.train.odd", "dawdles", *two.line, "--run=dawdles"))
+    other = Process(forked_worker(addresses, 1, "train", *two.line, "--run=dawdles"))
     two.workers += [chief, other]
     assert state(chief.ended()) == undisturbed[2]
     assert other.ended().code == 0 and "odd: dawdles\n" in chief.out
@@ -373,15 +374,14 @@ def test_workers_of_other_flags_find_out_before_the_first_step(two, detected):
 
 
 @pytest.mark.long
-def test_workers_whose_data_differ_under_one_name_find_out_before_the_first_step(two, detected, tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+def test_workers_whose_data_differ_under_one_name_find_out_before_the_first_step(two, detected, tmp_path):
     addresses = free_addresses(2)
     for number in range(2):  # same shapes, counts and classes; other pixels
         folder = tmp_path / f"machine-{number}"
         folder.mkdir()
         Files.npz(folder / "set.npz", **Files.arrays(train=24, test=8, seed=number))
         line = [*two.line, "--dataset=set.npz", "--run=other-data"]
-        two.workers.append(Process(start(addresses, number, line, **{**PIPES, "cwd": folder})))
+        two.workers.append(Process(forked_worker(addresses, number, "train", *line, cwd=folder)))
     with detected(within=120):  # their own start with it
         outcomes = [worker.ended() for worker in two.workers]
     for outcome in outcomes:
@@ -419,7 +419,7 @@ def test_a_worker_that_was_started_again_alone_ends_the_others_and_both_go_on(tw
     workers = two.start("again", addresses=addresses)
     workers[0].has_said("epoch  3/20")
     workers[1].popen.kill()
-    alone = Process(start(addresses, 1, [*two.line, "--run=again"], **PIPES))
+    alone = Process(forked_worker(addresses, 1, "train", *two.line, "--run=again"))
     two.workers.append(alone)
     with detected():
         assert workers[0].ended().code == 5

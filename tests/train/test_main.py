@@ -18,6 +18,7 @@ from absl import flags
 from PIL import Image
 
 from keras_resunits import ResNet
+from tests.train.processes import finished
 from train.__main__ import going_on, python
 from train.config import GROUPS
 from train.curves import read_history
@@ -67,7 +68,7 @@ def test_a_run_leaves_all_it_promises_the_next_takes_the_next_name_and_resume_go
     with Image.open(folder / "example.png") as picture:
         assert (picture.format, picture.size, picture.mode) == ("PNG", (8, 8), "L")
 
-    again = spawn("-m", "train", *arguments, "--epochs=1", "--noexport")
+    again = finished("train", *arguments, "--epochs=1", "--noexport")
     assert_done(again)
     assert "train.answer" not in again.out and (tmp_path / "runs" / f"{RUN}-2" / "example.png").exists()
     assert sorted(path.name for path in (tmp_path / "saved_models").iterdir()) == [RUN]
@@ -79,7 +80,7 @@ def test_a_run_leaves_all_it_promises_the_next_takes_the_next_name_and_resume_go
     assert_done(exporting)
     assert versions(tmp_path, f"{RUN}-2") == ["1"] and "epoch 1/1" not in exporting.out
 
-    more = spawn("-m", "train", *arguments, "--epochs=2", "--resume", f"--run={RUN}")
+    more = finished("train", *arguments, "--epochs=2", "--resume", f"--run={RUN}")
     assert more.code == 0, more.err
     assert more.said == ["train: --epochs=2 in place of 1: the schedule is stretched to them."]
     longer = read_history(folder / "history.csv")

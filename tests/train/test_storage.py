@@ -311,6 +311,9 @@ SAVER = """
 import sys
 import numpy as np
 from pathlib import Path
+from train.imports import importing
+with importing():
+    import keras
 from tests.train.test_checkpoints import small
 from train.checkpoints import Position
 checkpoints, kernel = small(Path(sys.argv[1]), units=500_000)
@@ -352,6 +355,9 @@ def little_model() -> keras.Model:
 
 EXPORTER = """
 import sys
+from train.imports import importing
+with importing():
+    import keras
 from keras_resunits import export_saved_model
 from tests.train.dying import dying_in_the_export
 from tests.train.test_storage import little_model

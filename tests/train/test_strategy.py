@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from keras_resunits import PreActResNet
 from tests.train.conftest import ROOT
+from tests.train.processes import finished
 from train.checkpoints import newest_state
 from train.curves import read_history
 from train.errors import BadInput
@@ -175,10 +176,10 @@ def test_what_auto_would_not_heed_among_several_workers_is_refused(monkeypatch, 
         (("--cpu_devices=0",), r"--cpu_devices=0"),
     ],
 )
-def test_what_is_not_there_is_refused_in_one_line(spawn, tmp_path, arguments, line):
+def test_what_is_not_there_is_refused_in_one_line(tmp_path, arguments, line):
     environment = dict(each.split("=") for each in arguments if not each.startswith("-"))
     flags = [each for each in arguments if each.startswith("-")]
-    outcome = spawn("-m", "train", f"--output={tmp_path}", *flags, CUDA_VISIBLE_DEVICES="", **environment)
+    outcome = finished("train", f"--output={tmp_path}", *flags, CUDA_VISIBLE_DEVICES="", **environment)
     assert outcome.code == 2, outcome.err
     assert re.search(line, outcome.said[-1]), outcome.err
     assert len(outcome.said) == 1
@@ -264,10 +265,10 @@ strategy.make_strategy("multiworker", "", 1, startup_timeout=3.0, worker_timeout
 
 
 @pytest.mark.slow
-def test_a_batch_that_two_devices_cannot_share_ends_a_run_in_one_line(spawn, files, tmp_path):
+def test_a_batch_that_two_devices_cannot_share_ends_a_run_in_one_line(files, tmp_path):
     data = files.npz(tmp_path / "set.npz")
     line = ["--depth=8", f"--dataset={data}", f"--output={tmp_path}", "--batch_size=5", "--cpu_devices=2"]
-    outcome = spawn("-m", "train", *line)
+    outcome = finished("train", *line)
     assert outcome.code == 2
     assert outcome.said == ["train: --batch_size=5 is shared by 2 replicas and must divide by 2; nearest: 4, 6."]
     assert [path.name for path in tmp_path.iterdir()] == ["set.npz"]
