@@ -6,7 +6,7 @@
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import product
 from typing import Any
 
@@ -41,10 +41,13 @@ class Case:
         return [rng.normal(size=self.shape).astype("float32") for _ in range(self.inputs)]
 
     def layer(self) -> keras.layers.Layer:
-        """The layer, built, with no weight left at a value that it might also have by accident."""
-        layer = self.make()
-        layer(*self.arrays())
-        randomize(layer)
+        """The layer, built, with no weight left at a value that it might also have by accident.
+
+        One for all tests of a process, since to build it takes longer than most of them: its variables come back.
+        """
+        layer, values = built(self, keras.config.dtype_policy().name)
+        for variable, value in zip(layer.variables, values, strict=True):
+            variable.assign(value)
         return layer
 
     def model(self) -> keras.Model:
@@ -54,6 +57,15 @@ class Case:
             return layer
         inputs = [keras.Input(self.shape[1:]) for _ in range(self.inputs)]
         return keras.Model(inputs if self.inputs > 1 else inputs[0], layer(*inputs))
+
+
+@cache
+def built(case: Case, policy: str) -> tuple[keras.layers.Layer, list[np.ndarray]]:
+    """A case's layer, made under the policy that is set, and the values of its variables."""
+    layer = case.make()
+    layer(*case.arrays())
+    randomize(layer)
+    return layer, [keras.ops.convert_to_numpy(variable.value) for variable in layer.variables]
 
 
 def randomize(layer: keras.layers.Layer, seed: int = 2) -> None:

@@ -92,7 +92,7 @@ def test_a_config_goes_round(optimizer):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_training_goes_on_from_a_file_as_if_never_stopped(optimizer, tmp_path):
     case = NETWORKS["PreActResNet"]
-    model, (images,) = case.model(), case.arrays()
+    model, (images,) = case.make(), case.arrays()
     labels = np.arange(len(images)) % 5
     model.compile(OPTIMIZERS[optimizer](), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     model.train_on_batch(images, labels)
