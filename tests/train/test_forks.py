@@ -1,0 +1,25 @@
+"""Forked processes are what `python -m` would be, some seconds later."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from tests.train.forks import ROOT, Forked
+from tests.train.processes import Process, finished
+
+TOLD = "import os, sys; print(sys.argv[-1][:6], 'sklearn' in sys.modules, os.getcwd(), os.environ['GIVEN'])"
+
+
+def test_a_forked_process_has_the_imports_behind_it_and_ends_as_a_command_does():
+    outcome = finished("timeit", "-n1", "-r1", f"{TOLD}; raise ValueError('odd')", GIVEN="word")
+    assert outcome.out == f"import True {ROOT} word\n"
+    assert outcome.code == 1 and outcome.err.splitlines()[-1] == "ValueError: odd"
+    assert "GIVEN" not in os.environ
+
+
+def test_signals_reach_a_forked_process():
+    process = Process(Forked("timeit", "-n1", "-r1", "print('here', flush=True); import time; time.sleep(600)"))
+    process.has_said("here")
+    process.popen.terminate()
+    assert process.ended().code == -signal.SIGTERM
