@@ -9,10 +9,11 @@ second, from the median of the steps after that. The table gives the median over
 ratios round by round. Five rounds of the second line take about 20 minutes on 2 cores; without oneDNN, bfloat16 takes
 several times as long as float32.
 
-Ours runs as the training program does, with oneDNN's kernels (`train/__init__.py`), and once more without; it imports
-TensorFlow and Keras as that does (`train/imports.py`, `train/tracing.py`). Stock Keras runs as TensorFlow begins, and
-once more with oneDNN: the same where TensorFlow finds AVX512_VNNI or the like, and
-begins with it. Where the hands differ the peers have the better one: stock Keras does no weight decay.
+Ours runs as the training program does: with oneDNN's kernels (`train/__init__.py`), without imports that nothing uses
+(`train/imports.py`) and without two of TensorFlow's graph optimisers (`train/tracing.py`). Stock Keras runs as
+TensorFlow begins, with oneDNN (the same where TensorFlow finds AVX512_VNNI or the like, and begins with it), and begun
+in all as ours, which tells what the layers do from what the start does. Where the steps differ the peers have the
+better hand: stock Keras does no weight decay.
 """
 
 from __future__ import annotations
@@ -33,6 +34,11 @@ PEERS = {  # module, what it is started with, name
     "ours_without": ("ours", {"TF_ENABLE_ONEDNN_OPTS": "0"}, "keras_resunits, without oneDNN"),
     "stock_keras": ("stock_keras", {}, "stock Keras layers"),
     "stock_keras_onednn": ("stock_keras", {"TF_ENABLE_ONEDNN_OPTS": "1"}, "stock Keras layers, oneDNN"),
+    "stock_keras_begun_alike": (
+        "stock_keras_begun_alike",
+        {"TF_ENABLE_ONEDNN_OPTS": "1"},
+        "stock Keras layers, begun as ours",
+    ),
     "native_torch": ("native_torch", {}, "native PyTorch, `channels_last`"),
 }
 PRECISIONS = ("float32", "bfloat16")

@@ -19,9 +19,11 @@ FUNCTIONS = {
 
 
 def near_matches(name: str, names) -> str:
-    """` Did you mean 'x'?` for the names close to `name`, or nothing."""
+    """` Did you mean 'x'?` for the names that go on from `name`, the shortest first, or are close to it; or nothing."""
     by_lower = {known.lower(): known for known in names}
-    close = [by_lower[match] for match in difflib.get_close_matches(name.lower(), by_lower, n=3)]
+    longer = sorted((known for known in by_lower if name and known.startswith(name.lower())), key=len)
+    close = [*dict.fromkeys([*longer[:2], *difflib.get_close_matches(name.lower(), by_lower)])][:3]
+    close = [by_lower[match] for match in close]
     return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
 
 

@@ -43,7 +43,8 @@ class Case:
     def layer(self) -> keras.layers.Layer:
         """The layer, built, with no weight left at a value that it might also have by accident.
 
-        One for all tests of a process, since to build it takes longer than most of them: its variables come back.
+        One for all tests of a process, since to build it takes longer than most of them. Its variables come back,
+        nothing else: whoever compiles or freezes it, or changes it otherwise, wants `make`.
         """
         layer, values = built(self, keras.config.dtype_policy().name)
         for variable, value in zip(layer.variables, values, strict=True):
@@ -51,7 +52,7 @@ class Case:
         return layer
 
     def model(self) -> keras.Model:
-        """The layer as a model of its own, if it is none yet; weights as `layer`."""
+        """The layer as a model of its own, if it is none yet; like `layer` shared, not to be compiled or frozen."""
         layer = self.layer()
         if isinstance(layer, keras.Model):
             return layer

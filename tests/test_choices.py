@@ -83,4 +83,8 @@ def test_a_wrapped_order_takes_a_name_too():
 
 def test_near_matches_are_none_for_a_name_like_nothing():
     assert near_matches("xyzzy", ["identity"]) == ""
+    assert near_matches("", ["identity"]) == ""
+    assert near_matches("resnet20", ["resnet20b_cifar", "resnet200", "resnet20_cifar", "wrn"]) == (
+        " Did you mean 'resnet200' or 'resnet20_cifar' or 'resnet20b_cifar'?"
+    )
     assert near_matches("Identiti", ["identity", "zero_pad"]) == " Did you mean 'identity'?"

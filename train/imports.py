@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from train.quiet import native_stderr_held
 
 # What they import where it is installed, for TensorFlow Lite's converter, Keras' galleries of images and its wrappers
-# for scikit-learn: a third of the seconds.
+# for scikit-learn: a third of the seconds. In this process those will say that it is not installed.
 UNUSED = ("jax", "matplotlib", "sklearn")
 
 
@@ -19,7 +19,7 @@ UNUSED = ("jax", "matplotlib", "sklearn")
 def importing() -> Iterator[None]:
     """Around the imports: a million objects come, and all stay. Python's collector waits, and passes over them ever
     after, in tracing above all. Where TensorFlow is there already, only silent."""
-    first = gc.isenabled() and "tensorflow" not in sys.modules
+    first, collects = "tensorflow" not in sys.modules, gc.isenabled()
     try:
         with native_stderr_held():
             if first:
@@ -28,7 +28,7 @@ def importing() -> Iterator[None]:
                     import tensorflow  # noqa: F401  (and Keras with it)
             yield
     finally:
-        if first:
+        if first and collects:
             gc.freeze()
             gc.enable()
 

@@ -8,14 +8,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from train.errors import StorageError
+from train.errors import RunError, StorageError
 from train.files import why
 
 
 @contextmanager
 def native_stderr_held() -> Iterator[None]:
-    """Hold back what is written to standard error at the level of the process; show it if the block fails, not if
-    the user ends it."""
+    """Hold back what is written to standard error at the level of the process; show it if the block fails without
+    saying why, not if the user ends it."""
     sys.stderr.flush()
     stderr = os.dup(2)
     with ExitStack() as stack:
@@ -26,7 +26,7 @@ def native_stderr_held() -> Iterator[None]:
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, RunError):  # which say what is wrong
             raise
         except BaseException:
             held.seek(0)

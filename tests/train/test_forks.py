@@ -1,4 +1,4 @@
-"""Forked processes are what `python -m` would be, some seconds later."""
+"""Forked processes run a module as `python -m` does."""
 
 from __future__ import annotations
 

@@ -6,10 +6,11 @@ import os
 
 import pytest
 
+from train.errors import BadInput
 from train.quiet import native_stderr_held
 
 
-@pytest.mark.parametrize(("error", "shown"), [(RuntimeError, "noise\n"), (KeyboardInterrupt, "")])
+@pytest.mark.parametrize(("error", "shown"), [(RuntimeError, "noise\n"), (KeyboardInterrupt, ""), (BadInput, "")])
 def test_what_was_held_is_shown_where_the_block_fails_and_not_where_the_user_ends_it(error, shown, capfd):
     with pytest.raises(error), native_stderr_held():
         os.write(2, b"noise\n")

@@ -271,7 +271,7 @@ def test_a_loss_that_is_no_number_stops_the_run_names_the_step_and_leaves_the_la
     line = (
         rf"^loss became nan at step {STEPS + 2} \(epoch 2, rate [\d.e-]+, gradient norm \S+\)\. Not saved\. "
         rf"The last checkpoint before it: step {STEPS}\. "
-        r"Lower --learning_rate, or pass --on_nan=rollback or --on_nan=skip\.$"
+        r"Lower --learning_rate, under another --run, or pass --on_nan=rollback or --on_nan=skip\.$"
     )
     with pytest.raises(NumericError, match=line) as caught:
         sitting.run()
@@ -285,7 +285,7 @@ def test_a_loss_that_is_no_number_stops_the_run_names_the_step_and_leaves_the_la
 def test_patience_ends_where_one_batch_after_the_other_gives_no_number(tmp_path, data, configured, way, capsys):
     sitting = Sitting(tmp_path, data, bad=range(1, 100), on_nan=way)
     sitting.session.steps = 20
-    with pytest.raises(NumericError, match=rf"at step {PATIENCE + 2} .*Lower --learning_rate\.$"):
+    with pytest.raises(NumericError, match=rf"at step {PATIENCE + 2} .*Lower --learning_rate, under another --run\.$"):
         sitting.run()
     assert len(said(capsys)) == PATIENCE
     assert sitting.session.position.left_out == list(range(1, PATIENCE + 1))
