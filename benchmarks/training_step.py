@@ -137,7 +137,7 @@ def main() -> None:
         for (peer, precision), seen in results.items():
             seen.append(measured(peer, args.depth, precision, args.steps))
             figures = f"{seen[-1]['rate']:6.1f} images/s, first step after {seen[-1]['first']:5.1f} s"
-            print(f"round {i + 1}/{args.rounds}  {peer:<20}{precision:<10}{figures}", file=sys.stderr, flush=True)
+            print(f"round {i + 1}/{args.rounds}  {peer:<24}{precision:<10}{figures}", file=sys.stderr, flush=True)
     print(f"{machine()}; {args.rounds} rounds\n\n{table(results)}")
 
 

@@ -1,10 +1,10 @@
 """`python -m MODULE ...`, forked from a process that has the imports behind it: they are half of a small run's seconds.
 
 The server that forks is multiprocessing's. A forked process differs from a command in its beginning and its end:
-nothing is written while TensorFlow is imported, what TensorFlow reads from the environment then is the server's, strings
-have the server's hashes, there is no standard input, and the process leaves by `os._exit`, without what is registered
-for the interpreter's end. Where that matters, and once for each strategy (`test_strategy.py`, `test_main.py`), tests
-`spawn`.
+nothing is written while TensorFlow is imported, what TensorFlow reads from the environment then is the server's,
+strings have the server's hashes, there is no standard input, and the process leaves by `os._exit`, without what is
+registered for the interpreter's end. Where that matters, and once for each strategy (`test_strategy.py`,
+`test_main.py`), tests `spawn`.
 """
 
 from __future__ import annotations
