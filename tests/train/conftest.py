@@ -15,6 +15,8 @@ import pytest
 from absl import flags
 from absl.testing import flagsaver
 
+from train.tracing import FRUITLESS
+
 ROOT = Path(__file__).resolve().parents[2]
 # what TensorFlow writes past TF_CPP_MIN_LOG_LEVEL: glog lines, and the line that announces them
 NOISE = re.compile(
@@ -37,11 +39,13 @@ class Outcome:
 
 
 @pytest.fixture(autouse=True)
-def default_precision():
-    """A run sets Keras' dtype policy for its process; here many runs share one."""
+def defaults_again():
+    """A run sets Keras' dtype policy and TensorFlow's graph optimisers for its process; here many runs share one."""
     yield
     if "keras" in sys.modules:
         sys.modules["keras"].config.set_dtype_policy("float32")
+    if "tensorflow" in sys.modules:
+        sys.modules["tensorflow"].config.optimizer.set_experimental_options(dict.fromkeys(FRUITLESS, True))
 
 
 @pytest.fixture

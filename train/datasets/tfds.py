@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from textwrap import shorten
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -14,7 +13,7 @@ from train.backend import tf
 from train.datasets.encoded import DEFAULT_SIZE, EncodedData, EncodedSplit
 from train.datasets.images import ImageData
 from train.datasets.records import records
-from train.errors import BadInput, first_line
+from train.errors import BadInput
 
 READ_AT_ONCE = 1024
 
@@ -97,7 +96,7 @@ def _builder(name: str, data_dir: str | None):
         ) from None
     except Exception as error:  # a name, version or configuration that cannot be
         hint = near_matches(name.replace("-", "_"), tfds.list_builders())
-        raise BadInput(f"--dataset={name!r}:{hint} {shorten(first_line(error), 160, placeholder=' ...')}.") from error
+        raise BadInput(f"--dataset={name!r}:{hint} {error}") from error
     return builder
 
 
