@@ -43,12 +43,17 @@ def tf_config(addresses: list[str], number: int) -> str:
     return json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": number}})
 
 
+def worker_environment(addresses: list[str], number: int) -> dict[str, str]:
+    """What makes a process worker `number`, on the processor."""
+    return {"TF_CONFIG": tf_config(addresses, number), "CUDA_VISIBLE_DEVICES": ""}
+
+
 def start(addresses: list[str], number: int, arguments: list[str], module: str = "train", **popen) -> subprocess.Popen:
     """Worker `number` of a cluster, as a process: `python -m module arguments`."""
-    environment = {**os.environ, "TF_CONFIG": tf_config(addresses, number), "CUDA_VISIBLE_DEVICES": ""}
     command = [sys.executable, "-m", module, *arguments]
     # a group of its own: Ctrl-C comes once, from the launcher, not a second time from the terminal
-    return subprocess.Popen(command, env=environment, text=True, process_group=0, **popen)
+    beside = {**os.environ, **worker_environment(addresses, number)}
+    return subprocess.Popen(command, env=beside, text=True, process_group=0, **popen)
 
 
 def launch(workers: int, arguments: list[str]) -> int:

@@ -16,7 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from train.launch import tf_config
+from train.launch import worker_environment
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["tests.train.preloaded"])
@@ -70,8 +70,7 @@ class Forked:
 
 def forked_worker(addresses: list[str], number: int, module: str, *arguments: str, **options) -> Forked:
     """Worker `number` of a cluster, as `train.launch` starts it."""
-    cluster = {"TF_CONFIG": tf_config(addresses, number), "CUDA_VISIBLE_DEVICES": ""}
-    return Forked(module, *arguments, **cluster, **options)
+    return Forked(module, *arguments, **worker_environment(addresses, number), **options)
 
 
 def _run(module: str, arguments: tuple[str, ...], cwd: Path, environment: dict[str, str], streams) -> None:
