@@ -1,7 +1,7 @@
 """Time the training step of PreActResNet-164 (batch 64, 32x32): this package, stock Keras layers, native PyTorch.
 
     python benchmarks/training_step.py --rounds=5
-    python benchmarks/training_step.py --rounds=5 --peers stock_keras native_torch
+    python benchmarks/training_step.py --rounds=5 --peers stock_keras bare_kernels native_torch
 
 Every measurement is a process of its own; a round runs all contenders once, one after the other, so that a machine that
 drifts is unjust to none. Two figures a process: seconds from its start to the end of the first step, and images a
@@ -12,8 +12,9 @@ several times as long as float32.
 Ours runs as the training program does: with oneDNN's kernels (`train/__init__.py`), without imports that nothing uses
 (`train/imports.py`) and without two of TensorFlow's graph optimisers (`train/tracing.py`). Stock Keras runs as
 TensorFlow begins, with oneDNN (the same where TensorFlow finds AVX512_VNNI or the like, and begins with it), and begun
-in all as ours, which tells what the layers do from what the start does. Where the steps differ the peers have the
-better hand: stock Keras does no weight decay.
+in all as ours, which tells what the layers do from what the start does. "TensorFlow's kernels alone" is the same
+network with one layer a kernel and nothing else (`bare_kernels.py`): what our layers and optimiser cost is the
+difference to it. Where the steps differ the peers have the better hand: of those in Keras none does weight decay.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ PEERS = {  # module, what it is started with, name
         {"TF_ENABLE_ONEDNN_OPTS": "1"},
         "stock Keras layers, begun as ours",
     ),
+    "bare_kernels": ("bare_kernels", {"TF_ENABLE_ONEDNN_OPTS": "1"}, "TensorFlow's kernels alone"),
     "native_torch": ("native_torch", {}, "native PyTorch, `channels_last`"),
 }
 PRECISIONS = ("float32", "bfloat16")

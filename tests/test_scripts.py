@@ -58,11 +58,12 @@ def test_the_benchmark_runs_the_contenders_on_one_network(tmp_path):
     pytest.importorskip("torch")
     script = ROOT / "benchmarks" / "training_step.py"
     small = ("--rounds=1", "--steps=1", "--depth=11", "--precision=float32")
-    table = run(script, *small, "--peers", "stock_keras", "native_torch", folder=tmp_path)
+    table = run(script, *small, "--peers", "stock_keras", "bare_kernels", "native_torch", folder=tmp_path)
     rows = [line for line in table.splitlines() if "| float32 |" in line]
     assert [row.split("|")[1].strip() for row in rows] == [
         "keras_resunits",
         "stock Keras layers",
+        "TensorFlow's kernels alone",
         "native PyTorch, `channels_last`",
     ]
 
