@@ -27,16 +27,15 @@ from functools import partial
 
 from absl import app, flags
 
-from train import config as configuration
 from train import usage
 from train.errors import BadInput, Preempted, RunError, told
+from train.flags import FLAGS
 from train.imports import importing
 from train.launch import LAUNCHED
+from train.resolving import resolve
 from train.strategy import check_strategy, make_strategy, require_divisible
 from train.streams import outlive_full_disks
 
-FLAGS = flags.FLAGS
-flags.adopt_module_key_flags(configuration)
 NEXT = f"\n{' ' * 14}"
 STEPS_TOGETHER = ("checkpoint_every", "on_nan")  # workers that save at other steps would wait for each other
 
@@ -66,11 +65,11 @@ def configure():
     """`(Config, Run)`: what is to be done, and under which name."""
     from train.runs import new_run, old_run
 
-    config = configuration.resolve()
+    config = resolve()
     if not FLAGS.resume:
         return config, new_run(FLAGS.output, FLAGS.run, config.default_run)
     run = old_run(FLAGS.output, FLAGS.run, config.default_run)
-    return (configuration.resolve(saved=run.config) if os.path.exists(run.config) else config), run
+    return (resolve(saved=run.config) if os.path.exists(run.config) else config), run
 
 
 def pipeline(config, run, place) -> None:

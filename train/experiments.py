@@ -14,9 +14,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from absl import flags
-
 from train.errors import BadInput
+from train.flags import defined
 
 FOLDER = Path(__file__).parent / "configs"
 PLACES = ("output", "run", "strategy", "tpu", "cpu_devices", "startup_timeout", "worker_timeout")
@@ -77,7 +76,7 @@ def _module(path: Path, name: str) -> ModuleType:
 
 
 def _check(key: str, name: str) -> None:
-    known = [flag.name for flag in flags.FLAGS.flags_by_module_dict()["train.config"] if flag.name not in ELSEWHERE]
+    known = [flag.name for flag in defined() if flag.name not in ELSEWHERE]
     if key not in known:
         raise BadInput(f"--config={name}: there is no flag {key!r}.{_near(key, known)}")
 

@@ -6,9 +6,8 @@ import difflib
 
 from absl import flags
 
-from train.config import GROUPS
+from train.flags import GROUPS, defined
 
-FLAGS = flags.FLAGS
 OTHERS = {  # what other programs call it
     "arch": "--model",
     "batch": "--batch_size",
@@ -33,7 +32,7 @@ REASONS = {
 def page() -> str:
     """The program's flags in the order of the pipeline, under the headings of `GROUPS`."""
     lines = []
-    for flag in FLAGS.flags_by_module_dict()["train.config"]:
+    for flag in defined():
         if flag.name in GROUPS:
             lines.append(f"\n{GROUPS[flag.name]}:")
         told = f"--{'[no]' * flag.boolean}{flag.name}: {flag.help}"
@@ -57,7 +56,7 @@ def why(error: flags.Error) -> str:
 
 def unknown(name: str) -> str:
     """That there is no such flag, and which there are like it."""
-    known = [flag.name for flag in FLAGS.flags_by_module_dict()["train.config"]]
+    known = [flag.name for flag in defined()]
     near = [f"--{match}" for match in difflib.get_close_matches(name, known)]
     close = [OTHERS[name]] if name in OTHERS else near
     hint = f" Did you mean {' or '.join(close)}?" if close else ""

@@ -13,11 +13,11 @@ from keras_resunits import BatchNormalization
 from train.augmentation import Augmentation
 from train.average import Average
 from train.checkpoints import Checkpoints, state_hash
-from train.config import resolve
 from train.datasets import ImageData
 from train.feeding import Feed
 from train.loop import Trainer
 from train.recipe import optimizer
+from train.resolving import resolve
 from train.session import Session
 from train.signals import Notice
 

@@ -516,7 +516,7 @@ def test_what_needs_tensorflow_says_so_when_imported_under_another_backend(spawn
 
 
 def test_flags_are_known_without_keras(spawn):
-    outcome = spawn("-c", "import train, train.config, sys; print({'keras', 'tensorflow'} & set(sys.modules))")
+    outcome = spawn("-c", "import train, train.resolving, sys; print({'keras', 'tensorflow'} & set(sys.modules))")
     assert (outcome.code, outcome.out) == (0, "set()\n")
 
 

@@ -9,8 +9,10 @@ from dataclasses import fields, replace
 import pytest
 from absl import flags
 
-from train.config import Config, fingerprint_of, read, resolve
+from train.config import Config, fingerprint_of, read
 from train.errors import BadInput
+from train.flags import defined
+from train.resolving import resolve
 
 
 @pytest.fixture
@@ -26,9 +28,9 @@ def resolved(parse):
 
 def test_every_flag_but_those_that_say_where_is_part_of_the_configuration(resolved):
     resolved()
-    defined = {flag.name for flag in flags.FLAGS.flags_by_module_dict()["train.config"]}
+    names = {flag.name for flag in defined()}
     places = {"output", "run", "strategy", "tpu", "cpu_devices", "startup_timeout", "worker_timeout"}
-    assert defined - {field.name for field in fields(Config)} == places | {"resume", "export"}
+    assert names - {field.name for field in fields(Config)} == places | {"resume", "export"}
 
 
 def test_digits_and_other_sets_have_their_own_lengths(resolved):

@@ -11,9 +11,9 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from train.config import resolve
 from train.datasets import identity, load
 from train.errors import BadInput
+from train.resolving import resolve
 
 CIFAR10 = Path(__file__).resolve().parents[3] / "shared" / "data" / "cifar10-jpeg.tar.xz"
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from train.config import DECIDES_NO_NUMBER, defaults, read, resolve
+from train.config import DECIDES_NO_NUMBER, defaults, read
 from train.curves import read_history
 from train.errors import BadInput
 from train.experiments import FOLDER, experiment, names
+from train.resolving import resolve
 from train.smoke_images import smoke_arrays, smoke_folder
 
 

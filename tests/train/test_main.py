@@ -14,14 +14,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from absl import flags
 from PIL import Image
 
 from keras_resunits import ResNet
 from tests.train.processes import finished
 from train.__main__ import going_on, python
-from train.config import GROUPS
 from train.curves import read_history
+from train.flags import GROUPS, defined
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = "digits-preactresnet8"
@@ -193,7 +192,7 @@ def test_help_shows_the_programs_own_flags_at_once_and_is_no_error(spawn):
     assert outcome.out.startswith("Train a residual network on images")
     shown = [line.split(":")[0].strip() for line in outcome.out.splitlines() if line.startswith("  --")]
     names = [name.removeprefix("--").removeprefix("[no]") for name in shown]
-    assert names == [flag.name for flag in flags.FLAGS.flags_by_module_dict()["train.config"]]
+    assert names == [flag.name for flag in defined()]
     headings = [line for line in outcome.out.splitlines() if line.endswith(":") and line[0] != " "]
     assert headings == [f"{heading}:" for heading in GROUPS.values()] and set(GROUPS) <= set(names)
     assert "/__main__.py" not in outcome.out

@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 
 from keras_resunits import CoupledSGD, PreActResNet, ResNet, fixup_scalars
-from train.config import resolve
 from train.loop import Trainer
 from train.recipe import optimizer
+from train.resolving import resolve
 from train.schedules import steps_schedule
 
 

@@ -15,11 +15,11 @@ from tests.catalog import long_but
 from tests.train.sittings import BATCH, CLASSES, EPOCHS, SHAPE, STEPS, Sitting, dense, image_data
 from train.augmentation import Augmentation
 from train.checkpoints import Checkpoints, Position
-from train.config import resolve
 from train.errors import NumericError, Preempted
 from train.feeding import Feed
 from train.loop import Trainer
 from train.recipe import schedule
+from train.resolving import resolve
 from train.session import PATIENCE, SPOILT, Session
 
 

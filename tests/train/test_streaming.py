@@ -19,12 +19,12 @@ from PIL import Image
 from train.augmentation import Augmentation
 from train.augmentation.draws import keys
 from train.augmentation.rectangles import rectangles
-from train.config import resolve
 from train.datasets import EncodedData, ImageData, decoding, encoded, load
 from train.datasets.encoded import memory
 from train.datasets.records import records
 from train.errors import BadInput
 from train.pipeline import test_batches, training_batches
+from train.resolving import resolve
 
 RESIZED = Augmentation(crop="resized", flip=True)
 SIZES = [(61, 83), (90, 40), (50, 50), (37, 120), (64, 48), (47, 53)]

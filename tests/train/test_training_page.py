@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from absl import flags
 
-from train.config import resolve
 from train.errors import BadInput
 from train.evaluate import parse as parse_evaluate
 from train.experiments import names
+from train.resolving import resolve
 
 PAGE = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
 COMMANDS = [line.strip().split("  #")[0] for line in PAGE.splitlines() if line.startswith("    python -m ")]
