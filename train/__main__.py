@@ -81,6 +81,7 @@ def pipeline(config, run, place) -> None:
     from train.checkpoints import state_hash
     from train.datasets import bad_images_named, identity, load
     from train.files import stored
+    from train.memory import memory_named
     from train.signals import noticed
     from train.workers import require_agreement
 
@@ -95,7 +96,7 @@ def pipeline(config, run, place) -> None:
         seen = identity(data)
         together = {name: getattr(config, name) for name in STEPS_TOGETHER}
         require_agreement(place, {**config.deciding, **seen, **together})
-        with bad_images_named(data):
+        with bad_images_named(data), memory_named():
             with place.watch("making the network"):  # all begin with the first one's weights
                 model, preprocessing = build(config, data, place)
             if place.is_chief:
