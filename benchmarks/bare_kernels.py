@@ -10,9 +10,8 @@ from train.imports import importing
 with importing():
     import keras
     import stock_keras
+    import tape_step
     import tensorflow as tf
-
-    from train.tracing import trace_lightly
 
 
 class FusedNorm(keras.layers.Layer):
@@ -29,18 +28,5 @@ class FusedNorm(keras.layers.Layer):
 
 def compile_step(depth: int):
     """One training step, `(images, labels) -> loss`."""
-    trace_lightly()
     model = stock_keras.preact_resnet(depth, norm=FusedNorm)
-    optimizer = keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True)
-    optimizer.build(model.trainable_variables)
-    cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-
-    @tf.function
-    def step(images, labels):
-        with tf.GradientTape() as tape:
-            loss = cross_entropy(labels, model(images, training=True))
-        variables = model.trainable_variables
-        optimizer.apply(tape.gradient(loss, [v.value for v in variables]), variables)
-        return loss
-
-    return lambda images, labels: float(step(images, labels))
+    return tape_step.compile_step(model, keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True))
