@@ -1,8 +1,8 @@
 """PreActResNet of TensorFlow's kernels alone: one layer a kernel, and nothing of what training wants beside them.
 
-Its normalisation is the fused kernel alone, which keeps no moving statistics, so that the network cannot be tested or
-served; its optimiser is Keras' SGD without weight decay. What our layers and our optimiser cost beside the kernels is
-the difference to this.
+A functional model of Keras' convolutions, ReLUs and sums. Its normalisation is the fused kernel alone, which keeps no
+moving statistics, so that the network cannot be tested or served; its optimiser is Keras' SGD without weight decay.
+What our layers and our optimiser cost beside the kernels is the difference to this.
 """
 
 from train.imports import importing

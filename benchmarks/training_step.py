@@ -140,7 +140,7 @@ def main() -> None:
             seen.append(measured(peer, args.depth, precision, args.steps))
             figures = f"{seen[-1]['rate']:6.1f} images/s, first step after {seen[-1]['first']:5.1f} s"
             print(f"round {i + 1}/{args.rounds}  {peer:<24}{precision:<10}{figures}", file=sys.stderr, flush=True)
-    print(f"{machine()}; {args.rounds} rounds\n\n{table(results)}")
+    print(f"{machine()}; {args.rounds} rounds of {args.steps} steps\n\n{table(results)}")
 
 
 if __name__ == "__main__":

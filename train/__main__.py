@@ -11,9 +11,9 @@
 
 Writes runs/<run>/ (config.json, history.csv, curves.png, example.png, tensorboard/, checkpoints/) and
 saved_models/<run>/<version>/.
-Exit codes: 0 done; 2 something to mend in flags or data, 3 the loss is no number any more, 4 checkpoints cannot be
-written or read, 5 another worker is gone, each said in one line; 42 asked to stop by SIGTERM or SIGINT, and saved; 130
-interrupted before or after training.
+Exit codes: 0 done; 2 something to mend in flags or data, or too little memory for them, 3 the loss is no number any
+more, 4 checkpoints cannot be written or read, 5 another worker is gone, each said in one line; 42 asked to stop by
+SIGTERM or SIGINT, and saved; 130 interrupted before or after training.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from train.errors import BadInput, Preempted, RunError, told
 from train.flags import FLAGS
 from train.imports import importing
 from train.launch import LAUNCHED
-from train.resolving import resolve
+from train.resolving import resolve, tell_stretched
 from train.strategy import check_strategy, make_strategy, require_divisible
 from train.streams import outlive_full_disks
 
@@ -167,6 +167,7 @@ def prepare(config, run, data, model, preprocessing, place):
     if place.is_chief:
         require_checkpoint(run.history, run.checkpoints, position.step)
         with stored(str(run.folder)):
+            tell_stretched(config, run.config)
             config.save(run.config)
             records = recorders(run, config, steps, position.epoch)
     return Session(

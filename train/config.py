@@ -57,17 +57,17 @@ class Config:
     test_view: str | None
     precision: str
     seed: int
-    config: str | None = None
-    smoke: bool = False
-    schedule: str = "steps"
-    warm_up: float | None = None
-    drops: list[float] | None = None
-    clip_norm: float | None = None
-    accumulate: int = 1
-    ema: float | None = None
-    checkpoint_every: int | None = None
-    keep: int = 3
-    on_nan: str = "stop"
+    config: str | None
+    smoke: bool
+    schedule: str
+    warm_up: float | None
+    drops: list[float] | None
+    clip_norm: float | None
+    accumulate: int
+    ema: float | None
+    checkpoint_every: int | None
+    keep: int
+    on_nan: str
 
     @property
     def shows_characters(self) -> bool:

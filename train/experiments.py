@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from train.config import Config
 from train.errors import BadInput
 from train.flags import defined
 
 FOLDER = Path(__file__).parent / "configs"
-PLACES = ("output", "run", "strategy", "tpu", "cpu_devices", "startup_timeout", "worker_timeout")
-ELSEWHERE = ("config", "smoke", "resume", *PLACES)  # flags that say where or which, not what
+CHOICES = [field.name for field in fields(Config) if field.name not in ("config", "smoke")]  # which, not what
 
 
 def names() -> list[str]:
@@ -76,9 +77,11 @@ def _module(path: Path, name: str) -> ModuleType:
 
 
 def _check(key: str, name: str) -> None:
-    known = [flag.name for flag in defined() if flag.name not in ELSEWHERE]
-    if key not in known:
-        raise BadInput(f"--config={name}: there is no flag {key!r}.{_near(key, known)}")
+    if key in CHOICES:
+        return
+    if key in {flag.name for flag in defined()}:
+        raise BadInput(f"--config={name}: {key!r} is for the command line alone.")
+    raise BadInput(f"--config={name}: there is no flag {key!r}.{_near(str(key), CHOICES)}")
 
 
 def _near(name: str, known: list[str]) -> str:

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from train.backend import tf
-from train.errors import BadInput, first_line
+from train.errors import BadInput
 
-# TensorFlow's words; a disk that is full has the same error without them
-TENSOR = re.compile(r"OOM when allocating tensor with shape(\[[\d,]*\]) and type (\w+) on \S*device:(\w+:\d+)")
+# What TensorFlow, its GPU kernels and oneDNN (whose status 1 it is) say, under several kinds of error. A full disk has
+# one of these kinds too.
+LACKING = re.compile(r"OOM when|out of memory|failed to allocate memory|Exception:Status: 1,", re.IGNORECASE)
+TENSOR = re.compile(r"allocating tensor with shape(\[[\d,]*\]) and type (\w+) on \S*device:(\w+:\d+)")
 
 
 @contextmanager
@@ -18,13 +20,16 @@ def memory_named() -> Iterator[None]:
     """Around what a network, or a step of it, may be too large for.
 
     Raises:
-        BadInput: with the tensor that did not fit, and what takes less.
+        BadInput: with the tensor that did not fit, where that is told, and what takes less.
     """
     try:
         yield
-    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
-        tensor = TENSOR.search(str(error))
-        if tensor is None and not isinstance(error, MemoryError):
+    except (MemoryError, tf.errors.OpError) as error:
+        if not (isinstance(error, MemoryError) or LACKING.search(str(error))):
             raise
-        what = "{2} has no room for {1} of shape {0}".format(*tensor.groups()) if tensor else first_line(error)
-        raise BadInput(f"out of memory: {what}. A smaller --batch_size, --width or --depth takes less.") from error
+        tensor = TENSOR.search(str(error))
+        where = "in a step of the network"
+        if tensor:
+            where = "{2} has no room for {1} of shape {0}".format(*tensor.groups())
+        less = "A smaller network (--depth, --width), batch (--batch_size) or image (--image_size) takes less"
+        raise BadInput(f"out of memory: {where}. {less}.") from error

@@ -25,7 +25,10 @@ def resolve(saved: Path | None = None) -> Config:
         BadInput: for a value out of its range, or a flag that contradicts the resumed run.
     """
     values: dict[str, Any] = _at_home({field.name: FLAGS[field.name].value for field in fields(Config)})
-    values["drops"] = _parts("drops", values["drops"])
+    try:
+        values["drops"] = _numbers(values["drops"])
+    except ValueError as error:
+        raise BadInput(f"--drops={','.join(values['drops'])}: {error}.") from None
     values = _at_home(_experiment(values)) if saved is None else _resumed(values, saved_values(saved), saved)
     if values["depth"] is None and values["model"] in ("PreActResNet", "ResNet"):
         values["depth"] = 20
@@ -65,18 +68,18 @@ def _experiment(values: dict[str, Any]) -> dict[str, Any]:
         if value is None or FLAGS[name].present:
             continue
         try:
-            values[name] = _parts(name, value) if name == "drops" else FLAGS[name].parser.parse(value)
+            values[name] = _numbers(value) if name == "drops" else FLAGS[name].parser.parse(value)
         except (ValueError, TypeError) as error:
             raise BadInput(f"--config={values['config']}: {name}={value!r}: {error}.") from None
     return values
 
 
-def _parts(name: str, given: list | None) -> list[float] | None:
+def _numbers(given: list | None) -> list[float] | None:
     """A list flag's values as numbers."""
     try:
         return given and [float(part) for part in given]
     except (ValueError, TypeError):
-        raise BadInput(f"--{name}={given}: wanted numbers, separated by commas.") from None
+        raise ValueError("wanted numbers, separated by commas") from None
 
 
 def _check_schedule(values: dict[str, Any]) -> None:
@@ -112,7 +115,11 @@ def _resumed(flag_values: dict[str, Any], saved: dict[str, Any], path: Path) -> 
     if changed:
         now, then = (", ".join(f"{name}={values.get(name)}" for name in changed) for values in (given, saved))
         raise BadInput(f"--{now.replace(', ', ', --')}, but the run to resume has {then} ({path}).")
-    if given.get("epochs", saved.get("epochs")) != saved.get("epochs"):
-        stretched = f"--epochs={given['epochs']} in place of {saved.get('epochs')}: the schedule is stretched to them."
-        say(stretched)
     return {**flag_values, **saved, **given}
+
+
+def tell_stretched(config: Config, saved: Path) -> None:
+    """Say that a run goes on to another end than the one it was begun with."""
+    before = saved_values(saved)["epochs"] if saved.exists() else config.epochs
+    if config.epochs != before:
+        say(f"--epochs={config.epochs} in place of {before}: the schedule is stretched to them.")

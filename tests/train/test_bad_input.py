@@ -88,7 +88,7 @@ NETWORKS = [
         ("--model=fc_resnet20_mnist", "--width=2"),
         r"--width=2 means nothing for .*fc_resnet20_mnist",
     ),
-    Case("too wide", ("--width=99999",), r"out of memory: CPU:0 has no room for float of shape \[.*\]\. A smaller --b"),
+    Case("too wide", ("--width=99999",), r"out of memory: CPU:0 has no room for float of shape \[.*\]\. A smaller"),
     Case("depth of another block", ("--depth=22", "--block=bottleneck"), r"depth 22: depths are 9n\+2 .*Nearest: "),
     Case(
         "images smaller than the strides",

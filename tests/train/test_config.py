@@ -97,7 +97,7 @@ def test_sets_of_characters_are_not_mirrored(resolved, dataset, mirrored):
         ("--drops=0.5,0.5", r"rising from 0 to 1; got warm_up=None, drops=\[0\.5, 0\.5\]"),
         ("--drops=0.5,1", r"rising from 0 to 1"),
         ("--worker_timeout=nan", r"--worker_timeout must be finite, got nan\."),
-        ("--drops=half", r"--drops=\['half'\]: wanted numbers, separated by commas"),
+        ("--drops=half", r"--drops=half: wanted numbers, separated by commas"),
     ],
 )
 def test_a_value_out_of_its_range_is_refused(resolved, argument, text):
