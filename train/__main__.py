@@ -234,7 +234,7 @@ def report(run, state: str, exported) -> None:
         f"test accuracy {history['val_accuracy'][-1]:.2%}{averaged}\n"
         f"exported      {export}\n"
         f"curves        {run.curves}\n"
-        f"state         {state} (equal wherever all weights, slots and random states are)\n"
+        f"state         {state} (the same in any run that ends with the same weights, slots and random states)\n"
         f"look closer   {python()} -m train.evaluate {run.folder}\n"
         f"try next      {NEXT.join(map(shlex.join, tries))}"
     )

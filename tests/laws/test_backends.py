@@ -58,7 +58,8 @@ def test_a_saved_network_computes_the_same_under_another_backend(backend, probed
         for key, value in wanted[name].items():
             if case.random and not key.startswith("inference"):
                 continue  # backends draw otherwise
-            atol = 1e-4 * max(1.0, np.abs(value).max())
+            # a scalar's gradient sums all positions, to 0 where a normalisation follows: what is left is rounding
+            atol = (1e-4 if value.ndim else 1e-3) * max(1.0, np.abs(value).max())
             np.testing.assert_allclose(found[key], value, rtol=1e-4, atol=atol, err_msg=f"{name}: {key}")
         back = keras.saving.load_model(tmp_path / "back" / f"{name}.keras", safe_mode=True)
         if case.random:
