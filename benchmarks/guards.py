@@ -28,14 +28,14 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resunits import CoupledSGD, PreActResNet
-from train.augmentation import Augmentation
-from train.callbacks import Progress, Records
-from train.checkpoints import Checkpoints, Position
-from train.datasets import ImageData
-from train.feeding import Feed
-from train.loop import Trainer
-from train.session import Session
-from train.targets import CrossEntropy
+from train.data.augmentation import Augmentation
+from train.run.recorders import Progress, Records
+from train.run.checkpoints import Checkpoints, Position
+from train.data.datasets import ImageData
+from train.data.feeding import Feed
+from train.step.trainer import Trainer
+from train.run.session import Session
+from train.step.targets import CrossEntropy
 
 
 class Plain:

@@ -32,11 +32,11 @@ import train  # noqa: F401, I001 -- says how TensorFlow starts
 import numpy as np
 import tensorflow as tf
 
-from train.augmentation import Augmentation
-from train.datasets import ImageData
-from train.datasets.decoding import VIEWS
-from train.datasets.encoded import EncodedData, from_files
-from train.pipeline import test_batches, training_batches
+from train.data.augmentation import Augmentation
+from train.data.datasets import ImageData
+from train.data.datasets.decoding import VIEWS
+from train.data.datasets.encoded import EncodedData, from_files
+from train.data.batches import test_batches, training_batches
 
 CLASSES = 10
 CIFAR = {
@@ -148,7 +148,7 @@ def step_rate(model: str, depth: int, shape: tuple[int, int, int], batch: int) -
     import keras
 
     from keras_resunits import create
-    from train.loop import Trainer
+    from train.step.trainer import Trainer
 
     network = create(model, depth=depth, input_shape=shape, classes=CLASSES)
     trainer = Trainer(network, keras.layers.Rescaling(1 / 255), keras.optimizers.SGD(0.01))

@@ -25,7 +25,7 @@ import subprocess
 import sys
 import time
 
-from train.launch import free_addresses, tf_config
+from train.cluster.processes import free_addresses, tf_config
 
 
 def measure(number: int, workers: int, depth: int, batch: int, steps: int) -> dict[str, float]:
@@ -36,12 +36,12 @@ def measure(number: int, workers: int, depth: int, batch: int, steps: int) -> di
     import tensorflow as tf
 
     from keras_resunits import CoupledSGD, PreActResNet
-    from train.augmentation import Augmentation
-    from train.datasets import ImageData
-    from train.feeding import Feed
-    from train.loop import Trainer
-    from train.network import synchronize
-    from train.strategy import make_strategy
+    from train.cluster.strategy import make_strategy
+    from train.data.augmentation import Augmentation
+    from train.data.datasets import ImageData
+    from train.data.feeding import Feed
+    from train.step.network import synchronize
+    from train.step.trainer import Trainer
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     place = make_strategy("auto", "", 1, 300.0, 60.0)

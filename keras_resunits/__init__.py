@@ -1,6 +1,27 @@
 """Residual networks for Keras 3: every unit is one equation with five slots, every network a list of units."""
 
-from keras_resunits.bodies import (
+from keras_resunits.analysis.describe import describe
+from keras_resunits.analysis.gates import gates, scalar_gates
+from keras_resunits.layers.convolutions import PaddedConv2D
+from keras_resunits.layers.normalization import BatchNormalization
+from keras_resunits.layers.pooling import PaddedMaxPool
+from keras_resunits.layers.randomness import Dropout
+from keras_resunits.layers.series import Series
+from keras_resunits.models.dense import DenseNet
+from keras_resunits.models.fractal import Fractal, FractalNet
+from keras_resunits.models.gated import GatedPlainNet, GatedResNet, HighwayNet
+from keras_resunits.models.keras_layouts import KerasResNet, KerasResNetV2
+from keras_resunits.models.network import network
+from keras_resunits.models.perceptrons import FullyConnectedResNet
+from keras_resunits.models.residual import PlainNet, PreActResNet, ResNet, StochasticDepthResNet
+from keras_resunits.models.stems import Stem
+from keras_resunits.models.wide import WideResNet
+from keras_resunits.optimizers import CoupledSGD
+from keras_resunits.serving.export import export_saved_model
+from keras_resunits.surgery.columns import deepest_column
+from keras_resunits.surgery.transfer import features, freeze, new_head
+from keras_resunits.units import bodies, merges, orders, shortcuts, tails
+from keras_resunits.units.bodies import (
     Body,
     basic,
     bottleneck,
@@ -10,14 +31,8 @@ from keras_resunits.bodies import (
     wide_basic,
     wide_bottleneck,
 )
-from keras_resunits.convolutions import PaddedConv2D
-from keras_resunits.crelu import CReLU, LooksLinear
-from keras_resunits.densenet import DenseNet
-from keras_resunits.describing import describe
-from keras_resunits.fractal import Fractal, FractalNet, deepest_column
-from keras_resunits.gating import GatedCarry, ScalarGate, gate, gates, scalar_gates
-from keras_resunits.keras_layouts import KerasResNet, KerasResNetV2
-from keras_resunits.merges import (
+from keras_resunits.units.gates import ScalarGate, gate
+from keras_resunits.units.merges import (
     Add,
     BranchOnly,
     Concat,
@@ -31,25 +46,14 @@ from keras_resunits.merges import (
     highway,
     scalar_highway,
 )
-from keras_resunits.models import (
-    GatedPlainNet,
-    GatedResNet,
-    HighwayNet,
-    PlainNet,
-    PreActResNet,
-    ResNet,
-    StochasticDepthResNet,
-    WideResNet,
-)
-from keras_resunits.networks import network
-from keras_resunits.normalization import BatchNormalization
-from keras_resunits.optimizers import CoupledSGD
-from keras_resunits.orders import (
+from keras_resunits.units.orders import (
     Bias,
     BnAfterAdd,
+    CReLU,
     Fixup,
     FullPreAct,
     Initialized,
+    LooksLinear,
     Order,
     PostAct,
     PreAct,
@@ -64,13 +68,9 @@ from keras_resunits.orders import (
     looks_linear,
     no_norm,
 )
-from keras_resunits.perceptrons import FullyConnectedResNet
-from keras_resunits.randomness import Dropout
-from keras_resunits.recipes import Recipe
-from keras_resunits.registry import create, list_models
-from keras_resunits.series import Series
-from keras_resunits.serving.export import export_saved_model
-from keras_resunits.shortcuts import (
+from keras_resunits.units.recipes import Recipe
+from keras_resunits.units.shortcuts import (
+    GatedCarry,
     ZeroPad,
     avg_pool_pad,
     constant_scaling,
@@ -82,9 +82,8 @@ from keras_resunits.shortcuts import (
     shortcut_gating,
     zero_pad,
 )
-from keras_resunits.slots import Slot, Stage, plan
-from keras_resunits.stems import PaddedMaxPool, Stem
-from keras_resunits.tails import (
+from keras_resunits.units.slots import Slot, Stage, plan
+from keras_resunits.units.tails import (
     LayerScale,
     SqueezeExcite,
     StochasticDepth,
@@ -98,8 +97,10 @@ from keras_resunits.tails import (
     squeeze_excite,
     stochastic_depth,
 )
-from keras_resunits.transfer import features, freeze, new_head
-from keras_resunits.units import Unit
+from keras_resunits.units.unit import Unit
+from keras_resunits.zoo.registry import create, list_models
+
+__version__ = "0.1.0"
 
 __all__ = [
     "Add",
@@ -159,6 +160,7 @@ __all__ = [
     "add",
     "avg_pool_pad",
     "basic",
+    "bodies",
     "bottleneck",
     "bottleneck_v1_5",
     "branch_dropout",
@@ -186,10 +188,12 @@ __all__ = [
     "layer_scale",
     "list_models",
     "looks_linear",
+    "merges",
     "network",
     "new_head",
     "no_norm",
     "no_tail",
+    "orders",
     "plan",
     "projection",
     "projection_always",
@@ -198,9 +202,11 @@ __all__ = [
     "scalar_gates",
     "scalar_highway",
     "shortcut_gating",
+    "shortcuts",
     "single",
     "squeeze_excite",
     "stochastic_depth",
+    "tails",
     "wide_basic",
     "wide_bottleneck",
     "zero_pad",

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 
-from keras_resunits.describing import describe
-from keras_resunits.registry import create, list_models
+from keras_resunits.analysis.describe import describe
+from keras_resunits.zoo.registry import create, list_models
 
 PROGRAM = "python -m keras_resunits"
+
+
 EXAMPLES = f"""examples:
   {PROGRAM} '*164*'                 the names that match
   {PROGRAM} --describe wrn28_10_cifar   its units, a row each

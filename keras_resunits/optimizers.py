@@ -5,11 +5,8 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from keras_resunits.normalization import ON_TENSORFLOW
-from keras_resunits.serialization import register
-
-if ON_TENSORFLOW:
-    import tensorflow as tf
+from keras_resunits.layers.backend import ON_TENSORFLOW, tf
+from keras_resunits.layers.serialization import register
 
 
 @register

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 import keras_resunits as kr
-from keras_resunits import orders
-from keras_resunits.stems import CIFAR, IMAGENET, IMAGENET_3X3
+from keras_resunits.models.stems import CIFAR, IMAGENET, IMAGENET_3X3
+from keras_resunits.units import orders
 
 
 @dataclass(frozen=True)

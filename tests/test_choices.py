@@ -4,8 +4,8 @@ import keras
 import pytest
 
 import keras_resunits as kr
-from keras_resunits.choices import near_matches
-from keras_resunits.shortcuts import SHORTCUTS
+from keras_resunits.arguments import near_matches
+from keras_resunits.units.shortcuts import SHORTCUTS
 
 SMALL = {"depth": [1, 1, 1], "input_shape": (8, 8, 3)}
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import doctest
 import re
 import textwrap
-from pathlib import Path
 
 import pytest
 
 import keras_resunits as kr
-from keras_resunits import merges, orders, shortcuts, tails
+from keras_resunits.units import merges, shortcuts, tails
+from keras_resunits.units.orders import arrangements as orders
+from tests.support.paths import ROOT
 
-TEXT = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text()
+TEXT = (ROOT / "CONTRIBUTING.md").read_text()
 BLOCKS = [textwrap.dedent(block) for block in re.findall(r" ```python\n(.*?) ```", TEXT, re.DOTALL)]
 
 

@@ -4,16 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import keras
 import pytest
 from PIL import Image
 
 import keras_resunits as kr
-from keras_resunits.registry import MODELS
-
-ROOT = Path(__file__).parents[1]
+from keras_resunits.zoo.networks import MODELS
+from tests.support.paths import ROOT
 
 
 def run(*arguments, folder=ROOT):

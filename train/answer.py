@@ -6,6 +6,8 @@ python -m train.answer saved_models/RUN/1 IMAGES.npy OUT.npz  writes the answers
 A run keeps a picture to try: runs/RUN/example.png. saved_models/RUN stands for its newest version, as for a server.
 """
 
+from __future__ import annotations
+
 import gc
 import os
 import sys
@@ -17,16 +19,27 @@ if __name__ == "__main__" and len(sys.argv) < 3:  # before TensorFlow's seconds
     print(__doc__, file=sys.stdout if asked else sys.stderr)
     sys.exit(0 if asked else 2)
 
+
 if __name__ == "__main__":
     gc.disable()  # a million objects come with the import, and all stay to the end, which is near
+
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # again: as a program by its path it is outside the package
+
+
 _stderr, _nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+
+
 os.dup2(_nowhere, 2)  # TensorFlow's notices of drivers it did not find, which no log level silences
+
+
 try:
     import numpy as np
     import tensorflow as tf
 finally:
     os.dup2(_stderr, 2)
+
+
 tf.get_logger().setLevel("ERROR")  # the TF1 loader calls itself deprecated: servers use it
 
 

@@ -15,19 +15,13 @@ import argparse
 import json
 import os
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from train import config as configuration
-from train.errors import BadInput
-from train.imports import importing
-
-SHOWN = 36  # mistakes on the contact sheet
+from .evaluation.judge import judge, made, report, shape, summary, write
+from .process.errors import BadInput
+from .process.startup import importing
+from .settings import config as configuration
 
 
 class Parser(argparse.ArgumentParser):
@@ -72,9 +66,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> None:
     """Read, ask, judge, write, say."""
     with importing():
-        from train.classifiers import open_classifier, require_classifier, run_folder
-        from train.datasets import bad_images_named, load
-        from train.pipeline import test_batches
+        from .data.batches import test_batches
+        from .data.datasets import bad_images_named, load
+        from .evaluation.classifiers import open_classifier, require_classifier, run_folder
 
     require_classifier(arguments.model)
     folder = run_folder(arguments.model)
@@ -120,115 +114,6 @@ def default_output(model: str) -> Path:
     path = Path(model).expanduser().resolve()
     name = f"{path.parent.name}-{path.name}" if path.name.isdecimal() else path.stem
     return Path("evaluations") / name
-
-
-def judge(classifier, batches, data_names: list[str]):
-    """The classifier's answers beside the labels; classes are matched by name where the names are the classifier's.
-
-    Args:
-        classifier: Who is asked.
-        batches: What `train.pipeline.test_batches` gives; images of weight 0 only fill the last one up.
-        data_names: The classes' names in the order of the data's labels.
-
-    Raises:
-        BadInput: if the data has more classes than the classifier, or some of its names and others beside them.
-    """
-    from train.judging import Judgement
-
-    answered = []
-    for images, labels, weights in batches.as_numpy_iterator():
-        answered.append((classifier.probabilities(images)[weights > 0], labels[weights > 0]))
-    probabilities, labels = (np.concatenate(parts) for parts in zip(*answered, strict=True))
-    names, classes = classifier.class_names, probabilities.shape[1]
-    known = set(names or ()) & set(data_names)
-    if known and known == set(data_names):
-        labels = np.array([names.index(name) for name in data_names])[labels]
-    elif known:
-        strange = sorted(set(data_names) - known)
-        raise BadInput(
-            f"the data has {len(strange)} classes that {classifier.title} does not know: {', '.join(strange[:5])}."
-        )
-    elif len(data_names) > classes:
-        raise BadInput(f"the data has {len(data_names)} classes, {classifier.title} knows {classes}.")
-    names = names or [*data_names, *map(str, range(len(data_names), classes))]
-    return Judgement(probabilities, labels, names)
-
-
-@contextmanager
-def made(output: Path) -> Iterator[None]:
-    """The folder of the results, and those above it; taken back where an error leaves them empty.
-
-    Raises:
-        BadInput: if nothing can be written to it.
-    """
-    missing = [folder for folder in (output, *output.parents) if not folder.exists()]
-    try:
-        try:
-            output.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=output).close()
-        except OSError as error:
-            raise BadInput(f"--output={output} cannot be written to ({error.strerror}).") from None
-        yield
-    except BaseException:
-        for folder in missing:
-            with suppress(OSError):  # not empty, or never made
-                folder.rmdir()
-        raise
-
-
-def write(judged, batches, output: Path) -> None:
-    """The pictures; the images of the mistakes are read anew, since all of them may be more than memory holds."""
-    from train.judging import draw_confusion, draw_mistakes
-
-    (output / "mistakes.png").unlink(missing_ok=True)  # an earlier one's
-    draw_confusion(judged, output / "confusion.png")
-    worst = judged.mistakes()[:SHOWN]
-    if len(worst):
-        draw_mistakes(judged, worst, picked(batches, worst), output / "mistakes.png")
-
-
-def picked(batches, numbers) -> list:
-    """The images with these numbers, in that order; of several crops the first."""
-    images, begin, left = {}, 0, set(numbers.tolist())
-    for batch, _, weights in batches.as_numpy_iterator():
-        for number in [number for number in left if number < begin + len(weights)]:
-            image = batch[number - begin]
-            images[number] = image if image.ndim == 3 else image[0]
-            left.remove(number)
-        begin += len(weights)
-        if not left:
-            break
-    return [images[number] for number in numbers.tolist()]
-
-
-def summary(judged, title: str, dataset: str, split: str) -> dict:
-    """The figures, for other programs."""
-    result = {"model": title, "dataset": dataset, "split": split, "images": len(judged.labels)}
-    result |= {"accuracy": judged.accuracy, "loss": judged.loss, "mistakes": len(judged.mistakes())}
-    if len(judged.class_names) > 5:
-        result["top5_accuracy"] = judged.top(5)
-    return result
-
-
-def report(result: dict, judged, output: Path) -> None:
-    """The figures, for people."""
-    print(f"{result['model']} on {result['images']:,} {result['split']} images of {result['dataset']}")
-    print(f"accuracy       {result['accuracy']:.2%}")
-    if "top5_accuracy" in result:
-        print(f"top-5 accuracy {result['top5_accuracy']:.2%}")
-    print(f"loss           {result['loss']:.4f}")
-    for truth, answer, count in judged.confused():
-        print(f"mistaken       {truth} for {answer}, {count} {'image' if count == 1 else 'images'}")
-    print(f"written        {', '.join(str(path) for path in sorted(output.glob('*.*')))}")
-
-
-def shape(sides) -> str:
-    """`28x28x1`.
-
-    >>> shape((28, 28, 1))
-    '28x28x1'
-    """
-    return "x".join(map(str, sides))
 
 
 def _positive(text: str) -> int:

@@ -10,50 +10,17 @@ that failed.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 
-from train.streams import outlive_full_disks
+from .cluster.processes import LAUNCHED, free_addresses, start
+from .process.files import outlive_full_disks
 
-LAUNCHED = "KERAS_RESUNITS_LAUNCHED"  # tells workers how `python -m` began them
 GRACE = 60.0  # seconds that the others have after the first failure
-
-
-def free_addresses(count: int) -> list[str]:
-    """Addresses of this machine that nobody listens on."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
-    for each in sockets:
-        each.close()
-    return addresses
-
-
-def tf_config(addresses: list[str], number: int) -> str:
-    """What tells worker `number` its place.
-
-    >>> tf_config(["a:1", "b:1"], 1)
-    '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}}'
-    """
-    return json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": number}})
-
-
-def worker_environment(addresses: list[str], number: int) -> dict[str, str]:
-    """What makes a process worker `number`, on the processor."""
-    return {"TF_CONFIG": tf_config(addresses, number), "CUDA_VISIBLE_DEVICES": ""}
-
-
-def start(addresses: list[str], number: int, arguments: list[str], module: str = "train", **popen) -> subprocess.Popen:
-    """Worker `number` of a cluster, as a process: `python -m module arguments`."""
-    command = [sys.executable, "-m", module, *arguments]
-    # a group of its own: Ctrl-C comes once, from the launcher, not a second time from the terminal
-    beside = {**os.environ, **worker_environment(addresses, number)}
-    return subprocess.Popen(command, env=beside, text=True, process_group=0, **popen)
 
 
 def launch(workers: int, arguments: list[str]) -> int:

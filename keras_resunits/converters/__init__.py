@@ -3,6 +3,8 @@
 python -m keras_resunits.converters --help
 """
 
+from __future__ import annotations
+
 from keras_resunits.converters.checkpoints import read_checkpoint
 from keras_resunits.converters.errors import ConversionError
 from keras_resunits.converters.keras_applications import load_keras_weights

@@ -17,13 +17,17 @@ from keras_resunits.converters.errors import ConversionError
 from keras_resunits.converters.keras_applications import KERAS_SUFFIXES
 from keras_resunits.converters.layouts import TORCH_LAYOUTS
 from keras_resunits.converters.loading import loader
-from keras_resunits.converters.networks import NETWORKS
-from keras_resunits.registry import create, list_models
+from keras_resunits.zoo.libraries import LIBRARIES
+from keras_resunits.zoo.registry import create, list_models
 
 PROGRAM = "python -m keras_resunits.converters"
+
+
 DESCRIPTION = (
     "Give a network of ours the weights of a PyTorch checkpoint or of keras.applications, and save it as .keras."
 )
+
+
 EXAMPLES = f"""examples:
   {PROGRAM} resnet50.pth --model torchvision_resnet50 --output resnet50.keras
   {PROGRAM} resnet20.th --model akamaster_resnet20 --output resnet20.keras
@@ -31,7 +35,7 @@ EXAMPLES = f"""examples:
   {PROGRAM} imagenet --model keras_resnet50 --output resnet50.keras
 
 models:
-{indent(fill(", ".join(NETWORKS), 110, break_on_hyphens=False), "  ")}
+{indent(fill(", ".join(LIBRARIES), 110, break_on_hyphens=False), "  ")}
   and those of keras_resunits.create: {", ".join(list_models("keras_*"))}, ...
 """
 

@@ -13,7 +13,7 @@ from keras_resunits.converters.errors import ConversionError
 from keras_resunits.converters.layouts import TORCH_LEAVES, Layout
 from keras_resunits.converters.places import places_of
 from keras_resunits.converters.spelling import in_words, norms_of, spelled, spelled_head, spelled_stem
-from keras_resunits.units import units_of
+from keras_resunits.units.unit import units_of
 
 
 def carry(model: keras.Model, theirs: State, layout: Layout, where: str = "the source") -> None:

@@ -19,7 +19,9 @@ TORCH_LEAVES = {
     "moving_variance": "running_var",
 }
 
+
 T = TypeVar("T")
+
 
 _NUMBERED = re.compile(r"^(.*\D)(\d+)$")
 
@@ -96,8 +98,11 @@ class Layout:
         return {"stage": stage, "next": stage + 1, "unit": place.position + self.units_from}
 
 
-_POST_ACT = r"(cnr[cC]nrcn|[cC]nrcn)\|Add\|r"
-_PRE_ACT = r"(nr\|[cC]\||\|\|nr)(cnr[cC]nrc|[cC]nrc)\|Add\|"
+_POST_ACT = r"(cnr[cC]nrcn|[cC]nrcn)\|add\|r"
+
+
+_PRE_ACT = r"(nr\|[cC]\||\|\|nr)(cnr[cC]nrc|[cC]nrc)\|add\|"
+
 
 TORCHVISION_RESNET = Layout(
     name="torchvision_resnet",
@@ -117,6 +122,7 @@ TORCHVISION_RESNET = Layout(
 )
 """torchvision's ResNet-18, 34, 50, 101 and 152, and timm's networks of those names."""
 
+
 AKAMASTER_RESNET = replace(
     TORCHVISION_RESNET,
     name="akamaster_resnet",
@@ -126,11 +132,12 @@ AKAMASTER_RESNET = replace(
         "unit/shortcut/norm": "layer{stage}.{unit}.shortcut.1",
         "classifier": "linear",
     },
-    units=r"\|([cC]n|Z)?\|[cC]nrcn\|Add\|r",
+    units=r"\|([cC]n|Z)?\|[cC]nrcn\|add\|r",
     says="post-activation units of two convolutions, with option A that appends half of the zeros on either side",
     stems=("cnr",),
 )
 """akamaster/pytorch_resnet_cifar10: ResNet-20 to 1202 for CIFAR."""
+
 
 TIMM_RESNETV2 = Layout(
     name="timm_resnetv2",
@@ -151,6 +158,7 @@ TIMM_RESNETV2 = Layout(
 )
 """timm's resnetv2_18, 34, 50, 101 and 152: those with batch normalisation and the plain 7x7 stem."""
 
+
 PYTORCHCV_PRERESNET = Layout(
     name="pytorchcv_preresnet",
     rules={
@@ -170,6 +178,7 @@ PYTORCHCV_PRERESNET = Layout(
 )
 """pytorchcv's (osmr/imgclsmob) PreResNet and WRN for CIFAR and SVHN."""
 
+
 PYTORCHCV_PRERESNET_IMAGENET = replace(
     PYTORCHCV_PRERESNET,
     name="pytorchcv_preresnet_imagenet",
@@ -178,11 +187,12 @@ PYTORCHCV_PRERESNET_IMAGENET = replace(
         "stem/conv": "features.init_block.conv",
         "stem/norm": "features.init_block.bn",
     },
-    units=r"(nr\|[cC]\||\|\|nr)([cC]nrcnrc|cnr[cC]nrc|[cC]nrc)\|Add\|",
+    units=r"(nr\|[cC]\||\|\|nr)([cC]nrcnrc|cnr[cC]nrc|[cC]nrc)\|add\|",
     says="pre-activation units with projections, the first one too; of three convolutions the first or second strides",
     stems=("cnrm",),
 )
 """pytorchcv's PreResNet-18 to 200 for ImageNet, whose first unit activates once more what the stem has activated."""
+
 
 PYTORCHCV_RESNET = replace(
     TORCHVISION_RESNET,
@@ -201,6 +211,7 @@ PYTORCHCV_RESNET = replace(
 )
 """pytorchcv's ResNet for CIFAR and SVHN."""
 
+
 TORCHVISION_DENSENET = Layout(
     name="torchvision_densenet",
     rules={
@@ -213,7 +224,7 @@ TORCHVISION_DENSENET = Layout(
         "post/norm": "features.norm5",
         "classifier": "classifier",
     },
-    units=r"\|\|nrcnrc\|Concat\||\|\|nrcp\|BranchOnly\|",
+    units=r"\|\|nrcnrc\|concat\||\|\|nrcp\|branch_only\|",
     says="dense units norm ReLU 1x1 norm ReLU 3x3, and transitions norm ReLU 1x1 average-pool",
     stems=("cnr", "cnrm", "cnrM"),
     leaves=TORCH_LEAVES,
@@ -221,6 +232,7 @@ TORCHVISION_DENSENET = Layout(
     old=(r"(denselayer\d+\.(?:norm|conv))\.(\d+)\.", r"\1\2."),  # the published files: norm.1.weight
 )
 """torchvision's DenseNet-121, 161, 169 and 201, and timm's networks of those names."""
+
 
 PYTORCHCV_DENSENET = Layout(
     name="pytorchcv_densenet",
@@ -233,13 +245,14 @@ PYTORCHCV_DENSENET = Layout(
         "post/norm": "features.post_activ.bn",
         "classifier": "output",
     },
-    units=r"\|\|nrc\|Concat\||\|\|nrcp\|BranchOnly\|",
+    units=r"\|\|nrc\|concat\||\|\|nrcp\|branch_only\|",
     says="dense units norm ReLU 3x3, and transitions norm ReLU 1x1 average-pool",
     stems=("c",),
     leaves=TORCH_LEAVES,
     units_from=1,
 )
 """pytorchcv's DenseNet for CIFAR and SVHN without bottlenecks."""
+
 
 PYTORCHCV_DENSENET_BC = replace(
     PYTORCHCV_DENSENET,
@@ -256,6 +269,7 @@ PYTORCHCV_DENSENET_BC = replace(
 )
 """pytorchcv's DenseNet-BC for CIFAR and SVHN."""
 
+
 _of_keras = partial(
     Layout,
     leaves={leaf: leaf for leaf in TORCH_LEAVES},
@@ -265,6 +279,7 @@ _of_keras = partial(
     epsilon=1.001e-5,
     old=(r"^(probs|fc1000)/", "predictions/"),  # the classifiers of the files published with Keras 2
 )
+
 
 KERAS_RESNET = _of_keras(
     name="keras_resnet",
@@ -277,11 +292,12 @@ KERAS_RESNET = _of_keras(
         "unit/shortcut/norm": "conv{stage}_block{unit}_0_bn",
         "classifier": "predictions",
     },
-    units=r"\|([cC]n)?\|[cC]nrcnrcn\|Add\|r",
+    units=r"\|([cC]n)?\|[cC]nrcnrcn\|add\|r",
     says="post-activation bottlenecks with projections, the stride on the first 1x1",
     stems=("cnr", "cnrm", "cnrM"),
 )
 """keras.applications' ResNet50, ResNet101 and ResNet152."""
+
 
 KERAS_RESNETV2 = _of_keras(
     name="keras_resnetv2",
@@ -296,11 +312,12 @@ KERAS_RESNETV2 = _of_keras(
         "post/norm": "post_bn",
         "classifier": "predictions",
     },
-    units=r"(nr\|c\||\|s?\|nr)cnr[cC]nrc\|Add\|",
+    units=r"(nr\|c\||\|s?\|nr)cnr[cC]nrc\|add\|",
     says="pre-activation bottlenecks, the stride on the 3x3 of a stage's last unit, whose shortcut skips pixels",
     stems=("c", "cM"),
 )
 """keras.applications' ResNet50V2, ResNet101V2 and ResNet152V2."""
+
 
 KERAS_DENSENET = _of_keras(
     name="keras_densenet",
@@ -321,6 +338,7 @@ KERAS_DENSENET = _of_keras(
 )
 """keras.applications' DenseNet121, DenseNet169 and DenseNet201."""
 
+
 TORCH_LAYOUTS = {
     layout.name: layout
     for layout in (
@@ -335,4 +353,6 @@ TORCH_LAYOUTS = {
         PYTORCHCV_DENSENET_BC,
     )
 }
+
+
 KERAS_LAYOUTS = {layout.name: layout for layout in (KERAS_RESNET, KERAS_RESNETV2, KERAS_DENSENET)}

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import keras
 
-from keras_resunits.merges import Concat
-from keras_resunits.units import Unit, units_of
+from keras_resunits.units.unit import Unit, units_of
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ def places_of(model: keras.Model) -> dict[str, Place]:
     Place(kind='unit', stage=1, position=1)
     """
     units = units_of(model)
-    concatenates = any(isinstance(unit.merge, Concat) for unit in units)
+    concatenates = any(unit.merge.widens for unit in units)
     return (_dense if concatenates else _residual)(units)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from keras_resunits.choices import resolve
+from keras_resunits.arguments import resolve
 from keras_resunits.converters.carry import carry, nearest_layout
 from keras_resunits.converters.checkpoints import read_checkpoint, state_of
 from keras_resunits.converters.layouts import TORCH_LAYOUTS, Layout

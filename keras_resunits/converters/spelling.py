@@ -8,18 +8,13 @@ caller: weights for large images may well go into a network for small ones.
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterable
 
 import keras
 
-from keras_resunits.randomness import Dropout
-from keras_resunits.series import Series
-from keras_resunits.shortcuts import ZeroPad
-from keras_resunits.stems import PaddedMaxPool
-from keras_resunits.tails import StochasticDepth
-from keras_resunits.units import Unit
+from keras_resunits.layers.series import flattened
+from keras_resunits.layers.words import word
+from keras_resunits.units.unit import Unit
 
 WORDS = {
     "c": "conv",
@@ -35,23 +30,35 @@ WORDS = {
 }
 
 
+LETTERS = {
+    "norm": "n",
+    "act": "r",
+    "avg": "p",
+    "pick/2": "s",
+    "pad": "z",
+    "pad_around": "Z",
+    "max": "m",
+    "max_over_zeros": "M",
+}
+"""A layer's letter by its word (`layers.words`), where it is neither a convolution nor nothing at inference."""
+
+
 def spelled(unit: Unit) -> str:
     """`entry|shortcut|branch|merge|exit`, a letter for each layer.
 
     c is a convolution, C a strided one, n a norm, r a ReLU, p an average-pool, s a shortcut that only takes every
     second pixel, z and Z zeros appended to the channels, at the end and on both sides. What does nothing at inference
-    has no letter; what has no letter of its own is spelled in full, `<ELU>`.
+    has no letter; what has no letter of its own is spelled in full, `<elu>`.
 
     Example:
 
     >>> import keras_resunits as kr
     >>> model = kr.ResNet(depth=[1, 1, 1, 1], input_shape=(64, 64, 3), block="bottleneck_v1_5")
     >>> spelled(model.get_layer("unit001"))
-    '|Cn|cnrCnrcn|Add|r'
+    '|Cn|cnrCnrcn|add|r'
     """
-    slots = (unit.entry, unit.shortcut, unit.branch)
-    spelled_slots = ["".join(map(_letter, _flat(slot))) for slot in slots]
-    return "|".join([*spelled_slots, type(unit.merge).__name__, "".join(map(_letter, _flat(unit.exit)))])
+    entry, shortcut, branch, exit = map(_spelled, (unit.entry, unit.shortcut, unit.branch, unit.exit))
+    return "|".join([entry, shortcut, branch, word(unit.merge), exit])
 
 
 def spelled_stem(model: keras.Model) -> str:
@@ -65,7 +72,7 @@ def spelled_head(model: keras.Model) -> str:
 
 
 def _spelled_layer(model: keras.Model, name: str) -> str:
-    return "".join(_letter(part) for layer in model.layers if layer.name == name for part in _flat(layer))
+    return "".join(_spelled(layer) for layer in model.layers if layer.name == name)
 
 
 def in_words(spelling: str) -> str:
@@ -73,8 +80,8 @@ def in_words(spelling: str) -> str:
 
     Example:
 
-    >>> in_words("cnrm"), in_words("|Cn|CnrCn|Add|r")
-    ('conv norm ReLU max-pool', 'h: conv/2 norm, F: conv/2 norm ReLU conv/2 norm, M: Add, f: ReLU')
+    >>> in_words("cnrm"), in_words("|Cn|CnrCn|add|r")
+    ('conv norm ReLU max-pool', 'h: conv/2 norm, F: conv/2 norm ReLU conv/2 norm, M: add, f: ReLU')
     """
     if "|" not in spelling:
         return " ".join(WORDS.get(letter, letter) for letter in re.findall("<.*?>|.", spelling)) or "nothing"
@@ -85,38 +92,18 @@ def in_words(spelling: str) -> str:
 
 def norms_of(model: keras.Model) -> list[keras.layers.Layer]:
     """Every batch normalisation of the model, in order."""
-    slots = [slot for layer in model.layers for slot in (_slots(layer) if isinstance(layer, Unit) else [layer])]
-    return [layer for slot in slots for layer in _flat(slot) if isinstance(layer, keras.layers.BatchNormalization)]
+    layers = model._flatten_layers(include_self=False)
+    return [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
 
 
-def _slots(unit: Unit) -> list[keras.layers.Layer]:
-    return [unit.entry, unit.shortcut, unit.branch, unit.exit]
+def _spelled(layer: keras.layers.Layer) -> str:
+    return "".join(_letter(word(inner)) for inner in flattened(layer))
 
 
-def _flat(layer: keras.layers.Layer) -> Iterable[keras.layers.Layer]:
-    if isinstance(layer, Series):
-        for child in layer.layers:
-            yield from _flat(child)
-    else:
-        yield layer
-
-
-def _letter(layer: keras.layers.Layer) -> str:
-    match layer:
-        case keras.layers.Identity() | keras.layers.Dropout() | Dropout() | StochasticDepth(scaling="inverted"):
-            return ""
-        case keras.layers.Conv2D():
-            return "c" if set(layer.strides) == {1} else "C"
-        case keras.layers.BatchNormalization():
-            return "n"
-        case keras.layers.ReLU(max_value=None, threshold=0.0, negative_slope=0.0):
-            return "r"
-        case keras.layers.AveragePooling2D():
-            return "p"
-        case keras.layers.MaxPooling2D(pool_size=(1, 1)):
-            return "s"
-        case PaddedMaxPool():
-            return {-math.inf: "m", 0.0: "M"}.get(layer.pads, "<PaddedMaxPool>")
-        case ZeroPad():
-            return {0: "z", layer.extra / 2: "Z"}.get(layer.before, "<ZeroPad>")
-    return f"<{type(layer).__name__}>"
+def _letter(said: str) -> str:
+    """The letter of a layer's word."""
+    if said.startswith("conv"):
+        return "C" if "/" in said else "c"
+    if said == "dropout" or said.endswith("inverted"):  # nothing at inference
+        return ""
+    return LETTERS.get(said, f"<{said}>")

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import keras
 
-from keras_resunits.normalization import ON_TENSORFLOW
-from keras_resunits.series import built
+from keras_resunits.layers.backend import ON_TENSORFLOW
+from keras_resunits.layers.series import built
 
 
 def export_saved_model(

@@ -12,7 +12,7 @@ import pytest
 from keras_resunits.converters.__main__ import main
 
 torch = pytest.importorskip("torch")
-from tests.converters import torch_networks as theirs  # noqa: E402
+from tests.support import torch_networks as theirs  # noqa: E402
 
 
 @pytest.fixture(scope="module")

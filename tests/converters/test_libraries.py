@@ -11,7 +11,7 @@ from keras_resunits.converters import load_torch_weights
 
 torch = pytest.importorskip("torch")
 
-from tests.converters.torch_networks import logits, randomized  # noqa: E402
+from tests.support.torch_networks import logits, randomized  # noqa: E402
 
 CASES = [
     *[("torchvision", name, f"torchvision_{name}") for name in ("resnet18", "resnet34", "resnet50", "resnet101")],

@@ -11,11 +11,11 @@ import pytest
 import keras_resunits as kr
 from keras_resunits.converters import TORCH_LAYOUTS, ConversionError, load_torch_weights
 from keras_resunits.converters.carry import mismatch, names_of
-from keras_resunits.converters.networks import NETWORKS, RepeatedPreAct, zero_pad_both_sides
+from keras_resunits.zoo.libraries import RepeatedPreAct, zero_pad_both_sides
 
 torch = pytest.importorskip("torch")
 from tests.catalog import shapes_alone  # noqa: E402
-from tests.converters import torch_networks as theirs  # noqa: E402
+from tests.support import torch_networks as theirs  # noqa: E402
 
 CLASSES = 5
 RAW_STEM = kr.Stem(8, kernel_size=7, strides=2, pool=2, activated=False)
@@ -87,17 +87,17 @@ CASES = {  # layout, theirs, ours
     "pytorchcv-preresnet-imagenet": (
         "pytorchcv_preresnet_imagenet",
         partial(theirs.PytorchcvImagenetPreResNet, UNITS, 8, CLASSES),
-        partial(residual, kr.basic, RepeatedPreAct(), STEM, 8),
+        partial(residual, kr.basic, RepeatedPreAct(order=kr.FullPreAct()), STEM, 8),
     ),
     "pytorchcv-preresnet-imagenet-bottleneck": (
         "pytorchcv_preresnet_imagenet",
         partial(theirs.PytorchcvImagenetPreResNet, UNITS, 8, CLASSES, bottleneck=True, strides_first=True),
-        partial(residual, kr.bottleneck, RepeatedPreAct(), STEM, 8),
+        partial(residual, kr.bottleneck, RepeatedPreAct(order=kr.FullPreAct()), STEM, 8),
     ),
     "pytorchcv-preresnet-imagenet-b": (
         "pytorchcv_preresnet_imagenet",
         partial(theirs.PytorchcvImagenetPreResNet, UNITS, 8, CLASSES, bottleneck=True),
-        partial(residual, kr.bottleneck_v1_5, RepeatedPreAct(), STEM, 8),
+        partial(residual, kr.bottleneck_v1_5, RepeatedPreAct(order=kr.FullPreAct()), STEM, 8),
     ),
     "pytorchcv-preresnet": (
         "pytorchcv_preresnet",
@@ -355,7 +355,7 @@ def test_a_layout_that_is_given_is_not_searched_for():
 )
 def test_a_published_network_is_of_its_layout_and_has_its_parameters(name, layout, trainable):
     with shapes_alone():
-        model = NETWORKS[name]()
+        model = kr.create(name)
     assert mismatch(model, TORCH_LAYOUTS[layout]) is None
     assert None not in names_of(model, TORCH_LAYOUTS[layout]).values()
     assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == trainable

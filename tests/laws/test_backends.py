@@ -5,16 +5,15 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
-from tests.backend_probe import given, observed, stepped
 from tests.catalog import KERAS_LAYOUTS, LAYERS, NETWORKS, OPTIMIZERS, REPRESENTATIVE, STEMS, Case, side_by_side
+from tests.support.backend_probe import given, observed, stepped
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 PROBED = {
     "units": Case(side_by_side),
     **REPRESENTATIVE,

@@ -7,7 +7,9 @@ import keras
 import pytest
 
 import keras_resunits as kr
-from keras_resunits import bodies, merges, orders, registry, shortcuts, stems, tails
+from keras_resunits.models import stems
+from keras_resunits.models.family import FAMILIES
+from keras_resunits.units import bodies, merges, orders, shortcuts, tails
 from tests import catalog
 
 EXPORTED = {name: thing for name, thing in vars(kr).items() if name[0] != "_" and not isinstance(thing, ModuleType)}
@@ -41,8 +43,26 @@ def exported_names(table):
     return {name.partition("-")[0] for name in table}
 
 
+NAMESPACES = {"bodies": bodies, "merges": merges, "orders": orders, "shortcuts": shortcuts, "tails": tails}
+
+
 def test_everything_exported_is_listed_in_all_and_the_other_way_round():
-    assert sorted(kr.__all__) == sorted(EXPORTED)
+    assert sorted(kr.__all__) == sorted({*EXPORTED, *NAMESPACES})
+    assert all(getattr(kr, name) is module for name, module in NAMESPACES.items())
+
+
+@pytest.mark.parametrize(
+    ("namespace", "kind"),
+    [("bodies", "body"), ("merges", "merge"), ("orders", "order"), ("shortcuts", "shortcut"), ("tails", "tail")],
+)
+def test_a_namespace_holds_every_variant_of_its_kind(namespace, kind):
+    for name in exported_names(KINDS[kind][0]):
+        assert getattr(NAMESPACES[namespace], name) is getattr(kr, name)
+
+
+def test_no_order_is_a_subclass_of_one_that_may_be_used_itself():
+    final = [thing for name, thing in EXPORTED.items() if name in exported_names(ALL_ORDERS)]
+    assert [order for order in final if any(base in final for base in order.__mro__[1:])] == []
 
 
 def test_everything_exported_says_what_it_does_with_an_example_that_runs():
@@ -82,7 +102,7 @@ def test_an_instance_is_of_the_class_it_is_filed_under(kind):
         (shortcuts.SHORTCUTS, catalog.SHORTCUTS),
         (merges.MERGES, catalog.MERGES),
         (tails.TAILS, catalog.TAILS),
-        (registry.FACTORIES, catalog.FACTORIES),
+        ({name: family.build for name, family in FAMILIES.items()}, catalog.FACTORIES),
     ],
     ids=["bodies", "orders", "shortcuts", "merges", "tails", "factories"],
 )

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 import keras_resunits as kr
-from tests.backend_probe import given
 from tests.catalog import NETWORKS, Case, over, side_by_side
+from tests.support.backend_probe import given
 
 FORKING = ("DenseNet", "FractalNet", "GatedPlainNet", "HighwayNet", "PreActResNet", "ResNet", "shortcut_gating")
 CASES = {"units": Case(side_by_side), **{name: NETWORKS[name] for name in FORKING}}

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 import keras_resunits as kr
 from tests.catalog import CLASSES, NETWORKS, REPRESENTATIVE, over
-from tests.serving import answers_tf1, answers_tf2, pixels
+from tests.support.serving import answers_tf1, answers_tf2, pixels
 
 NAMES = [f"class {i}" for i in range(CLASSES)]
 

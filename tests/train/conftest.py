@@ -15,9 +15,9 @@ import pytest
 from absl import flags
 from absl.testing import flagsaver
 
-from train.tracing import FRUITLESS
+from tests.support.paths import ROOT
+from train.process.startup import FRUITLESS
 
-ROOT = Path(__file__).resolve().parents[2]
 # what TensorFlow writes past TF_CPP_MIN_LOG_LEVEL: glog lines, and the line that announces them
 NOISE = re.compile(
     r"WARNING: All log messages before absl::InitializeLog|[IWE]\d{4} [\d:.]+|\d{4}-\d\d-\d\d \S+ [IWE] "

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 
-from tests.train.forks import ROOT, Forked
-from tests.train.processes import Process, finished
+from tests.support.forks import Forked
+from tests.support.paths import ROOT
+from tests.support.processes import Process, finished
 
 TOLD = "import os, sys; print(sys.argv[-1][:6], 'sklearn' in sys.modules, os.getcwd(), os.environ['GIVEN'])"
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from absl import flags
 
-from train.errors import BadInput
+from tests.support.paths import ROOT
 from train.evaluate import parse as parse_evaluate
-from train.experiments import names
-from train.resolving import resolve
+from train.process.errors import BadInput
+from train.settings.experiments import names
+from train.settings.resolving import resolve
 
-PAGE = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
+PAGE = (ROOT / "docs" / "training.md").read_text()
 COMMANDS = [line.strip().split("  #")[0] for line in PAGE.splitlines() if line.startswith("    python -m ")]
 
 

@@ -8,7 +8,9 @@ Result: 5.46 % test error in the paper, median of 5 runs, with the last weights;
 48,000. The paper's batches are of 64 images on each of two GPUs, so its batch normalisation saw 64 at a time.
 """
 
-from train.smoke_images import CLASSES, smoke_arrays
+from __future__ import annotations
+
+from ._smoke_images import CLASSES, smoke_arrays
 
 
 def config() -> dict:

@@ -7,7 +7,9 @@ Result: 6.61 % test error in the paper, median of 5 runs, with the last weights;
 The original unit needs the warm-up: 400 steps at 0.01, until the training error is below 80 % (He et al. 2015).
 """
 
-from train.configs import cifar10_preactresnet164
+from __future__ import annotations
+
+from . import cifar10_preactresnet164
 
 
 def config() -> dict:

@@ -5,6 +5,8 @@ Time: 1 min 31 s with the installation, on 2 cores of an AMD EPYC.
 Result: 99.44 % test accuracy (one run, seed 0).
 """
 
+from __future__ import annotations
+
 
 def config() -> dict:
     return {"dataset": "digits", "model": "PreActResNet", "depth": 20, "epochs": 40, "batch_size": 64}

@@ -9,7 +9,9 @@ tensorflow-datasets' name: ImageNet itself is to be had from image-net.org alone
 shape (fb.resnet.torch), where the paper's are of 224 pixels after the shorter side is 256 to 480.
 """
 
-from train.smoke_images import CLASSES, smoke_folder
+from __future__ import annotations
+
+from ._smoke_images import CLASSES, smoke_folder
 
 
 def config() -> dict:

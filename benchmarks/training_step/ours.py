@@ -1,0 +1,13 @@
+"""PreActResNet of this package, with its optimiser, begun and stepped as the training program does."""
+
+from train.process.startup import importing
+
+with importing():
+    import tape_step
+
+    from keras_resunits import CoupledSGD, PreActResNet
+
+
+def compile_step(depth: int):
+    """One training step, `(images, labels) -> loss`, with the papers' SGD."""
+    return tape_step.compile_step(PreActResNet(depth, block="bottleneck"), CoupledSGD(0.1))

@@ -1,0 +1,15 @@
+"""The network of stock Keras layers, begun as the training program begins."""
+
+from train.process.startup import importing
+
+with importing():
+    import keras  # noqa: F401
+    import stock_keras
+
+    from train.process.startup import trace_lightly
+
+
+def compile_step(depth: int):
+    """`stock_keras`' step."""
+    trace_lightly()
+    return stock_keras.compile_step(depth)

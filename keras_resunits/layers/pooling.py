@@ -1,0 +1,62 @@
+"""TODO: keras_resunits.layers.pooling"""
+
+from __future__ import annotations
+
+import math
+
+import keras
+from keras import ops
+
+from keras_resunits.arguments import require_positive_int
+from keras_resunits.layers.convolutions import require_odd
+from keras_resunits.layers.serialization import register
+from keras_resunits.layers.words import word
+
+
+@register
+class PaddedMaxPool(keras.layers.Layer):
+    """The largest value of every window, over an image with a margin of `pool_size // 2` on all sides, as Torch pools.
+
+    Args:
+        pool_size: Height and width of the window, odd; 3 by default.
+        strides: 2 by default.
+        pads: The margin's value; minus infinity by default, which never wins.
+
+    Shapes: `[batch, height, width, channels]` to `[batch, ceil(height / strides), ceil(width / strides), channels]`.
+
+    Raises:
+        ValueError: if the window is even, or the stride not positive.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_resunits import PaddedMaxPool
+    >>> y = PaddedMaxPool()(-np.ones((1, 4, 4, 1), "float32"))
+    >>> y.shape == (1, 2, 2, 1), float(y[0, 0, 0, 0])
+    (True, -1.0)
+    """
+
+    def __init__(self, pool_size: int = 3, strides: int = 2, pads: float = -math.inf, **kwargs):
+        super().__init__(**kwargs)
+        where = f"layer '{self.name}'"
+        require_odd(pool_size, where)
+        self.pool_size, self.strides = pool_size, require_positive_int(strides, "strides", where)
+        self.pads = float(pads)
+
+    def call(self, x):
+        margin = (self.pool_size // 2,) * 2
+        padded = ops.pad(x, ((0, 0), margin, margin, (0, 0)), constant_values=self.pads)
+        return ops.max_pool(padded, self.pool_size, self.strides, padding="valid", data_format="channels_last")
+
+    def compute_output_shape(self, input_shape):
+        batch, *sides, channels = input_shape
+        return (batch, *(side and -(-side // self.strides) for side in sides), channels)
+
+    def get_config(self):
+        config = {"pool_size": self.pool_size, "strides": self.strides, "pads": self.pads}
+        return {**super().get_config(), **config}
+
+
+@word.register
+def _(layer: PaddedMaxPool) -> str:
+    return {-math.inf: "max", 0.0: "max_over_zeros"}.get(layer.pads, f"max_over_{layer.pads:g}")

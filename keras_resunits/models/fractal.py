@@ -1,0 +1,226 @@
+"""FractalNet: columns of convolutions that join, `f_{C+1} = join(f_C o f_C, conv)` (Larsson et al. 2017)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Unpack
+
+import keras
+from keras import ops
+
+from keras_resunits.arguments import require_positive_int, require_rate, resolve
+from keras_resunits.layers.convolutions import conv
+from keras_resunits.layers.forks import forks
+from keras_resunits.layers.parts import Parts, parts
+from keras_resunits.layers.randomness import Dropout, ReplicaSeedGenerator
+from keras_resunits.layers.serialization import register, revived, serialized
+from keras_resunits.layers.series import Series, built, output_shape, series
+from keras_resunits.layers.words import word
+from keras_resunits.models.family import Design, family
+from keras_resunits.models.head import Top
+from keras_resunits.models.network import Shape, require_shape
+from keras_resunits.models.stems import STEMS, Stem
+from keras_resunits.units.merges import BranchOnly
+from keras_resunits.units.orders import ORDERS, Order
+from keras_resunits.units.slots import Slot
+from keras_resunits.units.unit import Unit
+
+FILTERS = (64, 128, 256, 512, 512)
+"""Of the paper's five blocks (sec. 4.1)."""
+
+
+DROPOUT = (0.0, 0.1, 0.2, 0.3, 0.4)
+"""The paper's rates, block by block."""
+
+
+@register
+class Fractal(keras.layers.Layer):
+    """`C` columns of 1, 2, 4, ..., `2**(C-1)` layers; wherever some end together, the mean of their outputs goes on.
+
+    Drop-path, in training: in half of the batches *local*, every input of a join is dropped with a probability of its
+    own (one always stays); in the other half *global*, one column alone is alive, the same one in every block of the
+    network (Larsson et al. 2017, sec. 3).
+
+    Args:
+        columns: The columns, shallowest first: sequences of 1, 2, 4, ... layers.
+        drop_path: Probability that local drop-path drops an input of a join, in [0, 1); 0.15 by default, 0 turns
+            drop-path off, global included.
+        deepest: Whether the deepest column alone answers at inference; no by default: the mean of all.
+        seed: An int, the same in every block of a network; the blocks' local draws differ by their `place`.
+        place: The block's position in the network; 0 by default.
+
+    Raises:
+        ValueError: for columns of other lengths than 1, 2, 4, ..., or a probability outside [0, 1).
+
+    Example: two columns, of one and two layers; the mean of 2 x and 4 x
+
+    >>> import keras, numpy as np
+    >>> from keras_resunits import Fractal
+    >>> double = keras.layers.Rescaling
+    >>> float(Fractal([[double(2.0)], [double(2.0), double(2.0)]])(np.ones((1, 1)))[0, 0])
+    3.0
+    """
+
+    def __init__(
+        self, columns, drop_path: float = 0.15, deepest: bool = False, seed: int = 0, place: int = 0, **kwargs
+    ):
+        super().__init__(**kwargs)
+        lengths = [len(column) for column in columns]
+        if lengths != [2**i for i in range(len(columns))] or not columns:
+            raise ValueError(f"`columns` must hold 1, 2, 4, ... layers. Received: {lengths} (layer '{self.name}').")
+        drop_path = require_rate(drop_path, "drop_path", f"layer '{self.name}'")
+        self.columns = tuple(Series(column, name=f"column{i}") for i, column in enumerate(columns))
+        self.drop_path, self.deepest, self.seed, self.place = drop_path, deepest, seed, place
+        self.global_draws = ReplicaSeedGenerator(seed)
+        self.local_draws = ReplicaSeedGenerator(seed + 1 + place)
+
+    def build(self, input_shape):
+        for column in self.columns:
+            built(column, input_shape)
+
+    def call(self, x, training=False):
+        depth, scores = len(self.columns[-1].layers), self._scores(training)
+        reached = forks(x, len(self.columns))
+        for step in range(1, depth + 1):
+            ending = [c for c, column in enumerate(self.columns) if step % (depth // len(column.layers)) == 0]
+            outputs = [self._layer(c, step)(reached[c]) for c in ending]
+            joined = forks(self._join(outputs, scores, ending, step), len(ending))
+            for c, output in zip(ending, joined, strict=True):
+                reached[c] = output
+        return reached[-1]
+
+    def _layer(self, column: int, step: int):
+        """The layer that ends at `step` in a column."""
+        layers = self.columns[column].layers
+        return layers[step * len(layers) // len(self.columns[-1].layers) - 1]
+
+    def _scores(self, training):
+        """`[steps, columns]`: an input of a join lives where it is above `drop_path`; `None` where all do."""
+        shape = (len(self.columns[-1].layers), len(self.columns))
+        if not training:
+            return ops.one_hot([shape[1] - 1] * shape[0], shape[1]) if self.deepest else None
+        if not self.drop_path or shape[1] == 1:
+            return None
+        globally, column = ops.unstack(keras.random.uniform((2,), seed=self.global_draws), 2)
+        one = ops.one_hot(ops.cast(column * shape[1], "int32"), shape[1])
+        draws = keras.random.uniform(shape, seed=self.local_draws)
+        return ops.where(globally < 0.5, ops.broadcast_to(one, shape), draws)
+
+    def _join(self, outputs, scores, ending, step: int):
+        """The mean of the outputs that live; where none does, the one with the highest score."""
+        if len(outputs) == 1:
+            return outputs[0]
+        if scores is None:
+            return sum(outputs) / len(outputs)
+        scores = ops.stack([scores[step - 1, c] for c in ending])
+        highest = ops.one_hot(ops.argmax(scores), len(outputs))
+        weights = ops.maximum(ops.cast(scores > self.drop_path, "float32"), highest)
+        weights = ops.cast(weights / ops.sum(weights), outputs[0].dtype)
+        return sum(weights[i] * output for i, output in enumerate(outputs))
+
+    def compute_output_shape(self, input_shape):
+        return output_shape(self.columns[-1], input_shape)
+
+    def get_config(self):
+        config = {name: getattr(self, name) for name in ("drop_path", "deepest", "seed", "place")}
+        return {**super().get_config(), **config, "columns": [serialized(column) for column in self.columns]}
+
+    @classmethod
+    def from_config(cls, config):
+        config = revived(config, "columns")
+        return cls(**{**config, "columns": [column.layers for column in config["columns"]]})
+
+
+@word.register
+def _(layer: Fractal) -> str:
+    return f"fractal{len(layer.columns)}({word(layer.columns[0])})"
+
+
+@parts.register
+def _(layer: Fractal, shape) -> Parts:
+    for column in layer.columns:
+        yield from parts(column, shape)
+
+
+@family()
+def FractalNet(
+    columns: int = 3,
+    input_shape: Shape = (32, 32, 3),
+    classes: int = 10,
+    *,
+    filters: Sequence[int] = FILTERS,
+    dropout: Sequence[float] = DROPOUT,
+    drop_path: float = 0.15,
+    deepest: bool = False,
+    order: str | Order = "relu_before_add",
+    stem: str | Stem | None = None,
+    seed: int | None = None,
+    **top: Unpack[Top],
+) -> Design:
+    """The fractal network of Larsson et al. 2017 (arXiv 1605.07648), `len(filters) * 2**(columns - 1)` layers deep.
+
+    Args:
+        columns: Of every block, `C`; 3 by default, 20 convolutions with the five blocks.
+        input_shape: `(height, width, channels)`; `(32, 32, 3)` by default.
+        classes: Number of classes; 10 by default.
+        filters: Of each block; the paper's five by default. A 2x2 max-pool follows every block.
+        dropout: Its rate at the end of each block, in [0, 1); the paper's by default.
+        drop_path: As `Fractal`; 0.15 by default.
+        deepest: Whether the deepest column alone answers at inference; no by default.
+        order: Of a column's convolution, norm and activation; "relu_before_add" (conv BN ReLU) by default.
+        stem: What precedes the first block, such as "imagenet"; nothing by default, as in the paper's CIFAR networks.
+        seed: Of drop-path, an int; drawn by default, from what `keras.utils.set_random_seed` sets.
+        name: The model's name; `fractalnet` and the depth by default.
+        include_top: Whether pooling and the classifier follow the last unit; yes by default.
+        pooling: Without the top: "avg", "max", or `None` (default) for the feature map.
+        classifier_activation: `None`, the default, gives logits.
+
+    Returns:
+        A functional `keras.Model` to logits `[batch, classes]`, a unit a block.
+
+    Raises:
+        ValueError: for no filters, another number of rates than of filters, a rate outside [0, 1), columns that are
+            not a positive int, or an image smaller than the poolings allow.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> model = kr.FractalNet(columns=2, filters=(8, 16), dropout=(0.0, 0.1))
+    >>> model.get_layer("unit001").output.shape
+    (None, 8, 8, 16)
+    """
+    columns = require_positive_int(columns, "columns", "FractalNet")
+    if not isinstance(filters, Sequence) or not filters:
+        raise ValueError(
+            f"`filters` must hold a positive int for each block. Received: filters={filters!r} (FractalNet)."
+        )
+    filters = [require_positive_int(each, "filters", "FractalNet") for each in filters]
+    if not isinstance(dropout, Sequence) or len(filters) != len(dropout):
+        raise ValueError(
+            "`dropout` must hold a dropout rate for each block. "
+            f"Received: filters={filters}, dropout={dropout!r} (FractalNet)."
+        )
+    dropout = [require_rate(rate, "dropout", "FractalNet") for rate in dropout]
+    input_shape = require_shape(input_shape)
+    order = resolve("order", order, ORDERS, Order)
+    seed = random.randrange(2**31) if seed is None else seed  # one for all blocks, which share their global draws
+    stem = None if stem is None else resolve("stem", stem, STEMS, Stem)
+    arriving = (stem.filters if stem else input_shape[-1], *filters[:-1])
+    slots = [Slot(i, len(filters), *pair, strides=2) for i, pair in enumerate(zip(arriving, filters, strict=True))]
+
+    def block(slot: Slot) -> Unit:
+        def layer(i: int):
+            weights = [conv(slot.filters, 3, name="conv1")]
+            same = Slot(slot.index, slot.total, slot.filters, slot.filters)
+            return Series([*order.branch(weights, same), *order.exit(same)], name=f"layer{i}")
+
+        stacks = [[layer(i) for i in range(2**c)] for c in range(columns)]
+        fractal = Fractal(stacks, drop_path, deepest, seed, slot.index, name="fractal")
+        rate = dropout[slot.index]
+        drop = [Dropout(rate, name="dropout")] if rate else []
+        pool = keras.layers.MaxPooling2D(2, data_format="channels_last", name="pool")
+        return Unit(series([fractal, *drop], "branch"), None, BranchOnly(name="merge"), exit=pool, name=slot.name)
+
+    depth = len(filters) * 2 ** (columns - 1)
+    return Design([(block, slot) for slot in slots], stem, order, f"fractalnet{depth}")

@@ -1,0 +1,247 @@
+"""The residual networks of the papers: original, pre-activated, plain, with stochastic depth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any, Unpack
+
+from keras_resunits.arguments import require_positive_int, resolve
+from keras_resunits.models.depths import IMAGENET_UNITS, layout_of, named, require_depth
+from keras_resunits.models.family import Choices, Depth, Design, family
+from keras_resunits.models.network import Shape, require_shape
+from keras_resunits.models.stems import STEMS, Stem
+from keras_resunits.units.bodies import BODIES, Body, bottleneck, bottleneck_v1_5
+from keras_resunits.units.merges import MERGES, Merge, branch_only
+from keras_resunits.units.orders import ORDERS, Order
+from keras_resunits.units.recipes import Recipe
+from keras_resunits.units.shortcuts import SHORTCUTS, Shortcut, avg_pool_pad, identity, zero_pad_or_projection
+from keras_resunits.units.slots import Slot, plan
+from keras_resunits.units.tails import TAILS, Tail, chained, stochastic_depth
+
+
+def residual(
+    title: str,
+    depth: Depth,
+    input_shape: Shape,
+    block: str | Body | None = None,
+    order: str | Order = "post_act",
+    shortcut: str | Shortcut | None = None,
+    width: int = 1,
+    stem: str | Stem | None = None,
+    merge: str | Callable[[Slot], Merge] = "add",
+    tail: str | Tail = "no_tail",
+) -> Design:
+    """The design that all residual families share: the stages of a depth, one recipe for all units.
+
+    Args:
+        title: The family's name in lower case, of which the network's default name is made.
+        depth, input_shape, block, order, shortcut, width, stem, merge, tail: As for `ResNet`.
+    """
+    input_shape, name = require_shape(input_shape), named(title, require_depth(depth))
+    layout = layout_of(depth, None if block is None else resolve("block", block, BODIES, Body))
+    width = require_positive_int(width, "width", f"network '{name}'")
+    merge = resolve("merge", merge, MERGES, Callable)
+    order = resolve("order", order, ORDERS, Order)
+    if stem is None:
+        stem = replace(layout.stem(input_shape), activated=not order.raw_stem)
+    stem = resolve("stem", stem, STEMS, Stem)
+    if shortcut is None:
+        shortcut = identity if merge is branch_only else layout.shortcut  # nobody reads it: it needs no weights
+    shortcut = resolve("shortcut", shortcut, SHORTCUTS, Callable)
+    tail = resolve("tail", tail, TAILS, Callable)
+    recipe = Recipe(layout.body, order, shortcut, merge, tail)
+    slots = plan(layout.stages(width), stem.filters, stem.activated)
+    return Design([(recipe, slot) for slot in slots], stem, order, name)
+
+
+def residual_depth(depth: Depth, arguments: dict[str, Any], body: Body | None = None) -> None:
+    """The depth rule of the residual families, with the given block, by default `body`."""
+    block = arguments.get("block")
+    layout_of(depth, body if block is None else resolve("block", block, BODIES, Body))
+
+
+@family(depths=residual_depth)
+def ResNet(
+    depth: Depth = 110,
+    input_shape: Shape = (32, 32, 3),
+    classes: int = 10,
+    include_top: bool = True,
+    pooling: str | None = None,
+    classifier_activation: str | Callable | None = None,
+    name: str | None = None,
+    *,
+    block: str | Body | None = None,
+    order: str | Order = "post_act",
+    shortcut: str | Shortcut | None = None,
+    width: int = 1,
+    stem: str | Stem | None = None,
+    merge: str | Callable[[Slot], Merge] = "add",
+    tail: str | Tail = "no_tail",
+) -> Design:
+    """The residual network of He et al. 2015 (arXiv 1512.03385).
+
+    Args:
+        depth: Weight layers. Three stages (CIFAR): `6n+2` of basic or `9n+2` of bottleneck units; where both fit the
+            papers' convention decides (110 and 1202 are basic, 164 and 1001 bottleneck). Four stages (ImageNet): 18,
+            34, 50, 101, 152, 200. Or the units of each stage, `[3, 4, 6, 3]`, of basic units unless `block` says
+            otherwise. 110 by default.
+        input_shape: `(height, width, channels)`; `(32, 32, 3)` by default. Height and width may be `None`.
+        classes: Number of classes; 10 by default.
+        include_top: Whether average pooling and the classifier follow the last unit; yes by default.
+        pooling: Without the top: "avg", "max", or `None` (default) for the feature map.
+        classifier_activation: `None`, the default, gives logits; "softmax" probabilities.
+        name: The model's name; the family and depth by default.
+        block: "basic", "bottleneck" (stride on the first 1x1, "v1"), "bottleneck_v1_5", "single", or a `Body`; chosen
+            by the depth by default.
+        order: "post_act" by default; "bn_after_add", "relu_before_add", "relu_only_pre_act", "full_pre_act" (He et al.
+            2016, Fig. 4), "zero_gamma", "fixup", "relu_pre_act", "looks_linear", or an `Order`.
+        shortcut: "zero_pad" (option A), "projection" (B), "projection_always" (C), "identity", those of He et al. 2016,
+            Fig. 2 ("constant_scaling", "shortcut_gating", "conv_1x1", "dropout"), "avg_pool_pad", or a function
+            `(Slot, Order) -> Layer`. By default the papers': A for three stages of basic units, else B; B too where a
+            stem gives more filters than the first unit has.
+        width: Multiplies the filters of every stage; 1 by default.
+        stem: "cifar" (3x3), "imagenet" (7x7 and max-pool), "imagenet_3x3", or a `Stem`. By default 3x3 for three
+            stages; for four 7x7 for images of 64 pixels or more, else 3x3.
+        merge: "add" by default; "branch_only", "exclusive_gating", "highway", "scalar_highway", or a function
+            `Slot -> Merge`.
+        tail: What ends every branch: "no_tail" by default; "branch_scaling", "residual_gate", "rezero", "skip_init",
+            "layer_scale", "squeeze_excite", "stochastic_depth", "branch_dropout", or a function `Slot -> [layers]`;
+            several as `chained(...)`.
+
+    Returns:
+        A functional `keras.Model` from `[batch, height, width, channels]` to logits `[batch, classes]`, whose layers
+        are the units, named by position.
+
+    Raises:
+        ValueError: for a depth that does not exist (naming the nearest), an unknown name (naming the choices), or an
+            image smaller than the strides allow.
+
+    Example: ResNet-110 has 1.7M parameters (He et al. 2015, Table 6), and 8,096 moving statistics
+
+    >>> import keras_resunits as kr
+    >>> kr.ResNet(depth=110).count_params() - 8096
+    1727962
+    """
+    return residual("resnet", depth, input_shape, block, order, shortcut, width, stem, merge, tail)
+
+
+@family(depths=residual_depth)
+def PreActResNet(
+    depth: Depth = 164, input_shape: Shape = (32, 32, 3), classes: int = 10, **choices: Unpack[Choices]
+) -> Design:
+    """The pre-activation residual network of He et al. 2016, "Identity Mappings in Deep Residual Networks".
+
+    `ResNet` in the order "full_pre_act". The networks of depth 50, 101, 152 and 200 stride on the 3x3 convolution
+    (block "bottleneck_v1_5"), as in the code that the paper's ImageNet networks were trained with (fb.resnet.torch,
+    `models/preresnet.lua`).
+
+    The 255.08M that pytorchcv publishes for depth 164 are of its own layout, with the stride on the 3x3 and a bare stem
+    (`create("pytorchcv_preresnet164")`); the authors' network, this one, has 251.84M.
+
+    Args:
+        depth: 164 by default; as for `ResNet`.
+        input_shape, classes, include_top, pooling, classifier_activation, name: As for `ResNet`.
+        block, shortcut, width, stem, merge, tail: As for `ResNet`.
+        order: "full_pre_act" by default; "relu_only_pre_act" is Fig. 4d, the others are as for `ResNet`.
+
+    Returns:
+        As `ResNet`.
+
+    Raises:
+        ValueError: as `ResNet`.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> model = kr.PreActResNet(depth=20, input_shape=(28, 28, 1))
+    >>> [layer.name for layer in model.layers[:4]]
+    ['images', 'stem', 'unit000', 'unit001']
+    """
+    return residual("preactresnet", depth, input_shape, **{**pre_activated(depth), **choices})
+
+
+def pre_activated(depth: Depth) -> dict[str, Any]:
+    """The choices of a `PreActResNet`."""
+    depth = require_depth(depth)
+    strided = isinstance(depth, int) and IMAGENET_UNITS.get(depth, (None,))[0] is bottleneck
+    return {"order": "full_pre_act", "block": bottleneck_v1_5 if strided else None}
+
+
+@family(depths=residual_depth, own=("merge",))
+def PlainNet(
+    depth: Depth = 20, input_shape: Shape = (32, 32, 3), classes: int = 10, **choices: Unpack[Choices]
+) -> Design:
+    """The plain network of He et al. 2015, Fig. 3 middle: `ResNet` without its shortcuts.
+
+    Args:
+        depth: 20 by default; as for `ResNet`.
+        input_shape: As for `ResNet`.
+        classes: As for `ResNet`.
+        **choices: As for `ResNet`.
+
+    Returns:
+        As `ResNet`.
+
+    Raises:
+        ValueError: as `ResNet`.
+
+    Example: the parameters of ResNet-20
+
+    >>> import keras_resunits as kr
+    >>> kr.PlainNet(depth=20).count_params() == kr.ResNet(depth=20).count_params()
+    True
+    """
+    return residual("plainnet", depth, input_shape, **{**choices, "merge": "branch_only"})
+
+
+@family(depths=residual_depth)
+def StochasticDepthResNet(
+    depth: Depth = 110,
+    input_shape: Shape = (32, 32, 3),
+    classes: int = 10,
+    final_survival: float = 0.5,
+    scaling: str = "paper",
+    per: str = "batch",
+    tail: str | Tail = "no_tail",
+    **choices: Unpack[Choices],
+) -> Design:
+    """`ResNet` whose branches are left out at random in training, the later the more (Huang et al. 2016).
+
+    Where `ResNet` takes option A, its shortcut is the authors': the pixels' average, then zeros (`avg_pool_pad`).
+
+    Args:
+        depth: 110 by default; as for `ResNet`.
+        input_shape: As for `ResNet`.
+        classes: As for `ResNet`.
+        final_survival: The last branch's probability to stay, in (0, 1]; 0.5 by default.
+        scaling: "paper", the default, multiplies a branch by its probability at inference, "inverted" divides by it in
+            training.
+        per: "batch", the default, draws once for all images, "sample" for each.
+        tail: What else ends the branch, before it is left out or not; nothing by default.
+        **choices: As for `ResNet`.
+
+    Returns:
+        As `ResNet`.
+
+    Raises:
+        ValueError: as `ResNet`; for a survival outside (0, 1].
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> model = kr.StochasticDepthResNet(depth=20)
+    >>> round(model.get_layer("unit000").branch.layers[-1].survival, 3)
+    0.944
+    """
+    alive = partial(stochastic_depth, final_survival=final_survival, scaling=scaling, per=per)
+    block = choices.get("block")
+    layout = layout_of(depth, None if block is None else resolve("block", block, BODIES, Body))
+    shortcut = avg_pool_pad if layout.shortcut is zero_pad_or_projection else None
+    return residual(
+        "stochasticdepthresnet",
+        depth,
+        input_shape,
+        **{"shortcut": shortcut, **choices, "tail": chained(resolve("tail", tail, TAILS, Callable), alive)},
+    )

@@ -1,0 +1,85 @@
+"""Wide residual networks (Zagoruyko and Komodakis 2016, arXiv 1605.07146)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Unpack
+
+from keras_resunits.arguments import resolve
+from keras_resunits.models.depths import CIFAR_STAGES, IMAGENET_UNITS, named, require_depth
+from keras_resunits.models.family import Choices, Depth, Design, family
+from keras_resunits.models.network import Shape, require_shape
+from keras_resunits.models.residual import residual
+from keras_resunits.models.stems import IMAGENET_STEM_FROM, Stem
+from keras_resunits.units.bodies import wide_basic
+from keras_resunits.units.orders import ORDERS, FullPreAct, Order, fan_in
+
+
+def wide_depth(depth: Depth, arguments: dict[str, Any]) -> None:
+    """The depth rule of `WideResNet`."""
+    wide_units(depth, arguments.get("input_shape", (32, 32, 3)))
+
+
+@family(depths=wide_depth, own=("block",))
+def WideResNet(
+    depth: Depth = 28,
+    width: int = 10,
+    dropout: float = 0.3,
+    input_shape: Shape = (32, 32, 3),
+    classes: int = 10,
+    **choices: Unpack[Choices],
+) -> Design:
+    """The wide residual network of Zagoruyko and Komodakis 2016 (arXiv 1605.07146), WRN-`depth`-`width`.
+
+    Args:
+        depth: `6n+4` (three stages of `n` basic units), 28 by default; 18, and 34 for images of 64 pixels or more, are
+            the four stages of ImageNet; or the units of each stage.
+        width: Multiplies the filters of every stage; 10 by default.
+        dropout: Its rate between the convolutions of a unit, in [0, 1); 0.3 by default, as in the paper's CIFAR runs.
+        input_shape: As for `ResNet`.
+        classes: As for `ResNet`.
+        **choices: As for `ResNet`.
+
+    Returns:
+        As `ResNet`.
+
+    Raises:
+        ValueError: as `ResNet`; for a dropout outside [0, 1).
+
+    Example: WRN-28-10 has 36.5M parameters (Table 4), and 17,952 moving statistics
+
+    >>> import keras_resunits as kr
+    >>> kr.WideResNet(depth=28, width=10).count_params() - 17952
+    36479194
+    """
+    units = wide_units(depth, require_shape(input_shape))
+    order = resolve("order", choices.get("order", fan_in(FullPreAct())), ORDERS, Order)
+    # of CIFAR's pre-activated networks the first shortcut reads the bare convolution
+    stem = Stem(16, activated=False) if len(units) == CIFAR_STAGES and order.activates_first else None
+    chosen: dict[str, Any] = {"stem": stem, "shortcut": "projection", **choices}
+    chosen |= {"order": order, "block": wide_basic(dropout), "width": width}
+    design = residual("wideresnet", units, input_shape, **chosen)
+    return replace(design, name=f"{named('wideresnet', require_depth(depth))}_{width}")
+
+
+def wide_units(depth: int | Sequence[int], input_shape: Shape = (32, 32, 3)) -> Sequence[int]:
+    """The units of each stage of a `WideResNet`.
+
+    Raises:
+        ValueError: for a depth that does not exist, naming the nearest.
+    """
+    depth = require_depth(depth)
+    if not isinstance(depth, int):
+        return depth
+    large = all(side is not None and side >= IMAGENET_STEM_FROM for side in input_shape[:2])
+    if depth == 18 or (depth == 34 and large):  # 34 is 6n+4 too: WRN-34 for CIFAR
+        return IMAGENET_UNITS[depth][1]
+    each, rest = divmod(depth - 4, 6)
+    if rest or each < 1:
+        low = 6 * max(each, 1) + 4
+        raise ValueError(
+            f"no wide network of depth {depth}: depths are 6n+4 (three stages), or 18, 34 (four stages). "
+            f"Nearest: {low}, {low + 6}. Received: depth={depth}."
+        )
+    return [each] * CIFAR_STAGES

@@ -1,0 +1,1 @@
+"""From one network to another: `Model -> Model`, weights kept by path."""

@@ -1,0 +1,1 @@
+"""The equation: a unit, its slots and the choices for them."""

@@ -1,0 +1,108 @@
+"""TODO: keras_resunits.units.gates"""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+from keras_resunits.arguments import require_number
+from keras_resunits.layers.convolutions import conv
+from keras_resunits.layers.serialization import register
+from keras_resunits.layers.series import Series
+from keras_resunits.layers.words import word
+from keras_resunits.units.slots import Slot
+
+
+def gate(slot: Slot, bias: float, kernel_size: int = 1) -> keras.layers.Layer:
+    """`g(z) = sigmoid(W z + b)`, a number for each channel and position (He et al. 2016, sec. 3.1).
+
+    Args:
+        slot: Where the unit stands; the gate takes its filters and stride, so that a unit that changes the shape has a
+            gate of the new one.
+        bias: What `b` is at first: the more negative, the more `1 - g` lets pass.
+        kernel_size: Of `W`; 1 by default.
+
+    Returns:
+        A layer from `[batch, height, width, in_filters]` to the shape that the unit gives.
+
+    Raises:
+        ValueError: for a bias that is no finite number.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_resunits import Slot, gate
+    >>> layer = gate(Slot(index=0, total=1, in_filters=16, filters=32, strides=2), bias=0.0)
+    >>> numbers = np.asarray(layer(np.zeros((1, 8, 8, 16), "float32")))
+    >>> numbers.shape, float(numbers.max())
+    ((1, 4, 4, 32), 0.5)
+    """
+    bias = require_number(bias, "bias", f"gate of unit '{slot.name}'")
+    weights = conv(slot.filters, kernel_size, slot.strides, use_bias=True)
+    weights.bias_initializer = keras.initializers.Constant(bias)
+    return Series([weights, keras.layers.Activation("sigmoid", name="sigmoid")], name="gate")
+
+
+@register
+class ScalarGate(keras.layers.Layer):
+    """`g(k) x` with one trainable scalar `k` (Savarese et al. 2016, sec. 3).
+
+    At the end of `F` it is the residual gate, `g(k) F(z)`, whose unit is the identity where `g(k) = 0`. With `g` the
+    identity and `k = 0` at first it is ReZero's and SkipInit's scalar. `CoupledSGD` does not decay it (Table 3:
+    better so).
+
+    Args:
+        g: An activation, by Keras' name or a registered function; "relu" by default, as in the paper. A gate that
+            "relu" has closed has no gradient and cannot open again; "leaky_relu" can.
+        initial: What `k` is at first; 1 by default, where "relu" lets all pass.
+
+    Raises:
+        ValueError: for an initial value that is no finite number, or an activation that is not known.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_resunits import ScalarGate
+    >>> float(ScalarGate(initial=0.5)(np.ones((1, 1)))[0, 0]), float(ScalarGate(initial=-1.0)(np.ones((1, 1)))[0, 0])
+    (0.5, 0.0)
+    """
+
+    def __init__(self, g="relu", initial: float = 1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.initial = require_number(initial, "initial", f"layer '{self.name}'")
+        try:
+            self.g = keras.activations.get(g)
+        except (ValueError, TypeError):
+            raise ValueError(
+                "`g` must be an activation, a function or a name that Keras knows such as 'relu' or 'leaky_relu'. "
+                f"Received: g={g!r} (layer '{self.name}')."
+            ) from None
+
+    def build(self, input_shape):
+        self.k = self.add_weight(shape=(), initializer=keras.initializers.Constant(self.initial), name="k")
+        self.k.decays = False  # read by `CoupledSGD`
+
+    @property
+    def starts_at_zero(self) -> bool:
+        """Whether `g(k)` is 0 for a `k` that starts at 0."""
+        return self.initial == 0 and not float(ops.convert_to_numpy(self.g(ops.zeros(()))))
+
+    def value(self):
+        """`g(k)`, a scalar tensor."""
+        return self.g(ops.convert_to_tensor(self.k))
+
+    def call(self, x):
+        return self.value() * x
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "g": keras.activations.serialize(self.g), "initial": self.initial}
+
+
+@word.register
+def _(layer: ScalarGate) -> str:
+    if layer.g is keras.activations.linear:
+        return "*k"
+    return f"*{getattr(layer.g, '__name__', type(layer.g).__name__)}(k)"

@@ -1,0 +1,345 @@
+"""`M`: how the two edges of a unit become one. Each is linear in its edges for a fixed `z`.
+
+A choice of merge is a function `Slot -> Merge`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import keras
+from keras import ops
+
+from keras_resunits.arguments import require_number
+from keras_resunits.layers.forks import forks
+from keras_resunits.layers.parts import Parts, parts
+from keras_resunits.layers.serialization import register, revived, serialized
+from keras_resunits.layers.series import built
+from keras_resunits.layers.words import word
+from keras_resunits.units.gates import ScalarGate, gate
+from keras_resunits.units.slots import Slot
+
+
+class Merge(keras.layers.Layer, ABC):
+    """Abstract: `M(carry, branch; z)`. Subclasses say the equation in `call`.
+
+    Both edges must have one shape (checked when built, and as far as sizes are known when called), since an addition
+    that broadcasts in silence is a network that nobody asked for.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_resunits import Merge
+    >>> class Mean(Merge):
+    ...     def call(self, carry, branch, z):
+    ...         return (carry + branch) / 2
+    >>> x = np.ones((1, 1))
+    >>> float(Mean()(x, 3 * x, x)[0, 0])
+    2.0
+    """
+
+    widens = False
+    """Whether the output has more channels than the branch."""
+
+    @property
+    def carries_at_first(self) -> bool:
+        """Whether anything of the carry passes before the first training step."""
+        return True
+
+    def build(self, carry_shape, branch_shape, z_shape):
+        self.require_one_shape(carry_shape, branch_shape)
+
+    def require_one_shape(self, carry_shape, branch_shape) -> None:
+        """Refuse edges whose known sizes differ."""
+        pairs = zip(carry_shape, branch_shape, strict=False)
+        if len(carry_shape) != len(branch_shape) or any(None not in pair and pair[0] != pair[1] for pair in pairs):
+            raise ValueError(
+                f"`{type(self).__name__}` wants a shortcut and a branch of one shape. Received: shortcut "
+                f"{tuple(carry_shape)}, branch {tuple(branch_shape)} (in '{self.path}'). A shortcut that changes the "
+                "shape, such as 'zero_pad' or 'projection', brings them together."
+            )
+
+    @abstractmethod
+    def call(self, carry, branch, z):
+        """The merge's equation."""
+
+    def compute_output_shape(self, carry_shape, branch_shape, z_shape):
+        return branch_shape
+
+
+@register
+class Add(Merge):
+    """`M = carry + branch`, the residual unit (He et al. 2015, Eq. 1).
+
+    Raises:
+        ValueError: when built on edges of different shapes.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_resunits import Add
+    >>> x = np.ones((1, 2))
+    >>> [float(v) for v in Add()(x, 2 * x, x)[0]]
+    [3.0, 3.0]
+    """
+
+    def call(self, carry, branch, z):
+        self.require_one_shape(carry.shape, branch.shape)
+        return carry + branch
+
+
+@register
+class BranchOnly(Merge):
+    """`M = branch`: a plain network's layer, written as a unit (He et al. 2015, Fig. 3 middle).
+
+    What the shortcut gives is dropped, whatever its shape; the identity costs nothing.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_resunits import BranchOnly
+    >>> x = np.ones((1, 2))
+    >>> [float(v) for v in BranchOnly()(x, 2 * x, x)[0]]
+    [2.0, 2.0]
+    """
+
+    carries_at_first = False
+
+    def build(self, carry_shape, branch_shape, z_shape):
+        """Nothing to check: the carry is dropped."""
+
+    def call(self, carry, branch, z):
+        return branch
+
+
+@register
+class Concat(Merge):
+    """`M = [carry, branch]`, channels one after the other (Huang et al. 2017, DenseNet, Eq. 2).
+
+    Raises:
+        ValueError: when built on edges that differ in more than their channels.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_resunits import Concat
+    >>> x = np.ones((1, 4, 4, 2))
+    >>> Concat()(x, x[..., :1], x).shape == (1, 4, 4, 3)
+    True
+    """
+
+    widens = True
+
+    def build(self, carry_shape, branch_shape, z_shape):
+        self._require_one_size(carry_shape, branch_shape)
+
+    def _require_one_size(self, carry_shape, branch_shape) -> None:
+        if tuple(carry_shape[:-1]) != tuple(branch_shape[:-1]):
+            raise ValueError(
+                "`Concat` wants a shortcut and a branch that differ in their channels alone. Received: shortcut "
+                f"{tuple(carry_shape)}, branch {tuple(branch_shape)} (in '{self.path}')."
+            )
+
+    def call(self, carry, branch, z):
+        self._require_one_size(carry.shape, branch.shape)  # sides that were open when it was built
+        return ops.concatenate([carry, branch], axis=-1)
+
+    def compute_output_shape(self, carry_shape, branch_shape, z_shape):
+        return (*branch_shape[:-1], carry_shape[-1] + branch_shape[-1])
+
+
+@register
+class Highway(Merge):
+    """`M = (1 - T(z)) carry + T(z) branch` (Srivastava et al. 2015, Eq. 3; He et al. 2016, Fig. 2c).
+
+    Args:
+        gate: `T`, a layer that gives numbers in [0, 1] of the edges' shape; see `gate`.
+
+    Raises:
+        ValueError: when built on edges of different shapes, or with a gate of another.
+
+    Example: a gate of 1/4
+
+    >>> import keras, numpy as np
+    >>> from keras_resunits import Highway
+    >>> x = np.ones((1, 1))
+    >>> float(Highway(keras.layers.Rescaling(0.25))(4 * x, 8 * x, x)[0, 0])
+    5.0
+    """
+
+    def __init__(self, gate, **kwargs):
+        super().__init__(**kwargs)
+        self.gate = gate
+
+    def build(self, carry_shape, branch_shape, z_shape):
+        super().build(carry_shape, branch_shape, z_shape)
+        gate_shape = built(self.gate, z_shape)
+        if tuple(gate_shape[1:]) != tuple(branch_shape[1:]):
+            raise ValueError(
+                f"`Highway` wants a gate of its edges' shape, {tuple(branch_shape)}. Received: gate "
+                f"{tuple(gate_shape)} (in '{self.path}')."
+            )
+
+    def call(self, carry, branch, z):
+        self.require_one_shape(carry.shape, branch.shape)
+        transform = self.gate(z)
+        return (1.0 - transform) * carry + transform * branch
+
+    def get_config(self):
+        return {**super().get_config(), "gate": serialized(self.gate)}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**revived(config, "gate"))
+
+
+@register
+class ScalarHighway(Merge):
+    """`M = (1 - g(k)) carry + g(k) branch` with one scalar `k`: a gated plain layer (Savarese et al. 2016, Eq. 3).
+
+    Args:
+        gate: A `ScalarGate`; by default `g` is "relu" and `k` 1, so that nothing of the carry passes at first.
+
+    Raises:
+        ValueError: when built on edges of different shapes.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_resunits import ScalarGate, ScalarHighway
+    >>> x = np.ones((1, 1))
+    >>> float(ScalarHighway(ScalarGate(initial=0.25))(4 * x, 8 * x, x)[0, 0])
+    5.0
+    """
+
+    def __init__(self, gate=None, **kwargs):
+        super().__init__(**kwargs)
+        self.gate = gate or ScalarGate(name="gate")
+
+    @property
+    def carries_at_first(self) -> bool:
+        return self.gate.initial != 1.0
+
+    def build(self, carry_shape, branch_shape, z_shape):
+        super().build(carry_shape, branch_shape, z_shape)
+        built(self.gate, branch_shape)
+
+    def call(self, carry, branch, z):
+        self.require_one_shape(carry.shape, branch.shape)
+        carry, again = forks(carry)
+        return (carry - self.gate(again)) + self.gate(branch)  # with g = 1 the branch to the bit, nothing of the carry
+
+    def get_config(self):
+        return {**super().get_config(), "gate": serialized(self.gate)}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**revived(config, "gate"))
+
+
+def add(slot: Slot) -> Merge:
+    """`Add`, in every unit.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> kr.describe(kr.ResNet(depth=8, merge=kr.add))[1].M
+    'add'
+    """
+    return Add(name="merge")
+
+
+def branch_only(slot: Slot) -> Merge:
+    """`BranchOnly`, in every unit.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> kr.describe(kr.ResNet(depth=8, merge=kr.branch_only))[1].M
+    'branch_only'
+    """
+    return BranchOnly(name="merge")
+
+
+def concat(slot: Slot) -> Merge:
+    """`Concat`, in every unit.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> slot = kr.Slot(index=0, total=1, in_filters=16, filters=28)
+    >>> recipe = kr.Recipe(kr.growth(), kr.PreActBranch(), kr.identity, merge=kr.concat)
+    >>> recipe(slot).compute_output_shape((None, 8, 8, 16))
+    (None, 8, 8, 28)
+    """
+    return Concat(name="merge")
+
+
+def exclusive_gating(slot: Slot, bias: float = -6.0) -> Merge:
+    """`Highway` with a 1x1 gate (He et al. 2016, Fig. 2c). The bias is -6 by default, Table 1's best.
+
+    Raises:
+        ValueError: for a bias that is no finite number.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> kr.describe(kr.ResNet(depth=8, merge=kr.exclusive_gating))[1].M
+    'highway(conv1 sigmoid)'
+    """
+    return Highway(gate(slot, bias), name="merge")
+
+
+def highway(slot: Slot, bias: float = -2.0, kernel_size: int = 3) -> Merge:
+    """`Highway` with a 3x3 transform gate, as large as `H` (Srivastava et al. 2015, sec. 3).
+
+    The bias is -2 by default; the paper takes -1, -2, -3 for networks of about 10, 20, 30 layers.
+
+    Raises:
+        ValueError: for a bias that is no finite number.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> kr.describe(kr.HighwayNet(depth=8))[1].M
+    'highway(conv3 sigmoid)'
+    """
+    return Highway(gate(slot, bias, kernel_size), name="merge")
+
+
+def scalar_highway(slot: Slot, g="relu", initial: float = 1.0) -> Merge:
+    """`ScalarHighway`, in every unit.
+
+    Raises:
+        ValueError: for an initial value that is no finite number.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> kr.describe(kr.GatedPlainNet(depth=8))[1].M
+    'scalar_highway'
+    """
+    initial = require_number(initial, "initial", f"merge of unit '{slot.name}'")
+    return ScalarHighway(ScalarGate(g, initial, name="gate"), name="merge")
+
+
+MERGES: dict[str, Callable[[Slot], Merge]] = {
+    "add": add,
+    "branch_only": branch_only,
+    "concat": concat,
+    "exclusive_gating": exclusive_gating,
+    "highway": highway,
+    "scalar_highway": scalar_highway,
+}
+
+
+@word.register
+def _(layer: Highway) -> str:
+    return f"highway({word(layer.gate)})"
+
+
+@parts.register(Highway)
+@parts.register(ScalarHighway)
+def _(layer, shape) -> Parts:
+    yield from parts(layer.gate, shape)

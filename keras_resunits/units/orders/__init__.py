@@ -1,0 +1,43 @@
+"""The order of normalisation, activation and weights, and how each order's weights start.
+
+`Order` and `PreAct` are abstract; `ORDERS` has the others by name.
+"""
+
+from keras_resunits.units.orders.arrangements import (
+    BnAfterAdd,
+    FullPreAct,
+    PostAct,
+    PreActBranch,
+    PreActOnWidening,
+    ReluBeforeAdd,
+    ReluOnlyPreAct,
+)
+from keras_resunits.units.orders.fixup import Bias, Fixup, Scale, fixup_scalars
+from keras_resunits.units.orders.looks_linear import CReLU, LooksLinear, looks_linear, no_norm
+from keras_resunits.units.orders.order import ORDERS, Order, PreAct, Wrapped
+from keras_resunits.units.orders.starts import Initialized, ZeroGamma, fan_in
+
+__all__ = [
+    "ORDERS",
+    "Bias",
+    "BnAfterAdd",
+    "CReLU",
+    "Fixup",
+    "FullPreAct",
+    "Initialized",
+    "LooksLinear",
+    "Order",
+    "PostAct",
+    "PreAct",
+    "PreActBranch",
+    "PreActOnWidening",
+    "ReluBeforeAdd",
+    "ReluOnlyPreAct",
+    "Scale",
+    "Wrapped",
+    "ZeroGamma",
+    "fan_in",
+    "fixup_scalars",
+    "looks_linear",
+    "no_norm",
+]

@@ -1,0 +1,67 @@
+"""A recipe: five choices that turn any slot into a unit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from keras_resunits.arguments import resolve
+from keras_resunits.layers.series import series
+from keras_resunits.units.bodies import BODIES, Body
+from keras_resunits.units.merges import MERGES, Merge, add
+from keras_resunits.units.orders import ORDERS, Order
+from keras_resunits.units.shortcuts import SHORTCUTS, Shortcut
+from keras_resunits.units.slots import Slot
+from keras_resunits.units.tails import TAILS, Tail, no_tail
+from keras_resunits.units.unit import Unit
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a network's units are made of: `recipe(slot)` is the unit for that slot.
+
+    Each may be given by its name.
+
+    Args:
+        body: The weight layers of `F`: a `Body`.
+        order: Where norm and activation stand: an `Order`.
+        shortcut: `h`: a function `(Slot, Order) -> Layer`.
+        merge: `M`: a function `Slot -> Merge`; `add` by default.
+        tail: What ends `F`: a function `Slot -> [layers]`; nothing by default.
+
+    Raises:
+        ValueError: for a name that is not known, or an object that is none of these.
+
+    Example:
+
+    >>> from keras_resunits import FullPreAct, Recipe, Slot, basic, projection
+    >>> recipe = Recipe(basic, FullPreAct(), projection)
+    >>> recipe(Slot(index=7, total=9, in_filters=16, filters=32, strides=2)).name
+    'unit007'
+    """
+
+    body: Body
+    order: Order
+    shortcut: Shortcut
+    merge: Callable[[Slot], Merge] = add
+    tail: Tail = no_tail
+
+    def __post_init__(self):
+        for part, known, wanted in (
+            ("body", BODIES, Body),
+            ("order", ORDERS, Order),
+            ("shortcut", SHORTCUTS, Callable),
+            ("merge", MERGES, Callable),
+            ("tail", TAILS, Callable),
+        ):
+            object.__setattr__(self, part, resolve(part, getattr(self, part), known, wanted))
+
+    def __call__(self, slot: Slot) -> Unit:
+        return Unit(
+            entry=series(self.order.entry(slot), name="entry"),
+            shortcut=self.shortcut(slot, self.order),
+            branch=series([*self.order.branch(self.body(slot), slot), *self.tail(slot)], name="branch"),
+            merge=self.merge(slot),
+            exit=series(self.order.exit(slot), name="exit"),
+            name=slot.name,
+        )

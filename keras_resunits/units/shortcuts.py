@@ -1,0 +1,312 @@
+"""`h`: what the unit carries past its branch.
+
+A choice of shortcut is a function `(Slot, Order) -> Layer`; the order says what a weight layer on the shortcut wears.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import chain
+
+import keras
+from keras import ops
+
+from keras_resunits.arguments import is_int, require_number, require_rate
+from keras_resunits.layers.convolutions import conv
+from keras_resunits.layers.forks import forks
+from keras_resunits.layers.parts import Parts, parts
+from keras_resunits.layers.randomness import Dropout
+from keras_resunits.layers.serialization import register, revived, serialized
+from keras_resunits.layers.series import built, output_shape, series
+from keras_resunits.layers.words import word
+from keras_resunits.units.gates import gate
+from keras_resunits.units.orders import Order
+from keras_resunits.units.slots import Slot
+
+Shortcut = Callable[[Slot, Order], keras.layers.Layer]
+
+
+@register
+class ZeroPad(keras.layers.Layer):
+    """Option A: every `strides`-th pixel, then zeros as new channels (He et al. 2015, sec. 3.3). No weights.
+
+    Args:
+        extra: How many new channels.
+        strides: Spatial stride; 1 by default.
+        before: How many of them stand before the old ones, the others behind; 0 by default, as in the authors' code.
+
+    Shapes: `[batch, height, width, channels]` to
+        `[batch, ceil(height / strides), ceil(width / strides), channels + extra]`.
+
+    Raises:
+        ValueError: if `extra` is negative, `strides` not positive, or `before` not in 0..extra.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_resunits import ZeroPad
+    >>> ZeroPad(extra=16, strides=2)(np.ones((1, 32, 32, 16))).shape == (1, 16, 16, 32)
+    True
+    """
+
+    def __init__(self, extra: int, strides: int = 1, before: int = 0, **kwargs):
+        super().__init__(**kwargs)
+        ints = all(map(is_int, (extra, strides, before)))
+        if not ints or extra < 0 or strides < 1 or not 0 <= before <= extra:
+            raise ValueError(
+                "`ZeroPad` wants ints: `extra` >= 0 (it drops no channels), `strides` >= 1 and `before` in 0..extra. "
+                f"Received: extra={extra!r}, strides={strides!r}, before={before!r} (layer '{self.name}')."
+            )
+        self.extra, self.strides, self.before = extra, strides, before
+
+    def call(self, x):
+        channels = (self.before, self.extra - self.before)
+        return ops.pad(x[:, :: self.strides, :: self.strides, :], ((0, 0), (0, 0), (0, 0), channels))
+
+    def compute_output_shape(self, input_shape):
+        batch, *sides, channels = input_shape
+        return (batch, *(side and -(-side // self.strides) for side in sides), channels + self.extra)
+
+    def get_config(self):
+        return {**super().get_config(), "extra": self.extra, "strides": self.strides, "before": self.before}
+
+
+def identity(slot: Slot, order: Order) -> keras.layers.Layer:
+    """`h(z) = z` in every unit; `Add` refuses it where the shape changes.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> kr.describe(kr.ResNet(depth=8))[1].h
+    'id'
+    """
+    return keras.layers.Identity(name="shortcut")
+
+
+def zero_pad(slot: Slot, order: Order) -> keras.layers.Layer:
+    """Option A: the identity, and where the shape changes `ZeroPad`.
+
+    Raises:
+        ValueError: if the unit has fewer filters than arrive.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> kr.describe(kr.ResNet(depth=8, shortcut=kr.zero_pad))[2].h
+    'pad'
+    """
+    if not slot.changes_shape:
+        return identity(slot, order)
+    return ZeroPad(appended(slot), slot.strides, name="shortcut")
+
+
+def appended(slot: Slot) -> int:
+    """How many channels option A appends, refusing to drop some."""
+    if slot.filters < slot.in_filters:
+        raise ValueError(
+            "shortcut 'zero_pad' (option A) can only append channels: it wants filters >= in_filters. "
+            f"Received: in_filters={slot.in_filters}, filters={slot.filters} (unit '{slot.name}')."
+        )
+    return slot.filters - slot.in_filters
+
+
+def projection_always(slot: Slot, order: Order) -> keras.layers.Layer:
+    """Option C: a strided 1x1 convolution in every unit.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> [row.h for row in kr.describe(kr.ResNet(depth=8, shortcut=kr.projection_always)) if row.h]
+    ['conv1 norm', 'conv1/2 norm', 'conv1/2 norm']
+    """
+    return series(order.projection(conv(slot.filters, 1, slot.strides)), name="shortcut")
+
+
+def projection(slot: Slot, order: Order) -> keras.layers.Layer:
+    """Option B: the identity, and where the shape changes a strided 1x1 convolution.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> [row.h for row in kr.describe(kr.ResNet(depth=8, shortcut=kr.projection)) if row.h]
+    ['id', 'conv1/2 norm', 'conv1/2 norm']
+    """
+    return (projection_always if slot.changes_shape else identity)(slot, order)
+
+
+def zero_pad_or_projection(slot: Slot, order: Order) -> keras.layers.Layer:
+    """Option A, and a projection behind a stem of more filters than the first unit has: option A can drop none.
+
+    What CIFAR networks of basic units have where no shortcut is named.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> [row.h for row in kr.describe(kr.ResNet(depth=8, stem=kr.Stem(24))) if row.h]
+    ['conv1 norm', 'pad', 'pad']
+    """
+    return (projection if slot.filters < slot.in_filters else zero_pad)(slot, order)
+
+
+ON_CHANGE: Shortcut = zero_pad_or_projection
+"""What the variants of He et al. 2016, Table 1 do to a unit that changes the shape, where the paper is silent.
+
+They were run on ResNet-110, whose shortcuts are option A: so the carry is first brought to the new shape by option A,
+without weights, and the variant acts on that. Gates and 1x1 convolutions have the unit's stride and filters, so that no
+unit lacks its own. Exclusive gating is a merge: it acts on what the network's shortcut carries, by default the same.
+"""
+
+
+def constant_scaling(slot: Slot, order: Order, factor: float = 0.5) -> keras.layers.Layer:
+    """`h(z) = factor z` in every unit (He et al. 2016, Fig. 2b); on the branch it is the tail `branch_scaling`.
+
+    Raises:
+        ValueError: for a factor that is no finite number.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> [row.h for row in kr.describe(kr.ResNet(depth=8, shortcut=kr.constant_scaling)) if row.h]
+    ['id *0.5', 'pad *0.5', 'pad *0.5']
+    """
+    factor = require_number(factor, "factor", f"shortcut of unit '{slot.name}'")
+    return series([ON_CHANGE(slot, order), keras.layers.Rescaling(factor, name="scale")], "shortcut")
+
+
+def shortcut_gating(slot: Slot, order: Order, bias: float = -6.0) -> keras.layers.Layer:
+    """`h(z) = (1 - g(z)) z` in every unit (He et al. 2016, Fig. 2d). The branch is not gated.
+
+    The bias is -6 by default, Table 1's best.
+
+    Raises:
+        ValueError: for a bias that is no finite number.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> kr.describe(kr.ResNet(depth=8, shortcut=kr.shortcut_gating))[1].h
+    'id *(1 - conv1 sigmoid)'
+    """
+    return GatedCarry(gate(slot, bias), ON_CHANGE(slot, order), name="shortcut")
+
+
+def conv_1x1(slot: Slot, order: Order) -> keras.layers.Layer:
+    """A 1x1 convolution in every unit (He et al. 2016, Fig. 2e), without the norm that option C's projections wear.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> [row.h for row in kr.describe(kr.ResNet(depth=8, shortcut=kr.conv_1x1)) if row.h]
+    ['conv1', 'conv1/2', 'conv1/2']
+    """
+    return series([conv(slot.filters, 1, slot.strides)], name="shortcut")
+
+
+def dropout(slot: Slot, order: Order, rate: float = 0.5) -> keras.layers.Layer:
+    """Dropout on the shortcut's output in every unit (He et al. 2016, Fig. 2f).
+
+    Raises:
+        ValueError: for a rate outside [0, 1).
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> [row.h for row in kr.describe(kr.ResNet(depth=8, shortcut=kr.dropout)) if row.h]
+    ['id dropout', 'pad dropout', 'pad dropout']
+    """
+    rate = require_rate(rate, "rate", f"shortcut of unit '{slot.name}'")
+    return series([ON_CHANGE(slot, order), Dropout(rate, name="dropout")], name="shortcut")
+
+
+def avg_pool_pad(slot: Slot, order: Order) -> keras.layers.Layer:
+    """Option A whose stride averages instead of skipping, as in the code of Huang et al. 2016 (stochastic depth).
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> [row.h for row in kr.describe(kr.ResNet(depth=8, shortcut=kr.avg_pool_pad)) if row.h]
+    ['id', 'avg pad', 'avg pad']
+    """
+    if slot.strides == 1:
+        return zero_pad_or_projection(slot, order)
+    pool = keras.layers.AveragePooling2D(slot.strides, padding="same", data_format="channels_last", name="pool")
+    return series([pool, zero_pad_or_projection(replace(slot, strides=1), order)], name="shortcut")
+
+
+SHORTCUTS: dict[str, Shortcut] = {
+    "identity": identity,
+    "zero_pad": zero_pad,
+    "projection": projection,
+    "projection_always": projection_always,
+    "constant_scaling": constant_scaling,
+    "shortcut_gating": shortcut_gating,
+    "conv_1x1": conv_1x1,
+    "dropout": dropout,
+    "avg_pool_pad": avg_pool_pad,
+    "A": zero_pad,
+    "B": projection,
+    "C": projection_always,
+}
+
+
+@register
+class GatedCarry(keras.layers.Layer):
+    """`h(z) = (1 - g(z)) s(z)`: shortcut-only gating (He et al. 2016, Fig. 2d).
+
+    Args:
+        gate: `g`, a layer that gives numbers in [0, 1] of the shape of what `shortcut` gives; see `gate`.
+        shortcut: `s`, the shortcut that is gated.
+
+    Raises:
+        ValueError: when built with a gate of another shape than the shortcut's.
+
+    Example: a gate of 1/4
+
+    >>> import keras, numpy as np
+    >>> from keras_resunits import GatedCarry
+    >>> carry = GatedCarry(gate=keras.layers.Rescaling(0.25), shortcut=keras.layers.Identity())
+    >>> float(carry(np.ones((1, 1)))[0, 0])
+    0.75
+    """
+
+    def __init__(self, gate, shortcut, **kwargs):
+        super().__init__(**kwargs)
+        self.gate, self.shortcut = gate, shortcut
+
+    def build(self, input_shape):
+        gate, carry = built(self.gate, input_shape), built(self.shortcut, input_shape)
+        if tuple(gate[1:]) != tuple(carry[1:]):
+            raise ValueError(
+                f"`GatedCarry` wants a gate of its shortcut's shape, {tuple(carry)}. Received: gate {tuple(gate)} "
+                f"(in '{self.path}')."
+            )
+
+    def call(self, z, training=None):
+        z, again = forks(z)
+        return (1.0 - self.gate(again)) * self.shortcut(z)
+
+    def compute_output_shape(self, input_shape):
+        return output_shape(self.shortcut, input_shape)
+
+    def get_config(self):
+        return {**super().get_config(), "gate": serialized(self.gate), "shortcut": serialized(self.shortcut)}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**revived(config, "gate", "shortcut"))
+
+
+@word.register
+def _(layer: ZeroPad) -> str:
+    return {0: "pad", layer.extra / 2: "pad_around"}.get(layer.before, f"pad_{layer.before}_before")
+
+
+@word.register
+def _(layer: GatedCarry) -> str:
+    return f"{word(layer.shortcut)} *(1 - {word(layer.gate)})"
+
+
+@parts.register
+def _(layer: GatedCarry, shape) -> Parts:
+    yield from chain(parts(layer.gate, shape), parts(layer.shortcut, shape))

@@ -1,0 +1,326 @@
+"""What ends `F`: layers on the branch's edge, after its last weights.
+
+A choice of tail is a function `Slot -> [layers]`; `chained` puts several one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+from keras import ops
+
+from keras_resunits.arguments import require_number, require_positive_int, require_rate, require_share, resolve
+from keras_resunits.layers.parts import Parts, parts
+from keras_resunits.layers.randomness import Dropout, ReplicaSeedGenerator
+from keras_resunits.layers.serialization import register
+from keras_resunits.layers.words import word
+from keras_resunits.units.gates import ScalarGate
+from keras_resunits.units.slots import Slot
+
+Tail = Callable[[Slot], list[keras.layers.Layer]]
+
+
+@register
+class StochasticDepth(keras.layers.Layer):
+    """`b F`, `b` 1 with probability `survival` in training, else 0 (Huang et al. 2016, Eq. 2 and 5).
+
+    Args:
+        survival: `p`, in (0, 1]; with 1 the layer is the identity.
+        scaling: "paper", the default: `b F` in training, `p F` at inference. "inverted": `b F / p` in training, `F` at
+            inference. The two have the same expectation at inference as in training, the second costs nothing there.
+        per: "batch", the default, as in the paper: one draw for all images, a branch is on or off as a whole. "sample":
+            a draw for each image.
+        seed: An int; drawn from Keras' global generator if not given.
+
+    Raises:
+        ValueError: for a survival outside (0, 1], or an unknown scaling or unit of drawing.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_resunits import StochasticDepth
+    >>> x = np.ones((4, 2, 2, 1), "float32")
+    >>> float(StochasticDepth(0.75)(x)[0, 0, 0, 0]), float(StochasticDepth(0.75, scaling="inverted")(x)[0, 0, 0, 0])
+    (0.75, 1.0)
+    >>> drawn = np.asarray(StochasticDepth(0.5, per="sample", seed=1)(x, training=True))
+    >>> sorted({float(value) for value in drawn.ravel()})
+    [0.0, 1.0]
+    """
+
+    def __init__(self, survival: float, scaling: str = "paper", per: str = "batch", seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.survival = require_share(survival, "survival", f"layer '{self.name}'")
+        if scaling not in ("paper", "inverted"):
+            raise ValueError(
+                f"`scaling` must be 'paper' or 'inverted'. Received: scaling={scaling!r} (layer '{self.name}')."
+            )
+        if per not in ("batch", "sample"):
+            raise ValueError(f"`per` must be 'batch' or 'sample'. Received: per={per!r} (layer '{self.name}').")
+        self.scaling, self.per, self.seed = scaling, per, seed
+        self.seed_generator = ReplicaSeedGenerator(seed)
+
+    def call(self, x, training=False):
+        if self.survival == 1:
+            return x
+        if not training:
+            return x * self.survival if self.scaling == "paper" else x
+        count = ops.shape(x)[0] if self.per == "sample" else 1
+        draws = keras.random.uniform((count, *[1] * (len(x.shape) - 1)), seed=self.seed_generator)
+        alive = ops.cast(draws < self.survival, x.dtype)
+        return x * alive / self.survival if self.scaling == "inverted" else x * alive
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        config = {"survival": self.survival, "scaling": self.scaling, "per": self.per, "seed": self.seed}
+        return {**super().get_config(), **config}
+
+
+@register
+class LayerScale(keras.layers.Layer):
+    """`gamma F` with one trainable `gamma` a channel (Touvron et al. 2021, arXiv 2103.17239, Eq. 3).
+
+    Args:
+        initial: What `gamma` is at first; 1e-4 by default.
+
+    Raises:
+        ValueError: for an initial value that is no finite number.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_resunits import LayerScale
+    >>> float(LayerScale(0.5)(np.ones((1, 2)))[0, 0])
+    0.5
+    """
+
+    def __init__(self, initial: float = 1e-4, **kwargs):
+        super().__init__(**kwargs)
+        self.initial = require_number(initial, "initial", f"layer '{self.name}'")
+
+    @property
+    def starts_at_zero(self) -> bool:
+        """Whether `gamma` starts at 0."""
+        return self.initial == 0
+
+    def build(self, input_shape):
+        constant = keras.initializers.Constant(self.initial)
+        self.gamma = self.add_weight(shape=(input_shape[-1],), initializer=constant, name="gamma")
+
+    def call(self, x):
+        return x * self.gamma
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "initial": self.initial}
+
+
+@register
+class SqueezeExcite(keras.layers.Layer):
+    """`s F`, `s = sigmoid(W2 relu(W1 mean(F)))` a number for each channel (Hu et al. 2018, Eq. 2 to 4).
+
+    Args:
+        ratio: Channels are squeezed to one in `ratio` (at least one); 16 by default.
+
+    Shapes: `[batch, height, width, channels]` to the same.
+
+    Raises:
+        ValueError: for a ratio that is not a positive int.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_resunits import SqueezeExcite
+    >>> SqueezeExcite(ratio=4)(np.ones((1, 2, 2, 8))).shape == (1, 2, 2, 8)
+    True
+    """
+
+    def __init__(self, ratio: int = 16, **kwargs):
+        super().__init__(**kwargs)
+        self.ratio = require_positive_int(ratio, "ratio", f"layer '{self.name}'")
+
+    def build(self, input_shape):
+        channels = input_shape[-1]
+        narrow, policy = max(channels // self.ratio, 1), self.dtype_policy
+        self.pool = keras.layers.GlobalAveragePooling2D("channels_last", keepdims=True, name="pool", dtype=policy)
+        self.squeeze = keras.layers.Dense(narrow, "relu", name="squeeze", dtype=policy)
+        self.excite = keras.layers.Dense(channels, "sigmoid", name="excite", dtype=policy)
+        self.squeeze.build((None, 1, 1, channels))
+        self.excite.build((None, 1, 1, self.squeeze.units))
+
+    def call(self, x):
+        return x * self.excite(self.squeeze(self.pool(x)))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "ratio": self.ratio}
+
+
+def no_tail(slot: Slot) -> list[keras.layers.Layer]:
+    """Nothing at the end of the branch.
+
+    Example:
+
+    >>> from keras_resunits import Slot, no_tail
+    >>> no_tail(Slot(index=0, total=1, in_filters=16, filters=16))
+    []
+    """
+    return []
+
+
+def branch_scaling(slot: Slot, factor: float = 0.5) -> list[keras.layers.Layer]:
+    """A constant factor on the branch, 1/2 by default (He et al. 2016, Table 1: "frozen gating" with `h(z) = z / 2`).
+
+    Raises:
+        ValueError: for a factor that is no finite number.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> kr.describe(kr.ResNet(depth=8, tail=kr.branch_scaling))[1].F
+    'conv3 norm act conv3 norm *0.5'
+    """
+    factor = require_number(factor, "factor", f"branch of unit '{slot.name}'")
+    return [keras.layers.Rescaling(factor, name="scale")]
+
+
+def residual_gate(slot: Slot, g="relu", initial: float = 1.0) -> list[keras.layers.Layer]:
+    """`g(k) F`, `k` 1 at first (Savarese et al. 2016): a `ScalarGate`.
+
+    Raises:
+        ValueError: for an initial value that is no finite number.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> kr.describe(kr.ResNet(depth=8, tail=kr.residual_gate))[1].F
+    'conv3 norm act conv3 norm *relu(k)'
+    """
+    return [ScalarGate(g, require_number(initial, "initial", f"branch of unit '{slot.name}'"), name="gate")]
+
+
+def rezero(slot: Slot) -> list[keras.layers.Layer]:
+    """`alpha F`, `alpha` 0 at first, so that every unit starts as its shortcut.
+
+    ReZero (Bachlechner et al. 2020, Eq. 1), best with the order "relu_before_add"; SkipInit (De and Smith 2020) with an
+    order without norm.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> kr.describe(kr.ResNet(depth=8, order="relu_before_add", tail=kr.rezero))[1].F
+    'conv3 norm act conv3 norm act *k'
+    """
+    return [ScalarGate("linear", initial=0.0, name="gate")]
+
+
+def layer_scale(slot: Slot, initial: float = 1e-4) -> list[keras.layers.Layer]:
+    """`LayerScale`.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> kr.describe(kr.ResNet(depth=8, tail=kr.layer_scale))[1].F
+    'conv3 norm act conv3 norm layer_scale'
+    """
+    return [LayerScale(initial, name="layer_scale")]
+
+
+def squeeze_excite(slot: Slot, ratio: int = 16) -> list[keras.layers.Layer]:
+    """`SqueezeExcite`.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> kr.describe(kr.ResNet(depth=8, tail=kr.squeeze_excite))[1].F
+    'conv3 norm act conv3 norm squeeze_excite'
+    """
+    return [SqueezeExcite(ratio, name="squeeze_excite")]
+
+
+def stochastic_depth(
+    slot: Slot, final_survival: float = 0.5, scaling: str = "paper", per: str = "batch"
+) -> list[keras.layers.Layer]:
+    """`StochasticDepth` that survives ever less, `p_l = 1 - l / L (1 - p_L)`, `l` = 1..L (Huang et al. 2016, Eq. 4).
+
+    Args:
+        slot: Where the unit stands: `l` is `slot.index + 1`, `L` is `slot.total`.
+        final_survival: `p_L`, in (0, 1]; 0.5 by default.
+        scaling: "paper" (default) or "inverted".
+        per: "batch" (default) or "sample".
+
+    Raises:
+        ValueError: for a survival outside (0, 1].
+
+    Example:
+
+    >>> from keras_resunits import Slot, stochastic_depth
+    >>> slots = (Slot(index=i, total=4, in_filters=16, filters=16) for i in range(4))
+    >>> [stochastic_depth(slot)[0].survival for slot in slots]
+    [0.875, 0.75, 0.625, 0.5]
+    """
+    final_survival = require_share(final_survival, "final_survival", f"unit '{slot.name}'")
+    survival = 1 - (slot.index + 1) / slot.total * (1 - final_survival)
+    return [StochasticDepth(survival, scaling, per, name="stochastic_depth")]
+
+
+def branch_dropout(slot: Slot, rate: float = 0.2) -> list[keras.layers.Layer]:
+    """Dropout at the end of the branch (Huang et al. 2017: 0.2 in DenseNets trained without augmentation).
+
+    Raises:
+        ValueError: for a rate outside [0, 1).
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> kr.describe(kr.ResNet(depth=8, tail=kr.branch_dropout))[1].F
+    'conv3 norm act conv3 norm dropout'
+    """
+    return [Dropout(require_rate(rate, "rate", f"branch of unit '{slot.name}'"), name="dropout")]
+
+
+def chained(*tails: str | Tail) -> Tail:
+    """Several tails, one after the other, each a function or a name.
+
+    Raises:
+        ValueError: for a name that is not known.
+
+    Example: a squeeze-and-excite network with stochastic depth
+
+    >>> import keras_resunits as kr
+    >>> model = kr.ResNet(depth=8, tail=kr.chained(kr.squeeze_excite, kr.stochastic_depth))
+    >>> [layer.name for layer in model.get_layer("unit000").branch.layers][-2:]
+    ['squeeze_excite', 'stochastic_depth']
+    """
+    resolved = [resolve("tail", tail, TAILS, Callable) for tail in tails]
+    return lambda slot: [layer for tail in resolved for layer in tail(slot)]
+
+
+TAILS: dict[str, Tail] = {
+    "no_tail": no_tail,
+    "branch_scaling": branch_scaling,
+    "residual_gate": residual_gate,
+    "rezero": rezero,
+    "skip_init": rezero,
+    "layer_scale": layer_scale,
+    "squeeze_excite": squeeze_excite,
+    "stochastic_depth": stochastic_depth,
+    "branch_dropout": branch_dropout,
+}
+
+
+@word.register
+def _(layer: StochasticDepth) -> str:
+    return f"alive {layer.survival:.2f}{' inverted' * (layer.scaling == 'inverted')}"
+
+
+@parts.register
+def _(layer: SqueezeExcite, shape) -> Parts:
+    one = (shape[0], 1, 1)
+    yield from ((layer.pool, shape), (layer.squeeze, (*one, shape[-1])), (layer.excite, (*one, layer.squeeze.units)))

@@ -1,0 +1,113 @@
+"""The unit: one equation, five slots."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+import keras
+
+from keras_resunits.layers.forks import forks
+from keras_resunits.layers.parts import Parts, parts
+from keras_resunits.layers.serialization import register, revived, serialized
+from keras_resunits.layers.series import built, output_shape
+from keras_resunits.units.merges import Add
+
+
+@register
+class Unit(keras.layers.Layer):
+    """A residual unit in its most general form,
+
+        z  = e(x)
+        x' = f( M( h(z), F(z); z ) )
+
+    which is He et al. 2016, Eq. 1 and 2 (`y = h(x) + F(x)`, `x' = f(y)`) with a shared entry `e` and any merge `M`.
+
+    A unit holds five concrete layers and knows no policy: what goes into the slots is a `Recipe`'s business.
+
+    Args:
+        branch: `F`, the residual function: a one-input layer.
+        shortcut: `h`, a one-input layer; the identity by default.
+        merge: `M`, a `Merge`; `Add` by default.
+        entry: `e`, a one-input layer that both paths share; the identity by default.
+        exit: `f`, a one-input layer; the identity by default.
+        name: The layer's name; the position (`unit007`) inside the networks of this package.
+
+    Shapes: any that the five layers accept; `[batch, height, width, channels]` in the networks of this package.
+
+    Raises:
+        ValueError: when built with edges that the merge refuses.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> from keras_resunits import Unit
+    >>> unit = Unit(branch=keras.layers.Rescaling(2.0))
+    >>> float(unit(np.ones((1, 1)))[0, 0])
+    3.0
+    """
+
+    def __init__(self, branch, shortcut=None, merge=None, entry=None, exit=None, **kwargs):
+        super().__init__(**kwargs)
+        self.entry = entry or keras.layers.Identity(name="entry")
+        self.shortcut = shortcut or keras.layers.Identity(name="shortcut")
+        self.branch = branch
+        self.merge = merge or Add(name="merge")
+        self.exit = exit or keras.layers.Identity(name="exit")
+
+    def build(self, input_shape):
+        z = built(self.entry, input_shape)
+        y = built(self.merge, built(self.shortcut, z), built(self.branch, z), z)
+        built(self.exit, y)
+
+    def edges(self, x):
+        """The unit's two edges before they meet, for whoever wants to look inside without a second forward pass.
+
+        Args:
+            x: The unit's input.
+
+        Returns:
+            `(z, carry, branch)`, that is `e(x)`, `h(z)` and `F(z)`, in the caller's mode (training or inference);
+            called from no layer or model, in inference mode.
+
+        Example:
+
+        >>> import keras, numpy as np
+        >>> from keras_resunits import Unit
+        >>> z, carry, branch = Unit(branch=keras.layers.Rescaling(2.0)).edges(np.ones((1, 1)))
+        >>> float(carry[0, 0]), float(branch[0, 0])
+        (1.0, 2.0)
+        """
+        outer, z = forks(self.entry(x))
+        return z, self.shortcut(outer), self.branch(z)
+
+    def call(self, x, training=None):
+        z, carry, branch = self.edges(x)
+        return self.exit(self.merge(carry, branch, z))
+
+    def compute_output_shape(self, input_shape):
+        z = output_shape(self.entry, input_shape)
+        y = output_shape(self.merge, output_shape(self.shortcut, z), output_shape(self.branch, z), z)
+        return output_shape(self.exit, y)
+
+    def get_config(self):
+        return {**super().get_config(), **{slot: serialized(getattr(self, slot)) for slot in _SLOTS}}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**revived(config, *_SLOTS))
+
+
+@parts.register
+def _(layer: Unit, shape) -> Parts:
+    z = output_shape(layer.entry, shape)
+    y = output_shape(layer.merge, output_shape(layer.shortcut, z), output_shape(layer.branch, z), z)
+    inside = (parts(inner, z) for inner in (layer.shortcut, layer.branch, layer.merge))
+    yield from chain(parts(layer.entry, shape), *inside, parts(layer.exit, y))
+
+
+def units_of(model: keras.Model) -> list[Unit]:
+    """The model's units, in order."""
+    return [layer for layer in model.layers if isinstance(layer, Unit)]
+
+
+_SLOTS = ("entry", "shortcut", "branch", "merge", "exit")

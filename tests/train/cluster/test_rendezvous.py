@@ -1,0 +1,102 @@
+"""Workers meet, wait aloud, and find out that one is missing, twice there, or a stranger."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+import time
+
+import pytest
+
+from train.cluster.processes import free_addresses
+from train.cluster.rendezvous import meet
+from train.process.errors import ClusterError
+
+
+class Meeting:
+    """Each worker a thread; what `meet` gave or raised, by worker in the order they were started."""
+
+    def __init__(self, count: int):
+        self.addresses, self.ends, self.threads = free_addresses(count), [], []
+
+    def start(self, number: int, timeout: float = 20) -> Meeting:
+        place = len(self.ends)
+        self.ends.append(None)
+
+        def run() -> None:
+            try:
+                meet(self.addresses, number, timeout)
+                self.ends[place] = "met"
+            except ClusterError as error:
+                self.ends[place] = str(error)
+
+        self.threads.append(threading.Thread(target=run, daemon=True))
+        self.threads[-1].start()
+        return self
+
+    def over(self) -> list[str]:
+        for thread in self.threads:
+            thread.join(30)
+        return self.ends
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
+def test_all_meet_whatever_their_order_and_the_port_is_free_for_tensorflow(order):
+    meeting = Meeting(3)
+    for number in order:
+        meeting.start(number)
+        time.sleep(0.1)
+    assert meeting.over() == ["met"] * 3
+    _, port = meeting.addresses[0].split(":")
+    socket.create_server(("", int(port)), reuse_port=True).close()
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_who_does_not_appear_is_waited_for_aloud_and_named(number, capsys):
+    meeting = Meeting(2)
+    (end,) = meeting.start(number, timeout=6).over()
+    missing = re.escape(meeting.addresses[1 - number])
+    assert re.fullmatch(rf"worker {number}: not all workers appeared in [67] s; wanted {missing}\.", end)
+    assert re.fullmatch(rf"waiting for workers \(5 s of 6\): {missing}\n", capsys.readouterr().err)
+
+
+def test_a_host_that_is_unknown_is_one_that_does_not_appear():
+    with pytest.raises(ClusterError, match=r"not all workers appeared in \d s; wanted nowhere\.invalid:2222\."):
+        meet(["nowhere.invalid:2222", "127.0.0.1:2223"], 1, 1)
+
+
+def test_a_number_that_is_there_twice_is_refused_and_the_first_goes_on():
+    meeting = Meeting(3).start(0).start(1)
+    time.sleep(1)
+    meeting.start(1)
+    meeting.threads[2].join(20)
+    meeting.start(2)
+    first, one, twice, two = meeting.over()
+    assert (first, one, two) == ("met", "met", "met")
+    assert re.match(r"worker 1 of 3 cannot join at .*: it is there already\. .*the same task index\?$", twice)
+
+
+def test_a_second_chief_is_refused():
+    meeting = Meeting(2).start(0)
+    time.sleep(0.5)
+    meeting.start(0)
+    meeting.threads[1].join(20)
+    meeting.start(1)
+    first, second, other = meeting.over()
+    assert (first, other) == ("met", "met")
+    assert re.match(r"worker 0 of 2 cannot join at .*: Address already in use", second)
+
+
+def test_one_that_went_away_while_it_waited_is_waited_for_again_and_strangers_are_no_workers():
+    meeting = Meeting(3).start(0)
+    host, port = meeting.addresses[0].split(":")
+    time.sleep(0.5)
+    for said in (b"1\n", b"GET / HTTP/1.1\r\n\r\n", b"7\n"):
+        with socket.create_connection((host, int(port))) as connection:
+            connection.sendall(said)
+            time.sleep(0.1)
+    meeting.start(2)
+    time.sleep(1)
+    assert meeting.ends == [None, None]
+    assert meeting.start(1).over() == ["met"] * 3

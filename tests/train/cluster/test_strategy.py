@@ -1,0 +1,281 @@
+"""Where a run computes: what is taken, what is refused, and that the numbers are the same wherever it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_resunits import PreActResNet
+from tests.support.paths import ROOT
+from tests.support.processes import finished
+from train.cluster.discovery import check_strategy, cluster
+from train.cluster.processes import free_addresses, start
+from train.cluster.strategy import make_strategy, require_divisible
+from train.process.errors import BadInput
+from train.run.checkpoints import newest_state
+from train.run.history import read_history
+
+TWO = {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}
+
+
+def tf_config(monkeypatch, content) -> None:
+    monkeypatch.setenv("TF_CONFIG", content if isinstance(content, str) else json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ("{", r"TF_CONFIG is not valid JSON: .*\. Got '\{'\."),
+        ("", r"TF_CONFIG is not valid JSON"),
+        ([1], r"TF_CONFIG wants \{\"cluster\": \{\"worker\": .*got '\[1\]'"),
+        ({"cluster": ["a:1"]}, r"TF_CONFIG wants \{\"cluster\""),
+        ({"cluster": TWO, "task": {"type": ["worker"], "index": 0}}, r"task must be .*got \{'type': \['worker'\]"),
+        ({"task": {"type": "worker", "index": 0}}, r"TF_CONFIG wants \{\"cluster\""),
+        (
+            {"cluster": {"worker": ["a:1"], "ps": ["b:1"]}},
+            r"parameter servers \('ps'\) are not supported: ",
+        ),
+        ({"cluster": {"evaluator": ["a:1"]}}, r"cluster has 'evaluator'; wanted 'worker', and 'chief'"),
+        ({"cluster": {"worker": "a:1"}}, r"worker must be a list of 'host:port', .*; got 'a:1'"),
+        ({"cluster": {"worker": ["a"]}}, r"worker must be a list of 'host:port', .*; got \['a'\]"),
+        ({"cluster": {"worker": ["a:x"]}}, r"worker must be a list of 'host:port', ports up to 65535; got \['a:x'\]"),
+        ({"cluster": {"worker": ["a:99999"]}}, r"ports up to 65535; got \['a:99999'\]"),
+        ({"cluster": {"chief": ["a:1", "b:1"]}}, r"chief must be one 'host:port'; got \['a:1', 'b:1'\]"),
+        ({"cluster": TWO, "task": {"type": "worker", "index": True}}, r"a whole number\}; got .*'index': True"),
+        ({"cluster": TWO}, r"task must be \{\"type\": 'worker', \"index\": a whole number\}; got None"),
+        ({"cluster": TWO, "task": {"type": "chief", "index": 0}}, r"\"type\": 'worker', .*got \{'type': 'chief'"),
+        ({"cluster": TWO, "task": {"type": "worker", "index": "0"}}, r"a whole number\}; got .*'index': '0'"),
+        ({"cluster": TWO, "task": {"type": "worker", "index": 2}}, r"task index 2 is outside 0\.\.1: 2 workers"),
+        ({"cluster": TWO, "task": {"type": "worker", "index": -1}}, r"task index -1 is outside 0\.\.1"),
+        (
+            {"cluster": {"worker": ["a:1", "a:1"]}, "task": {"type": "worker", "index": 0}},
+            r"an address stands twice in a:1, a:1",
+        ),
+    ],
+)
+def test_a_tf_config_that_cannot_be_followed_is_refused_in_one_line_before_tensorflow_reads_it(
+    monkeypatch, command, tmp_path, content, line
+):
+    tf_config(monkeypatch, content)
+    outcome = command(f"--output={tmp_path}", "--depth=8")
+    assert outcome.code == 2
+    (said,) = outcome.said
+    assert re.search(line, said), said
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("jobs", "task", "number"),
+    [
+        (TWO, {"type": "worker", "index": 1}, 1),
+        ({"chief": ["10.0.0.1:1"], "worker": ["10.0.0.2:1", "10.0.0.3:1"]}, {"type": "worker", "index": 1}, 2),
+        ({"worker": ["10.0.0.2:1"], "chief": ["10.0.0.1:1"]}, {"type": "chief", "index": 0}, 0),
+    ],
+)
+def test_the_chief_comes_first_and_workers_are_counted_on(monkeypatch, jobs, task, number):
+    tf_config(monkeypatch, {"cluster": jobs, "task": task})
+    addresses, found = cluster()
+    assert addresses == sorted(address for job in jobs.values() for address in job)
+    assert (addresses[found], found) == (jobs[task["type"]][task["index"]], number)
+
+
+def slurm(monkeypatch, number: int, tasks: int, nodes: str, per_node: str, **more: str) -> None:
+    """The environment of one task, as `srun` sets it; no `nvidia-smi` is there to ask."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("TF_CONFIG", "")  # so that what is set meanwhile goes after the test
+    monkeypatch.delenv("TF_CONFIG")
+    values = {"PROCID": str(number), "STEP_NUM_TASKS": str(tasks), "NTASKS": str(tasks)}
+    for name, value in {**values, "STEP_NODELIST": nodes, "STEP_TASKS_PER_NODE": per_node}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    for name, value in more.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "per_node", "addresses"),
+    [
+        ("n1", "2", ["n1:8888", "n1:8889"]),
+        ("n[1-2]", "1(x2)", ["n1:8888", "n2:8888"]),
+        ("n[2,10]", "1(x2)", ["n2:8888", "n10:8888"]),  # not as text, where n10 is before n2
+        ("gpu-a,gpu-b", "2,1", ["gpu-a:8888", "gpu-a:8889", "gpu-b:8888"]),
+        ("n[08-10]", "1(x3)", ["n08:8888", "n09:8888", "n10:8888"]),
+    ],
+)
+def test_srun_tells_who_the_workers_are(monkeypatch, nodes, per_node, addresses):
+    for number, address in enumerate(addresses):
+        slurm(monkeypatch, number, len(addresses), nodes, per_node, SLURMD_NODENAME=address.split(":")[0])
+        check_strategy("multiworker")
+        assert cluster() == (addresses, number)
+        assert cluster() == (addresses, number)  # this time from what it has set for TensorFlow
+        assert json.loads(os.environ["TF_CONFIG"])["task"] == {"type": "worker", "index": number}
+
+
+def test_tasks_that_srun_spread_in_another_order_are_refused(monkeypatch):
+    slurm(monkeypatch, 1, 4, "n[1-2]", "2(x2)", SLURMD_NODENAME="n2")  # --distribution=cyclic
+    with pytest.raises(BadInput, match=r"Slurm: task 1 was expected on n1 and is on n2: .*--distribution=block"):
+        cluster()
+
+
+def test_a_single_task_of_slurm_is_no_cluster(monkeypatch):
+    slurm(monkeypatch, 0, 1, "n1", "1")
+    assert cluster() is None
+    with pytest.raises(BadInput, match=r"--strategy=multiworker wants TF_CONFIG, or to be started by srun"):
+        check_strategy("multiworker")
+
+
+def test_a_slurm_environment_that_makes_no_sense_is_refused(monkeypatch):
+    slurm(monkeypatch, 0, 2, "n[1-", "1(x2)")
+    with pytest.raises(BadInput, match=r"^Slurm: .*Set TF_CONFIG, or pass --strategy=mirrored"):
+        cluster()
+    slurm(monkeypatch, 5, 2, "n[1-2]", "1(x2)")
+    with pytest.raises(BadInput, match=r"^Slurm: SLURM_PROCID=5 is outside 0\.\.1\.$"):
+        cluster()
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "x")
+    with pytest.raises(BadInput, match=r"^Slurm: SLURM_STEP_NUM_TASKS must be a whole number; got 'x'\.$"):
+        cluster()
+
+
+@pytest.mark.parametrize(("flag", "given"), [("cpu_devices", 2), ("tpu", "mine")])
+def test_what_auto_would_not_heed_among_several_workers_is_refused(monkeypatch, flag, given):
+    tf_config(monkeypatch, {"cluster": TWO, "task": {"type": "worker", "index": 0}})
+    check_strategy("auto")
+    with pytest.raises(BadInput, match=rf"^--{flag}={given} means nothing where TF_CONFIG names several workers\.$"):
+        check_strategy("auto", **{flag: given})
+    monkeypatch.delenv("TF_CONFIG")
+    check_strategy("auto", **{flag: given})
+    slurm(monkeypatch, 0, 2, "n[1-2]", "1(x2)")
+    with pytest.raises(BadInput, match=rf"^--{flag}={given} means nothing where Slurm names several workers\.$"):
+        check_strategy("auto", **{flag: given})
+    tf_config(monkeypatch, {"cluster": {"worker": ["10.0.0.1:2222"]}, "task": {"type": "worker", "index": 0}})
+    check_strategy("auto", **{flag: given})  # one worker, whatever Slurm names
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("--strategy=mirrored",), r"--strategy=mirrored wants a GPU; TensorFlow sees none\..*--cpu_devices=2"),
+        (("--strategy=multiworker",), r"--strategy=multiworker wants TF_CONFIG.*python -m train\.launch --workers=2"),
+        (("--strategy=tpu",), r"no TPU found at --tpu=local: "),
+        pytest.param(("--strategy=tpu", "--tpu=nowhere"), r"no TPU found at --tpu=nowhere: ", marks=pytest.mark.long),
+        (("TPU_NAME=elsewhere",), r"no TPU found at --tpu=elsewhere: .*\.$"),
+        (("--strategy=horovod",), r"--strategy=horovod.*auto\|default\|mirrored\|multiworker\|tpu"),
+        pytest.param(("--tpu=mine",), r"no TPU found at --tpu=mine: ", marks=pytest.mark.long),
+        (
+            ("--tpu=mine", "--strategy=default"),
+            r"--tpu=mine means nothing for --strategy=default; wanted auto or tpu\.",
+        ),
+        (
+            ("--cpu_devices=2", "--strategy=tpu"),
+            r"--cpu_devices=2 means nothing for --strategy=tpu; wanted auto or mir",
+        ),
+        (("--cpu_devices=0",), r"--cpu_devices=0"),
+    ],
+)
+def test_what_is_not_there_is_refused_in_one_line(tmp_path, arguments, line):
+    environment = dict(each.split("=") for each in arguments if not each.startswith("-"))
+    flags = [each for each in arguments if each.startswith("-")]
+    outcome = finished("train", f"--output={tmp_path}", *flags, CUDA_VISIBLE_DEVICES="", **environment)
+    assert outcome.code == 2, outcome.err
+    assert re.search(line, outcome.said[-1]), outcome.err
+    assert len(outcome.said) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("batch", "replicas", "nearest"), [(33, 2, "32, 34"), (1, 2, "2"), (10, 4, "8, 12"), (7, 8, "8")]
+)
+def test_a_batch_that_the_replicas_cannot_share_is_refused(batch, replicas, nearest):
+    line = (
+        rf"--batch_size={batch} is shared by {replicas} replicas and must divide by {replicas}; nearest: {nearest}\.$"
+    )
+    with pytest.raises(BadInput, match=line):
+        require_divisible(batch, replicas)
+    require_divisible(batch * replicas, replicas)
+
+
+def test_auto_takes_one_device_where_there_is_one_and_a_cluster_of_one_is_none(monkeypatch):
+    tf_config(monkeypatch, {"cluster": {"worker": ["10.0.0.1:1"]}, "task": {"type": "worker", "index": 0}})
+    place = make_strategy("auto", "", 1, 5, 5)
+    assert (place.strategy, place.taken) == (tf.distribute.get_strategy(), "the processor")
+    assert (place.is_chief, place.workers) == (True, 1)
+
+
+# rounding alone differs, and grows from step to step: three of them
+LINE = ["--depth=8", "--batch_size=8", "--epochs=1", "--schedule=cosine", "--learning_rate=0.05", "--ema=0.9"]
+
+
+@pytest.mark.slow
+def test_one_device_two_devices_and_two_workers_train_the_same_network(spawn, files, tmp_path):
+    data = files.npz(tmp_path / "set.npz", **files.arrays(train=24, test=9))
+    line = [*LINE, f"--dataset={data}", f"--output={tmp_path}"]
+    outcomes = {
+        "default": spawn("-m", "train", *line, "--run=default", "--strategy=default"),
+        "mirrored": spawn("-m", "train", *line, "--run=mirrored", "--cpu_devices=2"),
+        "workers": spawn("-m", "train.launch", "--workers=2", "--", *line, "--run=workers"),
+    }
+    weights, hashes = {}, {}
+    for name, outcome in outcomes.items():
+        assert outcome.code == 0, outcome.err + outcome.out
+        (hashes[name],) = re.findall(r"state +([0-9a-f]{12}) ", outcome.out)
+        model = PreActResNet(8, (8, 8, 1), 2)
+        checkpoint = newest_state(tmp_path / "runs" / name / "checkpoints")
+        tf.train.Checkpoint(model=model).read(checkpoint).assert_existing_objects_matched().expect_partial()
+        weights[name] = model.get_weights()
+    assert hashes["mirrored"] == hashes["workers"]
+    histories = {name: read_history(tmp_path / "runs" / name / "history.csv") for name in outcomes}
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "gradient_norm"):
+        assert histories["mirrored"][name] == histories["workers"][name]
+        np.testing.assert_allclose(histories["workers"][name], histories["default"][name], rtol=1e-5, err_msg=name)
+    start = PreActResNet(8, (8, 8, 1), 2).get_weights()
+    for name in ("mirrored", "workers"):
+        for ours, theirs in zip(weights[name], weights["default"], strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=1e-6)
+    moved = max(np.abs(a - b).max() for a, b in zip(weights["default"], start, strict=True))
+    assert moved > 1e-3
+    assert "24 images, 3 steps an epoch, on the processor\n" in outcomes["default"].out
+    assert "24 images, 3 steps an epoch, on 2 parts of the processor\n" in outcomes["mirrored"].out
+    assert re.search(r"\[worker 0\] .*24 images, .*, on worker 0 of 2 \(127\.0\.0\.1:\d+\)\n", outcomes["workers"].out)
+    assert not re.search(r"\[worker 1\] \S+: .* parameters", outcomes["workers"].out)  # the chief alone tells
+
+
+def test_a_worker_has_a_process_group_of_its_own_so_that_ctrl_c_comes_once():
+    worker = start(["127.0.0.1:1"], 0, ["-n1", "-r1", "import time; time.sleep(60)"], module="timeit")
+    try:
+        assert os.getpgid(worker.pid) == worker.pid != os.getpgrp()
+    finally:
+        worker.kill()
+        worker.wait()
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_lost_after_all_have_met_is_not_waited_for_for_ever(spawn):
+    script = """
+import sys
+from train import strategy
+strategy.meet = lambda *_: None  # the other was there, and died
+strategy.make_strategy("multiworker", "", 1, startup_timeout=3.0, worker_timeout=3.0)
+"""
+    cluster = {"cluster": {"worker": free_addresses(2)}, "task": {"type": "worker", "index": 0}}
+    assert spawn("-c", script, TF_CONFIG=json.dumps(cluster)).code == -signal.SIGALRM
+
+
+@pytest.mark.slow
+def test_a_batch_that_two_devices_cannot_share_ends_a_run_in_one_line(files, tmp_path):
+    data = files.npz(tmp_path / "set.npz")
+    line = ["--depth=8", f"--dataset={data}", f"--output={tmp_path}", "--batch_size=5", "--cpu_devices=2"]
+    outcome = finished("train", *line)
+    assert outcome.code == 2
+    assert outcome.said == ["train: --batch_size=5 is shared by 2 replicas and must divide by 2; nearest: 4, 6."]
+    assert [path.name for path in tmp_path.iterdir()] == ["set.npz"]
+
+
+def test_launch_wants_workers(spawn):
+    outcome = spawn("-m", "train.launch", "--workers=0", cwd=ROOT)
+    assert outcome.code == 2
+    assert outcome.err.splitlines()[-1].endswith("--workers must be >= 1, got 0")

@@ -1,0 +1,73 @@
+"""What was exported is what was trained, or the run says so."""
+
+from __future__ import annotations
+
+import shutil
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_resunits import PreActResNet, export_saved_model
+from train.evaluation.check import TOLERANCE, check_answers, save_picture
+
+SHAPE = (8, 8, 1)
+
+
+def network(seed: int) -> keras.Model:
+    keras.utils.set_random_seed(seed)
+    return PreActResNet(8, SHAPE, 3)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """`(path, network, normalisation)`."""
+    model, preprocessing = network(0), keras.layers.Rescaling(1 / 127.5, offset=-1.0)
+    return (
+        export_saved_model(model, tmp_path_factory.mktemp("models"), preprocessing=preprocessing),
+        model,
+        preprocessing,
+    )
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(0).integers(0, 256, (6, *SHAPE), dtype=np.uint8)
+
+
+def test_the_exported_model_answers_as_the_trained_one(exported, images):
+    assert 0 <= check_answers(*exported, images) <= 1e-5
+
+
+def test_another_network_is_found_out(exported, images):
+    path, _, preprocessing = exported
+    with pytest.raises(RuntimeError, match=r"/1 answers otherwise than the trained network: 0\.\d+ off"):
+        check_answers(path, network(1), preprocessing, images)
+
+
+def test_a_damaged_export_is_found_out(exported, images, tmp_path):
+    path, model, preprocessing = exported
+    tampered = shutil.copytree(path, tmp_path / "1")
+    weights = tampered / "variables" / "variables.data-00000-of-00001"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(RuntimeError, match=r"1 cannot be read back:\n(.*\n)*.*Error"):
+        check_answers(tampered, model, preprocessing, images)
+
+
+def test_every_precision_of_the_flags_has_its_tolerance():
+    for precision in ("float32", "mixed_bfloat16", "mixed_float16"):
+        assert keras.DTypePolicy(precision).compute_dtype in TOLERANCE
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_a_picture_has_the_images_pixels(channels, tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (5, 7, channels), dtype=np.uint8)
+    save_picture(image, tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as picture:
+        np.testing.assert_array_equal(np.asarray(picture).reshape(image.shape), image)
+
+
+def test_channels_that_make_no_picture_leave_none(tmp_path):
+    save_picture(np.zeros((5, 7, 2), np.uint8), tmp_path / "a.png")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,322 @@
+"""`python -m train.evaluate`: what numpy finds, whatever the classifier was kept in."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_resunits import PreActResNet, export_saved_model
+from tests.train.conftest import Outcome
+from train.data.batches import test_batches
+from train.data.datasets import ImageData, load
+from train.evaluate import run_main
+from train.evaluation.judge import picked
+from train.evaluation.judgement import Judgement, draw_confusion, draw_mistakes
+from train.run.history import read_history
+from train.settings.config import defaults, read
+
+NAMES = [f"kind {i}" for i in range(7)]
+SHAPE = (8, 8, 1)
+
+
+@pytest.fixture
+def evaluate(capsys):
+    """`evaluate("MODEL", "DATA", ...)` is `python -m train.evaluate MODEL DATA ...` in this process."""
+
+    def evaluate(*arguments) -> Outcome:
+        capsys.readouterr()
+        return Outcome(run_main([str(argument) for argument in arguments]), *capsys.readouterr())
+
+    return evaluate
+
+
+@pytest.fixture
+def data(tmp_path, files) -> Path:
+    """Images of seven classes."""
+    return files.npz(tmp_path / "set.npz", **files.arrays(train=28, test=21, classes=7))
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(0)
+    return PreActResNet(8, SHAPE, len(NAMES))
+
+
+def expected(model, data: Path, scale=lambda images: images, split="test"):
+    """`(accuracy, top-5, loss)` by numpy."""
+    arrays = np.load(data)
+    images, labels = scale(arrays[f"x_{split}"].astype(np.float32)), arrays[f"y_{split}"]
+    logits = np.asarray(model(images, training=False), np.float64)
+    log_p = (
+        logits - np.log(np.exp(logits - logits.max(1, keepdims=True)).sum(1, keepdims=True)) - logits.max(1)[:, None]
+    )
+    ranks = (logits > logits[np.arange(len(labels)), labels][:, None]).sum(1)
+    return (ranks == 0).mean(), (ranks < 5).mean(), -log_p[np.arange(len(labels)), labels].mean()
+
+
+def results(folder: Path) -> dict:
+    return json.loads((folder / "evaluation.json").read_text())
+
+
+def assert_judged(folder: Path, wanted) -> None:
+    found = results(folder)
+    np.testing.assert_allclose([found[name] for name in ("accuracy", "top5_accuracy", "loss")], wanted, rtol=1e-4)
+    assert found["accuracy"] < 1
+    for name in ("confusion", "mistakes"):
+        with Image.open(folder / f"{name}.png") as picture:
+            assert picture.format == "PNG" and min(picture.size) > 100
+
+
+def test_a_keras_file_is_judged_on_normalised_pixels(evaluate, data, model, tmp_path):
+    model.save(tmp_path / "net.keras")
+    outcome = evaluate(tmp_path / "net.keras", data, f"--output={tmp_path / 'out'}", "--batch_size=8")
+    assert outcome.code == 0, outcome.err
+    train = np.load(data)["x_train"].astype(np.float64)
+    wanted = expected(model, data, lambda images: (images - train.mean()) / train.std())
+    assert_judged(tmp_path / "out", wanted)
+    lines = outcome.out.splitlines()
+    assert lines[0] == f"{tmp_path}/net.keras, of normalised pixels on 21 test images of {data}"
+    assert f"accuracy       {wanted[0]:.2%}" in lines and f"top-5 accuracy {wanted[1]:.2%}" in lines
+    assert f"loss           {wanted[2]:.4f}" in lines
+    out = tmp_path / "out"
+    assert lines[-1] == f"written        {out}/confusion.png, {out}/evaluation.json, {out}/mistakes.png"
+
+
+def test_pixels_are_given_as_they_are_where_asked_and_to_a_model_that_rescales(evaluate, data, model, tmp_path):
+    model.save(tmp_path / "net.keras")
+    outcome = evaluate(
+        tmp_path / "net.keras", data, f"--output={tmp_path / 'out'}", "--normalize=none", "--split=train"
+    )
+    assert outcome.code == 0, outcome.err
+    assert_judged(tmp_path / "out", expected(model, data, split="train"))
+    inputs = keras.Input(SHAPE)
+    softmax = keras.layers.Softmax()(model(keras.layers.Rescaling(1 / 99)(inputs)))  # probabilities, this time
+    keras.Model(inputs, softmax).save(tmp_path / "whole.keras")
+    assert evaluate(tmp_path / "whole.keras", data, f"--output={tmp_path / 'out2'}").code == 0
+    assert_judged(tmp_path / "out2", expected(model, data, lambda images: images / 99))
+
+
+def test_a_saved_model_is_judged_its_newest_version_and_its_names(evaluate, data, model, tmp_path, monkeypatch):
+    export_saved_model(PreActResNet(8, SHAPE, 3), tmp_path / "served")
+    export_saved_model(model, tmp_path / "served", NAMES)
+    monkeypatch.chdir(tmp_path)
+    outcome = evaluate("served", data)
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.startswith("SavedModel served/2 on 21 test images")
+    assert_judged(tmp_path / "evaluations" / "served", expected(model, data))
+    assert re.search(r"mistaken       kind \d for kind \d, \d images?\n", outcome.out)
+    assert evaluate("served/2", data).code == 0
+    assert (
+        results(tmp_path / "evaluations" / "served-2")["loss"] == results(tmp_path / "evaluations" / "served")["loss"]
+    )
+
+
+def test_classes_are_matched_by_name_where_names_agree(evaluate, data, model, tmp_path):
+    export_saved_model(model, tmp_path / "served", NAMES)
+    arrays = dict(np.load(data))
+    order = [3, 0, 6, 1, 5, 2, 4]  # the data's class i is called NAMES[order[i]]
+    for split in ("train", "test"):
+        arrays[f"y_{split}"] = np.argsort(order)[arrays[f"y_{split}"]]
+    np.savez(tmp_path / "moved.npz", **arrays)
+    names = ",".join(NAMES[i] for i in order)
+    outcome = evaluate(
+        tmp_path / "served", tmp_path / "moved.npz", f"--class_names={names}", f"--output={tmp_path / 'out'}"
+    )
+    assert outcome.code == 0, outcome.err
+    assert_judged(tmp_path / "out", expected(model, data))
+
+
+@pytest.fixture
+def run(data, command, tmp_path):
+    """A run of one epoch with averaged weights; its folder."""
+    line = f"--dataset={data} --depth=8 --epochs=1 --batch_size=7 --ema=0.5 --output={tmp_path} --run=mine"
+    outcome = command(*line.split(), f"--class_names={','.join(NAMES)}")
+    assert outcome.code == 0, outcome.err
+    return tmp_path / "runs" / "mine"
+
+
+def test_a_run_is_judged_by_its_export_or_its_newer_checkpoint(evaluate, run, tmp_path, monkeypatch):
+    history = read_history(run / "history.csv")
+    monkeypatch.chdir(tmp_path)
+    outcome = evaluate("mine")  # its own data, by its name
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.startswith("SavedModel saved_models/mine/1 on 21 test images")
+    exported = results(run / "evaluation")
+    np.testing.assert_allclose(exported["loss"], history["val_ema_loss"][0], rtol=1e-5)
+    assert exported["accuracy"] == pytest.approx(history["val_ema_accuracy"][0])
+    assert history["val_ema_loss"] != history["val_loss"]
+
+    (checkpoint,) = (run / "checkpoints").iterdir()
+    os.utime(checkpoint / "state.index", (2e9, 2e9))
+    outcome = evaluate(run, f"--output={tmp_path / 'out'}")
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.startswith(f"checkpoint {checkpoint}/state, averaged weights on 21 test images")
+    np.testing.assert_allclose(results(tmp_path / "out")["loss"], exported["loss"], rtol=1e-4)
+
+    (checkpoint / "state.index").write_bytes(b"no checkpoint")
+    outcome = evaluate(run)  # no whole checkpoint is newer than the export
+    assert outcome.out.startswith(f"SavedModel {tmp_path}/saved_models/mine/1 on 21 test images")
+
+
+def test_a_checkpoint_that_is_damaged_is_passed_over_and_one_of_another_network_named(evaluate, run, tmp_path):
+    (newest,) = (run / "checkpoints").iterdir()
+    shutil.rmtree(tmp_path / "saved_models")
+    later = run / "checkpoints" / "step-99999999"
+    shutil.copytree(newest, later)
+    (later / "state.index").write_bytes(b"no checkpoint")
+    outcome = evaluate(run)
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.startswith(f"checkpoint {newest}/state, ")
+    replace(read(run / "config.json"), depth=14).save(run / "config.json")
+    outcome = evaluate(run)
+    assert outcome.code == 2
+    assert re.match(r"evaluate: .*/checkpoints/\S+ does not fit its network or is damaged: ", outcome.said[-1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("nowhere", "digits"), r"nowhere: there is no such run, file or folder"),
+        (("nowhere.keras", "digits"), r"nowhere\.keras: there is no such run, file or folder"),
+        (("{tmp}", "digits"), r"{tmp} is neither a run \(config\.json\), nor a \.keras file, nor a SavedModel"),
+        (("{tmp}/broken", "digits"), r"broken is no SavedModel of this program: "),
+        (("{tmp}/empty", "digits"), r"empty has neither a checkpoint nor an export yet"),
+        (("{tmp}/garbled", "digits"), r"garbled/config\.json cannot be read"),
+        (("{tmp}/net.keras",), r"net\.keras is no run, so DATA must say on which images"),
+        (("{tmp}/broken.keras", "digits"), r"broken\.keras is not a \.keras file: it is no zip archive"),
+        (("{tmp}/net.keras", "digit"), r"unknown dataset 'digit'\. Did you mean 'digits'"),
+        (("{tmp}/net.keras", "{tmp}/none.npz"), r"--dataset=.*none\.npz: there is no such file"),
+        (("{tmp}/net.keras", "digits"), r"the data has 10 classes, .*net\.keras, of normalised pixels knows 7"),
+        (
+            ("{tmp}/served", "{tmp}/set.npz", "--class_names=a,b,c,d,x,y,z"),
+            r"the data has 3 classes that .*served/1 does not know: x, y, z\.$",
+        ),
+        (("{tmp}/net.keras", "{tmp}/large.npz"), r"takes images of 8x8x1, .*large\.npz has 9x9x3; --image_size"),
+        (("{tmp}/net.keras", "digits", "--image_size=9"), r"--image_size means nothing for the digits"),
+        (("{tmp}/net.keras", "digits", "--batch_size=0"), r"--batch_size: wanted a whole number above 0, got '0'"),
+        (("{tmp}/net.keras", "digits", "--split=dev"), r"--split: invalid choice: 'dev'"),
+        (("{tmp}/net.keras", "digits", "more"), r"unrecognized arguments: more"),
+        ((), r"the following arguments are required: RUN\|MODEL\.keras\|SAVEDMODEL"),
+        (("{tmp}/net.keras", "{tmp}/set.npz", "--output=/proc/x"), r"--output=/proc/x cannot be written to"),
+    ],
+)
+def test_bad_input_is_answered_in_one_line_and_leaves_nothing(
+    arguments, line, evaluate, data, model, files, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    model.save(tmp_path / "net.keras")
+    export_saved_model(model, tmp_path / "served", list("abcdefg"))
+    (tmp_path / "broken.keras").write_bytes(b"no model")
+    files.npz(tmp_path / "large.npz", **files.arrays(shape=(9, 9, 3)))
+    for folder, file in (("broken", "saved_model.pb"), ("garbled", "config.json"), ("empty", "config.json")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / file).write_text("no")
+    replace(defaults(), epochs=1).save(tmp_path / "empty" / "config.json")
+    outcome = evaluate(*(argument.format(tmp=tmp_path) for argument in arguments))
+    assert outcome.code == 2
+    (said,) = outcome.said
+    assert said.startswith("evaluate: ") and "Traceback" not in outcome.err
+    assert re.search(line.replace("{tmp}", str(tmp_path)), said), said
+    assert not (tmp_path / "evaluations").exists()
+
+
+def test_help_is_read_at_once(spawn):
+    outcome = spawn("-m", "train.evaluate", "--help")
+    assert (outcome.code, outcome.said) == (0, [])
+    assert "RUN|MODEL.keras|SAVEDMODEL" in outcome.out and "--normalize" in outcome.out
+    assert "python -m train.evaluate digits-preactresnet20" in outcome.out
+
+
+def test_a_streamed_image_that_is_cut_short_is_named(evaluate, files, tmp_path):
+    root = files.image_folder(tmp_path / "pets", classes=tuple("abcdefg"), train=1, test=2, shape=(50, 60))
+    cut = root / "test" / "b" / "1.png"
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    PreActResNet(8, (8, 8, 3), len(NAMES)).save(tmp_path / "net.keras")
+    flags = ("--image_size=8", "--test_view=paper", f"--output={tmp_path / 'judged'}")
+    outcome = evaluate(tmp_path / "net.keras", root, *flags)
+    assert outcome.code == 2, outcome.err
+    assert re.match(rf"evaluate: images that cannot be taken: {cut}: ", outcome.said[-1]), outcome.err
+
+
+@pytest.mark.parametrize("view", ["paper", "ten_crop"])
+def test_images_of_any_size_are_streamed_as_in_training(view, evaluate, files, tmp_path):
+    root = files.image_folder(tmp_path / "pets", train=3, test=5, shape=(50, 60, 3))
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((32, 32, 3))
+    means = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(inputs))
+    keras.Model(inputs, keras.layers.Dense(2)(means)).save(tmp_path / "net.keras")
+    model = keras.saving.load_model(tmp_path / "net.keras")
+    outcome = evaluate(
+        tmp_path / "net.keras",
+        root,
+        "--image_size=32",
+        f"--test_view={view}",
+        "--batch_size=4",
+        "--output=" + str(root),
+    )
+    assert outcome.code == 0, outcome.err
+
+    data = load(replace(defaults(), dataset=str(root), image_size=32, crop="resized", test_view=view))
+    ((images, labels, _),) = test_batches(data, 10).as_numpy_iterator()
+    crops = images if images.ndim == 5 else images[:, np.newaxis]
+    assert crops.shape == (10, 10 if view == "ten_crop" else 1, 32, 32, 3)
+    chances = np.asarray(keras.ops.softmax(model(crops.reshape(-1, 32, 32, 3)))).reshape(*crops.shape[:2], 2).mean(1)
+    found = results(root)
+    assert found["images"] == 10
+    np.testing.assert_allclose(found["loss"], -np.log(chances[np.arange(10), labels]).mean(), rtol=1e-5)
+    assert found["accuracy"] == (chances.argmax(1) == labels).mean()
+
+
+def test_the_images_of_the_mistakes_are_found_again():
+    images = np.arange(11, dtype=np.uint8).repeat(4).reshape(11, 2, 2, 1)
+    data = ImageData((images, np.arange(11)), (images, np.arange(11)), list("abcdefghijk"))
+    numbers = np.array([10, 0, 3, 4])
+    found = picked(test_batches(data, 4), numbers)
+    assert [int(image[0, 0, 0]) for image in found] == numbers.tolist()
+
+
+def test_a_judgement_is_counted_by_hand():
+    probabilities = np.array([[0.6, 0.3, 0.1], [0.1, 0.2, 0.7], [0.5, 0.3, 0.2], [0.0, 1.0, 0.0]])
+    judged = Judgement(probabilities, np.array([0, 0, 2, 1]), ["a", "b", "c"])
+    assert (judged.accuracy, judged.top(1), judged.top(2), judged.top(3)) == (0.5, 0.5, 0.5, 1.0)
+    assert judged.mistakes().tolist() == [1, 2]  # the truth was given 0.1, then 0.2
+    assert judged.confusion().tolist() == [[1, 0, 1], [0, 1, 0], [1, 0, 0]]
+    assert judged.confused() == [("a", "c", 1), ("c", "a", 1)]
+    assert judged.loss == pytest.approx(-np.log([0.6, 0.1, 0.2, 1.0]).mean())
+
+
+def test_judgement_is_scikit_learns():
+    from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, top_k_accuracy_score
+
+    rng = np.random.default_rng(0)
+    probabilities, labels = rng.dirichlet(np.ones(9), 200), rng.integers(0, 9, 200)
+    judged = Judgement(probabilities, labels, [str(i) for i in range(9)])
+    np.testing.assert_array_equal(judged.confusion(), confusion_matrix(labels, judged.answers))
+    assert judged.accuracy == pytest.approx(accuracy_score(labels, judged.answers))
+    assert judged.top(5) == pytest.approx(top_k_accuracy_score(labels, probabilities, k=5))
+    assert judged.loss == pytest.approx(log_loss(labels, probabilities))
+
+
+def test_pictures_of_a_thousand_classes_and_of_none_mistaken_are_drawn(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 1000, 300)
+    many = Judgement(rng.dirichlet(np.ones(1000), 300).astype("float32"), labels, [f"class $ {i}" for i in range(1000)])
+    draw_confusion(many, tmp_path / "many.png")
+    images = list(rng.integers(0, 256, (8, 5, 7, 3), dtype=np.uint8))
+    draw_mistakes(many, many.mistakes()[:8], images, tmp_path / "sheet.png")
+    draw_confusion(Judgement(np.eye(2), np.arange(2), ["yes", "no"]), tmp_path / "right.png")
+    sizes = {}
+    for name in ("many", "sheet", "right"):
+        with Image.open(tmp_path / f"{name}.png") as picture:
+            sizes[name] = picture.size
+    assert sizes["many"][1] == 1440 and sizes["right"][1] == 480  # 12 and 4 inches
+    assert sizes["sheet"] == (round(6 * 1.7 * 120), 2 * 2 * 120)  # six in a row

@@ -1,0 +1,31 @@
+"""TensorFlow and Keras come without what nothing here uses, and without a word."""
+
+from __future__ import annotations
+
+import gc
+
+from train.process.startup import UNUSED, importing
+
+FIRST = f"""
+import sys
+from train.imports import importing
+with importing():
+    import keras, tensorflow
+    from keras_resunits import ResNet
+print({{*{UNUSED}}} & set(sys.modules))
+import matplotlib.pyplot, sklearn
+print(matplotlib.pyplot.__name__, sklearn.__name__, keras.backend.backend())
+"""
+
+
+def test_what_nothing_uses_is_not_imported_and_can_be_afterwards(spawn):
+    outcome = spawn("-c", FIRST)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.splitlines() == ["set()", "matplotlib.pyplot sklearn tensorflow"]
+
+
+def test_where_tensorflow_is_there_the_collector_goes_on():
+    frozen = gc.get_freeze_count()
+    with importing():
+        assert gc.isenabled()
+    assert gc.get_freeze_count() == frozen

@@ -1,0 +1,136 @@
+"""Where a run writes: names, numbers, and folders found fit before any work."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+
+import pytest
+
+from train.process.errors import BadInput
+from train.run.folder import Run, new_run, old_run
+
+
+def begin(output, name: str) -> Run:
+    run = Run(output, name)
+    run.claim()
+    run.config.write_text("{}")
+    return run
+
+
+def test_a_name_that_is_taken_is_numbered(tmp_path):
+    names = [begin(tmp_path, new_run(str(tmp_path), None, "digits").name).name for _ in range(3)]
+    assert names == ["digits", "digits-2", "digits-3"]
+
+
+def test_resume_takes_the_last_numbered_run_or_the_named_one(tmp_path):
+    for name in ("digits", "digits-2", "digits-3", "other"):
+        begin(tmp_path, name)
+    assert old_run(str(tmp_path), None, "digits").name == "digits-3"
+    assert old_run(str(tmp_path), "digits", "digits").name == "digits"
+    assert old_run(str(tmp_path), None, "other").name == "other"
+
+
+def test_a_taken_name_that_was_asked_for_is_refused(tmp_path):
+    begin(tmp_path, "mine")
+    with pytest.raises(BadInput, match=r"--run=mine exists already in .*runs/mine; pass --resume"):
+        new_run(str(tmp_path), "mine", "digits")
+
+
+def test_resume_without_a_name_wants_a_run_that_was_begun(tmp_path):
+    Run(tmp_path, "digits").claim()  # killed before it wrote anything
+    with pytest.raises(BadInput, match=r"--resume: there is no run 'digits' in .*runs"):
+        old_run(str(tmp_path), None, "digits")
+
+
+def test_resume_with_a_name_begins_a_run_that_is_not_there_so_that_one_command_serves_for_both(tmp_path):
+    assert old_run(str(tmp_path), "mine", "digits") == Run(tmp_path, "mine")
+
+
+def test_a_run_whose_configuration_is_gone_is_neither_begun_anew_nor_gone_on_with(tmp_path):
+    run = begin(tmp_path, "mine")
+    (run.checkpoints / "step-00000001").mkdir(parents=True)
+    run.config.unlink()
+    with pytest.raises(BadInput, match=r"--run=mine exists already in "):
+        new_run(str(tmp_path), "mine", "digits")
+    assert new_run(str(tmp_path), None, "mine").name == "mine-2"
+    for name in ("mine", None):
+        with pytest.raises(BadInput, match=r"--resume: .*mine/config\.json is gone, and only it says"):
+            old_run(str(tmp_path), name, "mine")
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../mine", "/mine"])
+def test_a_name_that_is_no_folder_name_is_refused(tmp_path, name):
+    with pytest.raises(BadInput, match="--run="):
+        new_run(str(tmp_path / "output"), name, "digits")
+    with pytest.raises(BadInput, match="--run="):
+        old_run(str(tmp_path / "output"), name, "digits")
+
+
+def test_claim_makes_the_folders_and_leaves_nothing_else(tmp_path):
+    run = Run(tmp_path / "new" / "output", "mine")
+    run.claim()
+    assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")) == [
+        "new",
+        "new/output",
+        "new/output/runs",
+        "new/output/runs/mine",
+        "new/output/saved_models",
+        "new/output/saved_models/mine",
+    ]
+
+
+def test_claim_names_the_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "saved_models").write_text("a file")
+    with pytest.raises(BadInput, match=r"--output=.*saved_models/mine cannot be written to \(Not a directory\)"):
+        Run(tmp_path, "mine").claim()
+
+
+DATA = {"train_count": 24, "class_names": ["cat", "dog"], "digest": "0123456789ab"}
+
+
+def test_a_run_goes_on_with_the_data_that_it_began_with(tmp_path):
+    run = Run(tmp_path, "mine")
+    run.claim()
+    run.require_same_data({**DATA, "train_count": 3})  # of a run that came to nothing
+    run.require_same_data(DATA)
+    (run.checkpoints / "step-00000001").mkdir(parents=True)
+    run.require_same_data(DATA)
+    with pytest.raises(BadInput, match=r"^--resume: the data are not .*: train_count was 24, is 48; digest was '0123"):
+        run.require_same_data({**DATA, "train_count": 48, "digest": "ab9876543210"})
+    run.data.write_text("garbage")
+    with pytest.raises(BadInput, match=r"data\.json cannot be read: .*Remove it to go on without comparing\."):
+        run.require_same_data(DATA)
+
+
+def test_what_killed_processes_had_begun_to_write_is_removed_by_the_next(tmp_path):
+    run = Run(tmp_path, "mine")
+    run.claim()
+    (run.saved_models / ".unfinished-99999" / "variables").mkdir(parents=True)
+    (run.folder / ".unfinished-4242-config.json").write_text("{")
+    (run.saved_models / "1").mkdir()
+    with run.claimed():
+        assert [path.name for path in run.saved_models.iterdir()] == ["1"]
+        assert [path.name for path in run.folder.iterdir()] == ["lock"]
+
+
+@contextmanager
+def without_rights(folder):
+    """As a user who may not look into the folder."""
+    user = os.geteuid()
+    folder.chmod(0)
+    if user == 0:  # whom nothing is forbidden
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+        folder.chmod(0o700)
+
+
+@pytest.mark.parametrize("find", [new_run, old_run])
+def test_a_folder_that_may_not_be_looked_into_is_named(tmp_path, find):
+    with without_rights(tmp_path):
+        run = find(str(tmp_path / "out"), "mine", "digits")
+        with pytest.raises(BadInput, match=r"--output=.*out: .*mine cannot be written to \(Permission denied\)\."):
+            run.claim()

@@ -1,0 +1,138 @@
+"""What a run writes down as it goes."""
+
+from __future__ import annotations
+
+import re
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_resunits import CoupledSGD
+from train.data.augmentation import Augmentation
+from train.data.datasets import ImageData
+from train.data.feeding import Feed
+from train.run.checkpoints import Checkpoints
+from train.run.folder import Run
+from train.run.history import read_history
+from train.run.recorders import History, Records, clock, forgiving, recorders
+from train.run.session import Session
+from train.step.trainer import Trainer
+
+COLUMNS = {"learning_rate", "gradient_norm", "images_per_second", "memory_gb"}
+
+
+def fitted(tmp_path, files, optimizer, epochs=2, steps=3, accumulate=None):
+    """`(history, Trainer)` of a linear network, with the callbacks of a run."""
+    keras.utils.set_random_seed(0)
+    arrays = files.arrays(train=12, shape=(4, 4, 1))
+    images = keras.Input((4, 4, 1))
+    model = keras.Model(images, keras.layers.Dense(2)(keras.layers.Flatten()(images)))
+    trainer = Trainer(model, keras.layers.Rescaling(1 / 255), optimizer)
+    callbacks = [
+        Records(batch_size=4),
+        History(tmp_path / "history.csv"),
+        keras.callbacks.TensorBoard(tmp_path / "tensorboard", write_graph=False),
+    ]
+    train = (arrays["x_train"], arrays["y_train"])
+    feed = Feed(ImageData(train, train, ["0", "1"]), 4, Augmentation(), seed=0)
+    checkpoints = Checkpoints(tmp_path / "checkpoints", model, optimizer)
+    Session(trainer, feed, epochs, steps, callbacks, checkpoints).run()
+    return read_history(tmp_path / "history.csv"), trainer
+
+
+def test_rate_norm_speed_and_memory_are_in_the_history(tmp_path, files):
+    rate = keras.optimizers.schedules.PiecewiseConstantDecay([2, 4], [0.5, 0.25, 0.125])
+    history, _ = fitted(tmp_path, files, CoupledSGD(rate))
+    assert set(history) == {"epoch", "loss", "accuracy", "val_loss", "val_accuracy", *COLUMNS}
+    assert history["learning_rate"] == [0.5, 0.125]  # of step 2 and of step 5, the last of each epoch
+    assert all(0 < rate < 1e6 for rate in history["images_per_second"])
+    assert all(0.05 < gigabytes < 1000 for gigabytes in history["memory_gb"])
+
+
+def test_the_gradients_norm_is_that_of_the_epochs_last_step(tmp_path, files):
+    norms = []
+
+    class Watched(CoupledSGD):
+        """Writes down the norm that numpy finds."""
+
+        def apply(self, grads, trainable_variables=None):
+            tf.py_function(lambda *g: norms.append(np.sqrt(sum((each.numpy() ** 2).sum() for each in g))), grads, [])
+            super().apply(grads, trainable_variables)
+
+    history, _ = fitted(tmp_path, files, Watched(0.1))
+    np.testing.assert_allclose(history["gradient_norm"], norms[2::3], rtol=1e-5)
+
+
+def test_an_optimiser_that_tells_no_norm_leaves_the_column_out(tmp_path, files):
+    history, _ = fitted(tmp_path, files, keras.optimizers.SGD(0.1))
+    assert COLUMNS - set(history) == {"gradient_norm"}
+
+
+def test_tensorboard_gets_what_the_history_has(tmp_path, files):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    history, _ = fitted(tmp_path, files, CoupledSGD(0.1))
+    for split, names in (("train", COLUMNS | {"loss", "accuracy"}), ("validation", {"loss", "accuracy"})):
+        events = EventAccumulator(str(tmp_path / "tensorboard" / split)).Reload()
+        for name in names:
+            values = [tf.make_ndarray(event.tensor_proto).item() for event in events.Tensors(f"epoch_{name}")]
+            column = name if split == "train" else f"val_{name}"
+            np.testing.assert_allclose(values, history[column], rtol=1e-5)
+
+
+def test_the_records_of_a_whole_run_with_averages_and_accumulation(command, files, tmp_path):
+    data = files.npz(tmp_path / "set.npz", **files.arrays(train=32))
+    line = f"--dataset={data} --depth=8 --batch_size=8 --output={tmp_path} --run=mine --ema=0.9 --accumulate=2"
+    line += " --clip_norm=1 --schedule=one_cycle --precision=mixed_float16"
+    outcome = command(*line.split(), "--epochs=2")
+    assert (outcome.code, outcome.said) == (0, []), outcome.err
+    history = read_history(tmp_path / "runs" / "mine" / "history.csv")
+    assert set(history) > COLUMNS | {"val_ema_loss", "val_ema_accuracy"}
+    assert np.isfinite(list(history.values())).all()
+    assert history["val_ema_loss"] != history["val_loss"]
+    averaged = f"{history['val_ema_accuracy'][-1]:.2%}"
+    assert f"test accuracy {history['val_accuracy'][-1]:.2%} ({averaged} averaged: exported)\n" in outcome.out
+    resumed = command(*line.split(), "--epochs=3", "--resume", "--noexport")
+    stretched = "train: --epochs=3 in place of 2: the schedule is stretched to them."
+    assert (resumed.code, resumed.said) == (0, [stretched]), resumed.err
+    assert read_history(tmp_path / "runs" / "mine" / "history.csv")["epoch"] == [0, 1, 2]
+    shorter = command(*line.split(), "--epochs=1", "--resume", "--noexport")
+    assert (shorter.code, shorter.said) == (2, ["train: --epochs=1, but the run to resume has done 3."])
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (3599.4, "59:59"), (3599.5, "1:00:00")])
+def test_times_are_read_as_on_a_clock(seconds, text):
+    assert clock(seconds) == text
+
+
+def test_a_history_that_goes_on_keeps_its_columns_whatever_is_measured_there(tmp_path):
+    here, there = {"loss": 2.0, "memory_gb": 1.0, "val_loss": 4.0}, {"gpu_memory_gb": 7.0, "loss": 1.0, "val_loss": 3.0}
+    for epoch, logs in enumerate((here, there)):
+        history = History(tmp_path / "history.csv", append=epoch > 0)
+        history.on_train_begin()
+        history.on_epoch_end(epoch, logs)
+        history.on_train_end()
+    found = read_history(tmp_path / "history.csv")
+    assert found.pop("memory_gb")[0] == 1.0
+    assert found == {"epoch": [0.0, 1.0], "loss": [2.0, 1.0], "val_loss": [4.0, 3.0]}
+
+
+def test_a_history_that_was_lost_is_missed(tmp_path, capsys):
+    run = Run(tmp_path, "mine")
+    run.claim()
+    recorders(run, SimpleNamespace(batch_size=4, epochs=3), steps=5, first_epoch=2)
+    assert capsys.readouterr().err.endswith("history.csv has 0 of the 2 epochs done; the others are lost.\n")
+
+
+@pytest.mark.parametrize("event", ["on_train_begin", "on_test_end", "on_epoch_end", "on_train_end"])
+def test_a_disk_that_is_full_at_any_event_ends_no_run(event, capsys):
+    def full(*arguments):
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    callback = keras.callbacks.Callback()
+    setattr(callback, event, full)
+    getattr(forgiving(callback), event)({})
+    assert re.fullmatch(r"train: Callback: disk full; the run goes on\.\n", capsys.readouterr().err)

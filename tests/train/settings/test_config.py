@@ -1,0 +1,269 @@
+"""Flags become one resolved configuration."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import fields, replace
+
+import pytest
+from absl import flags
+
+from train.process.errors import BadInput
+from train.settings.config import Config, fingerprint_of, read
+from train.settings.flags import defined
+from train.settings.resolving import resolve
+
+
+@pytest.fixture
+def resolved(parse):
+    """`resolved("--depth=8", ..., saved=path)`: the configuration of a command line."""
+
+    def resolved(*arguments, saved=None) -> Config:
+        parse(*arguments)
+        return resolve(saved)
+
+    return resolved
+
+
+def test_every_flag_but_those_that_say_where_is_part_of_the_configuration(resolved):
+    resolved()
+    names = {flag.name for flag in defined()}
+    places = {"output", "run", "strategy", "tpu", "cpu_devices", "startup_timeout", "worker_timeout"}
+    assert names - {field.name for field in fields(Config)} == places | {"resume", "export"}
+
+
+def test_digits_and_other_sets_have_their_own_lengths(resolved):
+    assert (resolved().epochs, resolved("--dataset=cifar10").epochs) == (40, 164)
+
+
+def test_a_given_flag_stands_where_a_default_would(resolved):
+    config = resolved("--epochs=3", "--batch_size=7", "--pad=0", "--noflip", "--class_names=a,b")
+    assert (config.epochs, config.batch_size, config.pad, config.flip) == (3, 7, 0, False)
+    assert config.class_names == ["a", "b"]
+
+
+def test_what_the_data_decides_is_filled_in_once_they_are_there(resolved):
+    config = resolved("--dataset=cifar10")
+    assert (config.pad, config.flip, config.class_names, config.batch_size) == (None, None, None, None)
+    filled = config.resolved((32, 40, 3), 50, ["a", "b"])
+    assert (filled.pad, filled.flip, filled.class_names, filled.batch_size) == (4, True, ["a", "b"], 2)
+    assert [config.resolved((side, side, 3), 50, ["a", "b"]).pad for side in (8, 28, 224)] == [1, 4, 4]
+    given = resolved("--pad=0", "--flip", "--batch_size=8").resolved((8, 8, 1), 50, ["a", "b"])
+    assert (given.pad, given.flip, given.batch_size) == (0, True, 8)
+
+
+def test_a_run_goes_on_with_the_path_that_began_it(resolved, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    flags = ("--dataset=~/pets", "--data_dir=~/sets")
+    begun = resolved(*flags)
+    assert (begun.dataset, begun.data_dir) == (f"{tmp_path}/pets", f"{tmp_path}/sets")
+    begun.save(tmp_path / "config.json")
+    assert resolved(*flags, saved=tmp_path / "config.json") == begun
+
+
+@pytest.mark.parametrize(
+    ("dataset", "mirrored"),
+    [
+        ("digits", False),
+        ("mnist", False),
+        ("/some/where/mnist/", False),
+        ("svhn_cropped", False),
+        ("fashion_mnist", True),
+        ("/usr/share/datasets/fashion-mnist", True),
+        ("cifar10", True),
+    ],
+)
+def test_sets_of_characters_are_not_mirrored(resolved, dataset, mirrored):
+    assert resolved(f"--dataset={dataset}").resolved((32, 32, 3), 50, ["a", "b"]).flip is mirrored
+
+
+@pytest.mark.parametrize(
+    ("argument", "text"),
+    [
+        ("--epochs=0", r"--epochs must be > 0, got 0\."),
+        ("--epochs=-1", r"--epochs must be > 0, got -1\."),
+        ("--batch_size=0", r"--batch_size must be > 0, got 0\."),
+        ("--learning_rate=-0.1", r"--learning_rate must be > 0, got -0\.1\."),
+        ("--learning_rate=nan", r"--learning_rate must be .*got nan"),
+        ("--learning_rate=inf", r"--learning_rate must be .*got inf"),
+        ("--weight_decay=nan", r"--weight_decay must be .*got nan"),
+        ("--momentum=nan", r"--momentum must be .*got nan"),
+        ("--pad=-1", r"--pad must be >= 0, got -1\."),
+        ("--clip_norm=0", r"--clip_norm must be > 0, got 0\.0\."),
+        ("--clip_norm=nan", r"--clip_norm must be .*got nan"),
+        ("--ema=1", r"--ema must be between 0 and 1, got 1\.0\."),
+        ("--warm_up=1", r"rising from 0 to 1; got warm_up=1\.0, drops=None"),
+        ("--drops=0.5,0.5", r"rising from 0 to 1; got warm_up=None, drops=\[0\.5, 0\.5\]"),
+        ("--drops=0.5,1", r"rising from 0 to 1"),
+        ("--worker_timeout=nan", r"--worker_timeout must be finite, got nan\."),
+        ("--drops=half", r"--drops=half: wanted numbers, separated by commas"),
+    ],
+)
+def test_a_value_out_of_its_range_is_refused(resolved, argument, text):
+    with pytest.raises(BadInput, match=text):
+        resolved(argument)
+
+
+@pytest.mark.parametrize(
+    "argument", ["--width=0", "--momentum=1.5", "--weight_decay=-1", "--image_size=0", "--seed=-1"]
+)
+def test_a_value_out_of_its_bounds_is_refused_as_it_is_parsed(parse, argument):
+    name, value = argument.removeprefix("--").split("=")
+    with pytest.raises(flags.IllegalFlagValueError, match=rf"--{name}={value}: .* is not a"):
+        parse(argument)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ([], "digits-preactresnet20"),
+        (["--dataset=cifar10", "--model=ResNet", "--depth=110"], "cifar10-resnet110"),
+        (["--dataset=some/where/flowers/"], "flowers-preactresnet20"),
+        (["--dataset=/data/small.npz"], "small-preactresnet20"),
+        (["--dataset=cmaterdb/bangla:1.0.0"], "bangla-1.0.0-preactresnet20"),
+    ],
+)
+def test_the_run_is_named_after_data_and_network(resolved, arguments, name):
+    assert resolved(*arguments).default_run == name
+
+
+def test_a_configuration_is_saved_as_json_that_makes_it_again(resolved, tmp_path):
+    config = resolved("--depth=8", "--class_names=a,b", "--learning_rate=0.05")
+    config.save(tmp_path / "config.json")
+    assert read(tmp_path / "config.json") == config
+    assert json.loads((tmp_path / "config.json").read_text())["fingerprint"] == config.fingerprint
+
+
+def test_a_resumed_run_keeps_its_flags_and_may_have_more_epochs(resolved, tmp_path):
+    saved = tmp_path / "config.json"
+    begun = resolved("--depth=8", "--epochs=2", "--learning_rate=0.05", "--class_names=a,b")
+    begun.save(saved)
+    assert resolved(saved=saved) == begun
+    more = resolved("--epochs=5", "--depth=8", saved=saved)
+    assert (more.epochs, more.depth, more.learning_rate) == (5, 8, 0.05)
+
+
+def test_a_resumed_run_survives_as_it_began_or_as_it_is_told(resolved, tmp_path):
+    saved = tmp_path / "config.json"
+    begun = resolved("--keep=5", "--checkpoint_every=7", "--on_nan=skip")
+    begun.save(saved)
+    assert resolved(saved=saved) == begun
+    other = resolved("--keep=1", "--on_nan=stop", saved=saved)
+    assert (other.keep, other.checkpoint_every, other.on_nan) == (1, 7, "stop")
+    assert other.fingerprint == begun.fingerprint
+
+
+def test_a_flag_against_the_resumed_run_is_refused(resolved, tmp_path):
+    saved = tmp_path / "config.json"
+    resolved("--depth=8").save(saved)
+    with pytest.raises(BadInput, match=r"--depth=20, but the run to resume has depth=8 \(.*config\.json\)"):
+        resolved("--depth=20", saved=saved)
+    with pytest.raises(BadInput, match=r"^--depth=20, --ema=0\.9, but the run to resume has depth=8, ema=None \("):
+        resolved("--depth=20", "--ema=0.9", saved=saved)
+
+
+@pytest.mark.parametrize("content", ["", '{"depth": 8', "[]"])
+def test_a_damaged_configuration_is_named_when_a_run_is_resumed(resolved, tmp_path, content):
+    saved = tmp_path / "config.json"
+    saved.write_text(content)
+    with pytest.raises(BadInput, match=r"config\.json"):
+        resolved(saved=saved)
+
+
+def test_a_configuration_of_another_version_is_named_when_a_run_is_resumed(resolved, tmp_path):
+    saved = tmp_path / "config.json"
+    resolved().save(saved)
+    saved.write_text(json.dumps({**json.loads(saved.read_text()), "droput": 0.5}))
+    with pytest.raises(BadInput, match=r"config\.json.*droput"):
+        resolved(saved=saved)
+
+
+@pytest.mark.parametrize("change", [{"learning_rate": 0.5}, {"fingerprint": "0" * 12}, {"fingerprint": None}])
+def test_a_configuration_that_was_changed_by_hand_is_told_by_its_fingerprint(resolved, tmp_path, change):
+    saved = tmp_path / "config.json"
+    resolved("--depth=8").save(saved)
+    saved.write_text(json.dumps({**json.loads(saved.read_text()), **change}))
+    with pytest.raises(BadInput, match=r"config\.json was changed: its values have the fingerprint \w{12}, and"):
+        resolved(saved=saved)
+
+
+def test_a_batch_larger_than_the_set_is_refused_but_for_a_smoke_twin_that_did_not_ask_for_it(resolved):
+    for batch_size in ("--batch_size=64",), ("--batch_size=64", "--config=digits"):
+        with pytest.raises(BadInput, match=r"--batch_size=64 is larger than the training set of 50 images"):
+            resolved(*batch_size).resolved((8, 8, 1), 50, ["a", "b"])
+    twin = replace(resolved("--config=digits", "--smoke"), batch_size=64)
+    assert twin.resolved((8, 8, 1), 50, ["a", "b"]).batch_size == 50
+
+
+def test_what_a_run_began_with_is_gone_on_with_whatever_became_of_its_data(resolved, tmp_path):
+    saved = tmp_path / "config.json"
+    begun = resolved("--crop=resized", "--batch_size=32").resolved((224, 224, 3), 50, ["a", "b"])
+    assert begun.pad == 0
+    for config in begun, replace(begun, pad=4):  # as it was once saved
+        config.save(saved)
+        again = resolved("--crop=resized", "--batch_size=32", saved=saved)
+        assert again.resolved((224, 224, 3), 50, ["a", "b"], resumed=True) == again == config
+    assert again.resolved((2, 2, 3), 20, ["a", "b"], resumed=True).batch_size == 20  # the data are compared elsewhere
+
+
+def test_an_image_is_not_shifted_out_of_its_frame(resolved):
+    assert resolved("--pad=7").resolved((8, 9, 1), 50, ["a", "b"]).pad == 7
+    with pytest.raises(BadInput, match=r"--pad=20000 must be less than an image's side; the images are \(8, 9\)"):
+        resolved("--pad=20000").resolved((8, 9, 1), 50, ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--schedule=cosine", "--drops=0.5"], r"--drops means nothing for --schedule=cosine\."),
+        (["--schedule=one_cycle", "--warm_up=0.1"], r"--warm_up means nothing for --schedule=one_cycle\."),
+        (["--warm_up=0.5", "--drops=0.4"], r"rising from 0 to 1; got warm_up=0\.5, drops=\[0\.4\]"),
+    ],
+)
+def test_parts_of_the_run_that_do_not_fit_are_refused(resolved, arguments, text):
+    with pytest.raises(BadInput, match=text):
+        resolved(*arguments)
+
+
+def test_a_run_too_short_for_one_update_is_refused(resolved):
+    config = resolved("--accumulate=13", "--epochs=2", "--batch_size=8")
+    with pytest.raises(BadInput, match=r"--accumulate=13 batches are more than the run has"):
+        config.resolved((8, 8, 1), 50, ["a", "b"])  # 6 batches an epoch
+    assert config.resolved((8, 8, 1), 56, ["a", "b"]).accumulate == 13
+
+
+def test_a_run_begun_before_a_flag_was_there_has_its_default(resolved, tmp_path):
+    saved = tmp_path / "config.json"
+    resolved("--depth=8").save(saved)
+    later = ("schedule", "accumulate", "ema", "fingerprint")
+    old = {name: value for name, value in json.loads(saved.read_text()).items() if name not in later}
+    saved.write_text(json.dumps({**old, "fingerprint": fingerprint_of(old)}))
+    assert (read(saved).schedule, read(saved).accumulate, read(saved).ema) == ("steps", 1, None)
+    assert resolved(saved=saved) == resolved("--depth=8")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("epochs", "many", "int"),
+        ("epochs", True, "int"),
+        ("epochs", None, "int"),
+        ("mixup", "x", "float"),
+        ("drops", [1, "x"], r"list\[float\] \| None"),
+        ("flip", 1, r"bool \| None"),
+    ],
+)
+def test_a_saved_configuration_whose_values_cannot_be_is_damaged(resolved, tmp_path, name, value, wanted):
+    saved = tmp_path / "config.json"
+    resolved("--depth=8").save(saved)
+    saved.write_text(json.dumps({**json.loads(saved.read_text()), name: value}))
+    got = re.escape(repr(value))
+    with pytest.raises(BadInput, match=rf"config\.json is damaged: wanted {wanted} for {name}; got {got}\."):
+        resolved(saved=saved)
+
+
+def test_the_configuration_is_shown_a_line_a_choice(resolved):
+    lines = str(resolved("--depth=8")).splitlines()
+    assert "  depth           8" in lines
+    assert not any("None" in line for line in lines)

@@ -1,0 +1,184 @@
+"""Experiments are Python files; flags override them; each has a smoke twin that trains."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from train.configs._smoke_images import smoke_arrays, smoke_folder
+from train.process.errors import BadInput
+from train.run.history import read_history
+from train.settings.config import DECIDES_NO_NUMBER, defaults, read
+from train.settings.experiments import FOLDER, experiment, names
+from train.settings.resolving import resolve
+
+
+@pytest.fixture
+def mine(tmp_path):
+    """`mine("return {...}")` writes an experiment of one's own and gives its path."""
+
+    def mine(body: str, name: str = "mine") -> Path:
+        path = tmp_path / f"{name}.py"
+        path.write_text(f"def config():\n    {body}\n")
+        return path
+
+    return mine
+
+
+def test_the_experiments_to_begin_with_are_there():
+    wanted = {"digits", "fashion_mnist", "cifar10_preactresnet164", "cifar10_resnet110", "imagenet_resnet50"}
+    assert wanted <= set(names())
+
+
+@pytest.mark.parametrize("name", names())
+def test_an_experiment_says_its_command_time_and_result(name):
+    docstring = ast.get_docstring(ast.parse((FOLDER / f"{name}.py").read_text()))
+    assert f"\nCommand: python -m train --config={name}\n" in docstring
+    for field in ("Time", "Result"):
+        (line,) = [line for line in docstring.splitlines() if line.startswith(f"{field}: ")]
+        assert "TODO" not in line and any(digit in line for digit in "0123456789")
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_smoke_twin_is_the_experiment_but_for_its_size(name):
+    whole, smoke = experiment(name), experiment(name, smoke=True)
+    assert whole.keys() <= smoke.keys()
+    size = {"dataset", "image_size", "class_names", "depth", "block", "epochs", "batch_size"}
+    assert {key for key in smoke if smoke[key] != whole.get(key)} <= size
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_smoke_twin_trains(name, command, tmp_path):
+    outcome = command(f"--config={name}", "--smoke", "--noexport", f"--output={tmp_path}")
+    assert (outcome.code, outcome.said) == (0, []), outcome.err
+    run = tmp_path / "runs" / f"{name}-smoke"
+    assert np.isfinite(read_history(run / "history.csv")["val_loss"]).all()
+    saved = read(run / "config.json")
+    assert (saved.config, saved.smoke) == (name, True)
+    assert f"  fingerprint     {saved.fingerprint}\n" in outcome.out
+
+
+def test_the_papers_cifar_networks_have_the_papers_parameters(parse):
+    from train.step.network import network
+
+    for name, published in (("cifar10_preactresnet164", 1_703_258), ("cifar10_resnet110", 1_727_962)):
+        parse(f"--config={name}")
+        config = resolve()
+        model = network(config, (32, 32, 3), 10)
+        count = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
+        assert count == published
+        assert (config.learning_rate, config.weight_decay, config.momentum, config.batch_size) == (0.1, 1e-4, 0.9, 128)
+
+
+def test_flags_override_the_experiment_even_with_their_own_default(parse):
+    parse("--config=imagenet_resnet50", "--batch_size=64", "--warm_up=0.05", "--schedule=steps", "--noflip")
+    config = resolve()
+    assert (config.batch_size, config.warm_up, config.flip) == (64, 0.05, False)
+    assert (config.model, config.depth, config.epochs, config.drops) == ("ResNet", 50, 90, [30 / 90, 60 / 90])
+    assert config.default_run == "imagenet_resnet50"
+
+
+def test_an_experiment_of_ones_own_is_a_path(parse, mine):
+    path = mine("return {'depth': 8, 'learning_rate': 1, 'class_names': ['a', 'b'], 'drops': [0.5], 'pad': None}")
+    parse(f"--config={path}")
+    config = resolve()
+    assert (config.depth, config.learning_rate, config.class_names, config.drops) == (8, 1.0, ["a", "b"], [0.5])
+    assert config.default_run == "mine"
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ("return {'learning_rat': 1}", r"there is no flag 'learning_rat'\. Did you mean 'learning_rate'\?"),
+        ("return {'output': '.'}", r"'output' is for the command line alone"),
+        ("return {'strategy': 'mirrored'}", r"'strategy' is for the command line alone"),
+        ("return {'schedule': 'cosin'}", r"schedule='cosin': value should be one of <steps\|cosine\|one_cycle>"),
+        ("return {'epochs': 'many'}", r"epochs='many': invalid literal"),
+        ("return {'epochs': 0}", r"--epochs must be > 0, got 0"),
+        ("return {'depth': [20]}", r"depth=\[20\]: "),
+        ("return {'drops': ['late']}", r"mine\.py: drops=\['late'\]: wanted numbers, separated by commas\."),
+        ("return {'export': False}", r"mine\.py: 'export' is for the command line alone\."),
+        ("return {1: 2}", r"mine\.py: there is no flag 1\."),
+        ("return 1 / 0", r"ZeroDivisionError in .*mine\.py: division by zero"),
+        ("raise SystemExit(3)", r"SystemExit in .*mine\.py: 3"),
+        ("return (", r"SyntaxError in .*mine\.py: "),
+        ("return 3", r"TypeError in .*mine\.py: "),
+    ],
+)
+def test_a_bad_experiment_is_answered_in_one_line(body, line, mine, command, tmp_path):
+    outcome = command(f"--config={mine(body)}", f"--output={tmp_path / 'output'}")
+    assert outcome.code == 2
+    (said,) = outcome.said
+    assert re.search(line, said), said
+    assert not (tmp_path / "output").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--config=cifar10_resnet101"], r"unknown experiment 'cifar10_resnet101'\. Did you mean 'cifar10_resnet110'"),
+        (["--config=nowhere/mine.py"], r"--config=nowhere/mine\.py: there is no such file"),
+        (["--smoke"], r"--smoke needs --config"),
+    ],
+)
+def test_an_experiment_that_is_not_there_is_named(parse, arguments, line):
+    parse(*arguments)
+    with pytest.raises(BadInput, match=line):
+        resolve()
+
+
+def test_a_file_without_a_twin_has_none(parse, mine):
+    parse(f"--config={mine('return {}')}", "--smoke")
+    with pytest.raises(BadInput, match=r"mine\.py has no smoke\(\)"):
+        resolve()
+
+
+def test_a_resumed_run_keeps_the_values_it_began_with_though_the_file_has_changed(parse, mine, tmp_path, capsys):
+    path, saved = mine("return {'depth': 8}"), tmp_path / "config.json"
+    parse(f"--config={path}")
+    resolve().save(saved)
+    mine("return {'depth': 14}")
+    parse(f"--config={path}", "--resume")
+    capsys.readouterr()
+    assert resolve(saved).depth == 8
+    said = f"train: --config={path} has depth=14: the run goes on with the depth=8 that it began with.\n"
+    assert capsys.readouterr().err == said
+    parse(f"--config={path}", "--resume", "--depth=8")
+    assert resolve(saved).depth == 8
+    assert not capsys.readouterr().err
+
+
+def test_the_fingerprint_is_the_hash_of_what_decides_the_numbers():
+    config = replace(defaults(), epochs=1, batch_size=8)
+    decides = {k: v for k, v in json.loads(json.dumps(vars(config))).items() if v is not None}
+    for name in DECIDES_NO_NUMBER:
+        decides.pop(name, None)
+    text = json.dumps(dict(sorted(decides.items())))
+    assert config.fingerprint == hashlib.sha256(text.encode()).hexdigest()[:12]
+    assert replace(config, class_names=["a"], config="x", data_dir="/d", smoke=True).fingerprint == config.fingerprint
+    changes = {"seed": 1, "learning_rate": 0.2, "ema": 0.9, "drops": [0.5], "dataset": "cifar10", "nesterov": False}
+    fingerprints = {replace(config, **{name: value}).fingerprint for name, value in changes.items()}
+    assert len(fingerprints | {config.fingerprint}) == len(changes) + 1
+
+
+def test_equal_configurations_have_equal_fingerprints_however_they_are_asked_for(parse):
+    parse("--config=digits")
+    by_name = resolve()
+    parse("--dataset=digits", "--depth=20", "--epochs=40", "--batch_size=64")
+    assert resolve().fingerprint == by_name.fingerprint
+
+
+def test_smoke_images_are_of_two_classes_and_train_and_test_share_none():
+    arrays = np.load(smoke_arrays(28, channels=1))
+    assert arrays["x_train"].shape == (64, 28, 28, 1) and arrays["x_test"].shape == (16, 28, 28, 1)
+    assert arrays["y_train"].tolist() == [0] * 32 + [1] * 32
+    train = {image.tobytes() for image in arrays["x_train"]}
+    assert not train & {image.tobytes() for image in arrays["x_test"]}
+    assert len(list(Path(smoke_folder(80)).rglob("*.jpg"))) == 80

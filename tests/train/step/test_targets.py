@@ -1,0 +1,86 @@
+"""Loss and accuracy take classes and distributions; ten crops answer with their mean probability."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from train.step.targets import CrossEntropy, answers, hits
+from train.step.trainer import Trainer
+
+COUNT, CLASSES = 8, 3
+
+
+@pytest.fixture
+def logits():
+    return np.random.default_rng(0).normal(size=(COUNT, CLASSES)).astype(np.float32)
+
+
+@pytest.fixture
+def labels():
+    return np.arange(COUNT) % CLASSES
+
+
+def test_a_class_costs_what_its_distribution_costs(logits, labels):
+    of = np.eye(CLASSES, dtype=np.float32)[labels]
+    np.testing.assert_allclose(CrossEntropy()(labels, logits), CrossEntropy()(of, logits), rtol=1e-6)
+    for each in (labels, of):
+        np.testing.assert_array_equal(hits(each, logits), logits.argmax(1) == labels)
+
+
+def test_hits_are_keras_accuracy_of_ties_and_of_more_classes_than_sixteen_bits_count():
+    logits = keras.ops.cast(np.eye(300)[[256, 257, 3]] + np.eye(300)[[256, 257, 5]], "bfloat16")
+    for labels, right in (([257, 257, 3], [0, 1, 1]), ([256, 258, 5], [1, 0, 0])):  # the first of equals is the answer
+        for each in (np.array(labels), np.eye(300, dtype=np.float32)[labels]):
+            np.testing.assert_array_equal(hits(each, logits), right)
+
+
+def test_the_cost_of_a_mix_is_the_mix_of_the_costs(logits, labels):
+    of, other = (np.eye(CLASSES, dtype=np.float32)[shifted] for shifted in (labels, (labels + 1) % CLASSES))
+    mixed = CrossEntropy()(0.3 * of + 0.7 * other, logits)
+    expected = 0.3 * CrossEntropy()(of, logits) + 0.7 * CrossEntropy()(other, logits)
+    np.testing.assert_allclose(mixed, expected, rtol=1e-5)
+
+
+def test_the_mean_probability_of_the_crops_answers():
+    images = np.random.default_rng(0).normal(size=(4, 10, 5, 5, 3)).astype(np.float32)
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(CLASSES)])
+    each = tf.nn.softmax(model(images.reshape(40, 5, 5, 3))).numpy().reshape(4, 10, CLASSES)
+    ours = answers(model, tf.constant(images))
+    np.testing.assert_allclose(tf.nn.softmax(ours), each.mean(1), rtol=1e-5)
+    np.testing.assert_allclose(tf.reduce_sum(tf.exp(ours), 1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(answers(model, tf.constant(images[:, 0])), model(images[:, 0]))
+
+
+def linear():
+    keras.utils.set_random_seed(0)
+    images = keras.Input((4, 4, 1))
+    return keras.Model(images, keras.layers.Dense(CLASSES)(keras.layers.Flatten()(images)))
+
+
+def test_images_of_weight_0_do_not_count():
+    images = np.random.default_rng(0).integers(0, 256, (COUNT, 4, 4, 1), dtype=np.uint8)
+    labels = np.arange(COUNT) % CLASSES
+    judge = Trainer(linear(), keras.layers.Rescaling(1 / 255), keras.optimizers.SGD())
+    expected = judge.test_step(images[:5], labels[:5], tf.ones(5), 0.0)
+    weights = tf.constant([1.0] * 5 + [0.0] * 3)
+    halves = [slice(0, 4), slice(4, 8)]
+    measured = sum(judge.test_step(images[h], labels[h], weights[h], 0.0) for h in halves)
+    assert measured[2] == 5
+    np.testing.assert_allclose(measured, expected, rtol=1e-6)
+
+
+def test_a_step_on_mixed_labels_goes_down_their_gradient():
+    images = np.random.default_rng(0).integers(0, 256, (COUNT, 4, 4, 1), dtype=np.uint8)
+    of = np.random.default_rng(1).dirichlet(np.ones(CLASSES), COUNT).astype(np.float32)
+    model = linear()
+    kernel, bias = (w.numpy().astype(np.float64) for w in model.trainable_variables)
+    learner = Trainer(model, keras.layers.Rescaling(1 / 255), keras.optimizers.SGD(0.1))
+    learner.train_step(images, of, 0.0)
+    pixels = images.reshape(COUNT, -1) / 255
+    logits = pixels @ kernel + bias
+    errors = (np.exp(logits) / np.exp(logits).sum(1, keepdims=True) - of) / COUNT
+    np.testing.assert_allclose(model.trainable_variables[0], kernel - 0.1 * pixels.T @ errors, atol=1e-6)

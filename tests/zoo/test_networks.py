@@ -1,0 +1,390 @@
+"""Families beyond ResNet: their published counts, what is in them, and what they refuse."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_resunits as kr
+from keras_resunits.models.family import FAMILIES
+from keras_resunits.zoo.libraries import LIBRARIES
+from keras_resunits.zoo.networks import MODELS
+from keras_resunits.zoo.registry import check_depth
+from tests.catalog import long_but, shapes_alone
+
+IMAGES = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype("float32")
+
+
+def trainable(model):
+    return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+
+
+MOVING = {  # moving statistics, where published; those of ResNet and PreActResNet: test_models.py
+    "wrn16_4_cifar": 3_616,
+    "wrn16_8_cifar": 7_200,
+    "wrn40_4_cifar": 10_784,
+    "wrn28_10_cifar": 17_952,
+    "densenet40_12_cifar": 18_096,
+    "densenet100_12_cifar": 117_216,
+    "densenet100_24_cifar": 231_264,
+    "densenet_bc100_12_cifar": 23_988,
+    "densenet_bc190_40_cifar": 256_960,
+    "densenet121": 83_648,
+    "densenet161": 219_936,
+    "densenet169": 158_400,
+    "densenet201": 229_056,
+    "keras_resnet50": 25_636_712 - 25_583_592,
+    "keras_resnet101": 44_707_176 - 44_601_832,
+    "keras_resnet152": 60_419_944 - 60_268_520,
+    "keras_resnet50v2": 25_613_800 - 25_568_360,
+    "keras_resnet101v2": 44_675_560 - 44_577_896,
+    "keras_resnet152v2": 60_380_648 - 60_236_904,
+}
+
+
+HUGE = ("1001", "1202", "190", "250", "264", "200", "272", "542")  # depths: they take long without values too
+SAMPLED = {  # of the libraries' networks, whose counts other rows have too
+    f"{library}_{name}"
+    for library, names in {
+        "torchvision": ("resnet50", "densenet121"),
+        "timm": ("resnetv2_50",),
+        "akamaster": ("resnet20",),
+        "pytorchcv": ("resnet164", "preresnet20", "preresnet164", "preresnet18", "preresnet50b", "densenet40_k12_bc"),
+    }.items()
+    for name in names
+}
+QUICK = [
+    name for name in MODELS if not any(depth in name for depth in HUGE) and (name not in LIBRARIES or name in SAMPLED)
+]
+
+
+@pytest.mark.parametrize("name", long_but(QUICK, {name: name for name in MODELS}))
+def test_a_named_network_has_the_published_parameters_and_multiply_adds(name):
+    entry = MODELS[name]
+    with shapes_alone():
+        model = kr.create(name)
+    assert model.name == name
+    assert entry.parameters in (None, trainable(model))
+    assert entry.half_operations in (None, round(kr.describe(model).half_operations / 1e6, 2))
+    moving = model.count_params() - trainable(model)
+    assert MOVING.get(name, moving) == moving
+
+
+def test_published_moving_statistics_are_those_of_named_networks():
+    assert MOVING.keys() <= MODELS.keys()
+
+
+def test_names_are_found_by_wildcard_and_near_names_are_offered():
+    assert kr.list_models("preactresnet1??_cifar") == ["preactresnet110_cifar", "preactresnet164_cifar"]
+    assert kr.list_models() == sorted(MODELS)
+    assert set(LIBRARIES) <= set(MODELS)
+    assert kr.list_models("pytorchcv_preresnet164*") == ["pytorchcv_preresnet164"]  # one network, one name
+    assert kr.list_models("nothing*") == []
+    with pytest.raises(ValueError, match=r"unknown model 'preactresnet160_cifar'\. Did you mean 'preactresnet1"):
+        kr.create("preactresnet160_cifar")
+
+
+def test_a_family_is_created_by_its_name_too_and_overrides_win():
+    assert kr.create("ResNet", depth=8).count_params() == kr.ResNet(depth=8).count_params()
+    assert kr.create("resnet20_cifar", depth=8, name="mine").name == "mine"
+    smaller = kr.create("torchvision_resnet50", depth=[1, 1, 1], input_shape=(32, 32, 3))
+    assert [layer.name for layer in smaller.layers if "unit" in layer.name] == ["unit000", "unit001", "unit002"]
+    assert set(FAMILIES) >= {"PreActResNet", "DenseNet", "WideResNet", "FractalNet"}
+
+
+@pytest.mark.parametrize("name", ["highwaynet20_cifar", "gatedplainnet20_cifar"])
+def test_each_layer_of_a_highway_or_gated_plain_net_is_one_convolution(name):
+    model = kr.create(name)
+    units = [layer for layer in model.layers if layer.name.startswith("unit")]
+    assert len(units) == 18
+
+
+@pytest.mark.parametrize(("depth", "bias"), [(8, -1.0), (20, -2.0), (32, -3.0), (110, -3.0)])
+def test_a_highway_gate_starts_the_more_closed_the_deeper_the_network(depth, bias):
+    gate = kr.HighwayNet(depth=depth).get_layer("unit001").merge.gate
+    np.testing.assert_array_equal(gate.layers[0].bias, np.full(16, bias))
+
+
+def test_a_plain_network_computes_what_its_branches_say():
+    model = kr.PlainNet(depth=8, input_shape=(8, 8, 3))
+    twin = kr.ResNet(depth=8, input_shape=(8, 8, 3))
+    twin.set_weights(model.get_weights())
+    stem = model.get_layer("stem")(IMAGES)
+    unit = model.get_layer("unit000")
+    np.testing.assert_allclose(unit(stem), np.maximum(np.asarray(unit.branch(stem)), 0), rtol=1e-5)
+    assert not np.allclose(model(IMAGES), twin(IMAGES))
+
+
+# DenseNet
+
+
+def test_a_dense_unit_appends_and_a_transition_halves():
+    model = kr.DenseNet(depth=[2, 2, 2], growth=4, input_shape=(8, 8, 3))
+    shapes = [layer.output.shape[1:] for layer in model.layers if layer.name.startswith("unit")]
+    assert shapes == [(8, 8, 12), (8, 8, 16), (4, 4, 8), (4, 4, 12), (4, 4, 16), (2, 2, 8), (2, 2, 12), (2, 2, 16)]
+    unit = model.get_layer("unit000")
+    x = np.asarray(model.get_layer("stem")(IMAGES))
+    np.testing.assert_array_equal(np.asarray(unit(x))[..., :8], x)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"depth": 41}, r"no DenseNet of depth 41: depths are 6n\+4 with bottlenecks.*Nearest: 40, 46"),
+        ({"depth": 41, "bottleneck": False}, r"depths are 3n\+4 without.*Nearest: 40, 43"),
+        ({"growth": 0}, r"`growth` must be a positive int\. Received: growth=0"),
+        ({"growth": -12}, r"`growth` must be a positive int\. Received: growth=-12"),
+        ({"growth": 1.5}, r"`growth` must be a positive int"),
+        ({"compression": 0}, r"`compression` must be a number in \(0, 1\]"),
+        ({"compression": 1.5}, r"`compression` must be a number in \(0, 1\]"),
+        ({"dropout": 1.0}, r"`dropout` must be a number in \[0, 1\)"),
+        ({"input_shape": (3, 3, 3)}, r"at least 4x4"),
+        ({"order": "pre_act"}, r"unknown order 'pre_act'\. Did you mean"),
+    ],
+    ids=str,
+)
+def test_a_dense_network_that_cannot_be_is_refused(options, text):
+    with pytest.raises(ValueError, match=text):
+        kr.DenseNet(**{"depth": 40, **options})
+
+
+def test_concat_refuses_edges_of_other_sizes_and_growth_units_that_shrink():
+    with pytest.raises(ValueError, match=r"`Concat` wants .* in their channels alone.*\(2, 8, 8, 4\).*\(2, 4, 4, 4\)"):
+        kr.Concat()(np.zeros((2, 8, 8, 4)), np.zeros((2, 4, 4, 4)), np.zeros((2, 8, 8, 4)))
+    with pytest.raises(ValueError, match=r"body 'growth' wants filters > in_filters.*in_filters=8, filters=8"):
+        kr.growth()(kr.Slot(0, 1, 8, 8))
+
+
+# WideResNet
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"depth": 29}, r"no wide network of depth 29: depths are 6n\+4 .*or 18, 34 .*Nearest: 28, 34"),
+        ({"width": 0}, r"`width` must be a positive int\. Received: width=0"),
+        ({"dropout": 1.0}, r"`dropout` must be a number in \[0, 1\)"),
+    ],
+)
+def test_a_wide_network_that_cannot_be_is_refused(options, text):
+    with pytest.raises(ValueError, match=text):
+        kr.WideResNet(**options)
+
+
+@pytest.mark.parametrize(
+    ("depth", "size", "units"),
+    [(18, 64, [2] * 4), (34, 64, [3, 4, 6, 3]), (34, 32, [5] * 3), (34, None, [5] * 3), (28, 64, [4] * 3)],
+)
+def test_a_wide_network_has_four_stages_at_the_depths_of_imagenet(depth, size, units):
+    model = kr.WideResNet(depth, width=1, input_shape=(size, size, 3), include_top=False)
+    channels = [layer.output.shape[-1] for layer in model.layers if layer.name.startswith("unit")]
+    assert [channels.count(width) for width in sorted(set(channels))] == units
+
+
+@pytest.mark.slow
+def test_a_wide_network_of_eighteen_layers_and_width_two_has_its_size():
+    assert round(trainable(kr.create("wrn18_2")) / 1e6, 1) == 45.6
+
+
+def test_a_wide_units_dropout_stands_before_its_second_convolution():
+    unit = kr.WideResNet(depth=10, width=1, dropout=0.3).get_layer("unit000")
+    names = [layer.name for layer in unit.branch.layers]
+    assert names == ["norm1", "act1", "conv1", "norm2", "act2", "weights2"]
+    assert [layer.name for layer in unit.branch.layers[-1].layers] == ["dropout", "conv2"]
+
+
+def test_a_wide_networks_kernels_are_he_normal_over_fan_in():
+    kernel = kr.WideResNet(depth=10, width=10, dropout=0).get_layer("unit000").branch.layers[-1].kernel
+    assert abs(np.std(kernel) / np.sqrt(2 / (9 * 160)) - 1) < 0.02
+
+
+# FractalNet
+
+
+def ones_and_twos(drop_path=0.0, **options):
+    double = keras.layers.Rescaling
+    return kr.Fractal([[double(3.0)], [double(2.0), double(2.0)]], drop_path, **options)
+
+
+def test_a_join_is_the_mean_of_what_lives_and_the_deepest_column_can_answer_alone():
+    x = np.ones((1, 1), "float32")
+    assert float(ones_and_twos()(x)[0, 0]) == 3.5
+    assert float(ones_and_twos(deepest=True)(x)[0, 0]) == 4.0
+    drawn = ones_and_twos(drop_path=0.5, seed=1)
+    assert {float(drawn(x, training=True)[0, 0]) for _ in range(60)} == {3.0, 3.5, 4.0}
+
+
+def test_three_columns_join_where_they_end_together():
+    def one():
+        return keras.layers.Rescaling(1.0, offset=1.0)
+
+    fractal = kr.Fractal([[one()], [one() for _ in range(2)], [one() for _ in range(4)]], drop_path=0.0)
+    # column 2 joins column 1 at steps 2 and 4, all three at 4: (1 + (1.5 + 1) + (1.5 + 2)) / 3
+    np.testing.assert_allclose(fractal(np.zeros((1, 1), "float32")), [[7 / 3]], rtol=1e-6)
+
+
+def test_global_drop_path_leaves_the_same_column_in_every_block():
+    def plus(value):
+        return keras.layers.Rescaling(1.0, offset=value)
+
+    def outcomes(*seeds):
+        """What blocks with these seeds give, call by call: 1 or 10, as one column or the other lives, or between."""
+        blocks = [
+            kr.Fractal([[plus(1.0)], [plus(5.0), plus(5.0)]], drop_path=0.999, seed=seed, place=place)
+            for place, seed in enumerate(seeds)
+        ]
+        zero = np.zeros((1, 1), "float32")
+        return np.array([[float(block(zero, training=True)[0, 0]) for block in blocks] for _ in range(200)])
+
+    shared, apart = outcomes(7, 7), outcomes(7, 8)
+    assert set(np.unique(shared)) == {1.0, 10.0}  # one always stays
+    together, by_chance = (np.mean(pairs[:, 0] == pairs[:, 1]) for pairs in (shared, apart))
+    assert together > 0.64 and by_chance < 0.6  # half of the time global, and half of the rest agrees by chance
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (
+            lambda: kr.Fractal([[keras.layers.ReLU()] * 2]),
+            r"`columns` must hold 1, 2, 4, \.\.\. layers\. Received: \[2\]",
+        ),
+        (lambda: kr.Fractal([]), r"`columns` must hold"),
+        (lambda: kr.FractalNet(columns=0), r"`columns` must be a positive int"),
+        (lambda: kr.FractalNet(filters=(8, 8)), r"a dropout rate for each block"),
+        (lambda: kr.FractalNet(input_shape=(16, 16, 3)), r"at least 32x32"),
+        (lambda: kr.FractalNet(2, filters=(8,), dropout=(1.5,)), r"`dropout` must be a number in \[0, 1\)"),
+        (lambda: kr.FractalNet(2, drop_path=1.0), r"`drop_path` must be a number in \[0, 1\)"),
+    ],
+)
+def test_a_fractal_that_cannot_be_is_refused(make, text):
+    with pytest.raises(ValueError, match=text):
+        make()
+
+
+@pytest.mark.parametrize("make", [kr.KerasResNet, kr.KerasResNetV2])
+def test_a_keras_layout_of_another_depth_is_refused(make):
+    with pytest.raises(ValueError, match=r"`depth` must be one of 50, 101, 152, .* Received: depth=18"):
+        make(18)
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: kr.PlainNet(depth=8, merge="add"), r"`merge` is what makes a PlainNet: use `ResNet`"),
+        (lambda: kr.HighwayNet(depth=8, merge="add"), r"`merge` is what makes a HighwayNet"),
+        (lambda: kr.WideResNet(block="bottleneck"), r"`block` is what makes a WideResNet"),
+        (lambda: kr.HighwayNet("20"), r"`depth` must be an int.*depth='20'"),
+        (lambda: kr.DenseNet("121"), r"`depth` must be an int"),
+        (lambda: kr.DenseNet([2, -1, 2]), r"`depth` as a list must hold positive ints.*\[2, -1, 2\]"),
+        (lambda: kr.ResNet([0, 1, 1]), r"`depth` as a list must hold positive ints"),
+        (lambda: kr.ResNet(8, ("a", 32, 3)), r"`input_shape` must be .* positive ints"),
+        (lambda: kr.ResNet(8, merge="concat"), r"unit 'unit000' gives 32 channels, its slot promises the next one 16"),
+        (lambda: kr.PostAct(activation="relu"), r"`activation` must make a layer.*'relu' \(order 'PostAct'\)"),
+        (
+            lambda: kr.ZeroGamma(order=kr.PostAct(), activation=keras.layers.ELU),
+            r"`ZeroGamma` takes norm and activation",
+        ),
+        (lambda: kr.Stem(8, kernel_size=4)(kr.PostAct()), r"`kernel_size` must be odd. Received: kernel_size=4"),
+        (lambda: kr.PaddedMaxPool(2), r"`kernel_size` must be odd"),
+        (lambda: kr.PaddedMaxPool(3, strides=0), r"`strides` must be a positive int"),
+        (lambda: kr.HighwayNet(18), r"no network of depth 18: depths are 3n\+2 \(three stages\)\. Nearest: 17, 20"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_words(make, text):
+    with pytest.raises(ValueError, match=text):
+        make()
+
+
+def test_nothing_given_is_the_families_own_choice():
+    assert kr.PreActResNet(8, block=None, shortcut=None).count_params() == kr.PreActResNet(8).count_params()
+    explicit, plain = (kr.PreActResNet(50, (64, 64, 3), **options) for options in ({"block": None}, {}))
+    assert kr.describe(explicit).multiply_adds == kr.describe(plain).multiply_adds
+
+
+def test_a_plain_network_has_no_weights_that_nobody_reads():
+    plain = kr.ResNet([1, 1, 1], block="bottleneck", merge="branch_only")
+    assert plain.count_params() == kr.PlainNet([1, 1, 1], block="bottleneck").count_params()
+
+
+def test_every_order_gives_a_fractal_its_activation():
+    for order in ("relu_before_add", "post_act", "bn_after_add"):
+        fractal = kr.FractalNet(1, filters=(8,), dropout=(0,), order=order).get_layer("unit000").branch.layers[0]
+        assert [type(layer).__name__ for layer in fractal.columns[0].layers[0].layers] == [
+            "Conv2D",
+            "BatchNormalization",
+            "ReLU",
+        ]
+
+
+def test_the_deepest_column_of_a_trained_network_answers_alone():
+    model = kr.FractalNet(2, filters=(8, 8), dropout=(0, 0), input_shape=(8, 8, 3))
+    alone = kr.deepest_column(model)
+    deepest = model.get_layer("unit000").branch.layers[0].columns[-1]
+    pooled = keras.layers.MaxPooling2D(2)(deepest(IMAGES))
+    np.testing.assert_allclose(alone.get_layer("unit000")(IMAGES), pooled, rtol=1e-5)
+    assert not np.allclose(model(IMAGES), alone(IMAGES))
+    with pytest.raises(ValueError, match=r"`deepest_column` wants a network of `Fractal` layers"):
+        kr.deepest_column(kr.ResNet(8))
+
+
+def test_a_dense_network_drops_behind_every_convolution():
+    unit = kr.DenseNet([1, 1, 1], growth=4, dropout=0.2).get_layer("unit000")
+    dropping = [layer for layer in unit.branch.layers if isinstance(layer, kr.Series)]
+    assert [[inner.name for inner in layer.layers] for layer in dropping] == [
+        ["conv1", "dropout"],
+        ["conv2", "dropout"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "depth", "text"),
+    [
+        ("WideResNet", 29, "no wide network of depth 29.*Nearest: 28, 34"),
+        ("wrn28_10_cifar", 29, "no wide network of depth 29"),
+        ("DenseNet", 41, "no DenseNet of depth 41"),
+        ("densenet40_12_cifar", 122, "no DenseNet of depth 122: depths are 3n.4 without bottlenecks. Nearest"),
+        ("KerasResNet", 20, "must be one of 50, 101, 152"),
+        ("PlainNet", 21, "no network of depth 21"),
+        ("GatedPlainNet", 21, "no network of depth 21: depths are 3n.2"),
+        ("resnet110_cifar", 21, "no network of depth 21"),
+        ("torchvision_resnet50", 21, "no network of depth 21"),
+        ("FullyConnectedResNet", 21, "no network of depth 21: depths are 2n"),
+        ("fc_resnet20_mnist", 21, "no network of depth 21: depths are 2n"),
+    ],
+)
+def test_a_depth_is_refused_without_a_network_as_with_it(name, depth, text):
+    for refuse in (lambda: check_depth(name, depth), lambda: kr.create(name, depth=depth)):
+        with pytest.raises(ValueError, match=text):
+            refuse()
+    with pytest.raises(ValueError, match="depths are 9n"):
+        check_depth("ResNet", 22, "bottleneck")
+
+
+@pytest.mark.parametrize("name", ["ResNet", "GatedPlainNet", "HighwayNet", "resnet20_cifar", "timm_resnetv2_50"])
+def test_a_depth_that_is_there_is_let_through(name):
+    check_depth(name, 20)
+
+
+def test_an_argument_that_a_network_does_not_have_is_named():
+    with pytest.raises(ValueError, match=r"'resnet20_cifar' has no argument 'widht'\. Did you mean 'width'"):
+        kr.create("resnet20_cifar", widht=2)
+
+
+@pytest.mark.parametrize("order", ["post_act", "bn_after_add", kr.fan_in(kr.PostAct())])
+def test_a_wide_network_of_an_order_that_activates_last_has_an_activated_stem(order):
+    assert "act" in kr.describe(kr.WideResNet(depth=10, width=1, order=order))[0].F
+    bare = kr.WideResNet(depth=10, width=1, order=kr.FullPreAct(activation=keras.layers.ELU))
+    assert "act" not in kr.describe(bare)[0].F
+
+
+def test_a_fractal_network_takes_a_stem():
+    model = kr.FractalNet(columns=2, input_shape=(64, 64, 3), filters=(8, 16), dropout=(0.0, 0.0), stem="imagenet")
+    assert [layer.output.shape[1:3] for layer in model.layers[1:4]] == [(16, 16), (8, 8), (4, 4)]
+
+
+def test_stochastic_depths_own_shortcut_stands_where_option_a_would():
+    def shapes(depth, **options):
+        return kr.StochasticDepthResNet(depth, **options).get_layer("unit003").shortcut
+
+    pooled, projected = shapes([3, 1, 1]), shapes([3, 1, 1], block="bottleneck")
+    assert not pooled.weights and projected.weights

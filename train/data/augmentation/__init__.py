@@ -1,0 +1,104 @@
+"""What is done to training images: pure functions of (images, labels, keys), chosen by flags.
+
+A key belongs to an example's position in the endless sequence of examples (`draws`), so what is done to it depends
+neither on its batch nor on its shard. Each idea is a file: `crops`, `rectangles`, `randaugment`, `erasing`, `mixing`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from ...process.backend import tf
+from .crops import Crops, padded_crops, resized_crops
+from .erasing import erased
+from .mixing import mixed, smoothed
+from .randaugment import randaugmented
+
+__all__ = ["Augmentation"]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Crop, mirror, RandAugment, erasing, mixing, smoothing: in this order, each off unless asked for.
+
+    Args:
+        pad: He et al.: a random crop of the image padded by this many pixels of the mean colour; 0 for no crop.
+        flip: Whether half of the images are mirrored.
+        crop: `"pad"`, or `"resized"` for windows of any size, resized (Szegedy et al. 2015).
+        crop_area: The least area of such a window.
+        randaugment: Its magnitude, 0 to 30.
+        randaugment_ops: Its operations an image.
+        erasing: The probability that a rectangle of an image is erased.
+        mixup, cutmix: `alpha` of each one's Beta distribution.
+        label_smoothing: What the true class gives away to all.
+    """
+
+    pad: int = 0
+    flip: bool = False
+    crop: str = "pad"
+    crop_area: float = 0.08
+    randaugment: float = 0.0
+    randaugment_ops: int = 2
+    erasing: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    label_smoothing: float = 0.0
+
+    @classmethod
+    def of(cls, config) -> Augmentation:
+        """The one that a resolved configuration asks for."""
+        return cls(**{field.name: getattr(config, field.name) for field in fields(cls)})
+
+    @property
+    def mixes(self) -> bool:
+        """Whether examples are mixed with their neighbours: their number in a shard must then be even."""
+        return bool(self.mixup or self.cutmix)
+
+    @property
+    def gives_distributions(self) -> bool:
+        """Whether labels are `[b, classes]`, not `[b]`."""
+        return self.mixes or bool(self.label_smoothing)
+
+    def crops(self, images: np.ndarray, mean: np.ndarray) -> Crops:
+        """`(index, keys) -> crops` of images in memory."""
+        if self.crop == "resized":
+            return resized_crops(images, self.crop_area, self.flip)
+        return padded_crops(images, self.pad, self.flip, mean)
+
+    def finish(self, images: tf.Tensor, labels: tf.Tensor, keys: tf.Tensor, mean: np.ndarray, classes: int):
+        """All that follows the crop.
+
+        Args:
+            images: uint8 `[b, height, width, channels]`.
+            labels: int64 `[b]`.
+            keys: uint64 `[b]`.
+            mean: Of each channel, over the training images.
+            classes: How many there are.
+
+        Returns:
+            `(uint8 [b, height, width, channels], labels)`: int64 `[b]`, or float32 `[b, classes]` that sum to 1 where
+            `gives_distributions`.
+
+        Example:
+
+        >>> from train.data.augmentation.draws import keys
+        >>> images, labels = tf.ones([2, 8, 8, 3], tf.uint8), tf.constant([0, 2], tf.int64)
+        >>> of = keys(0, tf.range(2, dtype=tf.int64))
+        >>> Augmentation().finish(images, labels, of, np.zeros(3), 4)[1].numpy().tolist()
+        [0, 2]
+        >>> Augmentation(label_smoothing=0.5).finish(images, labels, of, np.zeros(3), 4)[1].numpy().tolist()
+        [[0.625, 0.125, 0.125, 0.125], [0.125, 0.125, 0.625, 0.125]]
+        """
+        if self.randaugment:
+            images = randaugmented(images, keys, self.randaugment, self.randaugment_ops, mean)
+        if self.erasing:
+            images = erased(images, keys, self.erasing, mean)
+        if self.gives_distributions:
+            labels = tf.one_hot(labels, classes)
+        if self.mixes:
+            images, labels = mixed(images, labels, keys, self.mixup, self.cutmix)
+        if self.label_smoothing:
+            labels = smoothed(labels, self.label_smoothing)
+        return images, labels

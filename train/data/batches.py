@@ -1,0 +1,157 @@
+"""Batches: a function of (seed, step) alone, so that any step can be the first, and any number of workers share it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..process.backend import tf
+from .augmentation import Augmentation
+from .augmentation.draws import keys
+from .datasets import EncodedData, ImageData
+from .datasets.decoding import random_crop, test_view
+
+SALT = (0x1E3779B97F4A7C15, 0x3F58476D1CE4E5B9, 0x14D049BB133111EB)  # a key near zero hardly shuffles small sets
+
+
+def training_batches(
+    data: ImageData | EncodedData,
+    batch_size: int,
+    augmentation: Augmentation,
+    seed: int,
+    first_step: int = 0,
+    shard: int = 0,
+    shards: int = 1,
+) -> tf.data.Dataset:
+    """An endless stream of augmented batches, from `first_step` on.
+
+    Step `s` takes the examples at positions `s * batch_size ...` of an endless sequence in which every epoch is a
+    permutation of its own. All draws for an example follow from `(seed, position)`, so that the shards' batches, one
+    after the other, are the batch of one worker alone, to the bit.
+
+    Args:
+        data: The images.
+        batch_size: Images a step, over all shards.
+        augmentation: What is done to them.
+        seed: Of order and augmentation.
+        first_step: The first step to give; 0 by default.
+        shard, shards: Which of how many equal, consecutive parts of every batch to give; all of it by default.
+
+    Returns:
+        `(uint8 [b, height, width, channels], labels)` with `b = batch_size / shards`; labels are int64 `[b]`, or
+        float32 `[b, classes]` where the augmentation gives distributions.
+
+    Raises:
+        ValueError: if the batch does not divide, or its parts are odd where neighbours are mixed.
+    """
+    part = _part(batch_size, shard, shards)
+    if augmentation.mixes and part % 2:
+        raise ValueError(f"MixUp and CutMix want an even batch a shard. Received: {batch_size} over {shards} shards.")
+    mean, count = data.statistics()[0], data.train_count
+    local = shard * part + tf.range(part, dtype=tf.int64)
+
+    def examples(step):
+        positions = step * batch_size + local
+        return _order(positions, count, seed), keys(seed, positions)
+
+    def finish(images, labels, keys):
+        return augmentation.finish(images, labels, keys, mean, data.classes)
+
+    steps = tf.data.Dataset.range(first_step, np.iinfo(np.int64).max)
+    views = _looked_up(steps.map(examples), _training_view(data, augmentation, mean), data, part)
+    return _parallel(views, finish).prefetch(tf.data.AUTOTUNE)
+
+
+def test_batches(data: ImageData | EncodedData, batch_size: int, shard: int = 0, shards: int = 1) -> tf.data.Dataset:
+    """Every test image once, in order, over all shards.
+
+    Every shard gives equally many batches, all of one shape: the last ones are filled up with images of weight 0.
+
+    Args:
+        data: The images.
+        batch_size: Images a step, over all shards.
+        shard, shards: Which of how many equal, consecutive parts of every batch to give; all of it by default.
+
+    Returns:
+        `(images, labels, weights)`: uint8 `[b, height, width, channels]`, or `[b, 10, height, width, channels]` for
+        ten crops; int64 `[b]`; float32 `[b]`, 1 or 0. Metrics are exact where every sum is weighted.
+
+    Raises:
+        ValueError: if the batch does not divide.
+    """
+    part = _part(batch_size, shard, shards)
+    local = shard * part + tf.range(part, dtype=tf.int64)
+    count = data.test_count
+
+    def examples(step):
+        positions = step * batch_size + local
+        return tf.minimum(positions, count - 1), tf.cast(positions < count, tf.float32)
+
+    steps = tf.data.Dataset.range(-(-count // batch_size))
+    return _looked_up(steps.map(examples), _test_view(data), data, part).prefetch(tf.data.AUTOTUNE)
+
+
+test_batches.__test__ = False  # type: ignore[attr-defined]  # pytest: it is no test
+
+
+def _part(batch_size: int, shard: int, shards: int) -> int:
+    """Images a step of one shard."""
+    if batch_size % shards or not 0 <= shard < shards:
+        raise ValueError(
+            f"`batch_size` must divide by `shards`, and `shard` be one of them. "
+            f"Received: batch_size={batch_size}, shard={shard}, shards={shards}."
+        )
+    return batch_size // shards
+
+
+def _looked_up(batches: tf.data.Dataset, view, data, part: int) -> tf.data.Dataset:
+    """The images of batches of numbers: at once from memory, one by one where each is decoded."""
+    if isinstance(data, ImageData):
+        return _parallel(batches, view)
+    return _parallel(batches.unbatch(), view).batch(part, drop_remainder=True)
+
+
+def _parallel(dataset: tf.data.Dataset, function) -> tf.data.Dataset:
+    return dataset.map(function, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+
+def _training_view(data: ImageData | EncodedData, augmentation: Augmentation, mean: np.ndarray):
+    """`(index, keys) -> (images, labels, keys)`."""
+    if isinstance(data, ImageData):
+        crops, labels = augmentation.crops(data.train[0], mean), tf.constant(data.train[1])
+        return lambda index, keys: (crops(index, keys), tf.gather(labels, index), keys)
+
+    def view(index, key):
+        contents, label = data.train.read(index)
+        return random_crop(contents, key, data.size, augmentation), _class(label, data), key
+
+    return view
+
+
+def _test_view(data: ImageData | EncodedData):
+    """`(index, weights) -> (images, labels, weights)`."""
+    if isinstance(data, ImageData):
+        images, labels = (tf.constant(array) for array in data.test)
+        return lambda index, weights: (tf.gather(images, index), tf.gather(labels, index), weights)
+
+    def view(index, weight):
+        contents, label = data.test.read(index)
+        return test_view(contents, data.size, data.test_protocol), _class(label, data), weight
+
+    return view
+
+
+def _class(label, data: EncodedData):
+    """The label, which must be a class: the loss would be an error that names no image, or on a GPU no number."""
+    known = tf.debugging.Assert((label >= 0) & (label < data.classes), ["a label outside the classes:", label])
+    with tf.control_dependencies([known]):
+        return tf.identity(label)
+
+
+def _order(positions, count: int, seed: int):
+    """The examples at these positions."""
+    epoch = positions // count
+    seeds = tf.stack([tf.fill(tf.shape(epoch), tf.constant(seed, tf.int64)), epoch, tf.zeros_like(epoch)], axis=1)
+    seeds = tf.bitwise.bitwise_xor(seeds, tf.constant(SALT, tf.int64))
+    return tf.raw_ops.RandomIndexShuffle(
+        index=positions % count, seed=seeds, max_index=tf.constant(count - 1, tf.int64), rounds=4
+    )

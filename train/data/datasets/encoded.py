@@ -1,0 +1,200 @@
+"""Images as JPEG or PNG files: any sizes, any number, decoded as they are wanted."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from ...process.backend import tf
+from ...process.errors import BadInput
+from .decoding import test_view
+
+DEFAULT_SIZE = 224
+
+
+MEMORY_SHARE = 1 / 4  # of the machine's, for what is kept
+
+
+SHOWN = 5
+
+
+SAMPLED = 1024  # images for the statistics and the digest
+
+
+@dataclass(frozen=True)
+class EncodedSplit:
+    """Encoded images that are read by number.
+
+    Args:
+        count: How many there are.
+        read: `int64 -> (contents, label)`, scalars: string and int64.
+        name: What an image is called, for messages.
+    """
+
+    count: int
+    read: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+    name: Callable[[int], str]
+
+
+@dataclass(frozen=True)
+class EncodedData:
+    """A classification set of encoded images.
+
+    Args:
+        train, test: Its splits.
+        class_names: One for each class.
+        size: Height and width of the views that the network sees.
+        test_protocol: How an image is looked at to test: see `decoding.test_view`.
+    """
+
+    train: EncodedSplit
+    test: EncodedSplit
+    class_names: Sequence[str]
+    size: int
+    test_protocol: str = "paper"
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """`(height, width, channels)` of a view."""
+        return (self.size, self.size, 3)
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are."""
+        return len(self.class_names)
+
+    @property
+    def train_count(self) -> int:
+        """Images to train on."""
+        return self.train.count
+
+    @property
+    def test_count(self) -> int:
+        """Images to test on."""
+        return self.test.count
+
+    def sample(self, count: int) -> np.ndarray:
+        """The first test images: uint8 `[count, size, size, 3]`."""
+        return self._views(self.test, range(min(count, self.test.count)))
+
+    @cached_property
+    def digest(self) -> str:
+        """Twelve hexadecimal digits of the SHA-256 of 1,024 images and labels of each split, evenly picked."""
+        digest = hashlib.sha256()
+        for split in (self.train, self.test):
+            for number in range(0, split.count, max(split.count // SAMPLED, 1)):
+                contents, label = split.read(tf.constant(number, tf.int64))
+                digest.update(contents.numpy() + label.numpy().tobytes())
+        return digest.hexdigest()[:12]
+
+    def statistics(self) -> tuple[np.ndarray, np.ndarray]:
+        """`(mean, variance)` of each channel over the centres of 1,024 training images, evenly picked."""
+        return self._statistics
+
+    @cached_property
+    def _statistics(self) -> tuple[np.ndarray, np.ndarray]:
+        step = max(self.train.count // SAMPLED, 1)
+        total, squares, pixels = np.zeros(3), np.zeros(3), 0
+        for number in range(0, self.train.count, step):
+            view = self._views(self.train, [number]).astype(np.float64).reshape(-1, 3)
+            total, squares, pixels = total + view.sum(0), squares + (view**2).sum(0), pixels + len(view)
+        mean = total / pixels
+        return mean, squares / pixels - mean**2
+
+    def _views(self, split: EncodedSplit, numbers: Sequence[int]) -> np.ndarray:
+        return np.stack([self._view(split, tf.constant(number, tf.int64)).numpy() for number in numbers])
+
+    def _view(self, split, number):
+        return test_view(split.read(number)[0], self.size, "central")
+
+
+def from_files(paths: Sequence[Path], labels: Sequence[int]) -> EncodedSplit:
+    """Files by number; their contents are kept in memory where a quarter of it holds them.
+
+    Args:
+        paths: The files.
+        labels: One a file.
+    """
+    names, numbers = tf.constant([os.fsencode(path) for path in paths]), tf.constant(labels, tf.int64)
+    if sum(path.stat().st_size for path in paths) > MEMORY_SHARE * memory():
+        return EncodedSplit(len(paths), lambda i: (tf.io.read_file(names[i]), numbers[i]), lambda i: str(paths[i]))
+    contents = tf.constant([path.read_bytes() for path in paths])
+    return EncodedSplit(len(paths), lambda i: (contents[i], numbers[i]), lambda i: str(paths[i]))
+
+
+@contextmanager
+def bad_images_named(data) -> Iterator[None]:
+    """Name the images that cannot be decoded or have no class, where one of them stops what is done inside.
+
+    A header is looked at before training; only reading all tells the rest, too much work for a million images on the
+    chance. So they are looked for once one was met.
+
+    Args:
+        data: Anything; only `EncodedData` is looked through.
+
+    Raises:
+        BadInput: with the first of them, and the reasons.
+    """
+    try:
+        yield
+    except tf.errors.InvalidArgumentError:
+        bad = _unfit(data) if isinstance(data, EncodedData) else []
+        if not bad:
+            raise
+        first = f" (the first {SHOWN})" if len(bad) == SHOWN else ""
+        way_out = "Mend or remove, or (folders) pass --skip_bad_images."
+        raise BadInput(f"images that cannot be taken{first}: {'; '.join(bad)}. {way_out}") from None
+
+
+def _unfit(data: EncodedData) -> list[str]:
+    """Up to `SHOWN` of them."""
+    numbers = [(split, number) for split in (data.train, data.test) for number in range(split.count)]
+    with ThreadPoolExecutor() as pool:
+        reasons = tqdm(
+            pool.map(partial(_reason, data.classes), *zip(*numbers, strict=True)),
+            "looking for bad images",
+            len(numbers),
+            disable=None,
+        )
+        found = list(islice(filter(None, reasons), SHOWN))
+        pool.shutdown(cancel_futures=True)
+    return found
+
+
+def _reason(classes: int, split: EncodedSplit, number: int) -> str:
+    """Which image it is and why it cannot be taken; empty if it can."""
+    contents, label = split.read(tf.constant(number, tf.int64))
+    known = 0 <= int(label) < classes
+    why = why_undecodable(contents) if known else f"label {int(label)}, wanted 0..{classes - 1}"
+    return f"{split.name(number)}: {why}" if why else ""
+
+
+def why_undecodable(contents: tf.Tensor | bytes) -> str:
+    """Why an image cannot be decoded; empty if it can."""
+    try:
+        tf.io.decode_image(contents, channels=3, expand_animations=False)
+    except tf.errors.OpError as error:
+        return error.message.split("}} ")[-1].split(" [Op:")[0].rstrip(".")
+    return ""
+
+
+def memory(cgroups: Path = Path("/sys/fs/cgroup")) -> int:
+    """The machine's in bytes, or its container's where that has less.
+
+    Args:
+        cgroups: Where Linux tells a container's limits.
+    """
+    limits = [cgroups / "memory.max", cgroups / "memory" / "memory.limit_in_bytes"]  # version 2, version 1
+    told = [path.read_text().strip() for path in limits if path.exists()]
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min([machine, *(int(limit) for limit in told if limit != "max")])

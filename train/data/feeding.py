@@ -1,0 +1,65 @@
+"""Batches for all replicas of a strategy, from any step on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..process.backend import tf
+from ..process.errors import BadInput
+from .augmentation import Augmentation
+from .batches import test_batches, training_batches
+
+
+class Feed:
+    """One data set's batches under the current strategy: every worker reads its own part, every replica gets its share.
+
+    Which images a global batch holds, and in which order the replicas' shares follow, does not depend on the strategy.
+
+    Args:
+        data: The images.
+        batch_size: Images a step, over all replicas.
+        augmentation: What is done to those that are trained on.
+        seed: Of order and augmentation.
+        workers: How many processes the strategy spans; 1 by default.
+
+    Raises:
+        BadInput: if a worker's part of the batch is odd where neighbours are mixed.
+    """
+
+    def __init__(self, data, batch_size: int, augmentation: Augmentation, seed: int, workers: int = 1):
+        self.data, self.batch_size, self.augmentation, self.seed = data, batch_size, augmentation, seed
+        self.strategy, self.workers = tf.distribute.get_strategy(), workers
+        part = batch_size // workers
+        if augmentation.mixes and part % 2:
+            raise BadInput(
+                f"--mixup and --cutmix mix neighbours and want an even batch a worker; got --batch_size={batch_size} "
+                f"over {workers} workers, {part} each."
+            )
+
+    def training(self, first_step: int) -> Iterator:
+        """Batches for the steps from `first_step` on, endlessly."""
+
+        def batches(shard: int):
+            return training_batches(
+                self.data, self.batch_size, self.augmentation, self.seed, first_step, shard, self.workers
+            )
+
+        return iter(self._distributed(batches))
+
+    def testing(self):
+        """Every test image once, over all replicas."""
+        return self._distributed(lambda shard: test_batches(self.data, self.batch_size, shard, self.workers))
+
+    def _distributed(self, batches):
+        if self.strategy.num_replicas_in_sync == 1:
+            return batches(0)
+
+        def of_worker(context):
+            local = context.num_replicas_in_sync // context.num_input_pipelines
+
+            def shares(*batch):
+                return tuple(tf.reshape(part, [local, -1, *part.shape[1:]]) for part in batch)
+
+            return batches(context.input_pipeline_id).map(shares).unbatch().prefetch(local)
+
+        return self.strategy.distribute_datasets_from_function(of_worker)

@@ -1,0 +1,201 @@
+"""What can be asked for the classes of images: a run, a `.keras` file, a SavedModel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import is_zipfile
+
+import keras
+import numpy as np
+
+import keras_resunits  # noqa: F401  (a .keras file may hold its layers)
+
+from ..data.datasets import EncodedData, ImageData, load
+from ..process.backend import tf
+from ..process.errors import BadInput, first_line
+from ..run.checkpoints import newest_state
+from ..settings.config import Config, read
+from ..step.average import Average
+from ..step.network import network
+from ..step.optimizer import optimizer
+
+NORMALIZED = (keras.layers.Normalization, keras.layers.Rescaling)
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A trained network, whatever it was kept in.
+
+    Args:
+        title: What it is and where it lies, for people.
+        image_shape: `(height, width, channels)` that it takes.
+        answer: From uint8 images `[n, *image_shape]`, 0..255, to probabilities `[n, classes]`.
+        class_names: In the order of the probabilities, where they are known.
+    """
+
+    title: str
+    image_shape: tuple[int, ...]
+    answer: Callable[[np.ndarray], np.ndarray]
+    class_names: list[str] | None = None
+
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        """`[b, classes]` of images `[b, *image_shape]`, or the mean over crops `[b, crops, *image_shape]`."""
+        if images.ndim == 4:
+            return self.answer(images)
+        answers = self.answer(images.reshape(-1, *images.shape[2:]))
+        return answers.reshape(*images.shape[:2], -1).mean(1)
+
+
+def run_folder(name: str) -> Path | None:
+    """The folder of the run that `name` is the path or, under `runs/`, the name of; `None` where it is neither."""
+    candidates = (Path(name).expanduser(), Path("runs") / name)
+    return next((folder for folder in candidates if (folder / "config.json").is_file()), None)
+
+
+def open_classifier(name: str, data: ImageData | EncodedData, normalize: str) -> Classifier:
+    """The classifier that `name` is.
+
+    Args:
+        name: A run (its folder, or its name under `runs/`), a `.keras` file, a SavedModel, or the folder of versions.
+        data: What a `.keras` file's images may be normalised with.
+        normalize: "data", "none" or "auto"; see `keras_file`.
+
+    Raises:
+        BadInput: if it is none of them, or damaged.
+    """
+    require_classifier(name)
+    folder, path = run_folder(name), Path(name).expanduser()
+    if folder:
+        return _run(folder)
+    if path.suffix == ".keras":
+        return keras_file(path, data, normalize)
+    return saved_model(_newest_version(path) or path)
+
+
+def require_classifier(name: str) -> None:
+    """Refuse what is none, by a look at the files: before any image is read.
+
+    Raises:
+        BadInput: with what was looked for.
+    """
+    path = Path(name).expanduser()
+    if run_folder(name) or _newest_version(path) or (path.suffix == ".keras" and path.is_file()):
+        return
+    if not path.exists():
+        raise BadInput(f"{name}: there is no such run, file or folder.")
+    raise BadInput(f"{name} is neither a run (config.json), nor a .keras file, nor a SavedModel (saved_model.pb).")
+
+
+def saved_model(path: Path) -> Classifier:
+    """An exported version, asked by its signature `serving_default`."""
+    try:
+        loaded = tf.saved_model.load(str(path))
+        signature = loaded.signatures["serving_default"]
+        shape = tuple(signature.structured_input_signature[1]["images"].shape)[1:]
+        if "probabilities" not in signature.structured_outputs:
+            raise KeyError("probabilities")
+    except (KeyError, OSError, ValueError, tf.errors.OpError) as error:
+        why = f"it lacks {error}" if isinstance(error, KeyError) else first_line(error)
+        raise BadInput(f"{path} is no SavedModel of this program: {why}.") from error
+
+    def answer(images: np.ndarray) -> np.ndarray:
+        return signature(images=tf.constant(images))["probabilities"].numpy()
+
+    answer.model = loaded  # type: ignore[attr-defined]  # whose variables go when it goes
+    return Classifier(f"SavedModel {path}", shape, answer, _names(signature, shape))
+
+
+def _names(signature, shape: tuple[int, ...]) -> list[str] | None:
+    """The classes' names in order, from an answer that lists them by their probability; `None` if it lists some."""
+    answers = signature(images=tf.zeros((1, *shape), tf.uint8))
+    order = np.argsort(-answers["probabilities"].numpy()[0], kind="stable")  # ties in order, as in tf.math.top_k
+    names = [name.decode() for name in answers["classes"].numpy()[0]]
+    return [names[place] for place in np.argsort(order)] if len(names) == len(order) else None
+
+
+def keras_file(path: Path, data: ImageData | EncodedData, normalize: str) -> Classifier:
+    """A `.keras` file that gives logits or probabilities.
+
+    Args:
+        path: The file.
+        data: With whose training images "data" normalises each channel, as `python -m train` does.
+        normalize: "data"; "none" for a model that takes pixels 0..255; "auto" for "none" where a layer of the model
+            normalises or rescales, else "data".
+    """
+    if not is_zipfile(path):  # Keras would speak of a file that is not there
+        raise BadInput(f"{path} is not a .keras file: it is no zip archive.")
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except Exception as error:  # whatever the file's content makes Keras raise
+        raise BadInput(f"{path} cannot be read: {first_line(error)}.") from error
+    if not isinstance(model.output_shape, tuple) or len(model.output_shape) != 2:
+        raise BadInput(f"{path} gives {model.output_shape}; wanted [batch, classes].")
+    normalizes = any(isinstance(layer, NORMALIZED) for layer in model._flatten_layers())
+    if normalize == "none" or (normalize == "auto" and normalizes):
+        return Classifier(f"{path}, of pixels as they are", model.input_shape[1:], _asked(model, lambda x: x))
+    return Classifier(f"{path}, of normalised pixels", model.input_shape[1:], _asked(model, _normalization(data)))
+
+
+def _run(folder: Path) -> Classifier:
+    """A run's export, or its newest checkpoint where that is newer."""
+    config = read(folder / "config.json")
+    exported = _newest_version(folder.parent.parent / "saved_models" / folder.name)
+    checkpoint = newest_state(folder / "checkpoints")
+    if exported and not (checkpoint and _changed(Path(f"{checkpoint}.index")) > _changed(exported / "saved_model.pb")):
+        return saved_model(exported)
+    if checkpoint:
+        return _checkpoint(checkpoint, config)
+    raise BadInput(f"{folder} has neither a checkpoint nor an export yet.")
+
+
+def _checkpoint(path: str, config: Config) -> Classifier:
+    """The network of a checkpoint, with the averaged weights where the run keeps them."""
+    keras.config.set_dtype_policy(config.precision)
+    data = load(config)
+    model = network(config, data.image_shape, data.classes)
+    average = Average(model, optimizer(config, 1, model), config.ema) if config.ema else None
+    parts = {"model": model, **({"average": average} if average else {})}
+    try:
+        tf.train.Checkpoint(**parts).read(path).assert_existing_objects_matched().expect_partial()
+    except (ValueError, AssertionError, IndexError, tf.errors.OpError) as error:
+        raise BadInput(f"{path} does not fit its network or is damaged: {first_line(error)}.") from error
+    if average:
+        average.put_in()
+    title = f"checkpoint {path}" + (", averaged weights" if average else "")
+    return Classifier(title, data.image_shape, _asked(model, _normalization(data)), list(data.class_names or ()))
+
+
+def _normalization(data: ImageData | EncodedData) -> keras.layers.Layer:
+    mean, variance = data.statistics()
+    layer = keras.layers.Normalization(mean=mean, variance=variance, dtype="float32")
+    layer.build((None, *data.image_shape))  # here, not in a traced step: its constants live outside
+    return layer
+
+
+def _asked(model: keras.Model, preprocessing: Callable) -> Callable[[np.ndarray], np.ndarray]:
+    """From images to the probabilities of a Keras model that gives them, or logits."""
+
+    @tf.function(reduce_retracing=True)
+    def outputs(images):
+        return tf.cast(model(preprocessing(tf.cast(images, tf.float32)), training=False), tf.float32)
+
+    def answer(images: np.ndarray) -> np.ndarray:
+        given = outputs(tf.constant(images)).numpy()
+        sums_to_one = np.allclose(given.sum(1), 1.0, atol=1e-2) and given.min() >= 0
+        return given if sums_to_one else tf.nn.softmax(given).numpy()
+
+    return answer
+
+
+def _newest_version(path: Path) -> Path | None:
+    """`path` if it is a SavedModel, or its highest version."""
+    if (path / "saved_model.pb").is_file():
+        return path
+    versions = [each for each in path.glob("*") if each.name.isdecimal() and (each / "saved_model.pb").is_file()]
+    return max(versions, key=lambda version: int(version.name), default=None)
+
+
+def _changed(path: Path) -> float:
+    return path.stat().st_mtime

@@ -1,0 +1,37 @@
+"""Memory that there is not, said in one line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .backend import tf
+from .errors import BadInput
+
+# What TensorFlow, its GPU kernels and oneDNN (whose status 1 it is) say, under several kinds of error. A full disk has
+# one of these kinds too.
+LACKING = re.compile(r"OOM when|out of memory|failed to allocate memory|Exception:Status: 1,", re.IGNORECASE)
+
+
+TENSOR = re.compile(r"allocating tensor with shape(\[[\d,]*\]) and type (\w+) on \S*device:(\w+:\d+)")
+
+
+@contextmanager
+def memory_named() -> Iterator[None]:
+    """Around what a network, or a step of it, may be too large for.
+
+    Raises:
+        BadInput: with the tensor that did not fit, where that is told, and what takes less.
+    """
+    try:
+        yield
+    except (MemoryError, tf.errors.OpError) as error:
+        if not (isinstance(error, MemoryError) or LACKING.search(str(error))):
+            raise
+        tensor = TENSOR.search(str(error))
+        where = "in a step of the network"
+        if tensor:
+            where = "{2} has no room for {1} of shape {0}".format(*tensor.groups())
+        less = "A smaller network (--depth, --width), batch (--batch_size) or image (--image_size) takes less"
+        raise BadInput(f"out of memory: {where}. {less}.") from error

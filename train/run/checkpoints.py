@@ -1,0 +1,307 @@
+"""Checkpoints: all that a run needs to go on, in a folder a step that is whole or not there.
+
+A folder `step-00000400/` holds `state.*` as `tf.train.Checkpoint` writes it and `manifest.json`: where the run stands,
+and the SHA-256 of every file. It is written under another name, flushed to the disk and renamed. No other file says
+which one is newest, so none can be lost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from ..process.backend import tf
+from ..process.errors import BadInput, StorageError, first_line, say
+from ..process.files import flush, why
+from ..step.average import Average
+
+TRIES = 3  # saves that may fail one after the other
+
+
+@dataclass
+class Position:
+    """Where a run stands, beside its variables.
+
+    Args:
+        epoch: Epochs done, their tests included.
+        step: Steps done, over all epochs.
+        loss, hits, images: Sums over the steps of the epoch that is under way.
+        rate: The learning rate of the last step.
+        left_out: Steps whose batches `--on_nan` left out.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    loss: float = 0.0
+    hits: float = 0.0
+    images: float = 0.0
+    rate: float | None = None
+    left_out: list[int] = field(default_factory=list)
+
+
+def state_hash(variables: Iterable) -> str:
+    """Twelve hexadecimal digits of the SHA-256 of the variables' bytes: runs that agree to the last bit agree here."""
+    digest = hashlib.sha256()
+    for variable in variables:
+        digest.update(variable.numpy().tobytes())
+    return digest.hexdigest()[:12]
+
+
+class Checkpoints:
+    """The last checkpoints of a run, and its best.
+
+    Args:
+        folder: Where they lie.
+        model: A built network.
+        optimizer: A built optimiser.
+        average: Averages of the weights, where the run keeps them.
+        keep: How many of the newest to keep; 3 by default. The one of the highest score stays as well.
+        worker: This process's number; those behind the first take part in saving, and leave nothing.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        model: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+        average: Average | None = None,
+        keep: int = 3,
+        worker: int = 0,
+    ):
+        self.folder, self.keep, self.worker = folder, keep, worker
+        self._failures = 0
+        # Keras' random states are no weights, and tf.train.Checkpoint does not find them by itself
+        weights = {id(weight) for weight in model.weights}
+        random = [variable.value for variable in model.variables if id(variable) not in weights]
+        parts: dict[str, Any] = {"model": model, "optimizer": optimizer, "random": random}
+        self._checkpoint = tf.train.Checkpoint(**parts, **({"average": average} if average else {}))
+
+    @property
+    def steps(self) -> list[int]:
+        """The steps of the checkpoints that are there, rising."""
+        return [int(path.name.removeprefix("step-")) for path in _folders(self.folder)]
+
+    def save(self, position: Position, score: float | None = None) -> bool:
+        """Save; whether it worked. A disk that is full for a moment is said, and ends no run.
+
+        Args:
+            position: Where the run stands.
+            score: How good it is, the higher the better; `None` for not measured.
+
+        Raises:
+            StorageError: when it fails for the third time in a row.
+        """
+        path, unfinished = self._path(position.step), self.folder / f"unfinished-{self.worker}-{position.step}"
+        try:
+            self._write(unfinished, position, score)
+            if self.worker == 0:
+                replaced = path.with_name(f"replaced-{path.name}")  # saved before the test, and again after it
+                if path.exists():
+                    path.rename(replaced)
+                unfinished.rename(path)
+                shutil.rmtree(replaced, ignore_errors=True)
+                flush(self.folder)
+        except (OSError, tf.errors.OpError) as error:
+            self._failed(position.step, error)
+            return False
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+        self._failures = 0
+        if self.worker == 0:
+            self._forget()
+        return True
+
+    def restore(self) -> Position:
+        """Restore the newest that is whole, setting damaged ones aside; the beginning where none was ever saved.
+
+        Raises:
+            BadInput: if it is another network's.
+            StorageError: if there are checkpoints, and all are damaged.
+        """
+        if self.worker == 0:
+            self._clean()
+        damaged = []
+        for step in reversed(self.steps):
+            path = self._path(step)
+            try:
+                position = _position(path)
+            except _Damage as damage:
+                damaged.append(f"step {step}: {damage}")
+                say(f"checkpoint {path} is damaged ({damage}); trying the one before.")
+                if self.worker == 0:
+                    _set_aside(path)
+                continue
+            self._read(path)
+            return position
+        aside = sorted(path.name for path in self.folder.glob("bad-*"))
+        if damaged or aside:
+            raise StorageError(
+                f"no usable checkpoint in {self.folder} ({'; '.join(damaged) or ', '.join(aside)}). Not starting from "
+                "zero over it: take another --run, or remove that folder."
+            )
+        return Position()
+
+    def _path(self, step: int) -> Path:
+        return self.folder / f"step-{step:08}"
+
+    def _write(self, folder: Path, position: Position, score: float | None) -> None:
+        folder.mkdir(parents=True)
+        self._checkpoint.write(str(folder / "state"))
+        files = {path.name: _digest(path) for path in sorted(folder.iterdir()) if path.is_file()}
+        manifest = {"position": asdict(position), "score": score, "files": files, "made_with": environment()}
+        (folder / "manifest.json").write_text(json.dumps(manifest | {"seal": _seal(manifest)}, indent=2) + "\n")
+        for path in [*folder.iterdir(), folder]:
+            flush(path)
+
+    def _read(self, path: Path) -> None:
+        try:
+            self._checkpoint.read(str(path / "state")).assert_consumed()
+        except (ValueError, AssertionError, IndexError, tf.errors.OpError) as error:
+            raise BadInput(f"--resume: {path} does not fit this network: {error}") from error
+        made, here = _manifest(path)["made_with"], environment()
+        changed = [f"{name} {made.get(name)} is now {here[name]}" for name in here if made.get(name) != here[name]]
+        if changed:
+            say(f"{', '.join(changed)}: the run goes on, but not as it would have to the last bit.")
+
+    def _failed(self, step: int, error: Exception) -> None:
+        self._failures += 1
+        newest = f"step {self.steps[-1]} is intact" if self.steps else "there is none before"
+        if self._failures == TRIES:
+            raise StorageError(f"{why(error)} writing step {step} to {self.folder}, {TRIES} times in a row; {newest}.")
+        say(f"{why(error)} writing step {step} to {self.folder}; {newest}. Going on; tried again at the next save.")
+
+    def _forget(self) -> None:
+        """Remove all but the newest and the best."""
+        steps = self.steps
+        scores = {step: score for step in steps if (score := _score(self._path(step))) is not None}
+        best = max(scores, key=lambda step: scores[step], default=None)
+        for step in steps[: -self.keep]:
+            if step != best:
+                _remove(self._path(step))
+
+    def _clean(self) -> None:
+        """Remove what a killed run was writing or removing; put back what it was replacing."""
+        for path in self.folder.glob("replaced-*"):
+            original = path.with_name(path.name.removeprefix("replaced-"))
+            if original.exists():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.rename(original)
+        for path in self.folder.glob("unfinished-*"):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+class _Damage(Exception):
+    """What is wrong with a checkpoint's files."""
+
+
+def newest_state(folder: Path) -> str | None:
+    """The newest whole checkpoint in `folder`, as `tf.train.Checkpoint.read` takes it; `None` if there is none."""
+    for path in reversed(_folders(folder)):
+        with suppress(_Damage):
+            _position(path)
+            return str(path / "state")
+    return None
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("step-*") if path.name.removeprefix("step-").isdecimal())
+
+
+def environment() -> dict[str, Any]:
+    """What the last bits depend on, beside the program and the kind of machine."""
+    return {
+        "TensorFlow": tf.__version__,
+        "Keras": keras.__version__,
+        "devices": tf.distribute.get_strategy().num_replicas_in_sync,
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),  # not on macOS
+        "intra-op threads": tf.config.threading.get_intra_op_parallelism_threads()
+        or os.environ.get("TF_NUM_INTRAOP_THREADS", 0),
+        "oneDNN": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
+    }
+
+
+def _position(path: Path) -> Position:
+    """Where a checkpoint's run stands, once every file is found to be what was written."""
+    manifest = _manifest(path)
+    for name, wanted in manifest["files"].items():
+        try:
+            found = _digest(path / name)
+        except OSError as error:
+            raise _Damage(f"{name}: {error.strerror}") from error
+        if found != wanted:
+            raise _Damage(f"{name}: checksum")
+    return Position(**manifest["position"])
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads((path / "manifest.json").read_text())
+        Position(**manifest["position"])
+        if not all(Path(name).name == name for name in manifest["files"]):
+            raise ValueError("a file outside the folder")
+        if manifest.pop("seal") != _seal(manifest):
+            raise ValueError("checksum")
+        return manifest
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _Damage(f"manifest.json: {first_line(error)}") from error
+
+
+def _seal(manifest: dict[str, Any]) -> str:
+    """The manifest's own checksum."""
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+
+
+def _score(path: Path) -> float | None:
+    try:
+        return _manifest(path).get("score")
+    except _Damage:
+        return None
+
+
+def require_checkpoint(history: Path, folder: Path, step: int) -> None:
+    """Refuse to begin anew over a run that had come further, and say so where its first epoch may have had none yet.
+
+    Args:
+        history: The run's rows, if it has any yet.
+        folder: Where its checkpoints were wanted.
+        step: Where it would go on.
+
+    Raises:
+        StorageError: if that is the beginning.
+    """
+    done = history.read_bytes().count(b"\n") - 1 if history.exists() else 0  # below the names of the columns
+    if not step and history.exists() and done <= 1:  # the row is written before the checkpoint
+        say(f"no checkpoint in {folder}: the first epoch begins anew.")
+    if not step and done > 1:
+        raise StorageError(
+            f"no checkpoint in {folder}, but {history} has {done} epochs. Not starting from zero over it: put the "
+            f"checkpoints back, take another --run, or remove {history}."
+        )
+
+
+def _digest(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _set_aside(path: Path) -> None:
+    names = (f"bad-{path.name}" if i == 1 else f"bad-{path.name}-{i}" for i in count(1))
+    path.rename(next(each for each in map(path.with_name, names) if not each.exists()))
+
+
+def _remove(path: Path) -> None:
+    """First under a name that no run reads: a removal that is killed leaves no half."""
+    doomed = path.with_name(f"unfinished-{path.name}")
+    path.rename(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)

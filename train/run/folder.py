@@ -1,0 +1,234 @@
+"""A run's folders, found fit before any work is done."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from glob import escape, glob
+from itertools import count, takewhile
+from pathlib import Path
+from typing import Any
+
+from ..process.errors import BadInput, say
+from ..process.files import UNFINISHED, stored, whole
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where a run writes.
+
+    Args:
+        output: The folder that holds `runs/` and `saved_models/`.
+        name: The run's name.
+    """
+
+    output: Path
+    name: str
+
+    @property
+    def folder(self) -> Path:
+        """Configuration, history, curves, TensorBoard and checkpoints."""
+        return self.output / "runs" / self.name
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration."""
+        return self.folder / "config.json"
+
+    @property
+    def network(self) -> Path:
+        """The network, unit by unit: every choice that a family made by itself."""
+        return self.folder / "network.txt"
+
+    @property
+    def data(self) -> Path:
+        """What tells the run's data from others."""
+        return self.folder / "data.json"
+
+    @property
+    def history(self) -> Path:
+        """Loss and accuracy, a row an epoch."""
+        return self.folder / "history.csv"
+
+    @property
+    def curves(self) -> Path:
+        """The history as a picture."""
+        return self.folder / "curves.png"
+
+    @property
+    def example(self) -> Path:
+        """A test image, to ask the export about."""
+        return self.folder / "example.png"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The last epochs' checkpoints."""
+        return self.folder / "checkpoints"
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is something that another run must not be mixed with."""
+        # a folder that may not be looked into is told by `claim`, in one line
+        return os.path.exists(self.config) or bool(glob(f"{escape(str(self.checkpoints))}/*"))
+
+    @property
+    def tensorboard(self) -> Path:
+        """TensorBoard's events."""
+        return self.folder / "tensorboard"
+
+    @property
+    def saved_models(self) -> Path:
+        """The exported versions."""
+        return self.output / "saved_models" / self.name
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """The folders made, and other processes kept out of them; taken back where an error leaves them empty.
+
+        Raises:
+            BadInput: if a folder cannot be written to, or another process has it.
+        """
+        self.claim()
+        lock = self.folder / "lock"
+        with open(lock, "a+b", buffering=0) as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # gone with the process, however it ends
+            except OSError:
+                file.seek(0)
+                raise BadInput(
+                    f"--run={self.name}: {self.folder} is in use by {file.read().decode().strip()}."
+                ) from None
+            try:
+                with stored(str(lock)):
+                    file.truncate(0)
+                    file.write(f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+                self._clean()
+                yield
+            except BaseException:  # interrupted downloads too
+                if list(self.folder.iterdir()) == [lock]:
+                    lock.unlink()
+                    self.release()
+                raise
+
+    def require_same_data(self, data: dict[str, Any]) -> None:
+        """Write down what the data are, or, once the run has begun, refuse others.
+
+        Args:
+            data: What tells them from others, as JSON holds it.
+
+        Raises:
+            BadInput: if they are not those that the run began with.
+        """
+        if not (self.begun and self.data.exists()):
+            if self.history.exists():
+                say(f"{self.data} is gone: nothing compares the data with those that the run began with.")
+            with whole(self.data) as unfinished:
+                unfinished.write_text(json.dumps(data) + "\n")
+            return
+        try:
+            began = dict(json.loads(self.data.read_text()))
+        except (ValueError, TypeError) as error:
+            raise BadInput(f"{self.data} cannot be read: {error}. Remove it to go on without comparing.") from None
+        changed = [
+            f"{name} was {began.get(name)!r}, is {is_!r}" for name, is_ in data.items() if began.get(name) != is_
+        ]
+        if changed:
+            raise BadInput(
+                f"--resume: the data are not those that the run began with: {'; '.join(changed)}. Take another --run."
+            )
+
+    def note_export(self, version: Path, state: str) -> None:
+        """Write down which version holds which state."""
+        with whole(self.folder / "exported.json") as unfinished:
+            unfinished.write_text(json.dumps({"version": version.name, "state": state}) + "\n")
+
+    def exported_version(self, state: str) -> Path | None:
+        """The version that was exported of this state, if it is still there."""
+        try:
+            noted = json.loads((self.folder / "exported.json").read_text())
+            version = self.saved_models / noted["version"]
+            return version if noted["state"] == state and (version / "saved_model.pb").is_file() else None
+        except (OSError, ValueError, KeyError, TypeError):  # none yet, or damaged: then it is exported again
+            return None
+
+    def _clean(self) -> None:
+        """Remove what processes that were killed had begun to write."""
+        for folder in (self.folder, self.saved_models):
+            for path in folder.glob(f"{UNFINISHED}*"):
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
+
+    def claim(self) -> None:
+        """Make the folders.
+
+        Raises:
+            BadInput: if one cannot be written to.
+        """
+        for folder in (self.folder, self.saved_models):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                tempfile.TemporaryFile(dir=folder).close()
+            except OSError as error:
+                self.release()
+                raise BadInput(f"--output={self.output}: {folder} cannot be written to ({error.strerror}).") from None
+
+    def release(self) -> None:
+        """Take the folders back as far as they are empty, and those above them."""
+        for folder in (self.folder, self.folder.parent, self.saved_models, self.saved_models.parent, self.output):
+            with suppress(OSError):  # not empty, or never made
+                folder.rmdir()
+
+
+def new_run(output: str, name: str | None, default: str) -> Run:
+    """A run nobody has started: `name`, or `default`, `default-2`, ... whichever is free.
+
+    Raises:
+        BadInput: if `name` is taken.
+    """
+    output = os.path.expanduser(output)
+    if name is None:
+        names = (default if i == 1 else f"{default}-{i}" for i in count(1))
+        return next(run for run in (Run(Path(output), name) for name in names) if not run.begun)
+    _require_name(name)
+    run = Run(Path(output), name)
+    if run.begun:
+        raise BadInput(f"--run={name} exists already in {run.folder}; pass --resume to go on with it, or another name.")
+    return run
+
+
+def old_run(output: str, name: str | None, default: str) -> Run:
+    """The run to resume: `name`, whether it was begun or not, or the last of `default`, `default-2`, ...
+
+    Raises:
+        BadInput: if no name is given and none was begun, or its configuration is gone.
+    """
+    output = os.path.expanduser(output)
+    if name is not None:
+        _require_name(name)
+        run = Run(Path(output), name)
+    else:
+        names = (default if i == 1 else f"{default}-{i}" for i in count(1))
+        begun = list(takewhile(lambda run: run.begun, (Run(Path(output), name) for name in names)))
+        if not begun:
+            raise BadInput(f"--resume: there is no run {default!r} in {Path(output) / 'runs'}.")
+        run = begun[-1]
+    if run.begun and not os.path.exists(run.config):
+        raise BadInput(
+            f"--resume: {run.config} is gone, and only it says whether these flags are the run's. Put it back, or take "
+            "another --run."
+        )
+    return run
+
+
+def _require_name(name: str) -> None:
+    if name in ("", "..") or name != Path(name).name:
+        raise BadInput(f"--run={name} must be the name of a folder, not a path.")

@@ -1,0 +1,277 @@
+"""A run from where it stands to its end: epochs, tests, checkpoints, and what interrupts them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from itertools import count
+
+import keras
+import numpy as np
+
+from ..data.feeding import Feed
+from ..process.backend import tf
+from ..process.errors import NumericError, Preempted, say
+from ..step.trainer import Trainer, means
+from .checkpoints import Checkpoints, Position
+from .signals import Notice
+
+SPOILT = "weights or statistics became inf or nan"
+
+
+LOWER = "Lower --learning_rate, under another --run"  # a run goes on as it began
+
+
+PATIENCE = 10  # batches that --on_nan leaves out, one right after the other, before it gives up
+
+
+class Session:
+    """Training under the current strategy.
+
+    Args:
+        trainer: What a step does.
+        feed: The batches.
+        epochs: How many in all.
+        steps: Steps an epoch.
+        callbacks: Keras callbacks, told of every event with the names and logs of `Model.fit`; a history that they
+            write is on the disk before the checkpoint that counts on it.
+        checkpoints: Where the state is saved after each epoch.
+        position: Where to begin; at the beginning by default.
+        every: Save every so many steps as well.
+        on_nan: What becomes of a step whose loss or gradient is no number: "stop" the run, "rollback" to the last
+            checkpoint and go on from there without that step's batch, or "skip" the step, as if it had not been. Where
+            a save or a test finds it later, in the weights or statistics, "skip" goes back to the checkpoint too.
+        notice: Tells that a signal asks to stop.
+        watch: `with watch(what):` is around every step and save.
+        agreed: `did -> bool`, whether all workers did; it waits for them.
+    """
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        feed: Feed,
+        epochs: int,
+        steps: int,
+        callbacks: list[keras.callbacks.Callback],
+        checkpoints: Checkpoints,
+        position: Position | None = None,
+        every: int | None = None,
+        on_nan: str = "stop",
+        notice: Notice | None = None,
+        watch: Callable[[str], AbstractContextManager] = nullcontext,
+        agreed: Callable[[bool], bool] = bool,
+    ):
+        self.trainer, self.feed, self.epochs, self.steps, self.every = trainer, feed, epochs, steps, every
+        trainer.model.compile(trainer.optimizer)  # callbacks find the optimiser, and its rate, on the model
+        trainer.model.stop_training = False
+        self.callbacks = keras.callbacks.CallbackList(callbacks, model=trainer.model, epochs=epochs, steps=steps)
+        self._test_batches = feed.testing()
+        self.checkpoints, self.position = checkpoints, position or Position()
+        self.on_nan, self.notice = on_nan, Notice() if notice is None else notice
+        self.watch, self.agreed = watch, agreed
+        self._rate = self.position.rate
+        self._undo = Snapshot(trainer.variables) if on_nan == "skip" else None
+
+    def run(self) -> None:
+        """Train to the end.
+
+        Raises:
+            Preempted: after a signal; the state is saved.
+            NumericError: where the loss is no number, and `on_nan` does not help.
+            StorageError: where checkpoints cannot be written any more.
+        """
+        self.callbacks.on_train_begin()
+        try:
+            if self.on_nan != "stop" and not self.checkpoints.steps:
+                self._save()
+            self._batches = self.feed.training(self.position.step)
+            while self.position.epoch < self.epochs and not self.trainer.model.stop_training:
+                self._epoch()
+        except _Asked:
+            done = self._is_sound() and self._save()
+            saved = f"saved at step {self.position.step}" if done else "not saved"
+            name = self.notice.received.name if self.notice.received else "another worker"
+            raise Preempted(f"asked to stop ({name}): {saved}.") from None
+        finally:  # files are closed and the curves drawn, however it ends
+            self.callbacks.on_train_end()
+
+    def _epoch(self) -> None:
+        epoch = self.position.epoch
+        self.callbacks.on_epoch_begin(epoch)
+        while True:
+            self._train_until((epoch + 1) * self.steps)
+            logs = self._tested()
+            if not logs:
+                self._leave_out(self._last_trained(), "test loss became inf or nan")
+            elif self._ensures_sound():
+                break
+        told = {"learning_rate": self.position.rate, "gradient_norm": self.trainer.gradient_norm}
+        logs |= {name: value for name, value in told.items() if value is not None}
+        self.callbacks.on_epoch_end(epoch, logs)
+        self.position = Position(epoch + 1, self.position.step, left_out=self.position.left_out)
+        score = logs.get("val_ema_accuracy", logs["val_accuracy"])
+        while not self._save(score) and epoch + 1 == self.epochs:  # what ends is saved, or ends otherwise
+            pass
+
+    def _train_until(self, end: int) -> None:
+        while self.position.step < end:
+            trained = self._step(self.position.step)
+            step = self.position.step
+            due = self.every and step % self.every == 0 and step < end
+            if trained and due and self._ensures_sound():
+                self._save()
+
+    def _step(self, step: int) -> bool:
+        """Whether it counts."""
+        batch = next(self._batches)
+        if step in self.position.left_out:
+            self.position.step += 1
+            return False
+        self.callbacks.on_train_batch_begin(step % self.steps)
+        if self._undo:
+            self._undo.take()
+        with self.watch("a training step"):
+            loss, right, images, asked, self._rate = self.trainer.train_step(*batch, self._asked()).numpy().tolist()
+        mean = loss / images
+        norm = self.trainer.gradient_norm
+        if not math.isfinite(mean) or not (norm is None or math.isfinite(norm)):
+            what = f"loss became {mean}" if not math.isfinite(mean) else "the gradient is no number"
+            self._leave_out(step, what, undo=self._undo)
+            return False
+        self.position.step, self.position.rate = self.position.step + 1, self._rate
+        self.position.loss, self.position.hits = self.position.loss + loss, self.position.hits + right
+        self.position.images += images
+        self.callbacks.on_train_batch_end(step % self.steps, {"loss": mean})
+        if asked:
+            raise _Asked
+        return True
+
+    def _tested(self) -> dict[str, float]:
+        """The epoch's logs; nothing where the test loss is no number: the last updates' harm shows there first."""
+        self.callbacks.on_test_begin()
+        tested = self.evaluate()
+        if not math.isfinite(tested["loss"]):
+            return {}
+        self.callbacks.on_test_end(tested)
+        found = {f"val_{name}": value for name, value in tested.items()}
+        if self.trainer.average:
+            with self.trainer.average.swapped():
+                found |= {f"val_ema_{name}": value for name, value in self.evaluate().items()}
+        return means((self.position.loss, self.position.hits, self.position.images)) | found
+
+    def evaluate(self) -> dict[str, float]:
+        """Loss and accuracy over the test batches."""
+        sums = [0.0, 0.0, 0.0]
+        batches = iter(self._test_batches)
+        while True:
+            with self.watch("a test step"):  # with its batch: several workers ask each other whether there is one more
+                if (batch := next(batches, None)) is None:
+                    return means(sums)
+                *parts, asked = self.trainer.test_step(*batch, self._asked()).numpy().tolist()
+            if asked:
+                raise _Asked
+            sums = [total + part for total, part in zip(sums, parts, strict=True)]
+
+    def _asked(self) -> tf.Tensor:
+        return tf.constant(float(bool(self.notice)))
+
+    def _is_sound(self) -> bool:
+        """Whether every number of the state is one; a finite loss can hide that some are not."""
+        values = (variable.numpy() for variable in self.trainer.variables)
+        return all(np.isfinite(value).all() for value in values if value.dtype.kind == "f")
+
+    def _ensures_sound(self) -> bool:
+        """Whether the state is sound; where it is not, a step is left out."""
+        sound = self._is_sound()
+        if not sound:
+            self._leave_out(self._last_trained(), SPOILT)
+        return sound
+
+    def _last_trained(self) -> int:
+        return next(step for step in count(self.position.step - 1, -1) if step not in self.position.left_out)
+
+    def _save(self, score: float | None = None) -> bool:
+        """Whether all workers have."""
+        with self.watch("a save"):
+            return self.agreed(self.checkpoints.save(self.position, score))
+
+    def _leave_out(self, step: int, what: str, undo: Snapshot | None = None) -> None:
+        """Go on without a step's batch: from before it by `undo`, or from the last checkpoint.
+
+        Raises:
+            NumericError: if that was not asked for, or does not help.
+        """
+        what = f"{what} at step {step + 1} ({self._circumstances()})"
+        left_out = sorted({*self.position.left_out, step})
+        if self.on_nan == "stop" or _in_a_row(step, left_out) > PATIENCE:
+            others = "" if self.on_nan != "stop" else ", or pass --on_nan=rollback or --on_nan=skip"
+            raise NumericError(f"{what}. Not saved. {self._last_good()} {LOWER}{others}.")
+        if undo:
+            undo.put_back()
+            self.position.step += 1
+        else:
+            self._go_back(what)
+        self._rate = self.position.rate
+        self.position.left_out = left_out
+        say(f"{what}: going on from step {self.position.step} without that batch.")
+
+    def _go_back(self, what: str) -> None:
+        epoch, steps = self.position.epoch, self.checkpoints.steps
+        self.position = self.checkpoints.restore()
+        if not steps or self.position.epoch != epoch:
+            raise NumericError(f"{what}. No checkpoint since the epoch began to go back to. {LOWER}.")
+        self._batches = self.feed.training(self.position.step)
+
+    def _circumstances(self) -> str:
+        """Of the last step that this process, or the checkpoint that it went on from, has trained."""
+        known = {"rate": self._rate, "gradient norm": self.trainer.gradient_norm}
+        numbers = [f"{name} {number:g}" for name, number in known.items() if number is not None]
+        return ", ".join([f"epoch {self.position.epoch + 1}", *numbers])
+
+    def _last_good(self) -> str:
+        steps = self.checkpoints.steps
+        return f"The last checkpoint before it: step {steps[-1]}." if steps else "There is no checkpoint yet."
+
+
+def _in_a_row(step: int, left_out: list[int]) -> int:
+    """How many steps without a gap, with `step` among them, are left out.
+
+    >>> _in_a_row(4, [1, 3, 4, 5])
+    3
+    """
+    after, before = (next(n for n in count(step, way) if n not in left_out) for way in (1, -1))
+    return after - before - 1
+
+
+class Snapshot:
+    """A copy of variables on their devices, to undo a step.
+
+    >>> variable, average = keras.Variable([1.0, 2.0]), tf.Variable([1.0])
+    >>> snapshot = Snapshot([variable, average])
+    >>> snapshot.take()
+    >>> _ = variable.assign([3.0, float("nan")])
+    >>> snapshot.put_back()
+    >>> print(variable.numpy())
+    [1. 2.]
+    """
+
+    def __init__(self, variables: list):
+        self._variables = [each.value if isinstance(each, keras.Variable) else each for each in variables]
+        self._copies = [tf.Variable(variable, trainable=False) for variable in self._variables]
+
+    @tf.function
+    def take(self) -> None:
+        """Copy them."""
+        for copy, variable in zip(self._copies, self._variables, strict=True):
+            copy.assign(variable)
+
+    @tf.function
+    def put_back(self) -> None:
+        """Give them the values of the last copy."""
+        for copy, variable in zip(self._copies, self._variables, strict=True):
+            variable.assign(copy)
+
+
+class _Asked(Exception):
+    """Some worker was asked to stop."""

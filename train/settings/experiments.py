@@ -1,0 +1,91 @@
+"""Experiments: Python files whose docstring holds command, expected time and result, and whose `config()` the values.
+
+A file of `train/configs/`, or one of yours:
+
+    def config() -> dict:     # values for the flags of `python -m train`, by name
+    def smoke() -> dict:      # the same pipeline in seconds, for `--smoke`
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+from dataclasses import fields
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ..process.errors import BadInput
+from .config import Config
+from .flags import defined
+
+FOLDER = Path(__file__).parents[1] / "configs"
+
+
+CHOICES = [field.name for field in fields(Config) if field.name not in ("config", "smoke")]  # which, not what
+
+
+def names() -> list[str]:
+    """The experiments that come with the project.
+
+    >>> names()
+    ['cifar10_preactresnet164', 'cifar10_resnet110', 'digits', 'fashion_mnist', 'imagenet_resnet50']
+    """
+    return sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))
+
+
+def experiment(name: str, smoke: bool = False) -> dict[str, Any]:
+    """The values that an experiment chooses, by the flags' names.
+
+    Args:
+        name: One of `names()`, or the path of a `.py` file.
+        smoke: Whether its smoke twin is wanted.
+
+    Raises:
+        BadInput: if there is no such experiment, it does not run, or it names a flag that does not exist.
+    """
+    path = _path(name)
+    function = getattr(_module(path, name), "smoke" if smoke else "config", None)
+    if function is None:
+        raise BadInput(f"--config={name}: {path} has no {'smoke' if smoke else 'config'}().")
+    try:
+        values = dict(function())
+    except (Exception, SystemExit) as error:
+        raise BadInput(f"--config={name}: {type(error).__name__} in {path}: {error}.") from error
+    for key in values:
+        _check(key, name)
+    return values
+
+
+def _path(name: str) -> Path:
+    if name.endswith(".py"):
+        if not Path(name).expanduser().is_file():
+            raise BadInput(f"--config={name}: there is no such file.")
+        return Path(name).expanduser()
+    if name not in names():
+        raise BadInput(f"unknown experiment {name!r}.{_near(name, names())} Choices: {', '.join(names())}.")
+    return FOLDER / f"{name}.py"
+
+
+def _module(path: Path, name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"experiment_{path.stem}", path)
+    assert spec is not None and spec.loader is not None  # it ends in .py
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        raise BadInput(f"--config={name}: {type(error).__name__} in {path}: {error}.") from error
+    return module
+
+
+def _check(key: str, name: str) -> None:
+    if key in CHOICES:
+        return
+    if key in {flag.name for flag in defined()}:
+        raise BadInput(f"--config={name}: {key!r} is for the command line alone.")
+    raise BadInput(f"--config={name}: there is no flag {key!r}.{_near(str(key), CHOICES)}")
+
+
+def _near(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known)
+    return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""

@@ -1,0 +1,65 @@
+"""The flags in words: the page that --help shows, and what was wrong with one."""
+
+from __future__ import annotations
+
+import difflib
+
+from absl import flags
+
+from .flags import GROUPS, defined
+
+OTHERS = {  # what other programs call it
+    "arch": "--model",
+    "batch": "--batch_size",
+    "bs": "--batch_size",
+    "data": "--dataset",
+    "fp16": "--precision",
+    "gpus": "--strategy",
+    "lr": "--learning_rate",
+    "model_dir": "--output",
+    "name": "--run",
+    "output_dir": "--output",
+    "version": "pip show keras_resunits",
+    "wd": "--weight_decay",
+}
+
+
+REASONS = {
+    "Non-boolean argument": "wanted true or false",
+    "invalid literal for int()": "wanted a whole number",
+    "could not convert string to float": "wanted a number",
+}
+
+
+def page() -> str:
+    """The program's flags in the order of the pipeline, under the headings of `GROUPS`."""
+    lines = []
+    for flag in defined():
+        if flag.name in GROUPS:
+            lines.append(f"\n{GROUPS[flag.name]}:")
+        told = f"--{'[no]' * flag.boolean}{flag.name}: {flag.help}"
+        lines.append(flags.text_wrap(told, indent=" " * 6, firstline_indent="  "))
+        notes = [f"(default: {flag.default_as_str})"] * bool(flag.default_as_str)
+        notes += [f"({flag.parser.syntactic_help})"] * bool(flag.parser.syntactic_help)
+        lines += [flags.text_wrap(note, indent=" " * 6) for note in notes]
+    return "\n".join(lines)
+
+
+def why(error: flags.Error) -> str:
+    """What a user is told of an error of absl's."""
+    if isinstance(error, flags.UnrecognizedFlagError):
+        return unknown(error.flagname)
+    if isinstance(error, flags.CantOpenFlagFileError) and isinstance(error.__context__, OSError):
+        return f"--flagfile={error.__context__.filename} cannot be read ({error.__context__.strerror})."
+    flag, _, said = str(error).removeprefix("flag ").partition(": ")
+    reason = next((reason for theirs, reason in REASONS.items() if theirs in said), None)
+    return f"{flag}: {reason}." if reason else str(error)
+
+
+def unknown(name: str) -> str:
+    """That there is no such flag, and which there are like it."""
+    known = [flag.name for flag in defined()]
+    near = [f"--{match}" for match in difflib.get_close_matches(name, known)]
+    close = [OTHERS[name]] if name in OTHERS else near
+    hint = f" Did you mean {' or '.join(close)}?" if close else ""
+    return f"unknown flag --{name}.{hint} See --help."

@@ -1,0 +1,1 @@
+"""What one step is: network, loss, optimiser, averages."""

@@ -1,0 +1,52 @@
+"""Loss and accuracy for labels that are classes, `[b]`, or distributions, `[b, classes]`; answers over ten crops."""
+
+from __future__ import annotations
+
+import keras
+
+from ..process.backend import tf
+
+
+class CrossEntropy(keras.losses.Loss):
+    """`-sum_c y_c log softmax(logits)_c`, for labels of either form; the mean over the batch, weighted if asked to.
+
+    Example:
+
+    >>> import numpy as np
+    >>> logits = np.array([[2.0, 0.0], [0.0, 0.0]], "float32")
+    >>> bool(CrossEntropy()(np.array([0, 1]), logits) == CrossEntropy()(np.eye(2, dtype="float32"), logits))
+    True
+    """
+
+    def __init__(self, name: str = "cross_entropy", **options):
+        super().__init__(name=name, **options)
+
+    def call(self, y_true, y_pred):
+        if len(y_true.shape) == 1:
+            return keras.ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits=True)
+        return keras.ops.categorical_crossentropy(y_true, y_pred, from_logits=True)
+
+
+def hits(labels, logits):
+    """float32 `[b]`: 1 where the highest logit is at the label."""
+    right = keras.metrics.sparse_categorical_accuracy if len(labels.shape) == 1 else keras.metrics.categorical_accuracy
+    return right(labels, keras.ops.cast(logits, "float32"))  # in whose type they compare the classes' numbers
+
+
+def answers(model, images, training: bool = False):
+    """The model's logits for images `[b, ...]`; for ten crops `[b, 10, ...]`, the logarithm of the mean probability.
+
+    Example:
+
+    >>> import numpy as np
+    >>> views = np.log(np.array([[[0.2, 0.8], [0.6, 0.4]]], "float32"))[:, :, None, None]  # [1, 2, 1, 1, 2]
+    >>> logits = answers(lambda images, training: images[:, 0, 0], views)
+    >>> [round(float(p), 6) for p in np.exp(logits[0])]
+    [0.4, 0.6]
+    """
+    if len(images.shape) == 4:
+        return model(images, training=training)
+    crops = images.shape[1]
+    logits = model(tf.reshape(images, [-1, *images.shape[2:]]), training=training)
+    each = tf.reshape(tf.nn.log_softmax(tf.cast(logits, tf.float32)), [-1, crops, logits.shape[-1]])
+    return tf.reduce_logsumexp(each, axis=1) - tf.math.log(float(crops))

@@ -1,0 +1,95 @@
+"""What all replicas do in a step: train on a batch, or test on one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import keras
+
+from ..process.backend import tf
+from .average import Average
+from .targets import CrossEntropy, answers, hits
+
+
+class Trainer:
+    """One network and one optimiser, under the current strategy; make both, and this, in its scope.
+
+    `Model.fit` is not used: under `MultiWorkerMirroredStrategy` it fails with Keras 3 (keras#20585), and it cannot
+    start in the middle of an epoch.
+
+    A step returns sums over all replicas, float32 `[4]`: of the examples' losses, of the right answers, of the
+    examples, and of `asked`, by which any worker tells all others at the same step that it was asked to stop. A
+    training step's fifth number is its learning rate.
+
+    Args:
+        model: From normalised images to logits.
+        preprocessing: From uint8 images to normalised ones.
+        optimizer: A Keras optimiser.
+        average: Averages of the weights to keep; none by default.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        preprocessing: keras.layers.Layer,
+        optimizer: keras.optimizers.Optimizer,
+        average: Average | None = None,
+    ):
+        self.model, self.preprocessing, self.optimizer, self.average = model, preprocessing, optimizer, average
+        self.strategy = tf.distribute.get_strategy()
+        self.loss = CrossEntropy()
+        optimizer.build(model.trainable_variables)
+
+    @tf.function
+    def train_step(self, images, labels, asked):
+        """One update."""
+        rate = tf.cast(self.optimizer.learning_rate, tf.float32)  # before it counts this update
+        return tf.concat([self._over_replicas(self._train, (images, labels, asked)), [rate]], axis=0)
+
+    @tf.function(reduce_retracing=True)
+    def test_step(self, images, labels, weights, asked):
+        """No update; images of weight 0 do not count."""
+        return self._over_replicas(self._test, (images, labels, weights, asked))
+
+    def _over_replicas(self, step, arguments):
+        return self.strategy.reduce(tf.distribute.ReduceOp.SUM, self.strategy.run(step, arguments), axis=None)
+
+    def _train(self, images, labels, asked):
+        with tf.GradientTape() as tape:
+            logits = self.model(self.preprocessing(images), training=True)
+            loss = tf.reduce_mean(self.loss.call(labels, logits))  # calling the loss would divide by the replicas
+            # a mean over this replica's share, of which the optimiser adds up those of all
+            scaled = self.optimizer.scale_loss(loss / self.strategy.num_replicas_in_sync)
+        variables = self.model.trainable_variables
+        self.optimizer.apply(tape.gradient(scaled, [v.value for v in variables]), variables)
+        if self.average:
+            self.average.update()
+        count = tf.cast(tf.shape(labels)[0], tf.float32)
+        return tf.stack([loss * count, tf.reduce_sum(hits(labels, logits)), count, asked])
+
+    def _test(self, images, labels, weights, asked):
+        logits = answers(lambda views, training: self.model(self.preprocessing(views), training=training), images)
+        losses, right = self.loss.call(labels, logits), hits(labels, logits)
+        sums = (tf.reduce_sum(values * weights) for values in (losses, right, tf.ones_like(losses)))
+        return tf.stack([*sums, asked])
+
+    @property
+    def variables(self) -> list:
+        """All that a run's numbers depend on, in order: weights, random states, optimiser, averages."""
+        return [*self.model.variables, *self.optimizer.variables, *(self.average.averages if self.average else ())]
+
+    @property
+    def gradient_norm(self) -> float | None:
+        """Of the last update, where the optimiser knows it."""
+        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        return float(optimizer.gradient_norm.numpy()) if hasattr(optimizer, "gradient_norm") else None
+
+
+def means(sums: Iterable[float]) -> dict[str, float]:
+    """Loss and accuracy from sums of losses, right answers and examples.
+
+    >>> means([6.0, 3.0, 4.0])
+    {'loss': 1.5, 'accuracy': 0.75}
+    """
+    loss, right, count = sums
+    return {"loss": loss / count, "accuracy": right / count} if count else {"loss": float("nan"), "accuracy": 0.0}
