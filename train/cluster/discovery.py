@@ -1,4 +1,4 @@
-"""TODO: train.cluster.discovery"""
+"""Which workers there are, and which of them this process is: from TF_CONFIG or from Slurm."""
 
 from __future__ import annotations
 
