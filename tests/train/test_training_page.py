@@ -7,6 +7,7 @@ import re
 import pytest
 from absl import flags
 
+from tests.support.configs import picked
 from tests.support.paths import ROOT
 from train.evaluate import parse as parse_evaluate
 from train.process.errors import BadInput
@@ -42,14 +43,14 @@ def test_the_experiment_on_the_page_runs_and_so_does_its_twin(parse, tmp_path):
     path = tmp_path / "wide.py"
     path.write_text(re.search(r"```python\n(.*?)```", PAGE, re.DOTALL).group(1))
     parse(f"--config={path}")
-    assert (resolve().width, resolve().depth, resolve().schedule, resolve().dataset) == (4, 20, "one_cycle", "cifar10")
+    assert picked(resolve(), "width", "depth", "schedule", "dataset") == (4, 20, "one_cycle", "cifar10")
     parse(f"--config={path}", "--smoke")
-    assert (resolve().width, resolve().epochs) == (2, 2)
+    assert (resolve().network.width, resolve().recipe.epochs) == (2, 2)
 
 
 @pytest.mark.parametrize("line", arguments("python -m train.evaluate"), ids=" ".join)
 def test_the_pages_evaluations_are_understood(line):
-    assert parse_evaluate(line).model == line[0]
+    assert parse_evaluate(line).network.model == line[0]
     with pytest.raises(BadInput):
         parse_evaluate([*line, "--no_such_flag"])
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import pytest
 from absl import flags
 
+from tests.support.configs import picked
 from train.process.errors import BadInput
 from train.settings.config import Config, fingerprint_of, read
 from train.settings.flags import defined
@@ -30,34 +31,34 @@ def test_every_flag_but_those_that_say_where_is_part_of_the_configuration(resolv
     resolved()
     names = {flag.name for flag in defined()}
     places = {"output", "run", "strategy", "tpu", "cpu_devices", "startup_timeout", "worker_timeout"}
-    assert names - {field.name for field in fields(Config)} == places | {"resume", "export"}
+    assert names - set(Config().flat) == places | {"resume", "export"}
 
 
 def test_digits_and_other_sets_have_their_own_lengths(resolved):
-    assert (resolved().epochs, resolved("--dataset=cifar10").epochs) == (40, 164)
+    assert (resolved().recipe.epochs, resolved("--dataset=cifar10").recipe.epochs) == (40, 164)
 
 
 def test_a_given_flag_stands_where_a_default_would(resolved):
     config = resolved("--epochs=3", "--batch_size=7", "--pad=0", "--noflip", "--class_names=a,b")
-    assert (config.epochs, config.batch_size, config.pad, config.flip) == (3, 7, 0, False)
-    assert config.class_names == ["a", "b"]
+    assert picked(config, "epochs", "batch_size", "pad", "flip") == (3, 7, 0, False)
+    assert config.source.class_names == ["a", "b"]
 
 
 def test_what_the_data_decides_is_filled_in_once_they_are_there(resolved):
     config = resolved("--dataset=cifar10")
-    assert (config.pad, config.flip, config.class_names, config.batch_size) == (None, None, None, None)
+    assert picked(config, "pad", "flip", "class_names", "batch_size") == (None, None, None, None)
     filled = config.resolved((32, 40, 3), 50, ["a", "b"])
-    assert (filled.pad, filled.flip, filled.class_names, filled.batch_size) == (4, True, ["a", "b"], 2)
-    assert [config.resolved((side, side, 3), 50, ["a", "b"]).pad for side in (8, 28, 224)] == [1, 4, 4]
+    assert picked(filled, "pad", "flip", "class_names", "batch_size") == (4, True, ["a", "b"], 2)
+    assert [config.resolved((side, side, 3), 50, ["a", "b"]).augmenting.pad for side in (8, 28, 224)] == [1, 4, 4]
     given = resolved("--pad=0", "--flip", "--batch_size=8").resolved((8, 8, 1), 50, ["a", "b"])
-    assert (given.pad, given.flip, given.batch_size) == (0, True, 8)
+    assert picked(given, "pad", "flip", "batch_size") == (0, True, 8)
 
 
 def test_a_run_goes_on_with_the_path_that_began_it(resolved, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     flags = ("--dataset=~/pets", "--data_dir=~/sets")
     begun = resolved(*flags)
-    assert (begun.dataset, begun.data_dir) == (f"{tmp_path}/pets", f"{tmp_path}/sets")
+    assert (begun.source.dataset, begun.source.data_dir) == (f"{tmp_path}/pets", f"{tmp_path}/sets")
     begun.save(tmp_path / "config.json")
     assert resolved(*flags, saved=tmp_path / "config.json") == begun
 
@@ -199,7 +200,7 @@ def test_a_batch_larger_than_the_set_is_refused_but_for_a_smoke_twin_that_did_no
 def test_what_a_run_began_with_is_gone_on_with_whatever_became_of_its_data(resolved, tmp_path):
     saved = tmp_path / "config.json"
     begun = resolved("--crop=resized", "--batch_size=32").resolved((224, 224, 3), 50, ["a", "b"])
-    assert begun.pad == 0
+    assert begun.augmenting.pad == 0
     for config in begun, replace(begun, pad=4):  # as it was once saved
         config.save(saved)
         again = resolved("--crop=resized", "--batch_size=32", saved=saved)
@@ -239,7 +240,7 @@ def test_a_run_begun_before_a_flag_was_there_has_its_default(resolved, tmp_path)
     later = ("schedule", "accumulate", "ema", "fingerprint")
     old = {name: value for name, value in json.loads(saved.read_text()).items() if name not in later}
     saved.write_text(json.dumps({**old, "fingerprint": fingerprint_of(old)}))
-    assert (read(saved).schedule, read(saved).accumulate, read(saved).ema) == ("steps", 1, None)
+    assert (read(saved).recipe.schedule, read(saved).recipe.accumulate, read(saved).recipe.ema) == ("steps", 1, None)
     assert resolved(saved=saved) == resolved("--depth=8")
 
 
