@@ -1,6 +1,6 @@
 """Time what guards a run: a session's steps beside those of the plainest loop, one of each by turns, in one process.
 
-    python benchmarks/guards.py --rounds=5
+    python -m benchmarks.guards --rounds=5
 
 The plain loop takes a batch and calls a compiled step: forwards, backwards, update. The session's step also finds the
 gradient's norm and the right answers, tells all replicas whether somebody asked to stop, reads the loss and the norm,
