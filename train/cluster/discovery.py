@@ -9,8 +9,6 @@ from ..process.errors import BadInput
 from .processes import tf_config
 
 TASK_TYPES = ("chief", "worker")
-
-
 SLURM_PORT = 8888  # of the first task on each host, as TensorFlow numbers them
 
 

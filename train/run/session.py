@@ -19,11 +19,7 @@ from .checkpoints import Checkpoints, Position
 from .signals import Notice
 
 SPOILT = "weights or statistics became inf or nan"
-
-
 LOWER = "Lower --learning_rate, under another --run"  # a run goes on as it began
-
-
 PATIENCE = 10  # batches that --on_nan leaves out, one right after the other, before it gives up
 
 

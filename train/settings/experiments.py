@@ -20,8 +20,6 @@ from .config import SECTION_OF
 from .flags import defined
 
 FOLDER = Path(__file__).parents[1] / "configs"
-
-
 CHOICES = list(SECTION_OF)
 
 

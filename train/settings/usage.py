@@ -22,8 +22,6 @@ OTHERS = {  # what other programs call it
     "version": "pip show keras_resunits",
     "wd": "--weight_decay",
 }
-
-
 REASONS = {
     "Non-boolean argument": "wanted true or false",
     "invalid literal for int()": "wanted a whole number",

@@ -11,10 +11,7 @@ from .draws import uniform
 from .rectangles import rectangles
 
 ASPECT = 4 / 3  # Szegedy et al. 2015, sec. 6
-
-
 EDGE = 1e-6  # of the image: a rounding error past its last pixel would be read as black
-
 
 Crops = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
