@@ -49,7 +49,7 @@ class Config:
         Raises:
             BadInput: for a value outside an option's bounds.
         """
-        sections = {
+        sections: dict[str, Any] = {
             name: record(**{each.name: values[each.name] for each in fields(record) if each.name in values})
             for name, record in SECTIONS.items()
         }

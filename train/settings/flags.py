@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from types import NoneType, UnionType
 from typing import Any, get_args, get_type_hints
 
 from absl import flags
 
-from .sections import SECTIONS, Command
+from .sections import SECTIONS, Command, Section
 
 FLAGS = flags.FLAGS
 
@@ -36,7 +37,7 @@ def _define(name: str, hint: Any, default: Any, help: str, choices: tuple[str, .
     elif kind == list[float]:
         flags.DEFINE(Numbers(), name, default, help, serializer=flags.CsvListSerializer(","))
     else:
-        define = {
+        define: dict[Any, Callable] = {
             bool: flags.DEFINE_bool,
             int: flags.DEFINE_integer,
             float: flags.DEFINE_float,
@@ -62,7 +63,8 @@ flags.DEFINE_string(
 )
 flags.DEFINE_bool("smoke", False, "The experiment's smoke twin: the same in seconds, on tiny data.")
 GROUPS["config"] = "Experiment"
-for record in (*SECTIONS.values(), Command):
+RECORDS: tuple[type[Section], ...] = (*SECTIONS.values(), Command)
+for record in RECORDS:
     hints = get_type_hints(record)
     GROUPS[fields(record)[0].name] = record.title
     for each in fields(record):
@@ -80,4 +82,5 @@ def command() -> Command:
     Raises:
         BadInput: for a value outside its bounds.
     """
-    return Command(**{each.name: FLAGS[each.name].value for each in fields(Command)})
+    values: dict[str, Any] = {each.name: FLAGS[each.name].value for each in fields(Command)}
+    return Command(**values)

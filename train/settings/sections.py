@@ -61,13 +61,14 @@ def option(default: Any, help: str, **bounds: Any) -> Any:
     return field(default=default, metadata={"help": help, "bounds": Bounds(**bounds)})
 
 
+@dataclass(frozen=True)
 class Section:
     """What the records below share: the check of their values when one is made."""
 
     title: ClassVar[str]
 
     def __post_init__(self):
-        for each in fields(self):  # type: ignore[arg-type]
+        for each in fields(self):
             check(each, getattr(self, each.name))
 
 
@@ -285,7 +286,7 @@ class Command(Section):
     )
 
 
-SECTIONS: Mapping[str, type] = {
+SECTIONS: Mapping[str, type[Section]] = {
     "source": Source,
     "augmenting": Augmenting,
     "network": Network,
