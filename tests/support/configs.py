@@ -3,7 +3,7 @@
 from train.settings.config import Config
 
 
-def changed(config: Config, **values) -> Config:
+def changed(config: Config, /, **values) -> Config:
     """The configuration with other values of its options."""
     return Config.of({**config.flat, **values}, config.given)
 

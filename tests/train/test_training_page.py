@@ -28,14 +28,14 @@ def test_the_pages_commands_are_understood(line, parse, monkeypatch, tmp_path):
     experiment = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL).group(1)
     (tmp_path / "my_experiment.py").write_text(experiment)
     parse(*line)
-    config = resolve()
+    values = resolve().flat
     for argument in line:
         name, _, value = argument.removeprefix("--").partition("=")
         assert (
             not value
             or name == "config"
-            or str(getattr(config, name)).strip("[]").replace(" ", "")
-            == str(float(value) if isinstance(getattr(config, name), float) else value)
+            or str(values[name]).strip("[]").replace(" ", "")
+            == str(float(value) if isinstance(values[name], float) else value)
         )
 
 
@@ -50,7 +50,7 @@ def test_the_experiment_on_the_page_runs_and_so_does_its_twin(parse, tmp_path):
 
 @pytest.mark.parametrize("line", arguments("python -m train.evaluate"), ids=" ".join)
 def test_the_pages_evaluations_are_understood(line):
-    assert parse_evaluate(line).network.model == line[0]
+    assert parse_evaluate(line).model == line[0]
     with pytest.raises(BadInput):
         parse_evaluate([*line, "--no_such_flag"])
 

@@ -134,7 +134,7 @@ def require_divisible(batch_size: int, replicas: int) -> None:
 
     >>> require_divisible(33, 2)
     Traceback (most recent call last):
-    train.errors.BadInput: --batch_size=33 is shared by 2 replicas and must divide by 2; nearest: 32, 34.
+    train.process.errors.BadInput: --batch_size=33 is shared by 2 replicas and must divide by 2; nearest: 32, 34.
     """
     low = batch_size // replicas * replicas
     if batch_size != low:

@@ -40,7 +40,7 @@ class Config:
     survival: Survival = field(default_factory=Survival)
     config: str | None = None
     smoke: bool = False
-    given: Collection[str] = frozenset()
+    given: Collection[str] = field(default=frozenset(), compare=False)
 
     @classmethod
     def of(cls, values: Mapping[str, Any], given: Collection[str] = frozenset()) -> Config:
@@ -85,7 +85,7 @@ class Config:
         pad, flip = augmenting.pad, augmenting.flip
         if pad and augmenting.crop == "pad" and pad >= min(image_shape[:2]) and not resumed:
             raise BadInput(f"--pad={pad} must be less than an image's side; the images are {image_shape[:2]}.")
-        if recipe.accumulate > (recipe.epochs or 0) * (images // batch):
+        if recipe.accumulate > recipe.epochs * (images // batch):
             raise BadInput(f"--accumulate={recipe.accumulate} batches are more than the run has: no update is made.")
         if (augmenting.mixup or augmenting.cutmix) and batch % 2:
             raise BadInput(f"--mixup and --cutmix mix neighbours and require an even --batch_size; got {batch}.")

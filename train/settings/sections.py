@@ -49,7 +49,7 @@ class Bounds:
         lower = {"least": ">=", "above": ">"}
         upper = {"most": "<=", "below": "<"}
         limits = [
-            f"{sign} {getattr(self, name):g}"
+            f"{sign} {getattr(self, name)}"
             for name, sign in (lower | upper).items()
             if getattr(self, name) is not None
         ]
@@ -192,7 +192,7 @@ class Recipe(Section):
 
     title = "Recipe"
 
-    epochs: int | None = option(
+    epochs: int = option(
         None, "Total number of epochs; by default 40 for digits, else 164 as in the authors' code.", least=1
     )
     batch_size: int | None = option(

@@ -97,14 +97,14 @@ def test_an_experiment_of_ones_own_is_a_path(parse, mine):
     ("body", "line"),
     [
         ("return {'learning_rat': 1}", r"there is no flag 'learning_rat'\. Did you mean 'learning_rate'\?"),
-        ("return {'output': '.'}", r"'output' is for the command line alone"),
-        ("return {'strategy': 'mirrored'}", r"'strategy' is for the command line alone"),
+        ("return {'output': '.'}", r"'output' is for the command line only"),
+        ("return {'strategy': 'mirrored'}", r"'strategy' is for the command line only"),
         ("return {'schedule': 'cosin'}", r"schedule='cosin': value should be one of <steps\|cosine\|one_cycle>"),
         ("return {'epochs': 'many'}", r"epochs='many': invalid literal"),
-        ("return {'epochs': 0}", r"--epochs must be > 0, got 0"),
+        ("return {'epochs': 0}", r"--epochs must be >= 1, got 0"),
         ("return {'depth': [20]}", r"depth=\[20\]: "),
-        ("return {'drops': ['late']}", r"mine\.py: drops=\['late'\]: wanted numbers, separated by commas\."),
-        ("return {'export': False}", r"mine\.py: 'export' is for the command line alone\."),
+        ("return {'drops': ['late']}", r"mine\.py: drops=\['late'\]: expected numbers, separated by commas\."),
+        ("return {'export': False}", r"mine\.py: 'export' is for the command line only\."),
         ("return {1: 2}", r"mine\.py: there is no flag 1\."),
         ("return 1 / 0", r"ZeroDivisionError in .*mine\.py: division by zero"),
         ("raise SystemExit(3)", r"SystemExit in .*mine\.py: 3"),
@@ -125,7 +125,7 @@ def test_a_bad_experiment_is_answered_in_one_line(body, line, mine, command, tmp
     [
         (["--config=cifar10_resnet101"], r"unknown experiment 'cifar10_resnet101'\. Did you mean 'cifar10_resnet110'"),
         (["--config=nowhere/mine.py"], r"--config=nowhere/mine\.py: there is no such file"),
-        (["--smoke"], r"--smoke needs --config"),
+        (["--smoke"], r"--smoke requires --config"),
     ],
 )
 def test_an_experiment_that_is_not_there_is_named(parse, arguments, line):
@@ -148,7 +148,7 @@ def test_a_resumed_run_keeps_the_values_it_began_with_though_the_file_has_change
     parse(f"--config={path}", "--resume")
     capsys.readouterr()
     assert resolve(saved).network.depth == 8
-    said = f"train: --config={path} has depth=14: the run goes on with the depth=8 that it began with.\n"
+    said = f"train: --config={path} has depth=14: the run keeps the depth=8 that it started with.\n"
     assert capsys.readouterr().err == said
     parse(f"--config={path}", "--resume", "--depth=8")
     assert resolve(saved).network.depth == 8

@@ -59,7 +59,8 @@ def test_the_flags_choose_the_rate_over_the_run(parse, flags, expected):
 
 
 def test_clipping_and_accumulation_reach_the_optimiser_under_the_loss_scale_too(parse):
-    parse("--clip_norm=0.5", "--accumulate=4", "--precision=mixed_float16")
+    parse("--clip_norm=0.5", "--accumulate=4")
+    keras.config.set_dtype_policy("mixed_float16")
     inner = optimizer(resolve().recipe, 100, PreActResNet(8)).inner_optimizer
     assert (inner.global_clipnorm, inner.gradient_accumulation_steps) == (0.5, 4)
     parse()
@@ -97,7 +98,8 @@ def test_accumulated_batches_train_as_one_large_one_in_every_precision(parse, pr
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
 def test_the_loss_is_scaled_for_float16_alone(parse, precision):
-    parse(f"--precision={precision}")
+    parse()
+    keras.config.set_dtype_policy(precision)
     made = optimizer(resolve().recipe, 100, PreActResNet(8))
     assert isinstance(made, keras.optimizers.LossScaleOptimizer) is (precision == "mixed_float16")
     assert isinstance(getattr(made, "inner_optimizer", made), CoupledSGD)

@@ -1,4 +1,4 @@
-"""Crops and mirrors of images that are in memory, all of one size; `train.datasets.encoded` crops as it decodes."""
+"""Crops and mirrors of images that are in memory, all of one size; `datasets.encoded` crops as it decodes."""
 
 from __future__ import annotations
 
