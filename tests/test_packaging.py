@@ -69,6 +69,7 @@ def run(installed: Path, command: str, *arguments: str, cwd: Path, blocked: str 
     return subprocess.run(script, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_where_the_user_has_a_train_py(installed, command, tmp_path):
     done = run(installed, command, "--help", cwd=tmp_path)
@@ -76,6 +77,7 @@ def test_every_command_has_help_where_the_user_has_a_train_py(installed, command
     assert command in done.stdout
 
 
+@pytest.mark.peers
 def test_an_installed_command_trains_and_names_its_sisters(installed, tmp_path):
     done = run(installed, "keras-resunits-train", "--depth=8", "--epochs=1", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -84,6 +86,7 @@ def test_an_installed_command_trains_and_names_its_sisters(installed, tmp_path):
     assert listed.stdout.split() == ["wrn16_4_cifar", "wrn16_4_dropout_cifar"]
 
 
+@pytest.mark.peers
 def test_a_missing_library_is_answered_with_the_extra_to_install(installed, tmp_path):
     blocked = tmp_path / "blocked" / "PIL"
     blocked.mkdir(parents=True)

@@ -51,6 +51,7 @@ def test_the_table_tells_what_is_published_exactly_from_what_is_only_stated():
     assert cells["resnet50"][11] == '3,877.95M "3.8e9 multiply-adds"'
 
 
+@pytest.mark.peers
 @pytest.mark.slow
 def test_the_benchmark_runs_the_contenders_on_one_network(tmp_path):
     pytest.importorskip("torch")
@@ -109,6 +110,7 @@ def test_the_guards_benchmark_compares_the_session_with_the_bare_step(tmp_path):
     assert [line.partition(" take")[0] for line in said.splitlines()[-2:]] == ["guarded steps", "a save"]
 
 
+@pytest.mark.peers
 def test_the_benchmarks_networks_are_of_one_size():
     torch = pytest.importorskip("torch")
     from benchmarks.training_step import native_torch, stock_keras

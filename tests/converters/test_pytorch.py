@@ -20,6 +20,8 @@ from tests.support import torch_networks as theirs  # noqa: E402
 CLASSES = 5
 RAW_STEM = kr.Stem(8, kernel_size=7, strides=2, pool=2, activated=False)
 
+pytestmark = pytest.mark.peers
+
 
 def residual(body, order, stem, width, units=(2, 1, 2), size=32, shortcut=kr.projection, ends=None, **top):
     """Ours, small: stages of `units`, the second and later ones halve the image and double the width.

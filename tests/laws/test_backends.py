@@ -27,6 +27,7 @@ SLOW = {
 }
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 @pytest.mark.parametrize("probed", [PROBED, pytest.param(SLOW, marks=pytest.mark.long)], ids=["all", "networks"])
 def test_a_saved_network_computes_the_same_under_another_backend(backend, probed, tmp_path):

@@ -185,6 +185,7 @@ def test_a_four_stage_stem_follows_the_image_size(size, kernel, after):
     assert stem.output.shape == (None, after, after, 64)
 
 
+@pytest.mark.peers
 def test_a_seven_by_seven_stem_pools_like_torch():
     torch = pytest.importorskip("torch")
     stem = IMAGENET(kr.PostAct())

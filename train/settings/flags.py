@@ -9,7 +9,7 @@ from typing import Any, get_args, get_type_hints
 
 from absl import flags
 
-from .sections import SECTIONS, Command, Section
+from .sections import SECTIONS, Bounds, Command, Section
 
 FLAGS = flags.FLAGS
 
@@ -54,6 +54,8 @@ def _without_none(hint: Any) -> Any:
 
 GROUPS: dict[str, str] = {}
 """The headings of --help, each by the first flag under it."""
+BOUNDS: dict[str, Bounds] = {}
+"""What each option allows."""
 
 flags.DEFINE_string(
     "config",
@@ -68,6 +70,7 @@ for record in RECORDS:
     hints = get_type_hints(record)
     GROUPS[fields(record)[0].name] = record.title
     for each in fields(record):
+        BOUNDS[each.name] = each.metadata["bounds"]
         _define(each.name, hints[each.name], each.default, each.metadata["help"], each.metadata["bounds"].choices)
 
 

@@ -49,9 +49,7 @@ class Bounds:
         lower = {"least": ">=", "above": ">"}
         upper = {"most": "<=", "below": "<"}
         limits = [
-            f"{sign} {getattr(self, name)}"
-            for name, sign in (lower | upper).items()
-            if getattr(self, name) is not None
+            f"{sign} {getattr(self, name)}" for name, sign in (lower | upper).items() if getattr(self, name) is not None
         ]
         return " and ".join(limits) or "finite"
 

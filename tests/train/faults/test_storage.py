@@ -275,7 +275,8 @@ def test_a_run_without_checkpoints_says_that_its_first_epoch_begins_anew(tmp_pat
 
 
 def test_a_closed_standard_error_is_no_error():
-    code = "import sys; from train.process.files import outlive_full_disks as go; sys.stderr = None; go(); print(sys.stderr)"
+    code = "import sys; from train.process.files import outlive_full_disks as go; sys.stderr = None; go()"
+    code += "; print(sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "None\n", "")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 
 import pytest
 from absl import flags
@@ -221,7 +220,9 @@ def test_what_a_run_began_with_is_gone_on_with_whatever_became_of_its_data(resol
         config.save(saved)
         again = resolved("--crop=resized", "--batch_size=32", saved=saved)
         assert again.resolved((224, 224, 3), 50, ["a", "b"], resumed=True) == again == config
-    assert again.resolved((2, 2, 3), 20, ["a", "b"], resumed=True).recipe.batch_size == 20  # the data are compared elsewhere
+    assert (
+        again.resolved((2, 2, 3), 20, ["a", "b"], resumed=True).recipe.batch_size == 20
+    )  # the data are compared elsewhere
 
 
 def test_an_image_is_not_shifted_out_of_its_frame(resolved):
