@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..process.errors import BadInput
+from ..process.errors import BadInput, NumericError
 from .judgement import Judgement, draw_confusion, draw_mistakes
 
 SHOWN = 36  # mistakes on the contact sheet
@@ -25,11 +25,14 @@ def judge(classifier, batches, data_names: list[str]):
 
     Raises:
         BadInput: if the data has more classes than the classifier, or some of its names and others beside them.
+        NumericError: if an answer is NaN or infinite.
     """
     answered = []
     for images, labels, weights in batches.as_numpy_iterator():
         answered.append((classifier.probabilities(images)[weights > 0], labels[weights > 0]))
     probabilities, labels = (np.concatenate(parts) for parts in zip(*answered, strict=True))
+    if spoilt := int((~np.isfinite(probabilities)).any(1).sum()):
+        raise NumericError(f"{classifier.title} answers {spoilt} of {len(probabilities)} images with NaN or infinity.")
     names, classes = classifier.class_names, probabilities.shape[1]
     known = set(names or ()) & set(data_names)
     if known and known == set(data_names):

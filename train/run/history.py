@@ -32,13 +32,20 @@ def read_history(path: Path) -> dict[str, list[float]]:
 
 
 def cut_history(path: Path, epochs: int) -> None:
-    """Leave out the rows after `epochs` epochs: of those that no checkpoint remembers."""
+    """Leave out the rows of epochs that no checkpoint remembers: those from number `epochs` on, counted from 0."""
     if path.exists():
         with open(path, "rb") as file:  # whatever the bytes are: to read them is to find damage
             lines = file.readlines()
-        if lines[epochs + 1 :]:
+        kept = [line for line in lines if not _is_of_epoch(line, epochs)]
+        if kept != lines:
             with whole(path) as unfinished, open(unfinished, "wb") as file:
-                file.writelines(lines[: epochs + 1])
+                file.writelines(kept)
+
+
+def _is_of_epoch(line: bytes, first: int) -> bool:
+    """Whether a line is the row of epoch `first` or a later one."""
+    number = line.split(b",", 1)[0].strip()
+    return number.isdigit() and int(number) >= first
 
 
 def draw_curves(histories: Mapping[str, Path], picture: Path) -> None:

@@ -126,6 +126,11 @@ class Config:
         """
         return fingerprint_of(self.flat)
 
+    @property
+    def run_identity(self) -> str:
+        """The fingerprint without the number of epochs: what stays the same when a run is resumed to another end."""
+        return fingerprint_of({**self.flat, "epochs": None})
+
     def save(self, path: Path) -> None:
         """Write as JSON, with the fingerprint."""
         with whole(path) as unfinished:

@@ -18,7 +18,7 @@ from train.cluster.discovery import check_strategy, cluster
 from train.cluster.processes import free_addresses, start
 from train.cluster.strategy import make_strategy, require_divisible
 from train.process.errors import BadInput
-from train.run.checkpoints import newest_state
+from train.run.checkpoints import newest_checkpoint
 from train.run.history import read_history
 
 TWO = {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}
@@ -224,7 +224,7 @@ def test_one_device_two_devices_and_two_workers_train_the_same_network(spawn, fi
         assert outcome.code == 0, outcome.err + outcome.out
         (hashes[name],) = re.findall(r"state +([0-9a-f]{12}) ", outcome.out)
         model = PreActResNet(8, (8, 8, 1), 2)
-        checkpoint = newest_state(tmp_path / "runs" / name / "checkpoints")
+        checkpoint = str(newest_checkpoint(tmp_path / "runs" / name / "checkpoints") / "state")
         tf.train.Checkpoint(model=model).read(checkpoint).assert_existing_objects_matched().expect_partial()
         weights[name] = model.get_weights()
     assert hashes["mirrored"] == hashes["workers"]

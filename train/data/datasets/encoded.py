@@ -49,6 +49,7 @@ class EncodedData:
         class_names: One for each class.
         size: Height and width of the views that the network sees.
         test_protocol: How an image is looked at to test: see `decoding.test_view`.
+        own_names: The source's own names, whatever the classes are called.
     """
 
     train: EncodedSplit
@@ -56,6 +57,7 @@ class EncodedData:
     class_names: Sequence[str]
     size: int
     test_protocol: str = "paper"
+    own_names: Sequence[str] | None = None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -24,11 +24,13 @@ class ImageData:
         train, test: `(images, labels)`: uint8 `[n, height, width, channels]` (or without channels, for grey) and
             whole numbers `[n]`.
         class_names: One for each class; `None` where the source has none.
+        own_names: The source's own names, whatever the classes are called.
     """
 
     train: tuple[np.ndarray, np.ndarray]
     test: tuple[np.ndarray, np.ndarray]
     class_names: Sequence[str] | None = None
+    own_names: Sequence[str] | None = None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -95,7 +97,7 @@ def checked(data: ImageData, class_names: Sequence[str] | None) -> ImageData:
     if empty:
         shown = ", ".join(empty[:SHOWN]) + " ..." * (len(empty) > SHOWN)
         print(f"{len(empty)} of {len(names)} classes have no training image: {shown}", file=sys.stderr)
-    return replace(data, train=train, test=test, class_names=list(names))
+    return replace(data, train=train, test=test, class_names=list(names), own_names=data.class_names)
 
 
 def check_names(given: Sequence[str] | None, own: Sequence[str] | None) -> None:
