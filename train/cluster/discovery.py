@@ -114,10 +114,10 @@ def check_strategy(name: str, tpu: str = "", cpu_devices: int = 1) -> None:
     several = len(found[0]) > 1 if found else _started_by_srun()
     for flag, given, strategy in ("tpu", tpu, "tpu"), ("cpu_devices", cpu_devices > 1 and cpu_devices, "mirrored"):
         if given and name not in ("auto", strategy):
-            raise BadInput(f"--{flag}={given} means nothing for --strategy={name}; wanted auto or {strategy}.")
+            raise BadInput(f"--{flag}={given} has no effect with --strategy={name}; expected auto or {strategy}.")
         if given and name == "auto" and several:
             where = "TF_CONFIG" if found else "Slurm"
-            raise BadInput(f"--{flag}={given} means nothing where {where} names several workers.")
+            raise BadInput(f"--{flag}={given} has no effect where {where} names several workers.")
     if name == "multiworker" and not found and not _started_by_srun():
         raise BadInput(
             "--strategy=multiworker wants TF_CONFIG, or to be started by srun with several tasks; neither is there. "

@@ -145,12 +145,12 @@ def test_a_slurm_environment_that_makes_no_sense_is_refused(monkeypatch):
 def test_what_auto_would_not_heed_among_several_workers_is_refused(monkeypatch, flag, given):
     tf_config(monkeypatch, {"cluster": TWO, "task": {"type": "worker", "index": 0}})
     check_strategy("auto")
-    with pytest.raises(BadInput, match=rf"^--{flag}={given} means nothing where TF_CONFIG names several workers\.$"):
+    with pytest.raises(BadInput, match=rf"^--{flag}={given} has no effect where TF_CONFIG names several workers\.$"):
         check_strategy("auto", **{flag: given})
     monkeypatch.delenv("TF_CONFIG")
     check_strategy("auto", **{flag: given})
     slurm(monkeypatch, 0, 2, "n[1-2]", "1(x2)")
-    with pytest.raises(BadInput, match=rf"^--{flag}={given} means nothing where Slurm names several workers\.$"):
+    with pytest.raises(BadInput, match=rf"^--{flag}={given} has no effect where Slurm names several workers\.$"):
         check_strategy("auto", **{flag: given})
     tf_config(monkeypatch, {"cluster": {"worker": ["10.0.0.1:2222"]}, "task": {"type": "worker", "index": 0}})
     check_strategy("auto", **{flag: given})  # one worker, whatever Slurm names
@@ -168,11 +168,11 @@ def test_what_auto_would_not_heed_among_several_workers_is_refused(monkeypatch, 
         pytest.param(("--tpu=mine",), r"no TPU found at --tpu=mine: ", marks=pytest.mark.long),
         (
             ("--tpu=mine", "--strategy=default"),
-            r"--tpu=mine means nothing for --strategy=default; wanted auto or tpu\.",
+            r"--tpu=mine has no effect with --strategy=default; expected auto or tpu\.",
         ),
         (
             ("--cpu_devices=2", "--strategy=tpu"),
-            r"--cpu_devices=2 means nothing for --strategy=tpu; wanted auto or mir",
+            r"--cpu_devices=2 has no effect with --strategy=tpu; expected auto or mir",
         ),
         (("--cpu_devices=0",), r"--cpu_devices=0"),
     ],

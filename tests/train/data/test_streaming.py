@@ -302,10 +302,10 @@ def test_names_are_given_to_the_classes_of_a_stream(loaded, folder):
 
 
 def test_a_view_to_test_on_means_nothing_for_images_in_memory(loaded, folder, files, tmp_path):
-    with pytest.raises(BadInput, match=r"--test_view means nothing for an \.npz file"):
+    with pytest.raises(BadInput, match=r"--test_view has no effect on an \.npz file"):
         loaded(files.npz(tmp_path / "set.npz"), "--test_view=paper")
     root = files.image_folder(tmp_path / "same")
-    with pytest.raises(BadInput, match=r"--test_view means nothing for images that are all of one size"):
+    with pytest.raises(BadInput, match=r"--test_view has no effect on images that are all of one size"):
         loaded(root, "--test_view=paper")
 
 

@@ -201,7 +201,7 @@ def test_a_checkpoint_that_is_damaged_is_passed_over_and_one_of_another_network_
             r"the data has 3 classes that .*served/1 does not know: x, y, z\.$",
         ),
         (("{tmp}/net.keras", "{tmp}/large.npz"), r"takes images of 8x8x1, .*large\.npz has 9x9x3; --image_size"),
-        (("{tmp}/net.keras", "digits", "--image_size=9"), r"--image_size means nothing for the digits"),
+        (("{tmp}/net.keras", "digits", "--image_size=9"), r"--image_size has no effect on the digits"),
         (("{tmp}/net.keras", "digits", "--batch_size=0"), r"--batch_size: expected an integer above 0, got '0'"),
         (("{tmp}/net.keras", "digits", "--split=dev"), r"--split: invalid choice: 'dev'"),
         (("{tmp}/net.keras", "digits", "more"), r"unrecognized arguments: more"),

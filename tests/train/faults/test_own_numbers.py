@@ -1,4 +1,4 @@
-"""A number is that of the thing named: what was exchanged, edited or lost in a run's folder is not taken for the run."""
+"""A number is that of the thing named: what was exchanged or lost in a run's folder is not taken for the run."""
 
 from __future__ import annotations
 
@@ -84,9 +84,7 @@ def test_a_checkpoint_of_another_run_is_refused(own, command):
     shutil.copytree(own / "runs" / "other" / "checkpoints", mine / "checkpoints")
     outcome = resumed(command, own)
     assert outcome.code == 2
-    assert re.fullmatch(
-        r"train: --resume: .* is another run's: it was trained with another configuration\. .*", outcome.said[-1]
-    )
+    assert "is another run's: it was trained with another configuration." in outcome.said[-1]
 
 
 def test_more_epochs_are_no_other_run(own, command):
