@@ -37,5 +37,15 @@ def extra_needed(error: ModuleNotFoundError) -> str | None:
     return "train" if root in EXTRA else None
 
 
-EXTRA = {"absl", "importlib_resources", "matplotlib", "PIL", "sklearn", "tensorboard", "tensorflow_datasets", "tqdm"}
+EXTRA = {
+    "absl",
+    "google_crc32c",
+    "importlib_resources",
+    "matplotlib",
+    "PIL",
+    "sklearn",
+    "tensorboard",
+    "tensorflow_datasets",
+    "tqdm",
+}
 """What the extra `train` installs, by the modules' names."""

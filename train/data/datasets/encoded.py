@@ -169,7 +169,10 @@ def _unfit(data: EncodedData) -> list[str]:
 
 def _reason(classes: int, split: EncodedSplit, number: int) -> str:
     """Which image it is and why it cannot be taken; empty if it can."""
-    contents, label = split.read(tf.constant(number, tf.int64))
+    try:
+        contents, label = split.read(tf.constant(number, tf.int64))
+    except (ValueError, tf.errors.InvalidArgumentError):  # eagerly, and in a graph
+        return f"{split.name(number)}: its data do not match their checksum"
     known = 0 <= int(label) < classes
     why = why_undecodable(contents) if known else f"label {int(label)}, wanted 0..{classes - 1}"
     return f"{split.name(number)}: {why}" if why else ""
