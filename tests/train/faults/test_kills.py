@@ -164,7 +164,7 @@ def test_a_signal_saves_says_one_command_and_that_command_goes_on_to_the_same_en
     asked = [each for each in (outcome.out + outcome.err).splitlines() if "asked to stop" in each]
     assert len(asked) == (2 if way == "workers" else 1)
     (step,) = {int(number) for each in asked for number in re.findall(r"saved at step (\d+)", each)}
-    (command,) = {each.partition("Go on with: ")[2] for each in asked}
+    (command,) = {each.partition("Resume with: ")[2] for each in asked}
     assert re.match(r"\S+ -m train\.launch --workers=2 -- " if way == "workers" else r"\S+ -m train -", command)
     going_on = finished(*shlex.split(command)[2:])
     assert going_on.code == 0, going_on.err
