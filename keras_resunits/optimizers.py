@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+
 import keras
 from keras import ops
 
+from keras_resunits.arguments import is_number, require_number
 from keras_resunits.layers.backend import ON_TENSORFLOW, tf
 from keras_resunits.layers.serialization import register
 
@@ -37,7 +40,14 @@ class CoupledSGD(keras.optimizers.SGD):
         momentum: 0.9 by default.
         nesterov: Whether the step looks ahead; yes by default, as in the authors' Torch code.
         coupled_weight_decay: 1e-4 by default.
-        **kwargs: As `keras.optimizers.SGD`.
+        learning_rate_factors: `{path: factor}` of variables; see `scale_learning_rate`. None by default.
+        undecayed: Paths of variables without weight decay; see `exclude_from_weight_decay`. None by default.
+        undecayed_names: Texts that the names of such variables contain. None by default.
+        **kwargs: As `keras.optimizers.SGD`, but no `weight_decay`.
+
+    Raises:
+        ValueError: for a decay that is negative, NaN or infinite, a limit of clipping that is not positive, or Keras'
+            `weight_decay`.
 
     Example: one step from w = 1 with gradient 0 is pure decay
 
@@ -49,15 +59,42 @@ class CoupledSGD(keras.optimizers.SGD):
     0.99
     """
 
-    def __init__(self, learning_rate=0.1, momentum=0.9, nesterov=True, coupled_weight_decay=1e-4, **kwargs):
+    def __init__(
+        self,
+        learning_rate=0.1,
+        momentum=0.9,
+        nesterov=True,
+        coupled_weight_decay=1e-4,
+        learning_rate_factors=None,
+        undecayed=(),
+        undecayed_names=(),
+        **kwargs,
+    ):
+        if kwargs.get("weight_decay") is not None:
+            raise ValueError(
+                "`CoupledSGD` takes `coupled_weight_decay`; `weight_decay` is Keras' decoupled decay, and both would decay "
+                f"twice. Received: weight_decay={kwargs['weight_decay']!r}."
+            )
+        for limit in ("clipnorm", "clipvalue", "global_clipnorm"):
+            if kwargs.get(limit) is not None and not (is_number(kwargs[limit]) and kwargs[limit] > 0):
+                raise ValueError(f"`{limit}` must be a number > 0. Received: {limit}={kwargs[limit]!r} (CoupledSGD).")
         super().__init__(learning_rate, momentum=momentum, nesterov=nesterov, **kwargs)
-        self.coupled_weight_decay = coupled_weight_decay
+        self.coupled_weight_decay = require_number(coupled_weight_decay, "coupled_weight_decay", "CoupledSGD")
+        if self.coupled_weight_decay < 0:
+            raise ValueError(
+                f"`coupled_weight_decay` must be >= 0. Received: coupled_weight_decay={coupled_weight_decay!r}."
+            )
+        self.learning_rate_factors, self.undecayed = dict(learning_rate_factors or {}), list(undecayed)
+        self.undecayed_names: list[str] = []
         self._rate_factors: dict = {}
+        if undecayed_names:
+            self.exclude_from_weight_decay(var_names=list(undecayed_names))
 
     def scale_learning_rate(self, var_list, factor):
-        """Some variables' rate is `factor` times that of the others; to be said before the optimiser is built.
+        """Scale the learning rate of some variables; to be called before the optimiser is built.
 
-        Like `exclude_from_weight_decay`, it is not part of the configuration.
+        Like `exclude_from_weight_decay`, it is kept in the configuration by the variables' paths, so that a saved model
+        trains on as it did.
 
         Args:
             var_list: Their `keras.Variable`s.
@@ -79,19 +116,57 @@ class CoupledSGD(keras.optimizers.SGD):
         """
         if self.built:
             raise ValueError("`scale_learning_rate` wants an optimiser that is not built yet, and got a built one.")
-        self._rate_factors |= {self._var_key(variable): factor for variable in var_list}
+        factor = require_number(factor, "factor", "scale_learning_rate")
+        self.learning_rate_factors |= {variable.path: factor for variable in var_list}
+
+    def exclude_from_weight_decay(self, var_list=None, var_names=None):
+        """Exclude variables from weight decay, as Keras' optimisers do; to be called before the optimiser is built.
+
+        Args:
+            var_list: `keras.Variable`s.
+            var_names: Texts that the names of other variables contain.
+
+        Example:
+
+        >>> import keras
+        >>> from keras_resunits import CoupledSGD
+        >>> w = keras.Variable([1.0])
+        >>> sgd = CoupledSGD(0.5, coupled_weight_decay=0.1)
+        >>> sgd.exclude_from_weight_decay([w])
+        >>> sgd.apply([keras.ops.zeros(1)], [w])
+        >>> float(w.numpy()[0])
+        1.0
+        """
+        super().exclude_from_weight_decay(var_list, var_names)
+        self.undecayed += [variable.path for variable in var_list or ()]
+        self.undecayed_names += list(var_names or ())
 
     def build(self, variables):
         if self.built:
             return
         super().build(variables)
-        spared = {self._var_key(variable) for variable in variables if not getattr(variable, "decays", True)}
+        undecayed = self._named(variables, self.undecayed)
+        spared = {self._var_key(each) for each in variables if each in undecayed or not getattr(each, "decays", True)}
         self._exclude_from_weight_decay = getattr(self, "_exclude_from_weight_decay", set()) | spared
+        self._rate_factors = {
+            self._var_key(variable): factor
+            for path, factor in self.learning_rate_factors.items()
+            for variable in self._named(variables, [path])
+        }
         if ON_TENSORFLOW:
             self.gradient_norm = self.add_variable((), dtype="float32", name="gradient_norm")
             # made once, outside the traced step, in which every use would make them anew
             with tf.init_scope():
                 self._factors = tf.constant(self.coupled_weight_decay), tf.constant(self.momentum)
+
+    def _named(self, variables, paths) -> list:
+        """The variables of these paths; a model that was loaded may lack the model's own name before them."""
+        found = {path: [each for each in variables if _is_one(each.path, path)] for path in paths}
+        if lost := [path for path, named in found.items() if not named]:
+            warnings.warn(
+                f"no variable is called {lost[0]!r}: its exclusion or rate factor has no effect.", stacklevel=3
+            )
+        return [each for named in found.values() for each in named]
 
     def update_step(self, gradient, variable, learning_rate):
         """One variable's step.
@@ -162,4 +237,16 @@ class CoupledSGD(keras.optimizers.SGD):
             accumulator.assign_add(gradient)
 
     def get_config(self):
-        return {**super().get_config(), "coupled_weight_decay": self.coupled_weight_decay}
+        own = {name: getattr(self, name) for name in ("coupled_weight_decay", "learning_rate_factors", "undecayed")}
+        own["undecayed_names"] = self.undecayed_names
+        return {**super().get_config(), **own}
+
+
+def _is_one(path: str, told: str) -> bool:
+    """Whether two paths name one variable, perhaps without what stands before the first slash.
+
+    >>> _is_one("a/kernel", "sequential/a/kernel"), _is_one("b/kernel", "sequential/a/kernel"), _is_one("a", "a")
+    (True, False, True)
+    """
+    shorter, longer = sorted((path, told), key=len)
+    return path == told or ("/" in shorter and longer.endswith(f"/{shorter}"))
