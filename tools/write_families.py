@@ -20,7 +20,10 @@ PAGE = """# {family}
 
 ::: keras_resunits.{family}
     options:
-      show_root_heading: false
+      heading: Arguments
+      toc_label: Arguments
+      show_symbol_type_heading: false
+      show_symbol_type_toc: false
 
 ## Networks by name
 
