@@ -72,8 +72,8 @@ class CoupledSGD(keras.optimizers.SGD):
     ):
         if kwargs.get("weight_decay") is not None:
             raise ValueError(
-                "`CoupledSGD` takes `coupled_weight_decay`; `weight_decay` is Keras' decoupled decay, and both would decay "
-                f"twice. Received: weight_decay={kwargs['weight_decay']!r}."
+                "`CoupledSGD` takes `coupled_weight_decay`: `weight_decay` is Keras' decoupled decay, and both decay twice. "
+                f"Received: weight_decay={kwargs['weight_decay']!r}."
             )
         for limit in ("clipnorm", "clipvalue", "global_clipnorm"):
             if kwargs.get(limit) is not None and not (is_number(kwargs[limit]) and kwargs[limit] > 0):
@@ -145,8 +145,8 @@ class CoupledSGD(keras.optimizers.SGD):
         if self.built:
             return
         super().build(variables)
-        undecayed = self._named(variables, self.undecayed)
-        spared = {self._var_key(each) for each in variables if each in undecayed or not getattr(each, "decays", True)}
+        spared = [each for each in variables if not getattr(each, "decays", True)]
+        spared = {self._var_key(variable) for variable in [*spared, *self._named(variables, self.undecayed)]}
         self._exclude_from_weight_decay = getattr(self, "_exclude_from_weight_decay", set()) | spared
         self._rate_factors = {
             self._var_key(variable): factor
@@ -163,9 +163,7 @@ class CoupledSGD(keras.optimizers.SGD):
         """The variables of these paths; a model that was loaded may lack the model's own name before them."""
         found = {path: [each for each in variables if _is_one(each.path, path)] for path in paths}
         if lost := [path for path, named in found.items() if not named]:
-            warnings.warn(
-                f"no variable is called {lost[0]!r}: its exclusion or rate factor has no effect.", stacklevel=3
-            )
+            warnings.warn(f"no variable is called {lost[0]!r}: its factor or exclusion has no effect.", stacklevel=3)
         return [each for named in found.values() for each in named]
 
     def update_step(self, gradient, variable, learning_rate):

@@ -23,6 +23,21 @@ def run(*arguments, folder=ROOT):
     return done.stdout
 
 
+FAMILY_PAGES = ROOT / "docs" / "reference" / "families"
+
+
+def counts(page):
+    """The rows of a family's networks, by name."""
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| `")]
+    return {name.strip("`"): cells for name, *cells in rows}
+
+
+def units(page):
+    """Each network's slots, by its name."""
+    rows = [line.split("|")[1:-1] for line in page.partition("## Their units")[2].splitlines()[4:]]
+    return {name.strip(): [cell.strip() for cell in slots] for *slots, names in rows for name in names.split(",")}
+
+
 @pytest.mark.parametrize("flags", [(), ("--gallery",)], ids=["orders", "gallery"])
 def test_the_pictures_of_the_units_are_drawn(tmp_path, flags):
     run("tools/draw_units.py", *flags, tmp_path / "units.png")
@@ -30,25 +45,34 @@ def test_the_pictures_of_the_units_are_drawn(tmp_path, flags):
         assert picture.width > 1000
 
 
-def test_the_table_of_the_families_is_the_generated_one():
-    committed = (ROOT / "docs" / "families.md").read_text().splitlines()
-    named = {line.split("`")[1] for line in committed if line.startswith("| `")}
-    assert named == set(kr.list_models())
-    for line in run("tools/write_families.py", "-", "*resnet20*").splitlines()[2:]:
-        assert line in committed
+def test_each_network_is_on_its_familys_page_alone():
+    rows = {page.stem: counts(page.read_text()) for page in FAMILY_PAGES.glob("*net*.md")}
+    assert {name: family for family, of_family in rows.items() for name in of_family} == {
+        name: entry.factory.__name__.lower() for name, entry in MODELS.items()
+    }
+    assert sorted(name for of_family in rows.values() for name in of_family) == kr.list_models()
 
 
-def test_the_table_tells_what_is_published_exactly_from_what_is_only_stated():
-    committed = (ROOT / "docs" / "families.md").read_text().splitlines()
-    cells = {line.split("`")[1]: [cell.strip() for cell in line.split("|")] for line in committed if "| `" in line}
+def test_the_pages_of_the_families_are_the_generated_ones(tmp_path):
+    run("tools/write_families.py", tmp_path, "*resnet20*")
+    assert sorted(page.stem for page in tmp_path.iterdir()) == ["fullyconnectedresnet", "preactresnet", "resnet"]
+    for page in tmp_path.iterdir():
+        made, committed = page.read_text(), (FAMILY_PAGES / page.name).read_text()
+        assert committed.partition("\n| name")[0] == made.partition("\n| name")[0]
+        assert counts(made).items() <= counts(committed).items()
+        assert units(made).items() <= units(committed).items()
+
+
+def test_the_pages_tell_what_is_published_exactly_from_what_is_only_stated():
+    cells = {name: row for page in FAMILY_PAGES.glob("*net*.md") for name, row in counts(page.read_text()).items()}
     for name, entry in MODELS.items():
-        published, operations = cells[name][8], cells[name][11]
+        _, published, _, _, operations, _ = cells[name]
         exact = f"{entry.parameters:,}" if entry.parameters else ""
         assert published.partition('"')[0].strip() == (f"*{exact}*" if exact and entry.derived else exact)
         assert published.partition('"')[2].removesuffix('"') == entry.stated_parameters
         assert operations.partition('"')[2].removesuffix('"') == entry.stated_operations
-    assert cells["wrn40_1_cifar"][8] == '"0.6M"'
-    assert cells["resnet50"][11] == '3,877.95M "3.8e9 multiply-adds"'
+    assert cells["wrn40_1_cifar"][1] == '"0.6M"'
+    assert cells["resnet50"][4] == '3,877.95M "3.8e9 multiply-adds"'
 
 
 @pytest.mark.peers
