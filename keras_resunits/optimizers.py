@@ -72,7 +72,7 @@ class CoupledSGD(keras.optimizers.SGD):
     ):
         if kwargs.get("weight_decay") is not None:
             raise ValueError(
-                "`CoupledSGD` takes `coupled_weight_decay`: `weight_decay` is Keras' decoupled decay, and both decay twice. "
+                "`CoupledSGD` takes `coupled_weight_decay`: `weight_decay` is Keras' decoupled decay, a second one. "
                 f"Received: weight_decay={kwargs['weight_decay']!r}."
             )
         for limit in ("clipnorm", "clipvalue", "global_clipnorm"):
