@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -111,17 +112,19 @@ def draw_confusion(judgement: Judgement, picture: Path) -> None:
     axes, beside = _square(figure, side, left=(widest + 36) / 72, right=0.7, bottom=(below + 24) / 72, top=0.45)
     counts = judgement.confusion()
     shares = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    shown = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.4, 0.0, 100.0), interpolation="nearest")
-    bar = figure.colorbar(shown, cax=beside, ticks=[0, 1, 10, 50, 100], format="{x:g}")
+    colours = ScalarMappable(PowerNorm(0.4, 0.0, 100.0), "Blues")
+    axes.imshow(shares, colours.cmap, colours.norm, interpolation="nearest")
+    bar = figure.colorbar(colours, cax=beside, ticks=[0, 1, 10, 50, 100], format="{x:g}")
     bar.set_label("share of the true class's images, %")
     places = range(0, classes, every)
-    anchor = {"ha": "right", "rotation_mode": "anchor"} if turn == 45 else {}
-    axes.set_xticks(places, names, rotation=turn, fontsize=size, parse_math=False, **anchor)
-    axes.set_yticks(places, names, fontsize=size, parse_math=False)
+    look: dict[str, Any] = {"fontsize": size, "parse_math": False}
+    anchored: dict[str, Any] = {"ha": "right", "rotation_mode": "anchor"} if turn == 45 else {}
+    axes.set_xticks(places, names, rotation=turn, **look, **anchored)
+    axes.set_yticks(places, names, **look)
     title = f"accuracy {100 * judgement.accuracy:.2f} % on {images:,} image{'s' * (images != 1)}"
     axes.set(xlabel="answer", ylabel="truth", title=title)
     if classes <= COUNTED:
-        _write_counts(axes, counts, shown, cell)
+        _write_counts(axes, counts, colours.to_rgba(shares), cell)
     figure.savefig(picture)
 
 
@@ -134,14 +137,14 @@ def _square(figure: Figure, side: float, left: float, right: float, bottom: floa
     return square, figure.add_axes(((left + side + gap) / width, bottom / height, strip / width, side / height))
 
 
-def _write_counts(axes: Axes, counts: np.ndarray, shown: ScalarMappable, cell: float) -> None:
+def _write_counts(axes: Axes, counts: np.ndarray, colours: np.ndarray, cell: float) -> None:
     """How many images, into each cell that has some; dark on light and light on dark."""
     size = min(SMALL, SMALL * 0.85 * cell / _width(f"{counts.max():,}", SMALL))
-    colours = shown.to_rgba(shown.get_array())[..., :3] @ (0.299, 0.587, 0.114)  # as bright as they look
+    bright = colours[..., :3] @ (0.299, 0.587, 0.114)  # as they look
     for (row, column), count in np.ndenumerate(counts):
         if count:
-            colour = "white" if colours[row, column] < 0.55 else "black"
-            axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour, fontsize=size)
+            ink = "white" if bright[row, column] < 0.55 else "black"
+            axes.text(column, row, f"{count:,}", ha="center", va="center", color=ink, fontsize=size)
 
 
 def draw_mistakes(

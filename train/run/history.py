@@ -79,15 +79,17 @@ def draw_curves(histories: Mapping[str, Path] | Iterable[tuple[str, Path]], pict
     named = histories.items() if isinstance(histories, Mapping) else histories
     runs = _told_apart([(name, read_history(path)) for name, path in named])
     figure = Figure(figsize=(10.0, 4.2 + 0.22 * max(len(runs), len(STYLES))), dpi=120, layout="constrained")
-    panels = figure.subplots(1, 2)
-    for axes, columns, measure in zip(panels, (LOSSES, ACCURACIES), (list, _error), strict=True):
+    epochs = max((len(history.get("epoch", [])) for _, history in runs), default=0)
+    for axes, label, columns in zip(figure.subplots(1, 2), ("loss", "error, %"), (LOSSES, ACCURACIES), strict=True):
+        curves = [{style: history.get(name, []) for style, name in columns.items()} for _, history in runs]
+        if columns is ACCURACIES:
+            curves = [{style: _error(values) for style, values in each.items()} for each in curves]
         for i, (_, history) in enumerate(runs):
-            _draw_run(axes, history, {style: measure(history.get(name, [])) for style, name in columns.items()}, i)
-        _scale_epochs(axes, max((len(history.get("epoch", [])) for _, history in runs), default=0) or 1)
-        _scale_values(axes)
-        axes.grid(alpha=0.3)
-    for axes, label in zip(panels, ("loss", "error, %"), strict=True):
+            _draw_run(axes, history, curves[i], i)
+        _scale_epochs(axes, max(epochs, 1))
+        _scale_values(axes, [value for each in curves for values in each.values() for value in values])
         axes.set(xlabel="epoch", ylabel=label)
+        axes.grid(alpha=0.3)
     what = _shortened(runs[0][0]) if len(runs) == 1 else f"{len(runs)} runs"
     figure.suptitle(f"Loss and error over the epochs: {what}", parse_math=False)
     _draw_legend(figure, runs)
@@ -166,9 +168,8 @@ def _scale_epochs(axes: Axes, epochs: int) -> None:
     axes.set_xlim(1 - margin, epochs + margin)
 
 
-def _scale_values(axes: Axes) -> None:
+def _scale_values(axes: Axes, drawn: list[float]) -> None:
     """Logarithmic where the values span a factor of five or more, with a zero, if there is one, below the smallest."""
-    drawn = [float(y) for line in axes.lines if line.get_gid() != FALL for y in line.get_ydata()]
     values = [value for value in drawn if math.isfinite(value)]
     positive = [value for value in values if value > 0]
     least, most, zero = min(positive, default=1.0), max(positive, default=1.0), len(positive) < len(values)
