@@ -119,8 +119,8 @@ def _draw_run(axes: Axes, history: dict[str, list[float]], curves: dict[str, lis
             look = {"marker": "o", "markersize": 5, "markevery": _alone(values), "color": _colour(number)}
             axes.plot(epochs, values, **{**look, **STYLES[style], "gid": style})
     for epoch in _falls(history.get("learning_rate", [])):
-        line = axes.axvline(epochs[epoch] - 0.5, color=_colour(number), zorder=1, gid=FALL, **STYLES[FALL])
-        line.set_linestyle((2 * number, DOTS))  # the dots of two runs that fall together stand side by side
+        dots = {"linestyle": (2 * number, DOTS)}  # of two runs that fall together they stand side by side
+        axes.axvline(epochs[epoch] - 0.5, color=_colour(number), zorder=1, gid=FALL, **{**STYLES[FALL], **dots})
 
 
 def _colour(number: int):
