@@ -59,7 +59,7 @@ def kind(its_word: str) -> str:
 
 
 def caption(layer: keras.layers.Layer) -> str:
-    r"""What stands in a layer's box: its word, and how many filters or neurons it has.
+    """What stands in a layer's box: its word, and how many filters or neurons it has.
 
     >>> caption(keras.layers.Conv2D(64, 3, strides=2)), caption(keras.layers.Rescaling(0.5))
     ('conv3/2, 64', '\u00d70.5')
@@ -180,13 +180,14 @@ class Picture:
     title: str
     unit: kr.Unit
 
-    def _pieces(self, slot: str) -> list[Box | Columns]:
+    def pieces(self, slot: str) -> list[Box | Columns]:
+        """How the layers of a slot are drawn."""
         return [drawn(layer) for layer in flattened(getattr(self.unit, slot))]
 
     @property
     def joins(self) -> bool:
         """Whether columns join in the branch."""
-        return any(isinstance(piece, Columns) for piece in self._pieces("branch"))
+        return any(isinstance(piece, Columns) for piece in self.pieces("branch"))
 
     @property
     def carries(self) -> bool:
@@ -200,20 +201,20 @@ class Picture:
     @property
     def left(self) -> float:
         """How wide the shortcut's boxes are, with the room beside them."""
-        boxes = self._pieces("shortcut")
+        boxes = self.pieces("shortcut")
         return (max(box.width for box in boxes) + 10 if boxes else 14) * self.carries
 
     @property
     def boxes(self) -> float:
         """How wide the branch's boxes are."""
-        pieces = [piece for slot in ("entry", "branch", "exit") for piece in self._pieces(slot)]
+        pieces = [piece for slot in ("entry", "branch", "exit") for piece in self.pieces(slot)]
         boxes = [piece for piece in [*pieces, *[self.merge] * self.carries] if isinstance(piece, Box)]
         return max(62, *(box.width for box in boxes))
 
     @property
     def right(self) -> float:
         """How wide the branch is."""
-        pieces = [piece for slot in ("entry", "branch", "exit") for piece in self._pieces(slot)]
+        pieces = [piece for slot in ("entry", "branch", "exit") for piece in self.pieces(slot)]
         return max(self.boxes, *(piece.width for piece in pieces))
 
     @property
@@ -224,7 +225,7 @@ class Picture:
         """From the corner `(x, top)` right and down; returns where it ends."""
         write(axes, x + self.width / 2, top + 23 - 7 * self.title.count("\n"), self.title, TITLE, fontweight="bold")
         x += (self.width - self.left - self.right) / 2
-        boxes = self._pieces("shortcut")
+        boxes = self.pieces("shortcut")
         carry, branch = x + ((self.left - 10) / 2 if boxes else 4), x + self.left + self.right / 2
         begin = top + 44
         write(axes, branch, begin - 7, "$x$", 14)
@@ -244,7 +245,7 @@ class Picture:
         return end + 20
 
     def _column(self, axes: Axes, slot: str, x: float, top: float) -> float:
-        return self._stack(axes, self._pieces(slot), x, top, self.boxes)
+        return self._stack(axes, self.pieces(slot), x, top, self.boxes)
 
     @staticmethod
     def _stack(axes: Axes, pieces: Sequence[Box | Columns], x: float, top: float, width: float) -> float:
