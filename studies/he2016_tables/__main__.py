@@ -1,15 +1,15 @@
 """The variants of He et al. 2016, Tables 1 and 2, at depth 20 under one budget.
 
-    python studies/he2016_tables --dataset=FOLDER --epochs=5 --output=OUT
-    python studies/he2016_tables --dataset=FOLDER --epochs=5 --output=OUT --seeds=3 --only=resnet110_cifar
-    python studies/he2016_tables --epochs=1 --output=OUT          digits: the smoke twin, minutes
+    python -m studies.he2016_tables --dataset=FOLDER --epochs=5 --output=OUT
+    python -m studies.he2016_tables --dataset=FOLDER --epochs=5 --output=OUT --seeds=3 --only=resnet110_cifar
+    python -m studies.he2016_tables --epochs=1 --output=OUT          digits: the smoke twin, minutes
 
 Every run is `python -m train --model=NAME --depth=20 ...`, one after the other. What OUT holds already, as a run or as
 a row of OUT/runs.csv, is not run again: the study can be stopped and resumes, on another machine too, and can be given
 more seeds where they are needed. Of all that OUT holds it writes OUT/runs.csv (a row a run), OUT/table.md and
 OUT/table.png. The picture of runs that are already in a file takes a second:
 
-    python studies/he2016_tables --rows=docs/results/shortcuts_and_orders.csv --picture=docs/images/study.png
+    python -m studies.he2016_tables --rows=docs/results/shortcuts_and_orders.csv --picture=docs/images/study.png
 
 The paper's errors are those of depth 110 after 164 epochs, on the lossless CIFAR-10; "fail" is more than 20 %.
 """

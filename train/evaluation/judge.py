@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -70,13 +70,15 @@ def made(output: Path) -> Iterator[None]:
         raise
 
 
-def write(judged, batches, output: Path) -> None:
-    """The pictures; the images of the mistakes are read anew, since all of them may be more than memory holds."""
+def write(judged, batches, output: Path, file_of: Callable[[int], str | None]) -> None:
+    """The pictures; the images of the mistakes are read again, since all of them may be more than memory holds."""
     (output / "mistakes.png").unlink(missing_ok=True)  # an earlier one's
     draw_confusion(judged, output / "confusion.png")
     worst = judged.mistakes()[:SHOWN]
     if len(worst):
-        draw_mistakes(judged, worst, picked(batches, worst), output / "mistakes.png")
+        files = [file_of(number) for number in worst.tolist()]
+        names = [Path(file).name for file in files if file] or None
+        draw_mistakes(judged, worst, picked(batches, worst), output / "mistakes.png", names)
 
 
 def picked(batches, numbers) -> list:

@@ -47,7 +47,7 @@ def read_history(path: Path) -> dict[str, list[float]]:
             name: [float("nan" if value == "NA" else value) for value in column]
             for name, column in zip(names, columns, strict=True)
         }
-    except (ValueError, csv.Error) as error:
+    except (ValueError, csv.Error) as error:  # bytes that are no text among them
         raise StorageError(f"{path} is damaged ({error}): mend or remove it, and it begins anew.") from None
 
 

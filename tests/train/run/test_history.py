@@ -212,3 +212,48 @@ print(matplotlib.get_backend(), dict(matplotlib.rcParams) == before, "matplotlib
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.splitlines() == ["svg True False"] * 2
     assert {path.name for path in tmp_path.glob("*.png")} == {"curves.png", "confusion.png", "mistakes.png"}
+
+
+@pytest.fixture
+def curves(capsys):
+    """`curves(...)` is `python -m train.curves ...` in this process: its exit code and its lines on stderr."""
+    from train.curves import run_main
+
+    def curves(*arguments):
+        code = run_main([str(argument) for argument in arguments])
+        return code, capsys.readouterr().err.splitlines()
+
+    return curves
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (None, "there is no such file."),
+        ("", "lacks the columns epoch, loss, accuracy, val_loss, val_accuracy; it has none."),
+        ("epoch,loss\n0,1\n", "lacks the columns accuracy, val_loss, val_accuracy; it has epoch, loss."),
+        ("epoch,loss,accuracy,val_loss,val_accuracy\n", "has no epoch yet."),
+        ("epoch,loss,accuracy,val_loss,val_accuracy\n0,1\n", "is damaged"),
+        (b"\xff\xfe\x00", "is damaged"),
+    ],
+    ids=["missing", "empty", "columns", "header", "row", "bytes"],
+)
+def test_a_history_that_cannot_be_drawn_is_named_in_one_line(curves, tmp_path, content, text):
+    if content is not None:
+        (tmp_path / "h.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
+    code, lines = curves(tmp_path / "p.png", f"a={tmp_path / 'h.csv'}")
+    assert code in (2, 4) and len(lines) == 1 and lines[0].startswith("curves: ") and text in lines[0]
+    assert not (tmp_path / "p.png").exists()
+
+
+def test_a_picture_that_cannot_be_written_is_named_in_one_line(curves, history, tmp_path):
+    assert curves(tmp_path / "p.jpg", f"a={history}") == (
+        2,
+        [f"curves: the picture must end in .png; got {tmp_path}/p.jpg."],
+    )
+    code, lines = curves(tmp_path / "none" / "p.png", f"a={history}")
+    assert code == 2 and len(lines) == 1 and "No such file or directory" in lines[0]
+
+
+def test_help_of_the_curves_is_no_error(curves, history):
+    assert curves("-h", f"a={history}") == (0, [])
