@@ -1,4 +1,8 @@
-"""TensorFlow for the modules that train with it, `from ..process.backend import tf`: elsewhere an error of one line."""
+"""TensorFlow for the modules that train with it: `from ..process.backend import tf`.
+
+Raises:
+    WrongBackend: where Keras runs on another backend.
+"""
 
 import keras
 
