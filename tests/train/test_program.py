@@ -128,7 +128,7 @@ def test_a_run_that_was_asked_to_stop_saves_says_how_to_go_on_and_goes_on(tmp_pa
 def test_a_second_sigint_ends_the_run_at_once(spawn, tmp_path):
     script = """
 import os, signal
-from train.signals import noticed
+from train.run.signals import noticed
 with noticed() as notice:
     for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
         print(bool(notice), flush=True)
@@ -235,4 +235,4 @@ def test_a_run_does_not_go_on_with_other_data(tmp_path, files, command):
     files.npz(data, y_train=1 - files.arrays()["y_train"])
     outcome = command(*arguments, "--epochs=2", "--resume")
     assert outcome.code == 2
-    assert re.search(r"--resume: the data are not those that the run began with: digest was '", outcome.said[-1])
+    assert re.search(r"--resume: the data are not those that the run started with: digest was '", outcome.said[-1])

@@ -193,7 +193,7 @@ def test_a_checkpoint_that_is_damaged_is_passed_over_and_one_of_another_network_
         (("{tmp}", "digits"), r"{tmp} is neither a run \(config\.json\), nor a \.keras file, nor a SavedModel"),
         (("{tmp}/broken", "digits"), r"broken is no SavedModel of this program: "),
         (("{tmp}/empty", "digits"), r"empty has neither a checkpoint nor an export yet"),
-        (("{tmp}/garbled", "digits"), r"garbled/config\.json cannot be read"),
+        (("{tmp}/garbled",), r"garbled/config\.json cannot be read"),
         (("{tmp}/net.keras",), r"net\.keras is no run: pass DATA, the images to judge it on"),
         (("{tmp}/broken.keras", "digits"), r"broken\.keras is not a \.keras file: it is no zip archive"),
         (("{tmp}/net.keras", "digit"), r"unknown dataset 'digit'\. Did you mean 'digits'"),

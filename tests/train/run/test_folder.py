@@ -99,7 +99,7 @@ def test_a_run_goes_on_with_the_data_that_it_began_with(tmp_path):
     with pytest.raises(BadInput, match=r"^--resume: the data are not .*: train_count was 24, is 48; digest was '0123"):
         run.require_same_data({**DATA, "train_count": 48, "digest": "ab9876543210"})
     run.data.write_text("garbage")
-    with pytest.raises(BadInput, match=r"data\.json cannot be read: .*Remove it to go on without comparing\."):
+    with pytest.raises(BadInput, match=r"data\.json cannot be read: .*Remove it to continue without comparing\."):
         run.require_same_data(DATA)
 
 
