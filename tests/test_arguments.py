@@ -1,4 +1,4 @@
-"""Numbers at the public edge: NumPy's are as good as Python's, a bool is none, and an error says where."""
+"""Arguments at the public edge: numbers of NumPy or Python, names or objects, and errors that state the argument."""
 
 import json
 
@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 
 import keras_resunits as kr
+from keras_resunits.arguments import near_matches
+from keras_resunits.units.shortcuts import SHORTCUTS
 
-SMALL = {"input_shape": (8, 8, 3)}
+IMAGES = {"input_shape": (8, 8, 3)}
+SMALL = {"depth": [1, 1, 1], **IMAGES}
 
 
 @pytest.mark.parametrize(
@@ -36,12 +39,12 @@ SMALL = {"input_shape": (8, 8, 3)}
             lambda: kr.PreActResNet(50, (64, 64, 3), include_top=False),
         ),
         (
-            lambda: kr.FractalNet(np.int64(1), filters=[np.int64(8)], dropout=[np.float32(0.5)], seed=1, **SMALL),
-            lambda: kr.FractalNet(1, filters=[8], dropout=[0.5], seed=1, **SMALL),
+            lambda: kr.FractalNet(np.int64(1), filters=[np.int64(8)], dropout=[np.float32(0.5)], seed=1, **IMAGES),
+            lambda: kr.FractalNet(1, filters=[8], dropout=[0.5], seed=1, **IMAGES),
         ),
         (
-            lambda: kr.HighwayNet(np.int64(5), gate_bias=np.float32(-1), **SMALL),
-            lambda: kr.HighwayNet(5, gate_bias=-1, **SMALL),
+            lambda: kr.HighwayNet(np.int64(5), gate_bias=np.float32(-1), **IMAGES),
+            lambda: kr.HighwayNet(5, gate_bias=-1, **IMAGES),
         ),
         (lambda: kr.new_head(kr.ResNet(8), np.int64(3)), lambda: kr.new_head(kr.ResNet(8), 3)),
     ],
@@ -60,7 +63,7 @@ def test_a_slot_of_numpys_ints_is_one_of_pythons():
     assert {type(number) for number in (SLOT.index, SLOT.total, SLOT.in_filters, SLOT.filters)} == {int}
 
 
-BODY = kr.ResNet(8, include_top=False, pooling="avg")
+POOLED = kr.ResNet(8, include_top=False, pooling="avg")
 NARROW = kr.Slot(index=3, total=9, in_filters=3, filters=3)
 
 
@@ -80,7 +83,7 @@ NARROW = kr.Slot(index=3, total=9, in_filters=3, filters=3)
         (lambda: kr.ResNet(8, width=True), r"`width` must be a positive int\. .*=True \(network 'resnet8'\)"),
         (lambda: kr.ResNet(8, classes=0), r"`classes` must be a positive int\. .*=0 \(network 'resnet8'\)"),
         (lambda: kr.PlainNet(8, classes=0), r"\(network 'plainnet8'\)"),
-        (lambda: kr.new_head(BODY, classes=0), r"`classes` must be a positive int\. .*=0 \(new head of 'resnet8'\)"),
+        (lambda: kr.new_head(POOLED, classes=0), r"`classes` must be a positive int\. .*=0 \(new head of 'resnet8'\)"),
         (lambda: kr.FractalNet(True), r"`columns` must be a positive int\. .*=True \(FractalNet\)"),
         (
             lambda: kr.FractalNet(2, filters=(8, 8), dropout=0.1),
@@ -112,3 +115,83 @@ def test_what_is_no_number_of_its_kind_is_refused_with_its_place(make, text):
     with pytest.raises(ValueError, match=text) as raised:
         make()
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong", "near", "choices"),
+    [
+        ("order", "preact", "full_pre_act", "post_act, bn_after_add, relu_before_add, relu_only_pre_act, full_pre_act"),
+        ("order", "POST_ACT", "post_act", "post_act, bn_after_add"),
+        ("shortcut", "zeropad", "zero_pad", ", ".join(SHORTCUTS)),
+        ("block", "botleneck", "bottleneck", "basic, bottleneck, bottleneck_v1_5, single"),
+        ("stem", "imagenet3x3", "imagenet_3x3", "cifar, imagenet, imagenet_3x3"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_near_one_and_all_choices(kind, wrong, near, choices):
+    with pytest.raises(ValueError, match=f"unknown {kind} '{wrong}'. Did you mean .*'{near}'.*Choices: {choices}"):
+        kr.PreActResNet(**SMALL, **{kind: wrong})
+
+
+@pytest.mark.parametrize("kind", ["order", "shortcut", "block", "stem"])
+def test_a_name_like_nothing_is_answered_with_the_choices_alone(kind):
+    with pytest.raises(ValueError, match=f"unknown {kind} 'xyzzy'. Choices: "):
+        kr.ResNet(**SMALL, **{kind: "xyzzy"})
+
+
+@pytest.mark.parametrize("kind", ["order", "shortcut", "block", "stem"])
+@pytest.mark.parametrize("wrong", [3, 0, ["basic"]])
+def test_what_is_neither_a_name_nor_of_the_kind_is_refused(kind, wrong):
+    with pytest.raises(ValueError, match=rf"`{kind}` must be one of .*, or an? \w+.*\. Received: {kind}="):
+        kr.ResNet(**SMALL, **{kind: wrong})
+
+
+@pytest.mark.parametrize(("kind", "wrong"), [("order", kr.PostAct), ("order", keras.layers.ReLU), ("block", kr.Body)])
+def test_a_class_in_place_of_an_object_is_refused(kind, wrong):
+    with pytest.raises(ValueError, match=f"`{kind}` must be one of .*Received: {kind}="):
+        kr.ResNet(**SMALL, **{kind: wrong})
+
+
+@pytest.mark.parametrize(
+    ("name", "thing"),
+    [
+        ({"order": "relu_only_pre_act"}, {"order": kr.ReluOnlyPreAct()}),
+        ({"shortcut": "B"}, {"shortcut": kr.projection}),
+        ({"block": "single"}, {"block": kr.single}),
+        ({"stem": "cifar"}, {"stem": kr.Stem(16)}),
+    ],
+    ids=["order", "shortcut", "block", "stem"],
+)
+def test_a_name_is_the_object_that_it_names(name, thing):
+    assert kr.ResNet(**SMALL, **name).get_config() == kr.ResNet(**SMALL, **thing).get_config()
+
+
+@pytest.mark.parametrize(
+    ("kind", "layer", "wanted"),
+    [
+        ("merge", kr.Add(), r"a function `Slot -> Merge` such as `kr.add`"),
+        ("merge", kr.Add, r"a function `Slot -> Merge`"),
+        ("shortcut", keras.layers.Identity(), r"a function `\(Slot, Order\) -> Layer` such as `kr.projection`"),
+        ("tail", kr.LayerScale(), r"a function `Slot -> \[layers\]` such as `kr.rezero`"),
+        ("order", keras.layers.ReLU(), r"or an Order\."),
+        ("block", kr.single(kr.Slot(0, 1, 8, 8))[0], r"or a Body\."),
+    ],
+)
+def test_a_layer_where_each_unit_wants_its_own_is_refused(kind, layer, wanted):
+    with pytest.raises(ValueError, match=rf"`{kind}` must be one of .*{wanted}.* Received: {kind}="):
+        kr.ResNet(**SMALL, **{kind: layer})
+
+
+def test_a_wrapped_order_takes_a_name_too():
+    assert kr.ZeroGamma(order="post_act") == kr.ZeroGamma(order=kr.PostAct())
+    assert kr.ResNet(**SMALL, order=kr.ZeroGamma(order="post_act")).count_params() == kr.ResNet(**SMALL).count_params()
+    with pytest.raises(ValueError, match=r"unknown order 'postact'\. Did you mean 'post_act'"):
+        kr.ZeroGamma(order="postact")
+
+
+def test_near_matches_are_none_for_a_name_like_nothing():
+    assert near_matches("xyzzy", ["identity"]) == ""
+    assert near_matches("", ["identity"]) == ""
+    assert near_matches("resnet20", ["resnet20b_cifar", "resnet200", "resnet20_cifar", "wrn"]) == (
+        " Did you mean 'resnet200' or 'resnet20_cifar' or 'resnet20b_cifar'?"
+    )
+    assert near_matches("Identiti", ["identity", "zero_pad"]) == " Did you mean 'identity'?"
