@@ -1,6 +1,6 @@
 """Time what guards a run: a session's steps beside those of the plainest loop, one of each by turns, in one process.
 
-    python benchmarks/guards.py --rounds=5
+    python -m benchmarks.guards --rounds=5
 
 The plain loop takes a batch and calls a compiled step: forwards, backwards, update. The session's step also finds the
 gradient's norm and the right answers, tells all replicas whether somebody asked to stop, reads the loss and the norm,
@@ -34,7 +34,8 @@ from train.run.checkpoints import Checkpoints, Position
 from train.data.datasets import ImageData
 from train.data.feeding import Feed
 from train.step.trainer import Trainer
-from train.run.session import Session
+from train.cluster.strategy import Place
+from train.run.session import Plan, Session
 from train.step.targets import CrossEntropy
 
 
@@ -128,14 +129,14 @@ def main() -> None:
     trainer.train_step(*next(feed.training(0)), tf.constant(0.0))
     plain.begin()
     plain.step()  # both are traced
-    ratios = []
+    ratios, here = [], Place(tf.distribute.get_strategy(), "this machine")
     for i in range(args.rounds):
         plain.begin()
         turns = Turns(plain)
         with tempfile.TemporaryDirectory() as folder:
             callbacks = [Records(args.batch), Progress(1, 0, args.steps + 2, args.batch), turns]
             checkpoints = Checkpoints(Path(folder), model, trainer.optimizer)
-            Steps(trainer, feed, 1, args.steps + 2, callbacks, checkpoints).run()
+            Steps(trainer, feed, checkpoints, Plan(1, args.steps + 2), here, callbacks).run()
         # the first guarded step began before the pipelines were warm
         bare, guarded = (statistics.median(each[1:]) for each in (turns.plain_seconds, turns.guarded_seconds))
         ratios.append(guarded / bare)

@@ -1,8 +1,8 @@
 """Time the input pipeline: images a second, and images a second of processor time, for CIFAR and for ImageNet's sizes.
 
-    python benchmarks/input_pipeline.py --rounds=5
-    PYTHONPATH=FOLDER_WITH_KERAS_CV python benchmarks/input_pipeline.py --rounds=5 --peers
-    python benchmarks/input_pipeline.py --rounds=1 --needs_cifar=500 --needs_imagenet=2500
+    python -m benchmarks.input_pipeline --rounds=5
+    PYTHONPATH=FOLDER_WITH_KERAS_CV python -m benchmarks.input_pipeline --rounds=5 --peers
+    python -m benchmarks.input_pipeline --rounds=1 --needs_cifar=500 --needs_imagenet=2500
 
 A round measures every row once, one after the other, so that a machine that drifts is unjust to none; the table has the
 medians. "A core" is images over the processor time that the whole process took, which other work on the machine hardly

@@ -1,6 +1,6 @@
 """Time the training step on one worker and on several, split into computing, exchanging gradients, and input.
 
-    python benchmarks/scaling.py --workers=1,2 --rounds=5
+    python -m benchmarks.scaling --workers=1,2 --rounds=5
 
 Every worker is a process of its own that has one core to itself, so that more workers are more hardware, and gets the
 same number of images (weak scaling). A round measures every cluster once, and beside it as many workers at the same
@@ -80,7 +80,14 @@ def measured(workers: int, connected: bool, args: argparse.Namespace) -> dict[st
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
         if connected:
             environment["TF_CONFIG"] = tf_config(addresses, number)
-        command = [sys.executable, __file__, f"--depth={args.depth}", f"--batch={args.batch}", f"--steps={args.steps}"]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.scaling",
+            f"--depth={args.depth}",
+            f"--batch={args.batch}",
+            f"--steps={args.steps}",
+        ]
         command += [f"--workers={workers if connected else 1}", f"--number={number}"]
         processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True))
     outputs = [process.communicate()[0] for process in processes]

@@ -5,40 +5,52 @@ from __future__ import annotations
 import argparse
 import sys
 
-from keras_resunits.analysis.describe import describe
-from keras_resunits.zoo.registry import create, list_models
+import keras
+
+import keras_resunits as kr
 
 PROGRAM = "python -m keras_resunits"
-
-
-EXAMPLES = f"""examples:
-  {PROGRAM} '*164*'                 the names that match
-  {PROGRAM} --describe wrn28_10_cifar   its units, a row each
+EXAMPLES = """examples:
+  {program} '*164*'                     the names that match
+  {program} --describe wrn28_10_cifar   its units, a row each
 """
 
 
-def main(argv: list[str] | None = None) -> int:
-    """The command line: 0, or 2 where nothing matches.
+def main(argv: list[str] | None = None, program: str = PROGRAM) -> int:
+    """List or describe networks; returns 0, or 2 if no name matches.
 
     >>> main(["densenet121*"])
     densenet121
     0
     """
     parser = argparse.ArgumentParser(
-        prog=PROGRAM, description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=program,
+        description="List the networks that the package builds by name, or describe them.",
+        epilog=EXAMPLES.format(program=program),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "pattern", nargs="?", default="*", help='a name, or a wildcard with "*" and "?"; all by default'
     )
-    parser.add_argument("--describe", action="store_true", help="show what each one is made of, not its name alone")
+    parser.add_argument("--describe", action="store_true", help="print what each one is made of, not only its name")
     given = parser.parse_args(argv)
-    names = list_models(given.pattern)
+    names = kr.list_models(given.pattern)
     if not names:
-        print(f"{PROGRAM}: no network's name matches {given.pattern!r}; without it, all are listed.", file=sys.stderr)
+        print(
+            f"{program}: no network's name matches {given.pattern!r}; without a name, all are listed.", file=sys.stderr
+        )
         return 2
     for name in names:
-        print(f"{name}\n{describe(create(name))}\n" if given.describe else name)
+        print(f"{name}\n{described(name)}\n" if given.describe else name, flush=True)
     return 0
+
+
+def described(name: str) -> str:
+    """A network's table; its weights get no values, and nothing of it stays in memory."""
+    with keras.StatelessScope(initialize_variables=False):
+        table = str(kr.describe(kr.create(name)))
+    keras.utils.clear_session()
+    return table
 
 
 if __name__ == "__main__":

@@ -59,7 +59,6 @@ def require_share(value, name: str, where: str) -> float:
 
 T = TypeVar("T")
 
-
 FUNCTIONS = {
     "shortcut": "a function `(Slot, Order) -> Layer` such as `kr.projection`",
     "merge": "a function `Slot -> Merge` such as `kr.add`",

@@ -1,11 +1,13 @@
 """What every test starts from: two logical CPU devices, one seed, the float32 policy."""
 
-import train  # noqa: F401, I001 -- says how TensorFlow starts
-
 import gc
 
-import keras
 import pytest
+
+from train.process.startup import importing
+
+with importing():  # as the program starts TensorFlow
+    import keras
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf

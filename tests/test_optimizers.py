@@ -35,6 +35,7 @@ def test_coupled_decay_is_kerass_sgd_on_the_gradient_plus_the_decayed_weight(mom
     np.testing.assert_allclose(path(ours, gradients, initial), path(own, gradients, initial, DECAY), rtol=1e-5)
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize(("momentum", "nesterov"), SETTINGS)
 def test_coupled_decay_is_torchs_while_the_rate_is_constant(momentum, nesterov):
     torch = pytest.importorskip("torch")
@@ -208,6 +209,7 @@ def test_two_replicas_take_the_step_of_one(two_devices, options, momentum, scale
     assert not np.allclose(one[0][0], initial)
 
 
+@pytest.mark.peers
 def test_fixups_scalars_learn_at_a_tenth_of_the_rate_and_torch_agrees():
     torch = pytest.importorskip("torch")
     initial, gradients = start()

@@ -25,7 +25,7 @@ def run(*arguments, folder=ROOT):
 
 @pytest.mark.parametrize("flags", [(), ("--gallery",)], ids=["orders", "gallery"])
 def test_the_pictures_of_the_units_are_drawn(tmp_path, flags):
-    run("docs/draw_units.py", *flags, tmp_path / "units.png")
+    run("tools/draw_units.py", *flags, tmp_path / "units.png")
     with Image.open(tmp_path / "units.png") as picture:
         assert picture.width > 1000
 
@@ -34,7 +34,7 @@ def test_the_table_of_the_families_is_the_generated_one():
     committed = (ROOT / "docs" / "families.md").read_text().splitlines()
     named = {line.split("`")[1] for line in committed if line.startswith("| `")}
     assert named == set(kr.list_models())
-    for line in run("docs/write_families.py", "-", "*resnet20*").splitlines()[2:]:
+    for line in run("tools/write_families.py", "-", "*resnet20*").splitlines()[2:]:
         assert line in committed
 
 
@@ -51,12 +51,21 @@ def test_the_table_tells_what_is_published_exactly_from_what_is_only_stated():
     assert cells["resnet50"][11] == '3,877.95M "3.8e9 multiply-adds"'
 
 
+@pytest.mark.peers
 @pytest.mark.slow
 def test_the_benchmark_runs_the_contenders_on_one_network(tmp_path):
     pytest.importorskip("torch")
-    script = ROOT / "benchmarks" / "training_step.py"
     small = ("--rounds=1", "--steps=1", "--depth=11", "--precision=float32")
-    table = run(script, *small, "--peers", "stock_keras", "bare_kernels", "native_torch", folder=tmp_path)
+    table = run(
+        "-m",
+        "benchmarks.training_step",
+        *small,
+        "--peers",
+        "stock_keras",
+        "bare_kernels",
+        "native_torch",
+        folder=tmp_path,
+    )
     rows = [line for line in table.splitlines() if "| float32 |" in line]
     assert [row.split("|")[1].strip() for row in rows] == [
         "keras_resunits",
@@ -68,9 +77,17 @@ def test_the_benchmark_runs_the_contenders_on_one_network(tmp_path):
 
 @pytest.mark.long
 def test_the_input_benchmark_measures_every_row(tmp_path):
-    script = ROOT / "benchmarks" / "input_pipeline.py"
     needs = ("--needs_cifar=500", "--needs_imagenet=300")
-    table = run(script, "--rounds=1", "--seconds=0.01", "--jpegs=4", "--batch=4", *needs, folder=tmp_path)
+    table = run(
+        "-m",
+        "benchmarks.input_pipeline",
+        "--rounds=1",
+        "--seconds=0.01",
+        "--jpegs=4",
+        "--batch=4",
+        *needs,
+        folder=tmp_path,
+    )
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
     assert [row[1] for row in rows if row[:1] == ["ImageNet"]][:3] == [
         "test view: paper",
@@ -83,21 +100,20 @@ def test_the_input_benchmark_measures_every_row(tmp_path):
 @pytest.mark.parametrize("workers", [["1"], pytest.param(["1", "2"], marks=pytest.mark.long)], ids=",".join)
 def test_the_scaling_benchmark_splits_the_step_of_one_worker_and_of_two(workers, tmp_path):
     sizes = (f"--workers={','.join(workers)}", "--rounds=1", "--steps=2", "--depth=8", "--batch=8")
-    rows = run(ROOT / "benchmarks" / "scaling.py", *sizes, folder=tmp_path).splitlines()[2:]
+    rows = run("-m", "benchmarks.scaling", *sizes, folder=tmp_path).splitlines()[2:]
     assert [row.split("|")[1].strip() for row in rows] == workers
     assert rows[0].split("|")[3].strip() == "100%"
 
 
 def test_the_guards_benchmark_compares_the_session_with_the_bare_step(tmp_path):
-    said = run(ROOT / "benchmarks" / "guards.py", "--rounds=1", "--steps=2", "--depth=8", "--batch=8", folder=tmp_path)
+    said = run("-m", "benchmarks.guards", "--rounds=1", "--steps=2", "--depth=8", "--batch=8", folder=tmp_path)
     assert [line.partition(" take")[0] for line in said.splitlines()[-2:]] == ["guarded steps", "a save"]
 
 
-def test_the_benchmarks_networks_are_of_one_size(monkeypatch):
+@pytest.mark.peers
+def test_the_benchmarks_networks_are_of_one_size():
     torch = pytest.importorskip("torch")
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    import native_torch
-    import stock_keras
+    from benchmarks.training_step import native_torch, stock_keras
 
     ours = sum(keras.ops.size(w) for w in kr.PreActResNet(20, block="bottleneck").trainable_weights)
     stock = sum(keras.ops.size(w) for w in stock_keras.preact_resnet(20).trainable_weights)
@@ -108,7 +124,7 @@ def test_the_benchmarks_networks_are_of_one_size(monkeypatch):
 
 @pytest.mark.slow
 def test_the_study_trains_a_variant_and_goes_on_where_it_stopped(tmp_path):
-    study = ("studies/shortcuts_and_orders.py", "--epochs=1", f"--output={tmp_path}", "--only=resnet110_cifar")
+    study = ("-m", "studies.he2016_tables", "--epochs=1", f"--output={tmp_path}", "--only=resnet110_cifar")
     history = tmp_path / "runs" / "resnet110_cifar-0" / "history.csv"
     history.parent.mkdir(parents=True)
     history.touch()  # as a run that was stopped in its first epoch leaves it
@@ -125,7 +141,9 @@ def test_the_study_trains_a_variant_and_goes_on_where_it_stopped(tmp_path):
 
 @pytest.mark.long
 def test_the_study_of_interrupted_runs_finds_that_a_killed_run_ends_as_another(tmp_path):
-    last = run("studies/interrupted.py", "--ways=one-device", "--epochs=1", f"--output={tmp_path}").splitlines()[-1]
+    last = run(
+        "-m", "studies.interrupted_runs", "--ways=one-device", "--epochs=1", f"--output={tmp_path}"
+    ).splitlines()[-1]
     way, undisturbed, accuracy, step, *killed = (cell.strip() for cell in last.split("|")[1:-1])
     assert way == "one device" and killed == [undisturbed, accuracy, "equal"]
     assert 0 <= int(step) <= 23

@@ -1,7 +1,7 @@
 """Draw residual units from the objects themselves.
 
-python docs/draw_units.py docs/images/units.png              the five orders of He et al. 2016, Fig. 4
-python docs/draw_units.py --gallery docs/images/gallery.png  every kind of shortcut, merge and tail
+python tools/draw_units.py docs/images/units.png              the five orders of He et al. 2016, Fig. 4
+python tools/draw_units.py --gallery docs/images/gallery.png  every kind of shortcut, merge and tail
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from matplotlib import pyplot as plt
 from matplotlib.patches import FancyBboxPatch
 
 import keras_resunits as kr
-from keras_resunits.layers.words import brief
+from keras_resunits.layers.words import word
 from keras_resunits.models.fractal import Fractal
 from keras_resunits.models.keras_layouts import pooled_projection
 
@@ -124,12 +124,12 @@ def label(layer: keras.layers.Layer) -> tuple[str, str]:
     if isinstance(layer, kr.Scale):
         return r"$\times\,s$", COLOURS["gate"]
     if isinstance(layer, (kr.StochasticDepth, kr.LayerScale, kr.SqueezeExcite, kr.Dropout)):
-        return brief(layer).replace("_", " "), COLOURS["gate"]
+        return word(layer).replace("_", " "), COLOURS["gate"]
     if isinstance(layer, Fractal):
         return f"{len(layer.columns)} columns", COLOURS["conv"]
     if isinstance(layer, (keras.layers.ReLU, kr.CReLU)):
         return type(layer).__name__, COLOURS["act"]
-    return brief(layer), COLOURS["other"]
+    return word(layer), COLOURS["other"]
 
 
 MARKS = {kr.Add: "+", kr.Concat: "[ , ]", kr.Highway: "$1-T : T$", kr.ScalarHighway: "$1-g : g$"}

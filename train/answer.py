@@ -1,9 +1,6 @@
-"""Ask an exported SavedModel, as TensorFlow Serving does: through a TF1 session, with TensorFlow alone.
+"""The command that asks an exported SavedModel, as TensorFlow Serving does: a TF1 session, TensorFlow and nothing else.
 
-python -m train.answer saved_models/RUN/1 PICTURE.png ...     prints the classes of pictures
-python -m train.answer saved_models/RUN/1 IMAGES.npy OUT.npz  writes the answers to uint8 [n, height, width, channels]
-
-A run keeps a picture to try: runs/RUN/example.png. saved_models/RUN stands for its newest version, as for a server.
+It is also run by its path, outside the package, so it imports nothing of it.
 """
 
 from __future__ import annotations
@@ -12,39 +9,40 @@ import gc
 import os
 import sys
 from contextlib import closing
-from typing import NoReturn
+from typing import Any, NoReturn
 
-if __name__ == "__main__" and len(sys.argv) < 3:  # before TensorFlow's seconds
-    asked = bool({"-h", "--help"} & set(sys.argv[1:]))
-    print(__doc__, file=sys.stdout if asked else sys.stderr)
-    sys.exit(0 if asked else 2)
+import numpy as np
 
+USAGE = """Ask an exported SavedModel, as TensorFlow Serving does, with TensorFlow and nothing else.
 
-if __name__ == "__main__":
-    gc.disable()  # a million objects come with the import, and all stay to the end, which is near
+    {answer} saved_models/RUN/1 PICTURE.png ...
+        Prints the classes of pictures.
+    {answer} saved_models/RUN/1 IMAGES.npy OUT.npz
+        Writes the answers to uint8 [n, height, width, channels].
 
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # again: as a program by its path it is outside the package
-
-
-_stderr, _nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+A run keeps a picture to try: runs/RUN/example.png. saved_models/RUN stands for its newest version, as for a server.
+"""
 
 
-os.dup2(_nowhere, 2)  # TensorFlow's notices of drivers it did not find, which no log level silences
-
-
-try:
-    import numpy as np
-    import tensorflow as tf
-finally:
-    os.dup2(_stderr, 2)
-
-
-tf.get_logger().setLevel("ERROR")  # the TF1 loader calls itself deprecated: servers use it
+def tensorflow() -> Any:
+    """TensorFlow, imported without its messages about drivers that it did not find, which no log level silences."""
+    if "tensorflow" not in sys.modules:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        try:
+            import tensorflow
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            os.close(nowhere)
+        tensorflow.get_logger().setLevel("ERROR")  # the TF1 loader calls itself deprecated: servers use it
+    return sys.modules["tensorflow"]
 
 
 def answer(saved_model: str, images) -> dict:
     """The answers of signature `serving_default`, by name, to uint8 images (an array, or a function of their shape)."""
+    tf = tensorflow()
     graph = tf.Graph()
     with closing(tf.compat.v1.Session(graph=graph)) as session:
         with graph.as_default():
@@ -58,6 +56,7 @@ def answer(saved_model: str, images) -> dict:
 
 def pictures(paths, shape):
     """Image files as uint8 `[n, height, width, channels]`, resized where they are of another size."""
+    tf = tensorflow()
     height, width, channels = shape
 
     def read(path):
@@ -85,7 +84,7 @@ def newest(saved_model: str) -> str:
 
 
 def main(saved_model: str, *paths: str) -> None:
-    """The command line."""
+    """Answer, and print or write the answers."""
     saved_model = newest(saved_model)
     for path in (os.path.join(saved_model, "saved_model.pb"), *(paths[:1] if paths[0].endswith(".npy") else paths)):
         if not os.path.isfile(path):
@@ -100,5 +99,25 @@ def main(saved_model: str, *paths: str) -> None:
         )
 
 
+def usage() -> str:
+    """How this command is used, by the name under which it was started."""
+    started = os.path.basename(sys.argv[0])
+    module = f"python -m {__spec__.name}" if __spec__ else f"python {started}"
+    return USAGE.format(answer=started if started.startswith("keras-resunits") else module)
+
+
+def entry() -> None:
+    """The command `keras-resunits-answer`, and `python -m train.answer`."""
+    arguments = sys.argv[1:]
+    if {"-h", "--help"} & set(arguments):
+        print(usage())
+    elif len(arguments) < 2:
+        print(usage(), file=sys.stderr)
+        sys.exit(2)
+    else:
+        gc.disable()  # a million objects come with the import, and all stay to the end, which is near
+        main(*arguments)
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    entry()

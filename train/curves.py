@@ -1,32 +1,40 @@
-"""Histories as pictures.
-
-python -m train.curves PICTURE.png NAME=HISTORY.csv ...   several runs in one picture
-"""
+"""The command that draws histories: `python -m train.curves PICTURE.png NAME=HISTORY.csv ...`."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-import matplotlib
-
+from .process.commands import command
 from .process.errors import StorageError
-from .run.history import draw_curves
+from .run.history import draw_curves, read_history
 
-matplotlib.use("Agg")  # a server has no screen
+__all__ = ["draw_curves", "read_history"]
+
+USAGE = """Histories as pictures.
+
+    {curves} PICTURE.png NAME=HISTORY.csv ...
+        Several runs in one picture.
+"""
 
 
-if __name__ == "__main__":
-    if len(sys.argv) < 3 or not all("=" in argument for argument in sys.argv[2:]):
-        print(__doc__, file=sys.stderr)
-        sys.exit(2)
-    given = {name: Path(path) for name, path in (a.rsplit("=", 1) for a in sys.argv[2:])}
+def run_main(argv: list[str]) -> int:
+    """Draw, and turn what a user can fix into one line and its exit code."""
+    if len(argv) < 2 or not all("=" in argument for argument in argv[1:]):
+        print(USAGE.format(curves=command("curves")), file=sys.stderr)
+        return 2
+    given = {name: Path(path) for name, path in (argument.rsplit("=", 1) for argument in argv[1:])}
     for path in given.values():
         if not path.is_file():
             print(f"curves: {path}: there is no such file.", file=sys.stderr)
-            sys.exit(2)
+            return 2
     try:
-        draw_curves(given, Path(sys.argv[1]))
+        draw_curves(given, Path(argv[0]))
     except StorageError as error:
         print(f"curves: {error}", file=sys.stderr)
-        sys.exit(error.code)
+        return error.code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_main(sys.argv[1:]))

@@ -1,11 +1,4 @@
-"""Several workers on this machine, to try and to test what runs on several machines.
-
-python -m train.launch --workers=2 -- --epochs=3 --run=mine
-
-Everything behind `--` goes to `python -m train`. Each worker's lines begin with its number. SIGTERM and SIGINT are
-passed on to all workers. When one fails, the others have a minute to notice, and the exit code is that of the first
-that failed.
-"""
+"""The command that starts several workers on this machine."""
 
 from __future__ import annotations
 
@@ -16,10 +9,20 @@ import subprocess
 import sys
 import threading
 import time
+from typing import NoReturn
 
 from .cluster.processes import LAUNCHED, free_addresses, start
+from .process.commands import command
 from .process.files import outlive_full_disks
 
+INTRODUCTION = """Several workers on this machine, to try and to test what runs on several machines.
+
+    {launch} --workers=2 -- --epochs=3 --run=mine
+
+Everything behind `--` goes to the training command. Each worker's lines begin with its number. SIGTERM and SIGINT are
+passed on to all workers. When one fails, the others have a minute to notice, and the exit code is that of the first
+that failed.
+"""
 GRACE = 60.0  # seconds that the others have after the first failure
 
 
@@ -30,7 +33,7 @@ def launch(workers: int, arguments: list[str]) -> int:
         0 if all ended well, else the exit code of the first that failed.
     """
     addresses = free_addresses(workers)
-    os.environ[LAUNCHED] = f"train.launch --workers={workers} --"
+    os.environ[LAUNCHED] = f"{command('launch')} --workers={workers} --"
     processes = [
         start(addresses, number, arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         for number in range(workers)
@@ -73,10 +76,12 @@ def _repeat(number: int, process: subprocess.Popen) -> None:
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m train.launch", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=command("launch"),
+        description=INTRODUCTION.format(launch=command("launch")),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--workers", type=int, default=2, help="how many; 2 by default")
-    parser.add_argument("arguments", nargs="*", help="for python -m train, behind --")
+    parser.add_argument("arguments", nargs="*", help="for the training command, behind --")
     given = parser.parse_args()
     if given.workers < 1:
         parser.error(f"--workers must be >= 1, got {given.workers}")
@@ -84,6 +89,11 @@ def main() -> int:
     return code if code >= 0 else 128 - code  # killed by a signal, as shells tell it
 
 
-if __name__ == "__main__":
-    outlive_full_disks()  # workers whose lines nobody took would wait for ever
+def entry() -> NoReturn:
+    """The command `keras-resunits-launch`, and `python -m train.launch`."""
+    outlive_full_disks()  # workers whose lines nobody reads would wait for ever
     sys.exit(main())
+
+
+if __name__ == "__main__":
+    entry()

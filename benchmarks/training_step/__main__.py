@@ -1,7 +1,7 @@
 """Time the training step of PreActResNet-164 (batch 64, 32x32): this package, stock Keras layers, native PyTorch.
 
-    python benchmarks/training_step.py --rounds=5
-    python benchmarks/training_step.py --rounds=5 --peers stock_keras bare_kernels native_torch
+    python -m benchmarks.training_step --rounds=5
+    python -m benchmarks.training_step --rounds=5 --peers stock_keras bare_kernels native_torch
 
 Every measurement is a process of its own; a round runs all contenders once, one after the other, so that a machine that
 drifts is unjust to none. Two figures a process: seconds from its start to the end of the first step, and images a
@@ -64,8 +64,9 @@ def measure(peer: str, depth: int, precision: str, steps: int, began: float) -> 
 
 
 def _torch(peer, depth, precision, images, labels):
-    import native_torch
     import torch
+
+    from . import native_torch
 
     images = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
     return native_torch.compile_step(depth, bfloat16=precision == "bfloat16"), images, torch.from_numpy(labels)
@@ -74,7 +75,9 @@ def _torch(peer, depth, precision, images, labels):
 def _keras(peer, depth, precision, images, labels):
     import importlib
 
-    contender = importlib.import_module(PEERS[peer][0])  # imports Keras and TensorFlow in its own way
+    contender = importlib.import_module(
+        f".{PEERS[peer][0]}", __package__
+    )  # imports Keras and TensorFlow in its own way
     import keras
     import tensorflow as tf
 
@@ -85,7 +88,7 @@ def _keras(peer, depth, precision, images, labels):
 
 def measured(peer: str, depth: int, precision: str, steps: int) -> dict[str, float]:
     """`measure` in a process of its own."""
-    command = [sys.executable, __file__, f"--peer={peer}", f"--depth={depth}", f"--precision={precision}"]
+    command = [sys.executable, "-m", str(__package__), f"--peer={peer}", f"--depth={depth}", f"--precision={precision}"]
     began = [f"--steps={steps}", "--began", repr(time.time())]
     inherited = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
     environment = {**inherited, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", **PEERS[peer][1]}

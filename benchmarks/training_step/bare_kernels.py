@@ -9,9 +9,9 @@ from train.process.startup import importing
 
 with importing():
     import keras
-    import stock_keras
-    import tape_step
     import tensorflow as tf
+
+    from . import stock_keras, tape_step
 
 
 class FusedNorm(keras.layers.Layer):

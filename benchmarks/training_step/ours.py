@@ -3,9 +3,9 @@
 from train.process.startup import importing
 
 with importing():
-    import tape_step
-
     from keras_resunits import CoupledSGD, PreActResNet
+
+    from . import tape_step
 
 
 def compile_step(depth: int):

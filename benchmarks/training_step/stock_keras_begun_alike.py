@@ -4,9 +4,10 @@ from train.process.startup import importing
 
 with importing():
     import keras  # noqa: F401
-    import stock_keras
 
     from train.process.startup import trace_lightly
+
+    from . import stock_keras
 
 
 def compile_step(depth: int):

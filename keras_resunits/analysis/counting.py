@@ -14,15 +14,11 @@ from keras_resunits.layers.pooling import PaddedMaxPool
 from keras_resunits.units.orders import CReLU
 
 WEIGHTED = (keras.layers.Conv2D, keras.layers.Dense)
-
-
 NORMS = tuple(
     getattr(keras.layers, f"{kind}Normalization")
     for kind in ("Batch", "Group", "Layer", "RMS")
     if hasattr(keras.layers, f"{kind}Normalization")  # RMSNormalization: since Keras 3.9
 )
-
-
 ACTIVATIONS = {keras.activations.relu: 1, keras.activations.sigmoid: 4}  # operations a value
 
 

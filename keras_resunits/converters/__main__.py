@@ -1,4 +1,4 @@
-"""The command line: a PyTorch checkpoint or weights of `keras.applications`, to a `.keras` file of ours."""
+"""`python -m keras_resunits.converters`: from a PyTorch checkpoint or `keras.applications` to a `.keras` file."""
 
 from __future__ import annotations
 
@@ -12,32 +12,33 @@ from textwrap import fill, indent
 
 import keras
 
+import keras_resunits as kr
 from keras_resunits.converters.checkpoints import LISTED, TORCH_SUFFIXES
 from keras_resunits.converters.errors import ConversionError
 from keras_resunits.converters.keras_applications import KERAS_SUFFIXES
 from keras_resunits.converters.layouts import TORCH_LAYOUTS
 from keras_resunits.converters.loading import loader
-from keras_resunits.zoo.libraries import LIBRARIES
-from keras_resunits.zoo.registry import create, list_models
 
 PROGRAM = "python -m keras_resunits.converters"
-
-
 DESCRIPTION = (
-    "Give a network of ours the weights of a PyTorch checkpoint or of keras.applications, and save it as .keras."
+    "Load the weights of a PyTorch checkpoint or of keras.applications into a network of this package, and save it as "
+    ".keras."
 )
+LIBRARIES = ("torchvision", "timm", "akamaster", "pytorchcv", "keras")
+EXAMPLES = """examples:
+  {program} resnet50.pth --model torchvision_resnet50 --output resnet50.keras
+  {program} resnet20.th --model akamaster_resnet20 --output resnet20.keras
+  {program} model.safetensors --model timm_resnetv2_50 --classes 37 --output pets.keras
+  {program} imagenet --model keras_resnet50 --output resnet50.keras
 
-
-EXAMPLES = f"""examples:
-  {PROGRAM} resnet50.pth --model torchvision_resnet50 --output resnet50.keras
-  {PROGRAM} resnet20.th --model akamaster_resnet20 --output resnet20.keras
-  {PROGRAM} model.safetensors --model timm_resnetv2_50 --classes 37 --output pets.keras
-  {PROGRAM} imagenet --model keras_resnet50 --output resnet50.keras
-
-models:
-{indent(fill(", ".join(LIBRARIES), 110, break_on_hyphens=False), "  ")}
-  and those of keras_resunits.create: {", ".join(list_models("keras_*"))}, ...
+models, and all others of kr.list_models():
+{models}
 """
+
+
+def _epilog(program: str) -> str:
+    names = [name for library in LIBRARIES for name in kr.list_models(f"{library}_*")]
+    return EXAMPLES.format(program=program, models=indent(fill(", ".join(names), 110, break_on_hyphens=False), "  "))
 
 
 class Parser(argparse.ArgumentParser):
@@ -47,10 +48,13 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"converters: {message}; see --help.\n")
 
 
-def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+def parse(argv: Sequence[str] | None, program: str = PROGRAM) -> argparse.Namespace:
     """The arguments, checked as far as they can be without reading the source."""
     parser = Parser(
-        prog=PROGRAM, description=DESCRIPTION, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=program,
+        description=DESCRIPTION,
+        epilog=_epilog(program),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "source",
@@ -58,17 +62,17 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help=f"a PyTorch checkpoint ({', '.join(TORCH_SUFFIXES)}), weights of keras.applications "
         f"({', '.join(KERAS_SUFFIXES)}), or 'imagenet': those of keras.applications, downloaded once",
     )
-    parser.add_argument("--model", required=True, metavar="NAME", help="the network that SRC is of, by name (below)")
+    parser.add_argument("--model", required=True, metavar="NAME", help="the network of SRC, by name (below)")
     parser.add_argument("--output", required=True, type=Path, metavar="X.keras", help="the file to write")
     parser.add_argument(
         "--layout",
         choices=TORCH_LAYOUTS,
         metavar="LAYOUT",
-        help="how a PyTorch SRC names its weights; found by default: " + ", ".join(TORCH_LAYOUTS),
+        help="the names of a PyTorch SRC's weights; detected by default: " + ", ".join(TORCH_LAYOUTS),
     )
-    parser.add_argument("--classes", type=int, metavar="N", help="how many classes SRC knows; the network's default")
+    parser.add_argument("--classes", type=int, metavar="N", help="number of classes; the network's default")
     parser.add_argument(
-        "--input-shape", type=_shape, metavar="H,W,C", help="of the images, 224,224,3 say; the network's default"
+        "--input-shape", type=_shape, metavar="H,W,C", help="of the images, such as 224,224,3; the network's default"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace the output where it exists")
     return parser.parse_args(argv)
@@ -77,7 +81,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def _shape(text: str) -> tuple[int, ...]:
     sides = tuple(int(side) if side.isdecimal() else 0 for side in text.split(","))
     if len(sides) != 3 or min(sides) < 1:
-        raise argparse.ArgumentTypeError(f"wanted H,W,C, got {text!r}")
+        raise argparse.ArgumentTypeError(f"expected H,W,C, got {text!r}")
     return sides
 
 
@@ -86,7 +90,7 @@ def convert(arguments: argparse.Namespace) -> str:
     _require_output(arguments.output, arguments.overwrite)
     load = loader(arguments.source, arguments.layout)
     given = {"classes": arguments.classes, "input_shape": arguments.input_shape}
-    model = create(arguments.model, **{name: value for name, value in given.items() if value is not None})
+    model = kr.create(arguments.model, **{name: value for name, value in given.items() if value is not None})
     layout = load(model)
     _save(model, arguments.output)
     return (
@@ -118,9 +122,9 @@ def _save(model: keras.Model, path: Path) -> None:
         os.replace(written, path)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Convert, and turn what a user can mend into one line and exit code 2."""
-    arguments = parse(argv)
+def main(argv: Sequence[str] | None = None, program: str = PROGRAM) -> int:
+    """Convert, and turn what a user can fix into one line and exit code 2."""
+    arguments = parse(argv, program)
     try:
         print(convert(arguments))
     except (ValueError, OSError) as error:

@@ -15,17 +15,10 @@ import numpy as np
 from keras_resunits.converters.errors import ConversionError
 
 TORCH_SUFFIXES = (".pt", ".pth", ".th", ".safetensors")
-
-
 NESTS = ("state_dict", "model", "model_state_dict", "net")  # where training programs put the weights
-
-
 # what DataParallel, torch.compile, and the usual names of an attribute that holds the network put before every name
 WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "backbone.")
-
-
 COUNTERS = "num_batches_tracked"  # of Torch's batch norm; no output depends on it
-
 
 State = dict[str, np.ndarray]
 

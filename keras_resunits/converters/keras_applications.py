@@ -19,17 +19,9 @@ from keras_resunits.converters.layouts import KERAS_DENSENET, KERAS_LAYOUTS, KER
 from keras_resunits.converters.places import places_of
 
 KERAS_SUFFIXES = (".h5", ".hdf5", ".keras")
-
-
 NORM_LEAVES = ("gamma", "beta", "moving_mean", "moving_variance")
-
-
 WEIGHT_LEAVES = ("kernel", "bias")
-
-
 IMAGENET_CLASSES = 1000
-
-
 APPLICATIONS: dict[tuple[str, tuple[int, ...]], str] = {  # by layout and units of each stage
     (KERAS_RESNET.name, (3, 4, 6, 3)): "ResNet50",
     (KERAS_RESNET.name, (3, 4, 23, 3)): "ResNet101",

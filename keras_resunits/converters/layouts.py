@@ -19,9 +19,7 @@ TORCH_LEAVES = {
     "moving_variance": "running_var",
 }
 
-
 T = TypeVar("T")
-
 
 _NUMBERED = re.compile(r"^(.*\D)(\d+)$")
 
@@ -99,10 +97,7 @@ class Layout:
 
 
 _POST_ACT = r"(cnr[cC]nrcn|[cC]nrcn)\|add\|r"
-
-
 _PRE_ACT = r"(nr\|[cC]\||\|\|nr)(cnr[cC]nrc|[cC]nrc)\|add\|"
-
 
 TORCHVISION_RESNET = Layout(
     name="torchvision_resnet",
@@ -280,7 +275,6 @@ _of_keras = partial(
     old=(r"^(probs|fc1000)/", "predictions/"),  # the classifiers of the files published with Keras 2
 )
 
-
 KERAS_RESNET = _of_keras(
     name="keras_resnet",
     rules={
@@ -353,6 +347,4 @@ TORCH_LAYOUTS = {
         PYTORCHCV_DENSENET_BC,
     )
 }
-
-
 KERAS_LAYOUTS = {layout.name: layout for layout in (KERAS_RESNET, KERAS_RESNETV2, KERAS_DENSENET)}

@@ -29,7 +29,6 @@ WORDS = {
     "M": "max-pool over zeros",
 }
 
-
 LETTERS = {
     "norm": "n",
     "act": "r",

@@ -7,7 +7,6 @@ from typing import Any
 import keras
 
 ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
-
 tf: Any = None
 """The TensorFlow module; `None` on other backends."""
 if ON_TENSORFLOW:

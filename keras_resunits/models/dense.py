@@ -30,8 +30,6 @@ IMAGENET_BLOCKS = {  # layers of each block and growth rate (Huang et al. 2017, 
     201: ((6, 12, 48, 32), 32),
     264: ((6, 12, 64, 48), 32),
 }
-
-
 CIFAR_BLOCKS = 3
 
 

@@ -23,11 +23,7 @@ IMAGENET_UNITS = {  # He et al. 2015, Table 1; 200: He et al. 2016, Table 5
     152: (bottleneck, (3, 8, 36, 3)),
     200: (bottleneck, (3, 24, 36, 3)),
 }
-
-
 CIFAR_STAGES = 3
-
-
 CIFAR_BOTTLENECK_FROM = 164  # where 6n+2 and 9n+2 both fit: 110 is basic, 164 bottleneck (He et al. 2016, sec. 3, 4)
 
 

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, ParamSpec, get_type_hints
+from typing import Any, ParamSpec, get_args, get_type_hints
 
 import keras
 
@@ -46,16 +46,30 @@ class Design:
     name: str
 
 
-class Choices(Top, total=False):
-    """The keywords that the residual families share, as `ResNet` documents them; `None` is the family's own choice."""
+class Units(Top, total=False):
+    """The choices of units that all residual families share, as `ResNet` documents them; `None` is the family's own."""
 
     block: str | Body | None
     order: str | Order | None
     shortcut: str | Shortcut | None
-    width: int | None
     stem: str | Stem | None
     merge: str | Callable[[Slot], Merge] | None
+
+
+class Tailed(Units, total=False):
+    """The same, and what ends the branch: of families with a width of their own."""
+
     tail: str | Tail | None
+
+
+class Widened(Units, total=False):
+    """The same, and the width: of families with a tail of their own."""
+
+    width: int | None
+
+
+class Choices(Tailed, Widened, total=False):
+    """All of them."""
 
 
 DepthRule = Callable[[Any, dict[str, Any]], object]
@@ -140,22 +154,23 @@ def family(
 
 def _signature(function: Callable, own: tuple[str, ...]) -> tuple[inspect.Signature, set[str]]:
     """The factory's signature, and which of its arguments are the function's `**choices`."""
-    *named, last = inspect.signature(function).parameters.values()
-    has_choices = last.kind is last.VAR_KEYWORD
-    named = named if has_choices else [*named, last]
+    parameters = inspect.signature(function).parameters.values()
+    named = [each for each in parameters if each.kind is not each.VAR_KEYWORD]
     names = {each.name for each in named}
-    positional = [each for each in named if each.kind is not each.KEYWORD_ONLY]
+    hints = get_type_hints(function)
+    records = [get_args(hints[each.name])[0] for each in parameters if each.kind is each.VAR_KEYWORD]
+    shared = {name: hint for record in records for name, hint in get_type_hints(record).items()}
     head = [
         inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default)
         for name, default in TOP.items()
         if name not in names
     ]
-    hints = get_type_hints(Choices) if has_choices else {}
     choices = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint)
-        for name, hint in hints.items()
+        for name, hint in shared.items()
         if name not in {*names, *own, *TOP}
     ]
+    positional = [each for each in named if each.kind is not each.KEYWORD_ONLY]
     keywords = [each for each in named if each.kind is each.KEYWORD_ONLY]
     signature = inspect.Signature([*positional, *head, *keywords, *choices], return_annotation=keras.Model)
     return signature, {each.name for each in choices}

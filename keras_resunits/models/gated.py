@@ -8,7 +8,7 @@ from typing import Any, Unpack
 
 from keras_resunits.arguments import resolve
 from keras_resunits.models.depths import require_depth
-from keras_resunits.models.family import Choices, Depth, Design, family
+from keras_resunits.models.family import Choices, Depth, Design, Widened, family
 from keras_resunits.models.network import Shape
 from keras_resunits.models.residual import pre_activated, residual, residual_depth
 from keras_resunits.units.bodies import single
@@ -29,7 +29,7 @@ def GatedResNet(
     classes: int = 10,
     g: str | Callable = "relu",
     tail: str | Tail = "no_tail",
-    **choices: Unpack[Choices],
+    **choices: Unpack[Widened],
 ) -> Design:
     """The gated residual network of Savarese et al. 2016, `x' = x + g(k) F(x)`: `PreActResNet`, one scalar `k` a unit.
 

@@ -8,8 +8,6 @@ from typing import Any, TypedDict
 
 import keras
 
-from keras_resunits.arguments import require_positive_int
-
 POOLINGS: dict[str | None, Callable[..., keras.layers.Layer] | None] = {
     None: None,
     "avg": keras.layers.GlobalAveragePooling2D,
@@ -47,7 +45,7 @@ class Head:
         classifier_activation: Of the classifier; `None`, the default, gives logits.
 
     Raises:
-        ValueError: if `classes` is not a positive int, or the pooling is unknown.
+        ValueError: if the pooling is unknown.
     """
 
     classes: int
@@ -56,7 +54,6 @@ class Head:
     classifier_activation: str | Callable | None = None
 
     def __post_init__(self):
-        object.__setattr__(self, "classes", require_positive_int(self.classes, "classes", "network"))
         if self.pooling not in list(POOLINGS):
             raise ValueError(f"`pooling` must be None, 'avg' or 'max'. Received: pooling={self.pooling!r}.")
 

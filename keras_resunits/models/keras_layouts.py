@@ -29,8 +29,6 @@ from keras_resunits.units.shortcuts import identity
 from keras_resunits.units.slots import Slot, Stage, plan
 
 norm = partial(BatchNormalization, momentum=0.99, epsilon=1.001e-5)
-
-
 UNITS = {depth: IMAGENET_UNITS[depth][1] for depth in (50, 101, 152)}
 
 

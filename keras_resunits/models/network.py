@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import keras
 
-from keras_resunits.arguments import is_int, resolve
+from keras_resunits.arguments import is_int, require_positive_int, resolve
 from keras_resunits.layers.series import Series
 from keras_resunits.models.head import Head
 from keras_resunits.models.stems import STEMS, Stem
@@ -67,6 +67,7 @@ def network(
         raise ValueError(f"`units` must hold (recipe, slot) pairs. Received: {wrong[0]!r} among them.")
     order = resolve("order", order, ORDERS, Order)
     stem = stem if stem is None else resolve("stem", stem, STEMS, Stem)
+    classes = require_positive_int(classes, "classes", f"network '{name}'" if name else "network")
     head = Head(classes, include_top, pooling, classifier_activation)
     input_shape = require_shape(input_shape)
     if stem:

@@ -9,7 +9,7 @@ from typing import Any, Unpack
 
 from keras_resunits.arguments import require_positive_int, resolve
 from keras_resunits.models.depths import IMAGENET_UNITS, layout_of, named, require_depth
-from keras_resunits.models.family import Choices, Depth, Design, family
+from keras_resunits.models.family import Choices, Depth, Design, Widened, family
 from keras_resunits.models.network import Shape, require_shape
 from keras_resunits.models.stems import STEMS, Stem
 from keras_resunits.units.bodies import BODIES, Body, bottleneck, bottleneck_v1_5
@@ -193,7 +193,8 @@ def PlainNet(
     >>> kr.PlainNet(depth=20).count_params() == kr.ResNet(depth=20).count_params()
     True
     """
-    return residual("plainnet", depth, input_shape, **{**choices, "merge": "branch_only"})
+    chosen: dict[str, Any] = {**choices, "merge": "branch_only"}
+    return residual("plainnet", depth, input_shape, **chosen)
 
 
 @family(depths=residual_depth)
@@ -205,7 +206,7 @@ def StochasticDepthResNet(
     scaling: str = "paper",
     per: str = "batch",
     tail: str | Tail = "no_tail",
-    **choices: Unpack[Choices],
+    **choices: Unpack[Widened],
 ) -> Design:
     """`ResNet` whose branches are left out at random in training, the later the more (Huang et al. 2016).
 
@@ -239,9 +240,6 @@ def StochasticDepthResNet(
     block = choices.get("block")
     layout = layout_of(depth, None if block is None else resolve("block", block, BODIES, Body))
     shortcut = avg_pool_pad if layout.shortcut is zero_pad_or_projection else None
-    return residual(
-        "stochasticdepthresnet",
-        depth,
-        input_shape,
-        **{"shortcut": shortcut, **choices, "tail": chained(resolve("tail", tail, TAILS, Callable), alive)},
-    )
+    dropped = chained(resolve("tail", tail, TAILS, Callable), alive)
+    chosen: dict[str, Any] = {"shortcut": shortcut, **choices, "tail": dropped}
+    return residual("stochasticdepthresnet", depth, input_shape, **chosen)

@@ -8,7 +8,7 @@ from typing import Any, Unpack
 
 from keras_resunits.arguments import resolve
 from keras_resunits.models.depths import CIFAR_STAGES, IMAGENET_UNITS, named, require_depth
-from keras_resunits.models.family import Choices, Depth, Design, family
+from keras_resunits.models.family import Depth, Design, Tailed, family
 from keras_resunits.models.network import Shape, require_shape
 from keras_resunits.models.residual import residual
 from keras_resunits.models.stems import IMAGENET_STEM_FROM, Stem
@@ -28,7 +28,7 @@ def WideResNet(
     dropout: float = 0.3,
     input_shape: Shape = (32, 32, 3),
     classes: int = 10,
-    **choices: Unpack[Choices],
+    **choices: Unpack[Tailed],
 ) -> Design:
     """The wide residual network of Zagoruyko and Komodakis 2016 (arXiv 1605.07146), WRN-`depth`-`width`.
 
@@ -54,11 +54,11 @@ def WideResNet(
     36479194
     """
     units = wide_units(depth, require_shape(input_shape))
-    order = resolve("order", choices.get("order", fan_in(FullPreAct())), ORDERS, Order)
+    chosen: dict[str, Any] = {"shortcut": "projection", "order": fan_in(FullPreAct()), **choices}
+    order = resolve("order", chosen["order"], ORDERS, Order)
     # of CIFAR's pre-activated networks the first shortcut reads the bare convolution
     stem = Stem(16, activated=False) if len(units) == CIFAR_STAGES and order.activates_first else None
-    chosen: dict[str, Any] = {"stem": stem, "shortcut": "projection", **choices}
-    chosen |= {"order": order, "block": wide_basic(dropout), "width": width}
+    chosen = {"stem": stem, **chosen, "order": order, "block": wide_basic(dropout), "width": width}
     design = residual("wideresnet", units, input_shape, **chosen)
     return replace(design, name=f"{named('wideresnet', require_depth(depth))}_{width}")
 

@@ -1,8 +1,8 @@
 """The variants of He et al. 2016, Tables 1 and 2, at depth 20 under one budget.
 
-    python studies/shortcuts_and_orders.py --dataset=FOLDER --epochs=5 --output=OUT
-    python studies/shortcuts_and_orders.py --dataset=FOLDER --epochs=5 --output=OUT --seeds=3 --only=resnet110_cifar
-    python studies/shortcuts_and_orders.py --epochs=1 --output=OUT          digits: the smoke twin, minutes
+    python -m studies.he2016_tables --dataset=FOLDER --epochs=5 --output=OUT
+    python -m studies.he2016_tables --dataset=FOLDER --epochs=5 --output=OUT --seeds=3 --only=resnet110_cifar
+    python -m studies.he2016_tables --epochs=1 --output=OUT          digits: the smoke twin, minutes
 
 Every run is `python -m train --model=NAME --depth=20 ...`, one after the other. What OUT holds already, as a run or as
 a row of OUT/runs.csv, is not run again: the study can be stopped and goes on, on another machine too, and can be given

@@ -1,7 +1,7 @@
 """Runs that are killed on their way beside runs that are not: on one device, two, and several workers.
 
-    python studies/interrupted.py --output=OUT                                               digits, minutes
-    python studies/interrupted.py --ways=2-workers --dataset=FOLDER --epochs=2 --output=OUT  as long as that takes
+    python -m studies.interrupted_runs --output=OUT                                               digits, minutes
+    python -m studies.interrupted_runs --ways=2-workers --dataset=FOLDER --epochs=2 --output=OUT  as long as that takes
 
 Each way is trained twice by the same command. The second time one process, the last worker where there are several,
 gets SIGKILL after a random checkpoint of the second half, and the command is given again. Prints, as Markdown, the hash

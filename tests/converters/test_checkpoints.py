@@ -16,6 +16,8 @@ STATE = {
     "bn.num_batches_tracked": torch.tensor(7),
 }
 
+pytestmark = pytest.mark.peers
+
 
 def holds_the_state(read):
     assert list(read) == ["conv.weight", "bn.running_var"]  # and no counter

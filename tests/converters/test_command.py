@@ -14,6 +14,8 @@ from keras_resunits.converters.__main__ import main
 torch = pytest.importorskip("torch")
 from tests.support import torch_networks as theirs  # noqa: E402
 
+pytestmark = pytest.mark.peers
+
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):

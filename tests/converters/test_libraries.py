@@ -25,6 +25,8 @@ CASES = [
     *[("pytorchcv", f"densenet{name}_cifar10", f"pytorchcv_densenet{name}") for name in ("40_k12", "100_k12_bc")],
 ]
 
+pytestmark = pytest.mark.peers
+
 
 def theirs(library: str, name: str):
     """The library's own network, untrained."""

@@ -27,6 +27,7 @@ SLOW = {
 }
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 @pytest.mark.parametrize("probed", [PROBED, pytest.param(SLOW, marks=pytest.mark.long)], ids=["all", "networks"])
 def test_a_saved_network_computes_the_same_under_another_backend(backend, probed, tmp_path):
@@ -46,7 +47,7 @@ def test_a_saved_network_computes_the_same_under_another_backend(backend, probed
     (tmp_path / "back").mkdir()
     environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
     environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # compiling takes longer than running here
-    probe = [sys.executable, str(ROOT / "tests" / "backend_probe.py"), str(tmp_path)]
+    probe = [sys.executable, str(ROOT / "tests" / "support" / "backend_probe.py"), str(tmp_path)]
     done = subprocess.run(probe, env=environment, capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stderr[-4000:]
     assert f"export_saved_model wants Keras on TensorFlow. Received: {backend}." in done.stdout

@@ -32,6 +32,7 @@ def test_the_classifier_starts_as_torchs_linear_with_a_bias_of_zero():
     assert not bias.any()
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("size", [(8, 8), (7, 7), (5, 9)], ids=str)
 @pytest.mark.parametrize(("kernel_size", "strides"), [(3, 2), (3, 1), (7, 2), (1, 2), (5, 3)])
 def test_a_padded_convolution_equals_torchs(size, kernel_size, strides):

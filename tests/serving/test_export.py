@@ -197,6 +197,7 @@ def test_a_network_for_every_image_size_serves_every_size(tmp_path):
         np.testing.assert_allclose(answers_tf1(path, images)["probabilities"], wanted, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.peers
 def test_openvino_reads_it_and_answers_the_same(exported):
     openvino = pytest.importorskip("openvino")
     _, path = exported

@@ -10,18 +10,23 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resunits import BatchNormalization
+from train.cluster.strategy import Place
 from train.data.augmentation import Augmentation
 from train.data.datasets import ImageData
 from train.data.feeding import Feed
 from train.run.checkpoints import Checkpoints, state_hash
-from train.run.session import Session
-from train.run.signals import Notice
+from train.run.session import Plan, Session
 from train.settings.resolving import resolve
 from train.step.average import Average
 from train.step.optimizer import optimizer
 from train.step.trainer import Trainer
 
 SHAPE, CLASSES, BATCH, STEPS, EPOCHS = (8, 8, 1), 2, 8, 3, 2
+
+
+def here() -> Place:
+    """The devices of the current strategy."""
+    return Place(tf.distribute.get_strategy(), "the test's devices")
 
 
 def dense() -> keras.Model:
@@ -87,16 +92,17 @@ class Sitting:
         bad: The steps whose batches hold infinite pixels; `None` for a plain feed.
         keep: How many checkpoints stay.
         callbacks: Beside the diary.
-        options: For `Session`.
+        options: For the `Plan`.
     """
 
     def __init__(self, folder: Path, data, network=dense, seed=0, bad=None, keep=3, callbacks=(), **options):
         config = resolve()
         keras.utils.set_random_seed(seed)
-        keras.config.set_dtype_policy(config.precision)
+        keras.config.set_dtype_policy(config.network.precision)
         self.model, self.diary, self._stop = network(), Diary(), Stop()
-        sgd = optimizer(config, EPOCHS * STEPS, self.model)
-        average = Average(self.model, sgd, config.ema) if config.ema else None
+        sgd = optimizer(config.recipe, EPOCHS * STEPS, self.model)
+        ema = config.recipe.ema
+        average = Average(self.model, sgd, ema) if ema else None
         self.trainer = Trainer(self.model, keras.layers.Rescaling(1 / 255), sgd, average)
         self.feed = (Feed if bad is None else Spoilt)(data, BATCH, Augmentation(1, True), seed=0)
         self.feed.bad = frozenset(bad or ())
@@ -105,13 +111,11 @@ class Sitting:
         self.session = Session(
             self.trainer,
             self.feed,
-            EPOCHS,
-            STEPS,
-            [self.diary, self._stop, *callbacks],
             self.checkpoints,
+            Plan(EPOCHS, STEPS, **options),
+            here(),
+            [self.diary, self._stop, *callbacks],
             self.restored,
-            notice=Notice(),
-            **options,
         )
         self._stop.session = self.session
 

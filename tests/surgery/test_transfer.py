@@ -147,6 +147,7 @@ def test_a_model_without_units_is_not_frozen_by_default():
     assert len(model.trainable_weights) == 2
 
 
+@pytest.mark.peers
 def test_gates_are_read_under_torch_without_a_warning():
     pytest.importorskip("torch")
     program = "import keras_resunits as kr; print(kr.gates(kr.GatedResNet(depth=8)))"

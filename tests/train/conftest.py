@@ -51,7 +51,7 @@ def defaults_again():
 @pytest.fixture
 def parse():
     """`parse("--depth=8", ...)` parses a command line from nothing; the flags' defaults come back after the test."""
-    import train.flags  # noqa: F401  (defines them)
+    import train.settings.flags  # noqa: F401  (defines them)
 
     untouched = flagsaver.save_flag_values()
 

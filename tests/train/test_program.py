@@ -19,7 +19,8 @@ from PIL import Image
 from keras_resunits import ResNet
 from tests.support.paths import ROOT
 from tests.support.processes import finished
-from train.program import going_on, python
+from train.__main__ import resuming
+from train.process.commands import python
 from train.run.history import read_history
 from train.settings.flags import GROUPS, defined
 
@@ -115,7 +116,7 @@ def test_a_run_that_was_asked_to_stop_saves_says_how_to_go_on_and_goes_on(tmp_pa
     (step,) = re.findall(r"saved at step (\d+)", err)
     going_on = [*arguments, "--epochs=100000", "--run=set-preactresnet8", "--resume"]
     assert err.splitlines() == [
-        f"train: asked to stop (SIGINT): saved at step {step}. Go on with: {python()} -m train {' '.join(going_on)}"
+        f"train: asked to stop (SIGINT): saved at step {step}. Resume with: {python()} -m train {' '.join(going_on)}"
     ]
     assert (folder / "checkpoints" / f"step-{int(step):08}").is_dir()
     done = int(step) // 2
@@ -213,10 +214,10 @@ def test_the_command_that_goes_on_is_the_one_that_began_it(parse, monkeypatch):
     ):
         parse(*argv)
         monkeypatch.setattr(sys, "argv", ["train", *argv])
-        assert going_on(run) == f"{python()} -m {going}"
+        assert resuming(run) == f"{python()} -m {going}"
         with monkeypatch.context() as launched:
             launched.setenv("KERAS_RESUNITS_LAUNCHED", "train.launch --workers=2 --")
-            assert going_on(run) == f"{python()} -m {going.replace('train ', 'train.launch --workers=2 -- ', 1)}"
+            assert resuming(run) == f"{python()} -m {going.replace('train ', 'train.launch --workers=2 -- ', 1)}"
 
 
 def test_a_run_cannot_end_before_the_epochs_that_it_has_done(tmp_path, files, command):

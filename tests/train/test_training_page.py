@@ -7,6 +7,7 @@ import re
 import pytest
 from absl import flags
 
+from tests.support.configs import picked
 from tests.support.paths import ROOT
 from train.evaluate import parse as parse_evaluate
 from train.process.errors import BadInput
@@ -27,14 +28,14 @@ def test_the_pages_commands_are_understood(line, parse, monkeypatch, tmp_path):
     experiment = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL).group(1)
     (tmp_path / "my_experiment.py").write_text(experiment)
     parse(*line)
-    config = resolve()
+    values = resolve().flat
     for argument in line:
         name, _, value = argument.removeprefix("--").partition("=")
         assert (
             not value
             or name == "config"
-            or str(getattr(config, name)).strip("[]").replace(" ", "")
-            == str(float(value) if isinstance(getattr(config, name), float) else value)
+            or str(values[name]).strip("[]").replace(" ", "")
+            == str(float(value) if isinstance(values[name], float) else value)
         )
 
 
@@ -42,9 +43,9 @@ def test_the_experiment_on_the_page_runs_and_so_does_its_twin(parse, tmp_path):
     path = tmp_path / "wide.py"
     path.write_text(re.search(r"```python\n(.*?)```", PAGE, re.DOTALL).group(1))
     parse(f"--config={path}")
-    assert (resolve().width, resolve().depth, resolve().schedule, resolve().dataset) == (4, 20, "one_cycle", "cifar10")
+    assert picked(resolve(), "width", "depth", "schedule", "dataset") == (4, 20, "one_cycle", "cifar10")
     parse(f"--config={path}", "--smoke")
-    assert (resolve().width, resolve().epochs) == (2, 2)
+    assert (resolve().network.width, resolve().recipe.epochs) == (2, 2)
 
 
 @pytest.mark.parametrize("line", arguments("python -m train.evaluate"), ids=" ".join)

@@ -270,9 +270,9 @@ def test_a_keras_layout_of_another_depth_is_refused(make):
 @pytest.mark.parametrize(
     ("make", "text"),
     [
-        (lambda: kr.PlainNet(depth=8, merge="add"), r"`merge` is what makes a PlainNet: use `ResNet`"),
-        (lambda: kr.HighwayNet(depth=8, merge="add"), r"`merge` is what makes a HighwayNet"),
-        (lambda: kr.WideResNet(block="bottleneck"), r"`block` is what makes a WideResNet"),
+        (lambda: kr.PlainNet(depth=8, merge="add"), r"`merge` defines a PlainNet: use `ResNet`"),
+        (lambda: kr.HighwayNet(depth=8, merge="add"), r"`merge` defines a HighwayNet"),
+        (lambda: kr.WideResNet(block="bottleneck"), r"`block` defines a WideResNet"),
         (lambda: kr.HighwayNet("20"), r"`depth` must be an int.*depth='20'"),
         (lambda: kr.DenseNet("121"), r"`depth` must be an int"),
         (lambda: kr.DenseNet([2, -1, 2]), r"`depth` as a list must hold positive ints.*\[2, -1, 2\]"),

@@ -1,4 +1,4 @@
-"""TODO: train.cluster.discovery"""
+"""Which workers there are, and which of them this process is: from TF_CONFIG or from Slurm."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from ..process.errors import BadInput
 from .processes import tf_config
 
 TASK_TYPES = ("chief", "worker")
-
-
 SLURM_PORT = 8888  # of the first task on each host, as TensorFlow numbers them
 
 

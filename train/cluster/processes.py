@@ -1,4 +1,4 @@
-"""TODO: train.cluster.processes"""
+"""Workers as processes of this machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import socket
 import subprocess
 import sys
 
-LAUNCHED = "KERAS_RESUNITS_LAUNCHED"  # tells workers how `python -m` began them
+from ..process.commands import PACKAGE
+
+LAUNCHED = "KERAS_RESUNITS_LAUNCHED"  # tells workers the command that started them
 
 
 def free_addresses(count: int) -> list[str]:
@@ -34,7 +36,7 @@ def worker_environment(addresses: list[str], number: int) -> dict[str, str]:
     return {"TF_CONFIG": tf_config(addresses, number), "CUDA_VISIBLE_DEVICES": ""}
 
 
-def start(addresses: list[str], number: int, arguments: list[str], module: str = "train", **popen) -> subprocess.Popen:
+def start(addresses: list[str], number: int, arguments: list[str], module: str = PACKAGE, **popen) -> subprocess.Popen:
     """Worker `number` of a cluster, as a process: `python -m module arguments`."""
     command = [sys.executable, "-m", module, *arguments]
     # a group of its own: Ctrl-C comes once, from the launcher, not a second time from the terminal

@@ -14,8 +14,6 @@ from .discovery import cluster
 from .rendezvous import cannot_join, fatal_after, meet
 from .watch import Watch
 
-STRATEGIES = ("auto", "default", "mirrored", "multiworker", "tpu")
-
 
 @dataclass(frozen=True)
 class Place:
@@ -40,13 +38,24 @@ class Place:
         """Whether this process is the one that writes."""
         return self.number == 0
 
+    def gathered(self, numbers: list[int]):
+        """The numbers of all workers, one row each; every worker waits here for the slowest."""
+        import tensorflow as tf
+
+        mine = self.strategy.run(lambda: tf.constant([numbers], tf.int64))
+        return self.strategy.gather(mine, axis=0).numpy()
+
+    def all_did(self, did: bool) -> bool:
+        """Whether every worker did what `did` tells of this one."""
+        return did if self.workers == 1 else bool(self.gathered([int(did)]).min())
+
 
 def make_strategy(name: str, tpu: str, cpu_devices: int, startup_timeout: float, worker_timeout: float) -> Place:
     """The place that `name` asks for; to be called before TensorFlow computes anything.
 
     Args:
-        name: One of `STRATEGIES`; "auto" takes several workers where `TF_CONFIG` or Slurm names them, else a TPU where
-            `tpu` or `TPU_NAME` does, else all GPUs if there are several, else one device.
+        name: One of `--strategy`'s choices; "auto" takes several workers where `TF_CONFIG` or Slurm names them, else a
+            TPU where `tpu` or `TPU_NAME` does, else all GPUs if there are several, else one device.
         tpu: The TPU's name, or "local"; `TPU_NAME`, or "local" without it, where it is empty.
         cpu_devices: Into how many logical devices the processor is split.
         startup_timeout: Seconds to wait for the other workers to appear, and for a first step to end.
@@ -125,7 +134,7 @@ def require_divisible(batch_size: int, replicas: int) -> None:
 
     >>> require_divisible(33, 2)
     Traceback (most recent call last):
-    train.errors.BadInput: --batch_size=33 is shared by 2 replicas and must divide by 2; nearest: 32, 34.
+    train.process.errors.BadInput: --batch_size=33 is shared by 2 replicas and must divide by 2; nearest: 32, 34.
     """
     low = batch_size // replicas * replicas
     if batch_size != low:

@@ -11,14 +11,8 @@ from contextlib import contextmanager
 from ..process.errors import ClusterError, leave
 
 GO_ON = "Start all workers again, with --resume and the same --run, to go on from the last checkpoint"
-
-
 POLL = 0.5  # seconds between two looks at the clock
-
-
 COMPARISON = "comparing flags and data"
-
-
 SLOW = ("a save", COMPARISON)  # what waits for a disk: before a comparison the data, or a checkpoint, are read
 
 

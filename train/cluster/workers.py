@@ -34,9 +34,9 @@ def require_agreement(place: Place, wanted: dict[str, Any]) -> None:
         return
     sums = [zlib.crc32(json.dumps([name, value]).encode()) for name, value in sorted(wanted.items())]
     with place.watch(COMPARISON):
-        everyone = _gathered(place, sums)
+        everyone = place.gathered(sums)
         with suppress(tf.errors.OpError):
-            _gathered(place, sums)  # nobody leaves before all have the answer
+            place.gathered(sums)  # nobody leaves before all have the answer
     for number, theirs in enumerate(everyone[:: len(everyone) // place.workers]):
         differing = [name for name, a, b in zip(sorted(wanted), sums, theirs, strict=True) if a != b]
         if differing:
@@ -47,23 +47,13 @@ def require_agreement(place: Place, wanted: dict[str, Any]) -> None:
             )
 
 
-def all_did(place: Place, did: bool) -> bool:
-    """Whether every worker did what `did` says of this one; each waits here for the slowest."""
-    return did if place.workers == 1 else bool(_gathered(place, [int(did)]).min())
-
-
 def chief_first(place: Place, what: Callable[[], T]) -> T:
     """`what()`, by the first worker before the others: it mends what they read then."""
     results = [what()] if place.is_chief else []
     if place.workers > 1:
         with place.watch(COMPARISON):
-            _gathered(place, [0])
+            place.gathered([0])
     return results[0] if results else what()
-
-
-def _gathered(place: Place, sums: list[int]):
-    mine = place.strategy.run(lambda: tf.constant([sums], tf.int64))
-    return place.strategy.gather(mine, axis=0).numpy()
 
 
 @contextmanager

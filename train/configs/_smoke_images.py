@@ -11,8 +11,6 @@ import numpy as np
 from ..process.files import whole
 
 CLASSES = ["china", "flower"]  # a temple; a dahlia
-
-
 COUNTS = {"train": 32, "test": 8}  # images a class
 
 

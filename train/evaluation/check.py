@@ -15,8 +15,6 @@ from PIL import Image
 from ..process.backend import tf
 
 PROGRAM = Path(__file__).parents[1] / "answer.py"
-
-
 TOLERANCE = {"float32": 1e-5, "bfloat16": 2e-2, "float16": 2e-3}
 
 

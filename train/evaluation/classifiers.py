@@ -152,10 +152,11 @@ def _run(folder: Path) -> Classifier:
 
 def _checkpoint(path: str, config: Config) -> Classifier:
     """The network of a checkpoint, with the averaged weights where the run keeps them."""
-    keras.config.set_dtype_policy(config.precision)
-    data = load(config)
-    model = network(config, data.image_shape, data.classes)
-    average = Average(model, optimizer(config, 1, model), config.ema) if config.ema else None
+    keras.config.set_dtype_policy(config.network.precision)
+    data = load(config.source, streamed=config.augmenting.crop == "resized")
+    model = network(config.network, data.image_shape, data.classes)
+    ema = config.recipe.ema
+    average = Average(model, optimizer(config.recipe, 1, model), ema) if ema else None
     parts = {"model": model, **({"average": average} if average else {})}
     try:
         tf.train.Checkpoint(**parts).read(path).assert_existing_objects_matched().expect_partial()

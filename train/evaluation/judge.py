@@ -1,4 +1,4 @@
-"""TODO: train.evaluation.judge"""
+"""A classifier asked about images: its judgement, pictures, figures."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..process.errors import BadInput
+from .judgement import Judgement, draw_confusion, draw_mistakes
 
 SHOWN = 36  # mistakes on the contact sheet
 
@@ -19,14 +20,12 @@ def judge(classifier, batches, data_names: list[str]):
 
     Args:
         classifier: Who is asked.
-        batches: What `train.pipeline.test_batches` gives; images of weight 0 only fill the last one up.
+        batches: What `data.batches.test_batches` gives; images of weight 0 only fill the last one up.
         data_names: The classes' names in the order of the data's labels.
 
     Raises:
         BadInput: if the data has more classes than the classifier, or some of its names and others beside them.
     """
-    from .judgement import Judgement
-
     answered = []
     for images, labels, weights in batches.as_numpy_iterator():
         answered.append((classifier.probabilities(images)[weights > 0], labels[weights > 0]))
@@ -70,8 +69,6 @@ def made(output: Path) -> Iterator[None]:
 
 def write(judged, batches, output: Path) -> None:
     """The pictures; the images of the mistakes are read anew, since all of them may be more than memory holds."""
-    from .judgement import draw_confusion, draw_mistakes
-
     (output / "mistakes.png").unlink(missing_ok=True)  # an earlier one's
     draw_confusion(judged, output / "confusion.png")
     worst = judged.mistakes()[:SHOWN]

@@ -15,8 +15,6 @@ matplotlib.use("Agg")  # a server has no screen
 
 
 NAMED = 40  # classes; the names of more do not fit on a picture
-
-
 COUNTED = 20  # classes; nor do the counts
 
 

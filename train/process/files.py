@@ -13,8 +13,6 @@ from pathlib import Path
 from .errors import StorageError, first_line
 
 FULL = (errno.ENOSPC, errno.EDQUOT)  # no space left on the disk, or of the user's share of it
-
-
 UNFINISHED = ".unfinished-"  # what a process that is killed may leave; exports have the same prefix
 
 

@@ -12,8 +12,6 @@ from .errors import BadInput
 # What TensorFlow, its GPU kernels and oneDNN (whose status 1 it is) say, under several kinds of error. A full disk has
 # one of these kinds too.
 LACKING = re.compile(r"OOM when|out of memory|failed to allocate memory|Exception:Status: 1,", re.IGNORECASE)
-
-
 TENSOR = re.compile(r"allocating tensor with shape(\[[\d,]*\]) and type (\w+) on \S*device:(\w+:\d+)")
 
 

@@ -16,6 +16,13 @@ from .files import why
 # What they import where it is installed, for TensorFlow Lite's converter, Keras' galleries of images and its wrappers
 # for scikit-learn: a third of the seconds. In this process those will say that it is not installed.
 UNUSED = ("jax", "matplotlib", "sklearn")
+ENVIRONMENT = {
+    # On CPUs without AVX512_VNNI and the like TensorFlow leaves these kernels out; with them training was 1.6 times
+    # as fast on one of them (docs/results/measured.md).
+    "TF_ENABLE_ONEDNN_OPTS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",  # messages about drivers that TensorFlow did not find are no news
+}
+"""How TensorFlow starts, where the environment does not say otherwise."""
 
 
 @contextmanager
@@ -23,6 +30,7 @@ def importing() -> Iterator[None]:
     """Around the imports: a million objects come, and all stay. Python's collector waits, and passes over them ever
     after, in tracing above all. Where TensorFlow is there already, only silent."""
     first, collects = "tensorflow" not in sys.modules, gc.isenabled()
+    os.environ.update({name: value for name, value in ENVIRONMENT.items() if name not in os.environ})
     try:
         with native_stderr_held():
             if first:

@@ -88,6 +88,10 @@ class Run:
         """The exported versions."""
         return self.output / "saved_models" / self.name
 
+    def saved_epochs(self) -> int | None:
+        """How many epochs the saved configuration has; `None` before there is one."""
+        return json.loads(self.config.read_text())["epochs"] if self.config.exists() else None
+
     @contextmanager
     def claimed(self) -> Iterator[None]:
         """The folders made, and other processes kept out of them; taken back where an error leaves them empty.

@@ -1,4 +1,4 @@
-"""TODO: train.run.history"""
+"""A run's history: a row an epoch, and its picture."""
 
 from __future__ import annotations
 

@@ -15,7 +15,9 @@ from tqdm import tqdm
 from ..process.backend import tf
 from ..process.errors import say
 from ..process.files import stored, why
+from .folder import Run
 from .history import cut_history, draw_curves, read_history
+from .session import Plan
 
 
 class Records(keras.callbacks.Callback):
@@ -138,24 +140,24 @@ class Curves(keras.callbacks.Callback):
             draw_curves({self.picture.parent.name: self.history}, self.picture)
 
 
-def recorders(run, config, steps: int, first_epoch: int) -> list[keras.callbacks.Callback]:
+def recorders(run: Run, plan: Plan, batch_size: int, first_epoch: int) -> list[keras.callbacks.Callback]:
     """What shows a run and writes its history, from `first_epoch` on.
 
     Args:
-        run: The run, whose folder is there.
-        config: Its configuration.
-        steps: Steps an epoch.
-        first_epoch: Epochs done before; what the history says of later ones is left out.
+        run: The run, whose folder exists.
+        plan: Its epochs and steps.
+        batch_size: Images per step.
+        first_epoch: Epochs done before; rows of the history that are later are left out.
     """
     cut_history(run.history, first_epoch)
     there = len(read_history(run.history).get("epoch", ())) if run.history.exists() else 0
     if there < first_epoch:
         say(f"{run.history} has {there} of the {first_epoch} epochs done; the others are lost.")
     return [
-        Records(config.batch_size),
+        Records(batch_size),
         forgiving(History(run.history, append=first_epoch > 0)),
         forgiving(keras.callbacks.TensorBoard(run.tensorboard, write_graph=False)),
-        forgiving(Progress(config.epochs, first_epoch, steps, config.batch_size)),
+        forgiving(Progress(plan.epochs, first_epoch, plan.steps, batch_size)),
         forgiving(Curves(run.history, run.curves)),
     ]
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import count
 
 import keras
 import numpy as np
 
+from ..cluster.strategy import Place
 from ..data.feeding import Feed
 from ..process.backend import tf
 from ..process.errors import NumericError, Preempted, say
@@ -18,12 +19,27 @@ from .checkpoints import Checkpoints, Position
 from .signals import Notice
 
 SPOILT = "weights or statistics became inf or nan"
-
-
 LOWER = "Lower --learning_rate, under another --run"  # a run goes on as it began
-
-
 PATIENCE = 10  # batches that --on_nan leaves out, one right after the other, before it gives up
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long a run is, and what happens on the way.
+
+    Args:
+        epochs: How many in all.
+        steps: Steps an epoch.
+        every: Save every so many steps as well; `None` for after each epoch only.
+        on_nan: What becomes of a step whose loss or gradient is NaN or infinite: "stop" the run; "rollback" to the last
+            checkpoint and resume there without that step's batch; or "skip" the step, as if it had not been. Where a
+            save or a test finds it later, in the weights or statistics, "skip" rolls back too.
+    """
+
+    epochs: int
+    steps: int
+    every: int | None = None
+    on_nan: str = "stop"
 
 
 class Session:
@@ -32,46 +48,37 @@ class Session:
     Args:
         trainer: What a step does.
         feed: The batches.
-        epochs: How many in all.
-        steps: Steps an epoch.
-        callbacks: Keras callbacks, told of every event with the names and logs of `Model.fit`; a history that they
-            write is on the disk before the checkpoint that counts on it.
         checkpoints: Where the state is saved after each epoch.
+        plan: Epochs, steps, saves, faults.
+        place: Where this process computes, and with whom.
+        recorders: Keras callbacks, which get every event with the names and logs of `Model.fit`; a history that they
+            write is on the disk before the checkpoint that counts on it.
         position: Where to begin; at the beginning by default.
-        every: Save every so many steps as well.
-        on_nan: What becomes of a step whose loss or gradient is no number: "stop" the run, "rollback" to the last
-            checkpoint and go on from there without that step's batch, or "skip" the step, as if it had not been. Where
-            a save or a test finds it later, in the weights or statistics, "skip" goes back to the checkpoint too.
-        notice: Tells that a signal asks to stop.
-        watch: `with watch(what):` is around every step and save.
-        agreed: `did -> bool`, whether all workers did; it waits for them.
+
+    Attributes:
+        notice: Whether a signal asks to stop.
     """
 
     def __init__(
         self,
         trainer: Trainer,
         feed: Feed,
-        epochs: int,
-        steps: int,
-        callbacks: list[keras.callbacks.Callback],
         checkpoints: Checkpoints,
+        plan: Plan,
+        place: Place,
+        recorders: Sequence[keras.callbacks.Callback] = (),
         position: Position | None = None,
-        every: int | None = None,
-        on_nan: str = "stop",
-        notice: Notice | None = None,
-        watch: Callable[[str], AbstractContextManager] = nullcontext,
-        agreed: Callable[[bool], bool] = bool,
     ):
-        self.trainer, self.feed, self.epochs, self.steps, self.every = trainer, feed, epochs, steps, every
+        self.trainer, self.feed, self.plan, self.place = trainer, feed, plan, place
         trainer.model.compile(trainer.optimizer)  # callbacks find the optimiser, and its rate, on the model
         trainer.model.stop_training = False
-        self.callbacks = keras.callbacks.CallbackList(callbacks, model=trainer.model, epochs=epochs, steps=steps)
+        self.callbacks = keras.callbacks.CallbackList(
+            list(recorders), model=trainer.model, epochs=plan.epochs, steps=plan.steps
+        )
         self._test_batches = feed.testing()
-        self.checkpoints, self.position = checkpoints, position or Position()
-        self.on_nan, self.notice = on_nan, Notice() if notice is None else notice
-        self.watch, self.agreed = watch, agreed
+        self.checkpoints, self.position, self.notice = checkpoints, position or Position(), Notice()
         self._rate = self.position.rate
-        self._undo = Snapshot(trainer.variables) if on_nan == "skip" else None
+        self._undo = Snapshot(trainer.variables) if plan.on_nan == "skip" else None
 
     def run(self) -> None:
         """Train to the end.
@@ -83,10 +90,10 @@ class Session:
         """
         self.callbacks.on_train_begin()
         try:
-            if self.on_nan != "stop" and not self.checkpoints.steps:
+            if self.plan.on_nan != "stop" and not self.checkpoints.steps:
                 self._save()
             self._batches = self.feed.training(self.position.step)
-            while self.position.epoch < self.epochs and not self.trainer.model.stop_training:
+            while self.position.epoch < self.plan.epochs and not self.trainer.model.stop_training:
                 self._epoch()
         except _Asked:
             done = self._is_sound() and self._save()
@@ -100,7 +107,7 @@ class Session:
         epoch = self.position.epoch
         self.callbacks.on_epoch_begin(epoch)
         while True:
-            self._train_until((epoch + 1) * self.steps)
+            self._train_until((epoch + 1) * self.plan.steps)
             logs = self._tested()
             if not logs:
                 self._leave_out(self._last_trained(), "test loss became inf or nan")
@@ -111,14 +118,14 @@ class Session:
         self.callbacks.on_epoch_end(epoch, logs)
         self.position = Position(epoch + 1, self.position.step, left_out=self.position.left_out)
         score = logs.get("val_ema_accuracy", logs["val_accuracy"])
-        while not self._save(score) and epoch + 1 == self.epochs:  # what ends is saved, or ends otherwise
+        while not self._save(score) and epoch + 1 == self.plan.epochs:  # what ends is saved, or ends otherwise
             pass
 
     def _train_until(self, end: int) -> None:
         while self.position.step < end:
             trained = self._step(self.position.step)
             step = self.position.step
-            due = self.every and step % self.every == 0 and step < end
+            due = self.plan.every and step % self.plan.every == 0 and step < end
             if trained and due and self._ensures_sound():
                 self._save()
 
@@ -128,10 +135,10 @@ class Session:
         if step in self.position.left_out:
             self.position.step += 1
             return False
-        self.callbacks.on_train_batch_begin(step % self.steps)
+        self.callbacks.on_train_batch_begin(step % self.plan.steps)
         if self._undo:
             self._undo.take()
-        with self.watch("a training step"):
+        with self.place.watch("a training step"):
             loss, right, images, asked, self._rate = self.trainer.train_step(*batch, self._asked()).numpy().tolist()
         mean = loss / images
         norm = self.trainer.gradient_norm
@@ -142,7 +149,7 @@ class Session:
         self.position.step, self.position.rate = self.position.step + 1, self._rate
         self.position.loss, self.position.hits = self.position.loss + loss, self.position.hits + right
         self.position.images += images
-        self.callbacks.on_train_batch_end(step % self.steps, {"loss": mean})
+        self.callbacks.on_train_batch_end(step % self.plan.steps, {"loss": mean})
         if asked:
             raise _Asked
         return True
@@ -165,7 +172,9 @@ class Session:
         sums = [0.0, 0.0, 0.0]
         batches = iter(self._test_batches)
         while True:
-            with self.watch("a test step"):  # with its batch: several workers ask each other whether there is one more
+            with self.place.watch(
+                "a test step"
+            ):  # with its batch: several workers ask each other whether there is one more
                 if (batch := next(batches, None)) is None:
                     return means(sums)
                 *parts, asked = self.trainer.test_step(*batch, self._asked()).numpy().tolist()
@@ -193,8 +202,8 @@ class Session:
 
     def _save(self, score: float | None = None) -> bool:
         """Whether all workers have."""
-        with self.watch("a save"):
-            return self.agreed(self.checkpoints.save(self.position, score))
+        with self.place.watch("a save"):
+            return self.place.all_did(self.checkpoints.save(self.position, score))
 
     def _leave_out(self, step: int, what: str, undo: Snapshot | None = None) -> None:
         """Go on without a step's batch: from before it by `undo`, or from the last checkpoint.
@@ -204,8 +213,8 @@ class Session:
         """
         what = f"{what} at step {step + 1} ({self._circumstances()})"
         left_out = sorted({*self.position.left_out, step})
-        if self.on_nan == "stop" or _in_a_row(step, left_out) > PATIENCE:
-            others = "" if self.on_nan != "stop" else ", or pass --on_nan=rollback or --on_nan=skip"
+        if self.plan.on_nan == "stop" or _in_a_row(step, left_out) > PATIENCE:
+            others = "" if self.plan.on_nan != "stop" else ", or pass --on_nan=rollback or --on_nan=skip"
             raise NumericError(f"{what}. Not saved. {self._last_good()} {LOWER}{others}.")
         if undo:
             undo.put_back()

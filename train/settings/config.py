@@ -5,147 +5,145 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from ..process.errors import BadInput
 from ..process.files import whole
-from .flags import FLAGS
+from .sections import SECTIONS, Augmenting, Network, Recipe, Source, Survival
 
-# how a run survives: one that is resumed may be given another way
-SURVIVAL = ("checkpoint_every", "keep", "on_nan")
-
-
-# what may differ between two runs of equal numbers: names, places, faults
+SURVIVAL = tuple(each.name for each in fields(Survival))
+# options that may differ between two runs of equal numbers
 DECIDES_NO_NUMBER = frozenset({"config", "smoke", "class_names", "data_dir", *SURVIVAL})
+SECTION_OF = {each.name: section for section, record in SECTIONS.items() for each in fields(record)}
+"""The section of every option, in the order of the pipeline."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """All that a run depends on. `None` stands for a default that depends on the data, or for the network's own."""
+    """All that a run depends on.
 
-    dataset: str
-    data_dir: str | None
-    image_size: int | None
-    class_names: list[str] | None
-    skip_bad_images: bool
-    model: str
-    depth: int | None
-    block: str | None
-    order: str | None
-    shortcut: str | None
-    merge: str | None
-    tail: str | None
-    width: int | None
-    stem: str | None
-    epochs: int
-    batch_size: int | None
-    learning_rate: float
-    momentum: float
-    nesterov: bool
-    weight_decay: float
-    pad: int | None
-    flip: bool | None
-    crop: str
-    crop_area: float
-    randaugment: float
-    randaugment_ops: int
-    erasing: float
-    mixup: float
-    cutmix: float
-    label_smoothing: float
-    test_view: str | None
-    precision: str
-    seed: int
-    config: str | None
-    smoke: bool
-    schedule: str
-    warm_up: float | None
-    drops: list[float] | None
-    clip_norm: float | None
-    accumulate: int
-    ema: float | None
-    checkpoint_every: int | None
-    keep: int
-    on_nan: str
+    Args:
+        source, augmenting, network, recipe, survival: Its sections.
+        config: The experiment that it comes from, if any.
+        smoke: Whether it is the experiment's smoke twin.
+        given: Options that the command line names; they are not kept beside the run.
+    """
+
+    source: Source = field(default_factory=Source)
+    augmenting: Augmenting = field(default_factory=Augmenting)
+    network: Network = field(default_factory=Network)
+    recipe: Recipe = field(default_factory=Recipe)
+    survival: Survival = field(default_factory=Survival)
+    config: str | None = None
+    smoke: bool = False
+    given: Collection[str] = field(default=frozenset(), compare=False)
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any], given: Collection[str] = frozenset()) -> Config:
+        """From the options' values by name; those that are not there have their defaults.
+
+        Raises:
+            BadInput: for a value outside an option's bounds.
+        """
+        sections: dict[str, Any] = {
+            name: record(**{each.name: values[each.name] for each in fields(record) if each.name in values})
+            for name, record in SECTIONS.items()
+        }
+        return cls(**sections, config=values.get("config"), smoke=values.get("smoke", False), given=given)
 
     @property
-    def shows_characters(self) -> bool:
-        """Whether the dataset's name speaks of digits or letters, which mirrored are others."""
-        name = Path(self.dataset).name.lower()
-        return "fashion" not in name and any(word in name for word in ("digit", "mnist", "svhn", "omniglot"))
+    def flat(self) -> dict[str, Any]:
+        """The options' values by name, as they are kept beside the run."""
+        sections = (asdict(getattr(self, name)) for name in SECTIONS)
+        return {**{k: v for each in sections for k, v in each.items()}, "config": self.config, "smoke": self.smoke}
 
     def resolved(
         self, image_shape: tuple[int, int, int], images: int, class_names: list[str], resumed: bool = False
     ) -> Config:
-        """The configuration with what depends on the data filled in.
+        """This configuration with what depends on the data.
 
         Args:
             image_shape: `(height, width, channels)`.
             images: How many there are to train on.
             class_names: One for each class.
-            resumed: Whether the run chose these values when it began; that other data no longer allow them is told by
-                what compares the data.
+            resumed: Whether the run chose these values when it started. Data that no longer allow them are reported
+                by the comparison of the data.
 
         Raises:
-            BadInput: if the batch that was asked for is larger than the set, the run shorter than an update, or an
-                augmentation does not fit.
+            BadInput: if the given batch is larger than the set, the run shorter than an update, or an augmentation does
+                not fit.
         """
-        batch = min(self.batch_size or default_batch(images), images)
-        small_twin = self.smoke and not FLAGS["batch_size"].present  # an experiment's batch, a few images
-        if self.batch_size and self.batch_size > images and not small_twin and not resumed:
-            raise BadInput(f"--batch_size={self.batch_size} is larger than the training set of {images} images.")
-        if self.pad and self.crop == "pad" and self.pad >= min(image_shape[:2]) and not resumed:
-            raise BadInput(f"--pad={self.pad} must be less than an image's side; the images are {image_shape[:2]}.")
-        if self.accumulate > self.epochs * (images // batch):
-            raise BadInput(f"--accumulate={self.accumulate} batches are more than the run has: no update is made.")
-        if (self.mixup or self.cutmix) and batch % 2:
-            raise BadInput(f"--mixup and --cutmix mix neighbours and want an even --batch_size; got {batch}.")
-        if self.randaugment and image_shape[2] not in (1, 3):
-            raise BadInput(f"--randaugment wants images of 1 or 3 channels; got {image_shape[2]}.")
+        recipe, augmenting = self.recipe, self.augmenting
+        batch = min(recipe.batch_size or default_batch(images), images)
+        small_twin = self.smoke and "batch_size" not in self.given  # an experiment's batch, a few images
+        if recipe.batch_size and recipe.batch_size > images and not small_twin and not resumed:
+            raise BadInput(f"--batch_size={recipe.batch_size} is larger than the training set of {images} images.")
+        pad, flip = augmenting.pad, augmenting.flip
+        if pad and augmenting.crop == "pad" and pad >= min(image_shape[:2]) and not resumed:
+            raise BadInput(f"--pad={pad} must be less than an image's side; the images are {image_shape[:2]}.")
+        if recipe.accumulate > recipe.epochs * (images // batch):
+            raise BadInput(f"--accumulate={recipe.accumulate} batches are more than the run has: no update is made.")
+        if (augmenting.mixup or augmenting.cutmix) and batch % 2:
+            raise BadInput(f"--mixup and --cutmix mix neighbours and require an even --batch_size; got {batch}.")
+        if augmenting.randaugment and image_shape[2] not in (1, 3):
+            raise BadInput(f"--randaugment requires images of 1 or 3 channels; got {image_shape[2]}.")
         return replace(
             self,
-            batch_size=batch,
-            pad=self._default_pad(image_shape) if self.pad is None else self.pad,
-            flip=not self.shows_characters if self.flip is None else self.flip,
-            class_names=class_names,
+            source=replace(self.source, class_names=class_names),
+            augmenting=replace(
+                augmenting,
+                pad=self._default_pad(image_shape) if pad is None else pad,
+                flip=not shows_characters(self.source.dataset) if flip is None else flip,
+            ),
+            recipe=replace(recipe, batch_size=batch),
         )
 
     def _default_pad(self, image_shape: tuple[int, int, int]) -> int:
-        return min(4, round(min(image_shape[:2]) / 8)) if self.crop == "pad" else 0
+        return min(4, round(min(image_shape[:2]) / 8)) if self.augmenting.crop == "pad" else 0
 
     @property
     def default_run(self) -> str:
         """The run's name if the user gives none: the experiment's, or `cifar10-preactresnet20`."""
         if self.config:
             return Path(self.config).stem + "-smoke" * self.smoke
-        dataset = Path(self.dataset.replace(":", "-")).resolve().name.removesuffix(".npz")
-        return f"{dataset}-{self.model.lower()}{self.depth or ''}"
+        dataset = Path(self.source.dataset.replace(":", "-")).resolve().name.removesuffix(".npz")
+        return f"{dataset}-{self.network.model.lower()}{self.network.depth or ''}"
 
     @property
     def deciding(self) -> dict[str, Any]:
         """What decides the numbers, by name."""
-        return _deciding(asdict(self))
+        return _deciding(self.flat)
 
     @property
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits of the SHA-256 of all that decides the numbers.
 
-        Choices left open (`None`) do not count, so that a flag that is added later changes no fingerprint by being
-        there.
+        Choices left open (`None`) do not count, so that an option that is added later changes no fingerprint.
         """
-        return fingerprint_of(asdict(self))
+        return fingerprint_of(self.flat)
 
     def save(self, path: Path) -> None:
         """Write as JSON, with the fingerprint."""
         with whole(path) as unfinished:
-            unfinished.write_text(json.dumps({**asdict(self), "fingerprint": self.fingerprint}, indent=2) + "\n")
+            unfinished.write_text(json.dumps({**self.flat, "fingerprint": self.fingerprint}, indent=2) + "\n")
 
     def __str__(self) -> str:
-        shown = {**asdict(self), "fingerprint": self.fingerprint}
+        shown = {**self.flat, "fingerprint": self.fingerprint}
         return "\n".join(f"  {name:<16}{value}" for name, value in shown.items() if value is not None)
+
+
+def shows_characters(dataset: str) -> bool:
+    """Whether a data set's name tells of digits or letters, which are others when mirrored.
+
+    >>> shows_characters("digits"), shows_characters("data/fashion-mnist"), shows_characters("svhn_cropped")
+    (True, False, True)
+    """
+    name = Path(dataset).name.lower()
+    return "fashion" not in name and any(word in name for word in ("digit", "mnist", "svhn", "omniglot"))
 
 
 def _deciding(values: dict[str, Any]) -> dict[str, Any]:
@@ -159,7 +157,7 @@ def fingerprint_of(values: dict[str, Any]) -> str:
 
 
 def default_batch(images: int) -> int:
-    """The paper's 128, or the power of two that gives a smaller set 16 steps an epoch; at least 2.
+    """The paper's 128, or the power of two with which a smaller set has 16 steps an epoch; at least 2.
 
     >>> [default_batch(images) for images in (50_000, 1437, 100, 6)]
     [128, 64, 4, 2]
@@ -168,22 +166,16 @@ def default_batch(images: int) -> int:
 
 
 def read(path: Path) -> Config:
-    """A run's configuration as it was saved; flags that came later have their defaults.
+    """A run's configuration as it was saved; options that were added later have their defaults.
 
     Raises:
         BadInput: if it cannot be read.
     """
-    return replace(defaults(), **saved_values(path))
-
-
-def defaults() -> Config:
-    """Every flag's default; what depends on the data is open."""
-    values: dict[str, Any] = {field.name: FLAGS[field.name].default for field in fields(Config)}
-    return Config(**values)
+    return Config.of(saved_values(path))
 
 
 def saved_values(path: Path) -> dict[str, Any]:
-    """Those of a run's configuration by name, as it was saved.
+    """The values of a run's configuration by name, as they were saved.
 
     Raises:
         BadInput: if it cannot be read, is of another version, or was changed.
@@ -195,20 +187,26 @@ def saved_values(path: Path) -> dict[str, Any]:
     if not isinstance(saved, dict):
         raise BadInput(f"{path} holds no configuration.")
     fingerprint = saved.pop("fingerprint", None)
-    unknown = sorted(set(saved) - {field.name for field in fields(Config)})
-    if unknown:
+    hints = _hints()
+    if unknown := sorted(set(saved) - set(hints)):
         raise BadInput(f"{path} is of another version: it has {', '.join(unknown)}.")
-    hints = get_type_hints(Config)
     for name, value in saved.items():
         if not _is_a(value, hints[name]):
-            wanted = getattr(hints[name], "__name__", hints[name])
-            raise BadInput(f"{path} is damaged: wanted {wanted} for {name}; got {value!r}.")
+            expected = getattr(hints[name], "__name__", hints[name])
+            raise BadInput(f"{path} is damaged: expected {expected} for {name}; got {value!r}.")
     if fingerprint != fingerprint_of(saved):
         raise BadInput(
             f"{path} was changed: its values have the fingerprint {fingerprint_of(saved)}, and it was written with "
-            f"{fingerprint}. Put the run's own values back, or take another --run."
+            f"{fingerprint}. Put the run's own values back, or use another --run."
         )
     return saved
+
+
+def _hints() -> dict[str, Any]:
+    """The type of every option that is kept beside a run."""
+    sections = {name: hint for record in SECTIONS.values() for name, hint in get_type_hints(record).items()}
+    own = get_type_hints(Config)
+    return {name: sections[name] for name in SECTION_OF} | {name: own[name] for name in ("config", "smoke")}
 
 
 def _is_a(value, hint) -> bool:

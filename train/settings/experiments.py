@@ -9,20 +9,18 @@ A file of `train/configs/`, or one of yours:
 from __future__ import annotations
 
 import difflib
+import importlib
 import importlib.util
-from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from ..process.errors import BadInput
-from .config import Config
+from .config import SECTION_OF
 from .flags import defined
 
 FOLDER = Path(__file__).parents[1] / "configs"
-
-
-CHOICES = [field.name for field in fields(Config) if field.name not in ("config", "smoke")]  # which, not what
+CHOICES = list(SECTION_OF)
 
 
 def names() -> list[str]:
@@ -68,21 +66,23 @@ def _path(name: str) -> Path:
 
 
 def _module(path: Path, name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"experiment_{path.stem}", path)
-    assert spec is not None and spec.loader is not None  # it ends in .py
-    module = importlib.util.module_from_spec(spec)
     try:
+        if path.parent == FOLDER:
+            return importlib.import_module(f"{__package__.partition('.')[0]}.configs.{name}")
+        spec = importlib.util.spec_from_file_location(f"experiment_{path.stem}", path)
+        assert spec is not None and spec.loader is not None  # it ends in .py
+        module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
+        return module
     except (Exception, SystemExit) as error:
         raise BadInput(f"--config={name}: {type(error).__name__} in {path}: {error}.") from error
-    return module
 
 
 def _check(key: str, name: str) -> None:
     if key in CHOICES:
         return
     if key in {flag.name for flag in defined()}:
-        raise BadInput(f"--config={name}: {key!r} is for the command line alone.")
+        raise BadInput(f"--config={name}: {key!r} is for the command line only.")
     raise BadInput(f"--config={name}: there is no flag {key!r}.{_near(str(key), CHOICES)}")
 
 

@@ -6,7 +6,7 @@ import difflib
 
 from absl import flags
 
-from .flags import GROUPS, defined
+from .flags import BOUNDS, GROUPS, defined
 
 OTHERS = {  # what other programs call it
     "arch": "--model",
@@ -22,12 +22,10 @@ OTHERS = {  # what other programs call it
     "version": "pip show keras_resunits",
     "wd": "--weight_decay",
 }
-
-
 REASONS = {
-    "Non-boolean argument": "wanted true or false",
-    "invalid literal for int()": "wanted a whole number",
-    "could not convert string to float": "wanted a number",
+    "Non-boolean argument": "expected true or false",
+    "invalid literal for int()": "expected an integer",
+    "could not convert string to float": "expected a number",
 }
 
 
@@ -40,7 +38,9 @@ def page() -> str:
         told = f"--{'[no]' * flag.boolean}{flag.name}: {flag.help}"
         lines.append(flags.text_wrap(told, indent=" " * 6, firstline_indent="  "))
         notes = [f"(default: {flag.default_as_str})"] * bool(flag.default_as_str)
-        notes += [f"({flag.parser.syntactic_help})"] * bool(flag.parser.syntactic_help)
+        if kind := flag.parser.syntactic_help:
+            limits = f" {BOUNDS[flag.name]}" if str(BOUNDS[flag.name]) != "finite" else ""
+            notes.append(f"({kind}{limits})")
         lines += [flags.text_wrap(note, indent=" " * 6) for note in notes]
     return "\n".join(lines)
 

@@ -7,17 +7,17 @@ from typing import Any
 
 import keras
 
-from keras_resunits import arguments as choices
+from keras_resunits.arguments import resolve
 from keras_resunits.models.stems import STEMS
 from keras_resunits.units.bodies import BODIES
 from keras_resunits.units.merges import MERGES
-from keras_resunits.units.orders.arrangements import ORDERS
+from keras_resunits.units.orders import ORDERS
 from keras_resunits.units.shortcuts import SHORTCUTS
 from keras_resunits.units.tails import TAILS
-from keras_resunits.zoo import networks as registry
+from keras_resunits.zoo import registry
 
 from ..process.errors import BadInput
-from ..settings.config import Config
+from ..settings.sections import Network
 
 TABLES: dict[str, Mapping[str, Any]] = {
     "block": BODIES,
@@ -29,26 +29,26 @@ TABLES: dict[str, Mapping[str, Any]] = {
 }
 
 
-def network(config: Config, image_shape: tuple[int, int, int], classes: int) -> keras.Model:
+def network(chosen: Network, image_shape: tuple[int, int, int], classes: int) -> keras.Model:
     """The network for images of `image_shape`.
 
     Raises:
         BadInput: for a choice that does not exist, or that the family does not have.
     """
     try:
-        return registry.create(config.model, input_shape=image_shape, classes=classes, **_given(config))
+        return registry.create(chosen.model, input_shape=image_shape, classes=classes, **chosen.choices)
     except ValueError as error:
-        raise BadInput(_of_images(str(error), config, image_shape)) from error
+        raise BadInput(_of_images(str(error), image_shape)) from error
 
 
-def _of_images(said: str, config: Config, image_shape: tuple[int, int, int]) -> str:
-    """The error, in the words of who gave images, not an `input_shape`."""
-    if not said.startswith("`input_shape` must be at least"):
-        return said
-    wanted, _, _ = said.replace("`input_shape`", "images").partition(" Received:")
+def _of_images(text: str, image_shape: tuple[int, int, int]) -> str:
+    """The error in the words of a user who passed images, not an `input_shape`."""
+    if not text.startswith("`input_shape` must be at least"):
+        return text
+    wanted, _, _ = text.replace("`input_shape`", "images").partition(" Received:")
     return (
-        f"{wanted} Those of --dataset={config.dataset} are {image_shape[0]}x{image_shape[1]}; --image_size resizes "
-        "images of a folder or a tensorflow-datasets set."
+        f"{wanted} Those of --dataset are {image_shape[0]}x{image_shape[1]}; --image_size resizes images of a folder "
+        "or a tensorflow-datasets set."
     )
 
 
@@ -59,29 +59,23 @@ def synchronize(model: keras.Model) -> None:
             layer.synchronized = True
 
 
-def check_network(config: Config) -> None:
+def check_network(chosen: Network) -> None:
     """Refuse names and depths that do not exist, before any image is read.
 
     Raises:
         BadInput: for one of them.
     """
-    given = _given(config)
+    given = chosen.choices
     try:
         for kind, table in TABLES.items():
             if kind in given:
-                choices.resolve(kind, given[kind], table, object)
-        registry.require_name(config.model)
-        unheeded = sorted(given.keys() - registry.accepts(config.model))
+                resolve(kind, given[kind], table, object)
+        registry.require_name(chosen.model)
+        unheeded = sorted(given.keys() - registry.accepts(chosen.model))
         if unheeded:
             flag = unheeded[0]
-            raise BadInput(f"--{flag}={given[flag]} means nothing for --model={config.model}.")
-        if config.depth is not None:
-            registry.check_depth(config.model, config.depth, config.block)
+            raise BadInput(f"--{flag}={given[flag]} has no effect on --model={chosen.model}.")
+        if chosen.depth is not None:
+            registry.check_depth(chosen.model, chosen.depth, chosen.block)
     except ValueError as error:
         raise BadInput(str(error)) from error
-
-
-def _given(config: Config) -> dict:
-    """The choices that were made; a family has its own for the others."""
-    asked = {name: getattr(config, name) for name in ("depth", "width", *TABLES)}
-    return {name: choice for name, choice in asked.items() if choice is not None}

@@ -7,44 +7,45 @@ import keras
 from keras_resunits import CoupledSGD, fixup_scalars
 
 from ..process.backend import tf
+from ..settings.sections import Recipe
 from .schedules import DROPS, cosine_schedule, one_cycle_schedule, steps_schedule
 
 
-def schedule(config, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+def schedule(recipe: Recipe, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
     """The learning rate over `steps` updates.
 
     Args:
-        config: Its `schedule`, `learning_rate`, `warm_up` and `drops` count.
+        recipe: Its `schedule`, `learning_rate`, `warm_up` and `drops` count.
         steps: Length of the run, in updates.
     """
-    if config.schedule == "cosine":
-        return cosine_schedule(config.learning_rate, steps, config.warm_up)
-    if config.schedule == "one_cycle":
-        return one_cycle_schedule(config.learning_rate, steps)
-    return steps_schedule(config.learning_rate, steps, config.warm_up, config.drops or DROPS)
+    if recipe.schedule == "cosine":
+        return cosine_schedule(recipe.learning_rate, steps, recipe.warm_up)
+    if recipe.schedule == "one_cycle":
+        return one_cycle_schedule(recipe.learning_rate, steps)
+    return steps_schedule(recipe.learning_rate, steps, recipe.warm_up, recipe.drops or DROPS)
 
 
-def optimizer(config, steps: int, model: keras.Model) -> keras.optimizers.Optimizer:
-    """SGD as the configuration asks for; its loss is scaled where float16 needs it.
+def optimizer(recipe: Recipe, steps: int, model: keras.Model) -> keras.optimizers.Optimizer:
+    """SGD as the recipe asks for; its loss is scaled where the model computes in float16.
 
     Scalar gates do not decay (`CoupledSGD`). Fixup's scalars learn at a tenth of the rate (the authors' code,
     hongyi-zhang/Fixup).
 
     Args:
-        config: The configuration.
-        steps: Length of the run, in batches; `config.accumulate` of them make one update.
-        model: Of which Fixup's scalars are taken; any network.
+        recipe: How to train.
+        steps: Length of the run, in batches; `recipe.accumulate` of them make one update.
+        model: The network to train.
     """
     sgd = CoupledSGD(
-        schedule(config, max(steps // config.accumulate, 1)),
-        momentum=config.momentum,
-        nesterov=config.nesterov,
-        coupled_weight_decay=config.weight_decay,
-        global_clipnorm=config.clip_norm,
-        gradient_accumulation_steps=config.accumulate if config.accumulate > 1 else None,
+        schedule(recipe, max(steps // recipe.accumulate, 1)),
+        momentum=recipe.momentum,
+        nesterov=recipe.nesterov,
+        coupled_weight_decay=recipe.weight_decay,
+        global_clipnorm=recipe.clip_norm,
+        gradient_accumulation_steps=recipe.accumulate if recipe.accumulate > 1 else None,
     )
     sgd.scale_learning_rate(fixup_scalars(model), 0.1)
-    return LossScale(sgd) if config.precision == "mixed_float16" else sgd
+    return LossScale(sgd) if model.compute_dtype == "float16" else sgd
 
 
 @keras.saving.register_keras_serializable(package="keras_resunits.train")

@@ -9,7 +9,7 @@ from tests.support.paths import ROOT
 
 PROGRAM = """
 import time
-from train.watch import Watch
+from train.cluster.watch import Watch
 
 watch = Watch("worker 0 of 2", first={first}, later={later})
 for _ in range(3):

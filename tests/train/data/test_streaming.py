@@ -61,7 +61,8 @@ def loaded(parse):
 
     def loaded(dataset, *arguments):
         parse(f"--dataset={dataset}", *arguments)
-        return load(resolve())
+        config = resolve()
+        return load(config.source, streamed=config.augmenting.crop == "resized")
 
     return loaded
 

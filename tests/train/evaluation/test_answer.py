@@ -98,7 +98,7 @@ def test_the_command_prints_the_classes_without_keras_and_without_this_project(
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ((), "python -m train.answer saved_models/RUN/1 PICTURE.png"),
+        ((), "python answer.py saved_models/RUN/1 PICTURE.png"),
         (("nowhere/1", "0.png"), "answer: nowhere/1/saved_model.pb: there is no such file."),
     ],
 )

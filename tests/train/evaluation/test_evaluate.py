@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -15,6 +14,7 @@ import pytest
 from PIL import Image
 
 from keras_resunits import PreActResNet, export_saved_model
+from tests.support.configs import changed
 from tests.train.conftest import Outcome
 from train.data.batches import test_batches
 from train.data.datasets import ImageData, load
@@ -22,7 +22,8 @@ from train.evaluate import run_main
 from train.evaluation.judge import picked
 from train.evaluation.judgement import Judgement, draw_confusion, draw_mistakes
 from train.run.history import read_history
-from train.settings.config import defaults, read
+from train.settings.config import Config, read
+from train.settings.sections import Source
 
 NAMES = [f"kind {i}" for i in range(7)]
 SHAPE = (8, 8, 1)
@@ -176,7 +177,7 @@ def test_a_checkpoint_that_is_damaged_is_passed_over_and_one_of_another_network_
     outcome = evaluate(run)
     assert outcome.code == 0, outcome.err
     assert outcome.out.startswith(f"checkpoint {newest}/state, ")
-    replace(read(run / "config.json"), depth=14).save(run / "config.json")
+    changed(read(run / "config.json"), depth=14).save(run / "config.json")
     outcome = evaluate(run)
     assert outcome.code == 2
     assert re.match(r"evaluate: .*/checkpoints/\S+ does not fit its network or is damaged: ", outcome.said[-1])
@@ -202,7 +203,7 @@ def test_a_checkpoint_that_is_damaged_is_passed_over_and_one_of_another_network_
         ),
         (("{tmp}/net.keras", "{tmp}/large.npz"), r"takes images of 8x8x1, .*large\.npz has 9x9x3; --image_size"),
         (("{tmp}/net.keras", "digits", "--image_size=9"), r"--image_size means nothing for the digits"),
-        (("{tmp}/net.keras", "digits", "--batch_size=0"), r"--batch_size: wanted a whole number above 0, got '0'"),
+        (("{tmp}/net.keras", "digits", "--batch_size=0"), r"--batch_size: expected an integer above 0, got '0'"),
         (("{tmp}/net.keras", "digits", "--split=dev"), r"--split: invalid choice: 'dev'"),
         (("{tmp}/net.keras", "digits", "more"), r"unrecognized arguments: more"),
         ((), r"the following arguments are required: RUN\|MODEL\.keras\|SAVEDMODEL"),
@@ -220,7 +221,7 @@ def test_bad_input_is_answered_in_one_line_and_leaves_nothing(
     for folder, file in (("broken", "saved_model.pb"), ("garbled", "config.json"), ("empty", "config.json")):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / file).write_text("no")
-    replace(defaults(), epochs=1).save(tmp_path / "empty" / "config.json")
+    changed(Config(), epochs=1).save(tmp_path / "empty" / "config.json")
     outcome = evaluate(*(argument.format(tmp=tmp_path) for argument in arguments))
     assert outcome.code == 2
     (said,) = outcome.said
@@ -265,7 +266,7 @@ def test_images_of_any_size_are_streamed_as_in_training(view, evaluate, files, t
     )
     assert outcome.code == 0, outcome.err
 
-    data = load(replace(defaults(), dataset=str(root), image_size=32, crop="resized", test_view=view))
+    data = load(Source(dataset=str(root), image_size=32, test_view=view), streamed=True)
     ((images, labels, _),) = test_batches(data, 10).as_numpy_iterator()
     crops = images if images.ndim == 5 else images[:, np.newaxis]
     assert crops.shape == (10, 10 if view == "ten_crop" else 1, 32, 32, 3)

@@ -226,7 +226,7 @@ def test_two_processes_do_not_train_one_run(tmp_path, command, files):
     script = f"""
 import sys, time
 from pathlib import Path
-from train.runs import Run
+from train.run.folder import Run
 with Run(Path({str(tmp_path)!r}), "mine").claimed():
     print("claimed", flush=True)
     time.sleep(600)
@@ -275,7 +275,8 @@ def test_a_run_without_checkpoints_says_that_its_first_epoch_begins_anew(tmp_pat
 
 
 def test_a_closed_standard_error_is_no_error():
-    code = "import sys; from train.streams import outlive_full_disks as go; sys.stderr = None; go(); print(sys.stderr)"
+    code = "import sys; from train.process.files import outlive_full_disks as go; sys.stderr = None; go()"
+    code += "; print(sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "None\n", "")
 
@@ -311,11 +312,11 @@ SAVER = """
 import sys
 import numpy as np
 from pathlib import Path
-from train.imports import importing
+from train.process.startup import importing
 with importing():
     import keras
 from tests.train.run.test_checkpoints import small
-from train.checkpoints import Position
+from train.run.checkpoints import Position
 checkpoints, kernel = small(Path(sys.argv[1]), units=500_000)
 step = checkpoints.restore().step
 assert not step or (kernel.numpy() == step).all()
@@ -355,7 +356,7 @@ def little_model() -> keras.Model:
 
 EXPORTER = """
 import sys
-from train.imports import importing
+from train.process.startup import importing
 with importing():
     import keras
 from keras_resunits import export_saved_model

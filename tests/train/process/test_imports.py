@@ -8,7 +8,7 @@ from train.process.startup import UNUSED, importing
 
 FIRST = f"""
 import sys
-from train.imports import importing
+from train.process.startup import importing
 with importing():
     import keras, tensorflow
     from keras_resunits import ResNet

@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from keras_resunits import CoupledSGD
+from tests.support.sittings import here
 from train.data.augmentation import Augmentation
 from train.data.datasets import ImageData
 from train.data.feeding import Feed
@@ -18,7 +19,7 @@ from train.run.checkpoints import Checkpoints
 from train.run.folder import Run
 from train.run.history import read_history
 from train.run.recorders import History, Records, clock, forgiving, recorders
-from train.run.session import Session
+from train.run.session import Plan, Session
 from train.step.trainer import Trainer
 
 COLUMNS = {"learning_rate", "gradient_norm", "images_per_second", "memory_gb"}
@@ -39,7 +40,7 @@ def fitted(tmp_path, files, optimizer, epochs=2, steps=3, accumulate=None):
     train = (arrays["x_train"], arrays["y_train"])
     feed = Feed(ImageData(train, train, ["0", "1"]), 4, Augmentation(), seed=0)
     checkpoints = Checkpoints(tmp_path / "checkpoints", model, optimizer)
-    Session(trainer, feed, epochs, steps, callbacks, checkpoints).run()
+    Session(trainer, feed, checkpoints, Plan(epochs, steps), here(), callbacks).run()
     return read_history(tmp_path / "history.csv"), trainer
 
 

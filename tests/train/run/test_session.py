@@ -12,12 +12,12 @@ import tensorflow as tf
 
 from keras_resunits import PreActResNet, WideResNet
 from tests.catalog import long_but
-from tests.support.sittings import BATCH, CLASSES, EPOCHS, SHAPE, STEPS, Sitting, dense, image_data
+from tests.support.sittings import BATCH, CLASSES, EPOCHS, SHAPE, STEPS, Sitting, dense, here, image_data
 from train.data.augmentation import Augmentation
 from train.data.feeding import Feed
 from train.process.errors import NumericError, Preempted
 from train.run.checkpoints import Checkpoints, Position
-from train.run.session import PATIENCE, SPOILT, Session
+from train.run.session import PATIENCE, SPOILT, Plan, Session
 from train.settings.resolving import resolve
 from train.step.optimizer import schedule
 from train.step.trainer import Trainer
@@ -73,7 +73,7 @@ def sgd_session(tmp_path, data, model, rate, epochs, *callbacks, position=None) 
     trainer = Trainer(model, keras.layers.Rescaling(1 / 255), keras.optimizers.SGD(rate, momentum=0.9))
     checkpoints = Checkpoints(tmp_path, model, trainer.optimizer)
     feed = Feed(data, BATCH, Augmentation(), seed=0)
-    return Session(trainer, feed, epochs, STEPS, list(callbacks), checkpoints, position)
+    return Session(trainer, feed, checkpoints, Plan(epochs, STEPS), here(), callbacks, position)
 
 
 def test_callbacks_hear_the_events_of_model_fit_in_its_order(tmp_path, data):
@@ -208,7 +208,7 @@ def assert_same_values(ours: Sitting, theirs: Sitting) -> None:
 
 def rate_of(step: int) -> float:
     """The rate of a step before which none was left out, counted from 0."""
-    return float(schedule(resolve(), EPOCHS * STEPS)(step))
+    return float(schedule(resolve().recipe, EPOCHS * STEPS)(step))
 
 
 LEFT_OUT = {  # the way, how often is saved, the bad step

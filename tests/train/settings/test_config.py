@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import fields, replace
 
 import pytest
 from absl import flags
 
+from tests.support.configs import changed, picked
 from train.process.errors import BadInput
 from train.settings.config import Config, fingerprint_of, read
-from train.settings.flags import defined
+from train.settings.flags import command, defined
 from train.settings.resolving import resolve
 
 
@@ -30,34 +30,34 @@ def test_every_flag_but_those_that_say_where_is_part_of_the_configuration(resolv
     resolved()
     names = {flag.name for flag in defined()}
     places = {"output", "run", "strategy", "tpu", "cpu_devices", "startup_timeout", "worker_timeout"}
-    assert names - {field.name for field in fields(Config)} == places | {"resume", "export"}
+    assert names - set(Config().flat) == places | {"resume", "export"}
 
 
 def test_digits_and_other_sets_have_their_own_lengths(resolved):
-    assert (resolved().epochs, resolved("--dataset=cifar10").epochs) == (40, 164)
+    assert (resolved().recipe.epochs, resolved("--dataset=cifar10").recipe.epochs) == (40, 164)
 
 
 def test_a_given_flag_stands_where_a_default_would(resolved):
     config = resolved("--epochs=3", "--batch_size=7", "--pad=0", "--noflip", "--class_names=a,b")
-    assert (config.epochs, config.batch_size, config.pad, config.flip) == (3, 7, 0, False)
-    assert config.class_names == ["a", "b"]
+    assert picked(config, "epochs", "batch_size", "pad", "flip") == (3, 7, 0, False)
+    assert config.source.class_names == ["a", "b"]
 
 
 def test_what_the_data_decides_is_filled_in_once_they_are_there(resolved):
     config = resolved("--dataset=cifar10")
-    assert (config.pad, config.flip, config.class_names, config.batch_size) == (None, None, None, None)
+    assert picked(config, "pad", "flip", "class_names", "batch_size") == (None, None, None, None)
     filled = config.resolved((32, 40, 3), 50, ["a", "b"])
-    assert (filled.pad, filled.flip, filled.class_names, filled.batch_size) == (4, True, ["a", "b"], 2)
-    assert [config.resolved((side, side, 3), 50, ["a", "b"]).pad for side in (8, 28, 224)] == [1, 4, 4]
+    assert picked(filled, "pad", "flip", "class_names", "batch_size") == (4, True, ["a", "b"], 2)
+    assert [config.resolved((side, side, 3), 50, ["a", "b"]).augmenting.pad for side in (8, 28, 224)] == [1, 4, 4]
     given = resolved("--pad=0", "--flip", "--batch_size=8").resolved((8, 8, 1), 50, ["a", "b"])
-    assert (given.pad, given.flip, given.batch_size) == (0, True, 8)
+    assert picked(given, "pad", "flip", "batch_size") == (0, True, 8)
 
 
 def test_a_run_goes_on_with_the_path_that_began_it(resolved, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     flags = ("--dataset=~/pets", "--data_dir=~/sets")
     begun = resolved(*flags)
-    assert (begun.dataset, begun.data_dir) == (f"{tmp_path}/pets", f"{tmp_path}/sets")
+    assert (begun.source.dataset, begun.source.data_dir) == (f"{tmp_path}/pets", f"{tmp_path}/sets")
     begun.save(tmp_path / "config.json")
     assert resolved(*flags, saved=tmp_path / "config.json") == begun
 
@@ -75,15 +75,15 @@ def test_a_run_goes_on_with_the_path_that_began_it(resolved, tmp_path, monkeypat
     ],
 )
 def test_sets_of_characters_are_not_mirrored(resolved, dataset, mirrored):
-    assert resolved(f"--dataset={dataset}").resolved((32, 32, 3), 50, ["a", "b"]).flip is mirrored
+    assert resolved(f"--dataset={dataset}").resolved((32, 32, 3), 50, ["a", "b"]).augmenting.flip is mirrored
 
 
 @pytest.mark.parametrize(
     ("argument", "text"),
     [
-        ("--epochs=0", r"--epochs must be > 0, got 0\."),
-        ("--epochs=-1", r"--epochs must be > 0, got -1\."),
-        ("--batch_size=0", r"--batch_size must be > 0, got 0\."),
+        ("--epochs=0", r"--epochs must be >= 1, got 0\."),
+        ("--epochs=-1", r"--epochs must be >= 1, got -1\."),
+        ("--batch_size=0", r"--batch_size must be >= 1, got 0\."),
         ("--learning_rate=-0.1", r"--learning_rate must be > 0, got -0\.1\."),
         ("--learning_rate=nan", r"--learning_rate must be .*got nan"),
         ("--learning_rate=inf", r"--learning_rate must be .*got inf"),
@@ -92,12 +92,15 @@ def test_sets_of_characters_are_not_mirrored(resolved, dataset, mirrored):
         ("--pad=-1", r"--pad must be >= 0, got -1\."),
         ("--clip_norm=0", r"--clip_norm must be > 0, got 0\.0\."),
         ("--clip_norm=nan", r"--clip_norm must be .*got nan"),
-        ("--ema=1", r"--ema must be between 0 and 1, got 1\.0\."),
+        ("--ema=1", r"--ema must be > 0 and < 1, got 1\.0\."),
         ("--warm_up=1", r"rising from 0 to 1; got warm_up=1\.0, drops=None"),
         ("--drops=0.5,0.5", r"rising from 0 to 1; got warm_up=None, drops=\[0\.5, 0\.5\]"),
         ("--drops=0.5,1", r"rising from 0 to 1"),
-        ("--worker_timeout=nan", r"--worker_timeout must be finite, got nan\."),
-        ("--drops=half", r"--drops=half: wanted numbers, separated by commas"),
+        ("--width=0", r"--width must be >= 1, got 0\."),
+        ("--momentum=1.5", r"--momentum must be >= 0 and <= 1, got 1\.5\."),
+        ("--weight_decay=-1", r"--weight_decay must be >= 0, got -1\.0\."),
+        ("--image_size=0", r"--image_size must be >= 1, got 0\."),
+        ("--seed=-1", r"--seed must be >= 0 and <= 4294967295, got -1\."),
     ],
 )
 def test_a_value_out_of_its_range_is_refused(resolved, argument, text):
@@ -105,13 +108,26 @@ def test_a_value_out_of_its_range_is_refused(resolved, argument, text):
         resolved(argument)
 
 
-@pytest.mark.parametrize(
-    "argument", ["--width=0", "--momentum=1.5", "--weight_decay=-1", "--image_size=0", "--seed=-1"]
-)
-def test_a_value_out_of_its_bounds_is_refused_as_it_is_parsed(parse, argument):
+@pytest.mark.parametrize("argument", ["--worker_timeout=nan", "--startup_timeout=0.5", "--cpu_devices=0"])
+def test_what_only_the_command_line_decides_has_bounds_too(parse, argument):
+    parse(argument)
     name, value = argument.removeprefix("--").split("=")
-    with pytest.raises(flags.IllegalFlagValueError, match=rf"--{name}={value}: .* is not a"):
-        parse(argument)
+    with pytest.raises(BadInput, match=rf"--{name} must be >= 1, got {value}\."):
+        command()
+
+
+def test_numbers_that_are_none_are_refused_as_they_are_parsed(parse):
+    with pytest.raises(flags.IllegalFlagValueError, match="--drops=half: expected numbers, separated by commas"):
+        parse("--drops=half")
+
+
+@pytest.mark.parametrize("value", [-1, 0])
+def test_a_saved_configuration_has_bounds_too(resolved, tmp_path, value):
+    saved = tmp_path / "config.json"
+    resolved().save(saved)
+    saved.write_text(json.dumps({**json.loads(saved.read_text()), "keep": value}))  # what a fingerprint does not cover
+    with pytest.raises(BadInput, match=rf"--keep must be >= 1, got {value}\."):
+        resolved(saved=saved)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +157,7 @@ def test_a_resumed_run_keeps_its_flags_and_may_have_more_epochs(resolved, tmp_pa
     begun.save(saved)
     assert resolved(saved=saved) == begun
     more = resolved("--epochs=5", "--depth=8", saved=saved)
-    assert (more.epochs, more.depth, more.learning_rate) == (5, 8, 0.05)
+    assert picked(more, "epochs", "depth", "learning_rate") == (5, 8, 0.05)
 
 
 def test_a_resumed_run_survives_as_it_began_or_as_it_is_told(resolved, tmp_path):
@@ -150,7 +166,7 @@ def test_a_resumed_run_survives_as_it_began_or_as_it_is_told(resolved, tmp_path)
     begun.save(saved)
     assert resolved(saved=saved) == begun
     other = resolved("--keep=1", "--on_nan=stop", saved=saved)
-    assert (other.keep, other.checkpoint_every, other.on_nan) == (1, 7, "stop")
+    assert picked(other, "keep", "checkpoint_every", "on_nan") == (1, 7, "stop")
     assert other.fingerprint == begun.fingerprint
 
 
@@ -192,23 +208,25 @@ def test_a_batch_larger_than_the_set_is_refused_but_for_a_smoke_twin_that_did_no
     for batch_size in ("--batch_size=64",), ("--batch_size=64", "--config=digits"):
         with pytest.raises(BadInput, match=r"--batch_size=64 is larger than the training set of 50 images"):
             resolved(*batch_size).resolved((8, 8, 1), 50, ["a", "b"])
-    twin = replace(resolved("--config=digits", "--smoke"), batch_size=64)
-    assert twin.resolved((8, 8, 1), 50, ["a", "b"]).batch_size == 50
+    twin = changed(resolved("--config=digits", "--smoke"), batch_size=64)
+    assert twin.resolved((8, 8, 1), 50, ["a", "b"]).recipe.batch_size == 50
 
 
 def test_what_a_run_began_with_is_gone_on_with_whatever_became_of_its_data(resolved, tmp_path):
     saved = tmp_path / "config.json"
     begun = resolved("--crop=resized", "--batch_size=32").resolved((224, 224, 3), 50, ["a", "b"])
-    assert begun.pad == 0
-    for config in begun, replace(begun, pad=4):  # as it was once saved
+    assert begun.augmenting.pad == 0
+    for config in begun, changed(begun, pad=4):  # as it was once saved
         config.save(saved)
         again = resolved("--crop=resized", "--batch_size=32", saved=saved)
         assert again.resolved((224, 224, 3), 50, ["a", "b"], resumed=True) == again == config
-    assert again.resolved((2, 2, 3), 20, ["a", "b"], resumed=True).batch_size == 20  # the data are compared elsewhere
+    assert (
+        again.resolved((2, 2, 3), 20, ["a", "b"], resumed=True).recipe.batch_size == 20
+    )  # the data are compared elsewhere
 
 
 def test_an_image_is_not_shifted_out_of_its_frame(resolved):
-    assert resolved("--pad=7").resolved((8, 9, 1), 50, ["a", "b"]).pad == 7
+    assert resolved("--pad=7").resolved((8, 9, 1), 50, ["a", "b"]).augmenting.pad == 7
     with pytest.raises(BadInput, match=r"--pad=20000 must be less than an image's side; the images are \(8, 9\)"):
         resolved("--pad=20000").resolved((8, 9, 1), 50, ["a", "b"])
 
@@ -216,8 +234,8 @@ def test_an_image_is_not_shifted_out_of_its_frame(resolved):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["--schedule=cosine", "--drops=0.5"], r"--drops means nothing for --schedule=cosine\."),
-        (["--schedule=one_cycle", "--warm_up=0.1"], r"--warm_up means nothing for --schedule=one_cycle\."),
+        (["--schedule=cosine", "--drops=0.5"], r"--drops has no effect with --schedule=cosine\."),
+        (["--schedule=one_cycle", "--warm_up=0.1"], r"--warm_up has no effect with --schedule=one_cycle\."),
         (["--warm_up=0.5", "--drops=0.4"], r"rising from 0 to 1; got warm_up=0\.5, drops=\[0\.4\]"),
     ],
 )
@@ -230,7 +248,7 @@ def test_a_run_too_short_for_one_update_is_refused(resolved):
     config = resolved("--accumulate=13", "--epochs=2", "--batch_size=8")
     with pytest.raises(BadInput, match=r"--accumulate=13 batches are more than the run has"):
         config.resolved((8, 8, 1), 50, ["a", "b"])  # 6 batches an epoch
-    assert config.resolved((8, 8, 1), 56, ["a", "b"]).accumulate == 13
+    assert config.resolved((8, 8, 1), 56, ["a", "b"]).recipe.accumulate == 13
 
 
 def test_a_run_begun_before_a_flag_was_there_has_its_default(resolved, tmp_path):
@@ -239,7 +257,7 @@ def test_a_run_begun_before_a_flag_was_there_has_its_default(resolved, tmp_path)
     later = ("schedule", "accumulate", "ema", "fingerprint")
     old = {name: value for name, value in json.loads(saved.read_text()).items() if name not in later}
     saved.write_text(json.dumps({**old, "fingerprint": fingerprint_of(old)}))
-    assert (read(saved).schedule, read(saved).accumulate, read(saved).ema) == ("steps", 1, None)
+    assert (read(saved).recipe.schedule, read(saved).recipe.accumulate, read(saved).recipe.ema) == ("steps", 1, None)
     assert resolved(saved=saved) == resolved("--depth=8")
 
 
@@ -259,7 +277,7 @@ def test_a_saved_configuration_whose_values_cannot_be_is_damaged(resolved, tmp_p
     resolved("--depth=8").save(saved)
     saved.write_text(json.dumps({**json.loads(saved.read_text()), name: value}))
     got = re.escape(repr(value))
-    with pytest.raises(BadInput, match=rf"config\.json is damaged: wanted {wanted} for {name}; got {got}\."):
+    with pytest.raises(BadInput, match=rf"config\.json is damaged: expected {wanted} for {name}; got {got}\."):
         resolved(saved=saved)
 
 

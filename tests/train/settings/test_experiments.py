@@ -6,16 +6,16 @@ import ast
 import hashlib
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.support.configs import changed, picked
 from train.configs._smoke_images import smoke_arrays, smoke_folder
 from train.process.errors import BadInput
 from train.run.history import read_history
-from train.settings.config import DECIDES_NO_NUMBER, defaults, read
+from train.settings.config import DECIDES_NO_NUMBER, Config, read
 from train.settings.experiments import FOLDER, experiment, names
 from train.settings.resolving import resolve
 
@@ -71,17 +71,17 @@ def test_the_papers_cifar_networks_have_the_papers_parameters(parse):
     for name, published in (("cifar10_preactresnet164", 1_703_258), ("cifar10_resnet110", 1_727_962)):
         parse(f"--config={name}")
         config = resolve()
-        model = network(config, (32, 32, 3), 10)
+        model = network(config.network, (32, 32, 3), 10)
         count = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
         assert count == published
-        assert (config.learning_rate, config.weight_decay, config.momentum, config.batch_size) == (0.1, 1e-4, 0.9, 128)
+        assert picked(config, "learning_rate", "weight_decay", "momentum", "batch_size") == (0.1, 1e-4, 0.9, 128)
 
 
 def test_flags_override_the_experiment_even_with_their_own_default(parse):
     parse("--config=imagenet_resnet50", "--batch_size=64", "--warm_up=0.05", "--schedule=steps", "--noflip")
     config = resolve()
-    assert (config.batch_size, config.warm_up, config.flip) == (64, 0.05, False)
-    assert (config.model, config.depth, config.epochs, config.drops) == ("ResNet", 50, 90, [30 / 90, 60 / 90])
+    assert picked(config, "batch_size", "warm_up", "flip") == (64, 0.05, False)
+    assert picked(config, "model", "depth", "epochs", "drops") == ("ResNet", 50, 90, [30 / 90, 60 / 90])
     assert config.default_run == "imagenet_resnet50"
 
 
@@ -89,7 +89,7 @@ def test_an_experiment_of_ones_own_is_a_path(parse, mine):
     path = mine("return {'depth': 8, 'learning_rate': 1, 'class_names': ['a', 'b'], 'drops': [0.5], 'pad': None}")
     parse(f"--config={path}")
     config = resolve()
-    assert (config.depth, config.learning_rate, config.class_names, config.drops) == (8, 1.0, ["a", "b"], [0.5])
+    assert picked(config, "depth", "learning_rate", "class_names", "drops") == (8, 1.0, ["a", "b"], [0.5])
     assert config.default_run == "mine"
 
 
@@ -97,14 +97,14 @@ def test_an_experiment_of_ones_own_is_a_path(parse, mine):
     ("body", "line"),
     [
         ("return {'learning_rat': 1}", r"there is no flag 'learning_rat'\. Did you mean 'learning_rate'\?"),
-        ("return {'output': '.'}", r"'output' is for the command line alone"),
-        ("return {'strategy': 'mirrored'}", r"'strategy' is for the command line alone"),
+        ("return {'output': '.'}", r"'output' is for the command line only"),
+        ("return {'strategy': 'mirrored'}", r"'strategy' is for the command line only"),
         ("return {'schedule': 'cosin'}", r"schedule='cosin': value should be one of <steps\|cosine\|one_cycle>"),
         ("return {'epochs': 'many'}", r"epochs='many': invalid literal"),
-        ("return {'epochs': 0}", r"--epochs must be > 0, got 0"),
+        ("return {'epochs': 0}", r"--epochs must be >= 1, got 0"),
         ("return {'depth': [20]}", r"depth=\[20\]: "),
-        ("return {'drops': ['late']}", r"mine\.py: drops=\['late'\]: wanted numbers, separated by commas\."),
-        ("return {'export': False}", r"mine\.py: 'export' is for the command line alone\."),
+        ("return {'drops': ['late']}", r"mine\.py: drops=\['late'\]: expected numbers, separated by commas\."),
+        ("return {'export': False}", r"mine\.py: 'export' is for the command line only\."),
         ("return {1: 2}", r"mine\.py: there is no flag 1\."),
         ("return 1 / 0", r"ZeroDivisionError in .*mine\.py: division by zero"),
         ("raise SystemExit(3)", r"SystemExit in .*mine\.py: 3"),
@@ -125,7 +125,7 @@ def test_a_bad_experiment_is_answered_in_one_line(body, line, mine, command, tmp
     [
         (["--config=cifar10_resnet101"], r"unknown experiment 'cifar10_resnet101'\. Did you mean 'cifar10_resnet110'"),
         (["--config=nowhere/mine.py"], r"--config=nowhere/mine\.py: there is no such file"),
-        (["--smoke"], r"--smoke needs --config"),
+        (["--smoke"], r"--smoke requires --config"),
     ],
 )
 def test_an_experiment_that_is_not_there_is_named(parse, arguments, line):
@@ -147,24 +147,24 @@ def test_a_resumed_run_keeps_the_values_it_began_with_though_the_file_has_change
     mine("return {'depth': 14}")
     parse(f"--config={path}", "--resume")
     capsys.readouterr()
-    assert resolve(saved).depth == 8
-    said = f"train: --config={path} has depth=14: the run goes on with the depth=8 that it began with.\n"
+    assert resolve(saved).network.depth == 8
+    said = f"train: --config={path} has depth=14: the run keeps the depth=8 that it started with.\n"
     assert capsys.readouterr().err == said
     parse(f"--config={path}", "--resume", "--depth=8")
-    assert resolve(saved).depth == 8
+    assert resolve(saved).network.depth == 8
     assert not capsys.readouterr().err
 
 
 def test_the_fingerprint_is_the_hash_of_what_decides_the_numbers():
-    config = replace(defaults(), epochs=1, batch_size=8)
-    decides = {k: v for k, v in json.loads(json.dumps(vars(config))).items() if v is not None}
+    config = changed(Config(), epochs=1, batch_size=8)
+    decides = {k: v for k, v in json.loads(json.dumps(config.flat)).items() if v is not None}
     for name in DECIDES_NO_NUMBER:
         decides.pop(name, None)
     text = json.dumps(dict(sorted(decides.items())))
     assert config.fingerprint == hashlib.sha256(text.encode()).hexdigest()[:12]
-    assert replace(config, class_names=["a"], config="x", data_dir="/d", smoke=True).fingerprint == config.fingerprint
+    assert changed(config, class_names=["a"], config="x", data_dir="/d", smoke=True).fingerprint == config.fingerprint
     changes = {"seed": 1, "learning_rate": 0.2, "ema": 0.9, "drops": [0.5], "dataset": "cifar10", "nesterov": False}
-    fingerprints = {replace(config, **{name: value}).fingerprint for name, value in changes.items()}
+    fingerprints = {changed(config, **{name: value}).fingerprint for name, value in changes.items()}
     assert len(fingerprints | {config.fingerprint}) == len(changes) + 1
 
 

@@ -53,17 +53,18 @@ def test_the_shortest_runs_have_a_schedule():
 )
 def test_the_flags_choose_the_rate_over_the_run(parse, flags, expected):
     parse(*flags.split())
-    made = optimizer(resolve(), 160, PreActResNet(8))
+    made = optimizer(resolve().recipe, 160, PreActResNet(8))
     rate = keras.optimizers.schedules.deserialize(made.get_config()["learning_rate"])
     np.testing.assert_allclose([float(rate(step)) for step in expected], list(expected.values()), atol=1e-7)
 
 
 def test_clipping_and_accumulation_reach_the_optimiser_under_the_loss_scale_too(parse):
-    parse("--clip_norm=0.5", "--accumulate=4", "--precision=mixed_float16")
-    inner = optimizer(resolve(), 100, PreActResNet(8)).inner_optimizer
+    parse("--clip_norm=0.5", "--accumulate=4")
+    keras.config.set_dtype_policy("mixed_float16")
+    inner = optimizer(resolve().recipe, 100, PreActResNet(8)).inner_optimizer
     assert (inner.global_clipnorm, inner.gradient_accumulation_steps) == (0.5, 4)
     parse()
-    plain = optimizer(resolve(), 100, PreActResNet(8))
+    plain = optimizer(resolve().recipe, 100, PreActResNet(8))
     assert (plain.global_clipnorm, plain.gradient_accumulation_steps) == (None, None)
 
 
@@ -80,7 +81,7 @@ def test_accumulated_batches_train_as_one_large_one_in_every_precision(parse, pr
         inputs = keras.Input((4, 4, 1))
         logits = keras.layers.Dense(3, dtype="float32")(keras.layers.Flatten()(keras.layers.Dense(4)(inputs)))
         model = keras.Model(inputs, logits)
-        trainer = Trainer(model, keras.layers.Rescaling(1 / 255), optimizer(resolve(), 24 // size, model))
+        trainer = Trainer(model, keras.layers.Rescaling(1 / 255), optimizer(resolve().recipe, 24 // size, model))
         before = model.get_weights()
         for start in range(0, 24, size):
             batch = tf.constant(images[start : start + size]), tf.constant(labels[start : start + size])
@@ -97,15 +98,16 @@ def test_accumulated_batches_train_as_one_large_one_in_every_precision(parse, pr
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
 def test_the_loss_is_scaled_for_float16_alone(parse, precision):
-    parse(f"--precision={precision}")
-    made = optimizer(resolve(), 100, PreActResNet(8))
+    parse()
+    keras.config.set_dtype_policy(precision)
+    made = optimizer(resolve().recipe, 100, PreActResNet(8))
     assert isinstance(made, keras.optimizers.LossScaleOptimizer) is (precision == "mixed_float16")
     assert isinstance(getattr(made, "inner_optimizer", made), CoupledSGD)
 
 
 def test_the_optimiser_is_what_the_flags_ask_for(parse):
     parse("--momentum=0.8", "--nonesterov", "--weight_decay=0.002", "--learning_rate=0.3")
-    config = optimizer(resolve(), 100, PreActResNet(8)).get_config()
+    config = optimizer(resolve().recipe, 100, PreActResNet(8)).get_config()
     assert (config["momentum"], config["nesterov"], config["coupled_weight_decay"]) == (0.8, False, 0.002)
     assert config["learning_rate"]["config"]["values"][1] == 0.3
 
@@ -116,7 +118,7 @@ def test_fixups_scalars_move_a_tenth_as_far_as_its_weights(parse, two_devices, d
     strategy = two_devices if devices == 2 else tf.distribute.get_strategy()
     with strategy.scope():
         model = ResNet(8, order="fixup")
-        weights, sgd = model.trainable_variables, optimizer(resolve(), 100, model)
+        weights, sgd = model.trainable_variables, optimizer(resolve().recipe, 100, model)
         sgd.build(weights)
     before = [variable.numpy() for variable in weights]
     strategy.run(lambda: sgd.apply([tf.ones(variable.shape) for variable in weights], weights))

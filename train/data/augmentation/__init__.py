@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ...process.backend import tf
+from ...settings.sections import Augmenting
 from .crops import Crops, padded_crops, resized_crops
 from .erasing import erased
 from .mixing import mixed, smoothed
@@ -20,36 +21,16 @@ __all__ = ["Augmentation"]
 
 
 @dataclass(frozen=True)
-class Augmentation:
+class Augmentation(Augmenting):
     """Crop, mirror, RandAugment, erasing, mixing, smoothing: in this order, each off unless asked for.
 
-    Args:
-        pad: He et al.: a random crop of the image padded by this many pixels of the mean colour; 0 for no crop.
-        flip: Whether half of the images are mirrored.
-        crop: `"pad"`, or `"resized"` for windows of any size, resized (Szegedy et al. 2015).
-        crop_area: The least area of such a window.
-        randaugment: Its magnitude, 0 to 30.
-        randaugment_ops: Its operations an image.
-        erasing: The probability that a rectangle of an image is erased.
-        mixup, cutmix: `alpha` of each one's Beta distribution.
-        label_smoothing: What the true class gives away to all.
+    Its fields are the options of `settings.sections.Augmenting`; a `pad` or `flip` that is not given is off.
     """
 
-    pad: int = 0
-    flip: bool = False
-    crop: str = "pad"
-    crop_area: float = 0.08
-    randaugment: float = 0.0
-    randaugment_ops: int = 2
-    erasing: float = 0.0
-    mixup: float = 0.0
-    cutmix: float = 0.0
-    label_smoothing: float = 0.0
-
     @classmethod
-    def of(cls, config) -> Augmentation:
+    def of(cls, chosen: Augmenting) -> Augmentation:
         """The one that a resolved configuration asks for."""
-        return cls(**{field.name: getattr(config, field.name) for field in fields(cls)})
+        return cls(**{each.name: getattr(chosen, each.name) for each in fields(chosen)})
 
     @property
     def mixes(self) -> bool:
@@ -64,8 +45,8 @@ class Augmentation:
     def crops(self, images: np.ndarray, mean: np.ndarray) -> Crops:
         """`(index, keys) -> crops` of images in memory."""
         if self.crop == "resized":
-            return resized_crops(images, self.crop_area, self.flip)
-        return padded_crops(images, self.pad, self.flip, mean)
+            return resized_crops(images, self.crop_area, bool(self.flip))
+        return padded_crops(images, self.pad or 0, bool(self.flip), mean)
 
     def finish(self, images: tf.Tensor, labels: tf.Tensor, keys: tf.Tensor, mean: np.ndarray, classes: int):
         """All that follows the crop.

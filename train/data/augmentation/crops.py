@@ -1,4 +1,4 @@
-"""Crops and mirrors of images that are in memory, all of one size; `train.datasets.encoded` crops as it decodes."""
+"""Crops and mirrors of images that are in memory, all of one size; `datasets.encoded` crops as it decodes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ from .draws import uniform
 from .rectangles import rectangles
 
 ASPECT = 4 / 3  # Szegedy et al. 2015, sec. 6
-
-
 EDGE = 1e-6  # of the image: a rounding error past its last pixel would be read as black
-
 
 Crops = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 

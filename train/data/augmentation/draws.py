@@ -13,8 +13,6 @@ import numpy as np
 from ...process.backend import tf
 
 WORD = 2**64
-
-
 GAMMA = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio, odd
 
 

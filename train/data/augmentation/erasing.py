@@ -9,8 +9,6 @@ from .draws import uniform
 from .rectangles import rectangles
 
 AREAS = (0.02, 0.4)  # sec. 4.2: s_l, s_h
-
-
 ASPECT = 1 / 0.3  # r_1 = 0.3, r_2 = 1 / r_1
 
 

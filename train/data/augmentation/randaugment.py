@@ -15,10 +15,7 @@ from ...process.backend import tf
 from .draws import uniform
 
 STRONGEST = 30
-
-
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601
-
 
 Operation = Callable[[tf.Tensor, tf.Tensor, np.ndarray], tf.Tensor]
 

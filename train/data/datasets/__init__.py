@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...process.errors import BadInput
-from ...settings.config import Config
+from ...settings.sections import Source
 from .digits import load_digits
 from .encoded import EncodedData, bad_images_named
 from .files import load_files
@@ -32,28 +32,32 @@ def identity(data: ImageData | EncodedData) -> dict[str, Any]:
     }
 
 
-def load(config: Config) -> ImageData | EncodedData:
+def load(source: Source, streamed: bool = False) -> ImageData | EncodedData:
     """The images that `--dataset` names, checked.
+
+    Args:
+        source: Which images.
+        streamed: Whether images of any size stay files and are decoded when needed, where the source has such.
 
     Raises:
         BadInput: if they are not there or not fit for training.
     """
     try:
-        source = _source(config.dataset)
-        unread = [flag for flag in OPTIONS - source.reads if getattr(config, flag)]
+        kind = _kind(source.dataset)
+        unread = [flag for flag in OPTIONS - kind.reads if getattr(source, flag)]
         if unread:
-            raise BadInput(f"--{min(unread)} means nothing for {source.title} (--dataset={config.dataset}).")
-        data = source.load(config)
+            raise BadInput(f"--{min(unread)} has no effect on {kind.title} (--dataset={source.dataset}).")
+        data = kind.load(source, streamed)
     except PermissionError as error:
-        raise BadInput(f"--dataset={config.dataset}: {error.filename} cannot be read ({error.strerror}).") from None
+        raise BadInput(f"--dataset={source.dataset}: {error.filename} cannot be read ({error.strerror}).") from None
     if isinstance(data, EncodedData):
-        return renamed(data, config.class_names)
-    if config.test_view:
-        raise BadInput(f"--test_view means nothing for images that are all of one size (--dataset={config.dataset}).")
+        return renamed(data, source.class_names)
+    if source.test_view:
+        raise BadInput(f"--test_view has no effect on images that are all of one size (--dataset={source.dataset}).")
     try:
-        return checked(data, config.class_names)
+        return checked(data, source.class_names)
     except BadInput as error:
-        raise BadInput(f"--dataset={config.dataset}: {error}") from None
+        raise BadInput(f"--dataset={source.dataset}: {error}") from None
 
 
 def renamed(data: EncodedData, class_names: list[str] | None) -> EncodedData:
@@ -63,49 +67,38 @@ def renamed(data: EncodedData, class_names: list[str] | None) -> EncodedData:
 
 
 @dataclass(frozen=True)
-class _Source:
-    """A kind of source: its name for people, how it is read, and which flags it heeds."""
+class _Kind:
+    """A kind of source: its name for people, how it is read, and which options it heeds."""
 
     title: str
-    load: Callable[[Config], ImageData | EncodedData]
+    load: Callable[[Source, bool], ImageData | EncodedData]
     reads: frozenset[str] = frozenset()
 
 
 OPTIONS = frozenset({"data_dir", "image_size", "skip_bad_images", "test_view"})
-
-
-DIGITS = _Source("the digits", lambda config: load_digits())
-
-
-NPZ = _Source("an .npz file", lambda config: load_npz(Path(config.dataset)))
-
-
-IDX = _Source("IDX files", lambda config: load_idx(Path(config.dataset)))
-
-
-FOLDER = _Source(
+DIGITS = _Kind("the digits", lambda source, streamed: load_digits())
+NPZ = _Kind("an .npz file", lambda source, streamed: load_npz(Path(source.dataset)))
+IDX = _Kind("IDX files", lambda source, streamed: load_idx(Path(source.dataset)))
+FOLDER = _Kind(
     "a folder of images",
-    lambda config: _folder(config, Path(config.dataset)),
+    lambda source, streamed: _folder(source, streamed),
     frozenset({"image_size", "skip_bad_images", "test_view"}),
 )
-
-
-TFDS = _Source(
+TFDS = _Kind(
     "a tensorflow-datasets set",
-    lambda config: load_tfds(
-        config.dataset, config.data_dir, config.image_size, config.crop == "resized", config.test_view
-    ),
+    lambda source, streamed: load_tfds(source.dataset, source.data_dir, source.image_size, streamed, source.test_view),
     frozenset({"data_dir", "image_size", "test_view"}),
 )
 
 
-def _folder(config: Config, root: Path) -> ImageData | EncodedData:
-    if config.crop == "resized":
-        return load_files(root, config.image_size, config.skip_bad_images, config.test_view)
-    return load_folder(root, config.image_size, config.skip_bad_images)
+def _folder(source: Source, streamed: bool) -> ImageData | EncodedData:
+    root = Path(source.dataset)
+    if streamed:
+        return load_files(root, source.image_size, source.skip_bad_images, source.test_view)
+    return load_folder(root, source.image_size, source.skip_bad_images)
 
 
-def _source(dataset: str) -> _Source:
+def _kind(dataset: str) -> _Kind:
     """What `--dataset` names, by the look of it."""
     path = Path(dataset)
     if not dataset:

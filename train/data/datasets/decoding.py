@@ -8,11 +8,7 @@ from ..augmentation.crops import ASPECT, mirrored
 from ..augmentation.rectangles import rectangles
 
 VIEWS = ("paper", "central", "ten_crop")
-
-
 SHORTER_SIDE = 256  # He et al. 2015, sec. 3.4; for crops of 224, and in proportion for others
-
-
 KEPT = 224 / 256
 
 

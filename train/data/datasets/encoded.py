@@ -20,14 +20,8 @@ from ...process.errors import BadInput
 from .decoding import test_view
 
 DEFAULT_SIZE = 224
-
-
 MEMORY_SHARE = 1 / 4  # of the machine's, for what is kept
-
-
 SHOWN = 5
-
-
 SAMPLED = 1024  # images for the statistics and the digest
 
 

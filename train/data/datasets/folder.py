@@ -16,17 +16,9 @@ from ...process.errors import BadInput
 from .images import ImageData
 
 SUFFIXES = {".jpg", ".jpeg", ".png"}
-
-
 FORMATS = {"JPEG", "MPO", "PNG"}
-
-
 GREY_MODES = {"1", "L", "F", "LA"}
-
-
 SHOWN = 5
-
-
 UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # what PIL raises on bad files
 
 

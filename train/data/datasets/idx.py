@@ -12,8 +12,6 @@ from ...process.errors import BadInput
 from .images import ImageData
 
 PARTS = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
-
-
 UNSIGNED_BYTE = 0x08
 
 

@@ -13,8 +13,6 @@ import numpy as np
 from ...process.errors import BadInput
 
 AT_ONCE = 1000  # images
-
-
 SHOWN = 5  # classes, in a message
 
 

@@ -14,8 +14,6 @@ from ...process.backend import tf
 from ...process.errors import BadInput
 
 HEADER = struct.Struct("<QI")  # length, its checksum; then the data and theirs
-
-
 TRAILER = 4
 
 

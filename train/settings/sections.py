@@ -1,0 +1,294 @@
+"""What a run depends on, as frozen records. Each option's default, help and bounds are written here and nowhere else.
+
+`flags` makes the command line and its help from them, `config` the file beside the run, and the rooms take the record
+that concerns them. `None` stands for a default that depends on the data or on the network.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
+
+from ..process.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Which values an option allows.
+
+    Args:
+        least, most: The smallest and largest one; none by default.
+        above, below: The same, itself not allowed.
+        choices: The only ones.
+    """
+
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+    below: float | None = None
+    choices: tuple[str, ...] = ()
+
+    def allows(self, value) -> bool:
+        """Whether a value that is not `None` lies within."""
+        if self.choices:
+            return value in self.choices
+        if isinstance(value, float) and not math.isfinite(value):
+            return False
+        return not (
+            (self.least is not None and value < self.least)
+            or (self.most is not None and value > self.most)
+            or (self.above is not None and value <= self.above)
+            or (self.below is not None and value >= self.below)
+        )
+
+    def __str__(self) -> str:
+        if self.choices:
+            return f"one of {', '.join(self.choices)}"
+        lower = {"least": ">=", "above": ">"}
+        upper = {"most": "<=", "below": "<"}
+        limits = [
+            f"{sign} {getattr(self, name)}" for name, sign in (lower | upper).items() if getattr(self, name) is not None
+        ]
+        return " and ".join(limits) or "finite"
+
+
+def option(default: Any, help: str, **bounds: Any) -> Any:
+    """A field of a section: its default, its help, and what `Bounds` takes."""
+    return field(default=default, metadata={"help": help, "bounds": Bounds(**bounds)})
+
+
+@dataclass(frozen=True)
+class Section:
+    """What the records below share: the check of their values when one is made."""
+
+    title: ClassVar[str]
+
+    def __post_init__(self):
+        for each in fields(self):
+            check(each, getattr(self, each.name))
+
+
+def check(each, value) -> None:
+    """Refuse a value outside an option's bounds.
+
+    Raises:
+        BadInput: naming the flag, what it allows, and the value.
+    """
+    bounds: Bounds = each.metadata["bounds"]
+    numbers = value if isinstance(value, (list, tuple)) else [value]
+    if not all(number is None or isinstance(number, bool) or bounds.allows(number) for number in numbers):
+        raise BadInput(f"--{each.name} must be {bounds}, got {value}.")
+
+
+@dataclass(frozen=True)
+class Source(Section):
+    """Which images."""
+
+    title = "Data"
+
+    dataset: str = option(
+        "digits",
+        "What to train on: 'digits' (scikit-learn's handwritten digits), the name of a tensorflow-datasets image "
+        "classification set ('cifar10'), a folder of images (train/<class>/*, test/<class>/*; JPEG or PNG), a folder "
+        "of IDX files (train-images-idx3-ubyte, ...; .gz or not), or an .npz file with x_train, y_train, x_test and "
+        "y_test.",
+    )
+    data_dir: str | None = option(None, "Where tensorflow-datasets keeps its sets; its own default if not given.")
+    image_size: int | None = option(
+        None,
+        "Resize the images of a folder or a tensorflow-datasets set to this height and width, in pixels.",
+        least=1,
+    )
+    class_names: list[str] | None = option(
+        None, "Names of the classes, in the order of the labels, separated by commas."
+    )
+    skip_bad_images: bool = option(
+        False,
+        "Leave out images of a folder that cannot be read, instead of stopping; with --crop=resized all are decoded "
+        "once at the start to find them.",
+    )
+    test_view: str | None = option(
+        None,
+        "The test view of an image of any size: the centre after its shorter side is resized to 256, as in the paper "
+        "(default); 7/8 of the central square; or the mean over ten crops. Sizes are for views of 224.",
+        choices=("paper", "central", "ten_crop"),
+    )
+
+
+@dataclass(frozen=True)
+class Augmenting(Section):
+    """What is done to training images."""
+
+    title = "Augmentation"
+
+    pad: int | None = option(
+        None,
+        "Pixels by which a training image may be shifted; by default 4, less for images smaller than 28 (1 at 8).",
+        least=0,
+    )
+    flip: bool | None = option(
+        None,
+        "Mirror half of the training images; by default yes, unless the data set's name contains digits, mnist, svhn "
+        "or omniglot.",
+    )
+    crop: str = option(
+        "pad",
+        "Training crops: windows of the padded image (see --pad), or windows of any size and shape, resized. The "
+        "second trains on folders and tensorflow-datasets sets of images of any size (--image_size, 224 by default).",
+        choices=("pad", "resized"),
+    )
+    crop_area: float = option(0.08, "The smallest part of an image that a resized crop shows.", above=0, most=1)
+    randaugment: float = option(0.0, "RandAugment's magnitude, up to 30; 0 for none.", least=0, most=30)
+    randaugment_ops: int = option(2, "RandAugment's operations per image.", least=1)
+    erasing: float = option(0.0, "Probability of erasing a rectangle of a training image.", least=0, most=1)
+    mixup: float = option(0.0, "MixUp's alpha (0.2 on ImageNet); 0 for none.", least=0)
+    cutmix: float = option(0.0, "CutMix's alpha (1 in the paper); 0 for none.", least=0)
+    label_smoothing: float = option(
+        0.0, "The share of the true class's probability that is spread over all classes.", least=0, most=1
+    )
+
+
+@dataclass(frozen=True)
+class Network(Section):
+    """Which network, in which precision."""
+
+    title = "Network"
+
+    model: str = option(
+        "PreActResNet",
+        "The network's family (PreActResNet, ResNet, WideResNet, DenseNet, ...), or a network by name "
+        "(resnet110_dropout).",
+    )
+    depth: int | None = option(
+        None,
+        "The network's depth in weight layers: 20, 56, 110, 164, ...; 18, 50, ...; by default 20 for PreActResNet and "
+        "ResNet, else the family's own.",
+    )
+    width: int | None = option(None, "Multiplies the filters of every stage.", least=1)
+    block: str | None = option(None, "The branch: basic, bottleneck, ...; by default the paper's for the depth.")
+    order: str | None = option(None, "The order of norm, activation and weights (full_pre_act, post_act, ...).")
+    shortcut: str | None = option(None, "The shortcut: zero_pad, projection, ...; by default the paper's.")
+    merge: str | None = option(None, "How the paths meet: add, branch_only, exclusive_gating, ...")
+    tail: str | None = option(None, "What ends the branch: residual_gate, stochastic_depth, squeeze_excite, ...")
+    stem: str | None = option(None, "What precedes the first unit: cifar, imagenet, imagenet_3x3.")
+    precision: str = option(
+        "float32", "Keras' dtype policy for the network.", choices=("float32", "mixed_bfloat16", "mixed_float16")
+    )
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """The choices that were made; the family has its own for the others."""
+        made = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: value for name, value in made.items() if value is not None and name not in ("model", "precision")}
+
+
+@dataclass(frozen=True)
+class Recipe(Section):
+    """How the network is trained."""
+
+    title = "Recipe"
+
+    epochs: int = option(
+        None, "Total number of epochs; by default 40 for digits, else 164 as in the authors' code.", least=1
+    )
+    batch_size: int | None = option(
+        None,
+        "Images per step, over all devices; by default 128 as in the paper, less for a small set, so that an epoch has "
+        "at least 16 steps.",
+        least=1,
+    )
+    learning_rate: float = option(0.1, "The highest rate; --schedule decides how it rises and falls.", above=0)
+    schedule: str = option(
+        "steps",
+        "The rate over the run: the papers' warm-up and drops, a cosine after a linear warm-up, or Smith's 1cycle.",
+        choices=("steps", "cosine", "one_cycle"),
+    )
+    warm_up: float | None = option(
+        None,
+        "The part of the run that warms up (0 for none); by default 1/160 at a tenth of the rate for steps, as in the "
+        "paper, and 1/18 rising from zero for cosine.",
+        least=0,
+    )
+    drops: list[float] | None = option(
+        None, "Parts of the run after which steps lowers the rate tenfold; 0.5,0.75 by default."
+    )
+    momentum: float = option(0.9, "SGD's momentum.", least=0, most=1)
+    nesterov: bool = option(True, "Nesterov momentum, as in the authors' code.")
+    weight_decay: float = option(1e-4, "Coupled weight decay, on all parameters but scalar gates.", least=0)
+    clip_norm: float | None = option(
+        None, "Gradients whose global norm is larger are scaled down to this norm.", above=0
+    )
+    accumulate: int = option(1, "Batches whose mean gradient makes one update.", least=1)
+    ema: float | None = option(
+        None,
+        "Average the weights with this decay, such as 0.999; the averages are tested beside the weights, and exported.",
+        above=0,
+        below=1,
+    )
+    seed: int = option(0, "Seed of weights, order and augmentation.", least=0, most=2**32 - 1)
+
+
+@dataclass(frozen=True)
+class Survival(Section):
+    """How a run survives faults; a run that is resumed may have other values."""
+
+    title = "Checkpoints and faults"
+
+    checkpoint_every: int | None = option(None, "Also save every this many steps, not only after each epoch.", least=1)
+    keep: int = option(3, "How many of the newest checkpoints to keep, beside the best.", least=1)
+    on_nan: str = option(
+        "stop",
+        "What to do when the loss or a gradient is NaN or infinite: stop the run; roll back to the last checkpoint and "
+        "resume without that batch; or skip that step (which keeps a copy of the state on the device).",
+        choices=("stop", "rollback", "skip"),
+    )
+
+
+@dataclass(frozen=True)
+class Command(Section):
+    """What only the command line decides: nothing of it is kept beside the run."""
+
+    title = "Run, export, devices"
+
+    resume: bool = option(
+        False,
+        "Resume the run from its last checkpoint, with the flags it was started with; flags under this heading are not "
+        "saved: pass them again. With --run=NAME, a run that does not exist yet is started.",
+    )
+    export: bool = option(
+        True,
+        "Export the trained network and check that the export gives the same answers; --resume exports a run of "
+        "--noexport.",
+    )
+    output: str = option(".", "The folder that gets runs/<run>/ and saved_models/<run>/<version>/.")
+    run: str | None = option(
+        None, "The run's name; by default the data set, family and depth, numbered if it is taken."
+    )
+    strategy: str = option(
+        "auto",
+        "Where to compute: one device; all GPUs of this machine; several machines, from TF_CONFIG or Slurm; a TPU. "
+        "auto picks the available devices and prints its choice. --batch_size is shared by all.",
+        choices=("auto", "default", "mirrored", "multiworker", "tpu"),
+    )
+    tpu: str = option("", "The TPU's name, or local; by default TPU_NAME, or local without it.")
+    cpu_devices: int = option(
+        1, "Split the CPU into this many devices, to try --strategy=mirrored without GPUs.", least=1
+    )
+    startup_timeout: float = option(
+        300.0, "Seconds to wait for all workers to appear, for the first step, and for a save.", least=1
+    )
+    worker_timeout: float = option(
+        25.0, "Seconds that a step of several workers may take before one of them counts as stuck.", least=1
+    )
+
+
+SECTIONS: Mapping[str, type[Section]] = {
+    "source": Source,
+    "augmenting": Augmenting,
+    "network": Network,
+    "recipe": Recipe,
+    "survival": Survival,
+}
+"""The parts of a run's configuration by name."""
