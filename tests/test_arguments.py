@@ -49,7 +49,7 @@ SMALL = {"depth": [1, 1, 1], **IMAGES}
         (lambda: kr.new_head(kr.ResNet(8), np.int64(3)), lambda: kr.new_head(kr.ResNet(8), 3)),
     ],
 )
-def test_a_number_of_numpy_is_pythons(numpys, pythons):
+def test_numbers_of_numpy_become_pythons(numpys, pythons):
     keras.backend.clear_session()
     found = numpys().get_config()
     keras.backend.clear_session()
@@ -59,7 +59,7 @@ def test_a_number_of_numpy_is_pythons(numpys, pythons):
 SLOT = kr.Slot(index=np.int64(0), total=np.int64(1), in_filters=np.int32(8), filters=np.int64(8))
 
 
-def test_a_slot_of_numpys_ints_is_one_of_pythons():
+def test_the_ints_of_a_slot_become_pythons():
     assert {type(number) for number in (SLOT.index, SLOT.total, SLOT.in_filters, SLOT.filters)} == {int}
 
 
@@ -75,7 +75,7 @@ NARROW = kr.Slot(index=3, total=9, in_filters=3, filters=3)
         (lambda: kr.DenseNet(dropout=True), r"`dropout` must be .* \(DenseNet\)"),
         (
             lambda: kr.DenseNet([1, 1, 1], growth=1, stem=kr.Stem(2), compression=0.1),
-            r"`compression` must leave a channel of the 3 that block 1 gives\. Received: compression=0.1 \(DenseNet\)",
+            r"`compression` must keep at least one of the 3 channels of block 1\. Received: compression=0.1 \(D",
         ),
         (lambda: kr.growth(dropout=1.5), r"`dropout` must be a number in \[0, 1\).*=1.5 \(body 'growth'\)"),
         (lambda: kr.Dropout(np.bool_(False)), r"`rate` must be a number in \[0, 1\)"),
@@ -102,16 +102,19 @@ NARROW = kr.Slot(index=3, total=9, in_filters=3, filters=3)
         ),
         (lambda: kr.create("resnet20_cifar", weights=42), r"or are 'imagenet'\. Received: 42\."),
         (lambda: kr.list_models(3), r"`pattern` must be a string such as 'resnet\*'\. Received: pattern=3"),
-        (lambda: kr.bottleneck(NARROW), r"a bottleneck wants at least 4 filters.*filters=3 \(unit 'unit003'\)"),
+        (lambda: kr.bottleneck(NARROW), r"a bottleneck requires at least 4 filters.*filters=3 \(unit 'unit003'\)"),
         (
             lambda: kr.GatedResNet(8, g="bogus"),
             r"`g` must be an activation.*'relu' or 'leaky_relu'.*'bogus' \(layer 'gate'",
         ),
         (lambda: kr.ScalarGate(g=3), r"`g` must be an activation.*Received: g=3"),
-        (lambda: kr.ResNet(8, merge="concat"), r"slot promises the next one 16\. A `Concat` widens: `DenseNet` plans"),
+        (
+            lambda: kr.ResNet(8, merge="concat"),
+            r"slot plans, 16\. Received: 32 channels \(unit 'unit000'\)\. `Concat` adds",
+        ),
     ],
 )
-def test_what_is_no_number_of_its_kind_is_refused_with_its_place(make, text):
+def test_an_invalid_argument_is_refused_with_its_place(make, text):
     with pytest.raises(ValueError, match=text) as raised:
         make()
     assert "\n" not in str(raised.value)
@@ -127,20 +130,20 @@ def test_what_is_no_number_of_its_kind_is_refused_with_its_place(make, text):
         ("stem", "imagenet3x3", "imagenet_3x3", "cifar, imagenet, imagenet_3x3"),
     ],
 )
-def test_an_unknown_name_is_answered_with_the_near_one_and_all_choices(kind, wrong, near, choices):
+def test_an_unknown_name_is_refused_with_the_nearest_and_all_choices(kind, wrong, near, choices):
     with pytest.raises(ValueError, match=f"unknown {kind} '{wrong}'. Did you mean .*'{near}'.*Choices: {choices}"):
         kr.PreActResNet(**SMALL, **{kind: wrong})
 
 
 @pytest.mark.parametrize("kind", ["order", "shortcut", "block", "stem"])
-def test_a_name_like_nothing_is_answered_with_the_choices_alone(kind):
+def test_a_name_similar_to_none_is_refused_with_the_choices_only(kind):
     with pytest.raises(ValueError, match=f"unknown {kind} 'xyzzy'. Choices: "):
         kr.ResNet(**SMALL, **{kind: "xyzzy"})
 
 
 @pytest.mark.parametrize("kind", ["order", "shortcut", "block", "stem"])
 @pytest.mark.parametrize("wrong", [3, 0, ["basic"]])
-def test_what_is_neither_a_name_nor_of_the_kind_is_refused(kind, wrong):
+def test_an_object_of_another_kind_is_refused(kind, wrong):
     with pytest.raises(ValueError, match=rf"`{kind}` must be one of .*, or an? \w+.*\. Received: {kind}="):
         kr.ResNet(**SMALL, **{kind: wrong})
 
@@ -161,7 +164,7 @@ def test_a_class_in_place_of_an_object_is_refused(kind, wrong):
     ],
     ids=["order", "shortcut", "block", "stem"],
 )
-def test_a_name_is_the_object_that_it_names(name, thing):
+def test_a_name_stands_for_the_object_of_that_name(name, thing):
     assert kr.ResNet(**SMALL, **name).get_config() == kr.ResNet(**SMALL, **thing).get_config()
 
 
@@ -176,7 +179,7 @@ def test_a_name_is_the_object_that_it_names(name, thing):
         ("block", kr.single(kr.Slot(0, 1, 8, 8))[0], r"or a Body\."),
     ],
 )
-def test_a_layer_where_each_unit_wants_its_own_is_refused(kind, layer, wanted):
+def test_a_layer_in_place_of_a_function_is_refused(kind, layer, wanted):
     with pytest.raises(ValueError, match=rf"`{kind}` must be one of .*{wanted}.* Received: {kind}="):
         kr.ResNet(**SMALL, **{kind: layer})
 
@@ -188,7 +191,7 @@ def test_a_wrapped_order_takes_a_name_too():
         kr.ZeroGamma(order="postact")
 
 
-def test_near_matches_are_none_for_a_name_like_nothing():
+def test_near_matches_are_similar_names_if_there_are_any():
     assert near_matches("xyzzy", ["identity"]) == ""
     assert near_matches("", ["identity"]) == ""
     assert near_matches("resnet20", ["resnet20b_cifar", "resnet200", "resnet20_cifar", "wrn"]) == (
