@@ -1,4 +1,4 @@
-"""CONTRIBUTING's worked steps, done to the letter, give what they say."""
+"""The worked examples of CONTRIBUTING run as they are written."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ BLOCKS = [textwrap.dedent(block) for block in re.findall(r" ```python\n(.*?) ```
 
 
 @pytest.mark.parametrize(("block", "module"), zip(BLOCKS, [shortcuts, orders, merges, tails], strict=True))
-def test_a_worked_step_runs_in_its_module_and_its_examples_hold(block, module, monkeypatch):
+def test_a_worked_example_runs_in_its_module_and_its_doctests_pass(block, module, monkeypatch):
     names = dict(vars(module))
-    exec(f"from __future__ import annotations\n{block}", names)  # as every module of the package begins
+    exec(f"from __future__ import annotations\n{block}", names)  # the first line of every module of the package
     made = re.findall(r"^(?:class|def) (\w+)", block, re.MULTILINE)
     for name in made:
         monkeypatch.setattr(kr, name, names[name], raising=False)

@@ -1,4 +1,4 @@
-"""The scripts of the documentation, the benchmark and the study, in their smallest form."""
+"""The scripts of the documentation, the benchmarks and the studies, at their smallest size."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ from tests.support.paths import ROOT
 
 
 def run(*arguments, folder=ROOT):
-    """What a script prints."""
+    """Run a script and return what it prints."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, *map(str, arguments)]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
@@ -38,7 +38,7 @@ def test_the_table_of_the_families_is_the_generated_one():
         assert line in committed
 
 
-def test_the_table_tells_what_is_published_exactly_from_what_is_only_stated():
+def test_the_table_distinguishes_exact_figures_from_stated_ones():
     committed = (ROOT / "docs" / "families.md").read_text().splitlines()
     cells = {line.split("`")[1]: [cell.strip() for cell in line.split("|")] for line in committed if "| `" in line}
     for name, entry in MODELS.items():
@@ -111,7 +111,7 @@ def test_the_guards_benchmark_compares_the_session_with_the_bare_step(tmp_path):
 
 
 @pytest.mark.peers
-def test_the_benchmarks_networks_are_of_one_size():
+def test_the_benchmarks_networks_have_the_same_size():
     torch = pytest.importorskip("torch")
     from benchmarks.training_step import native_torch, stock_keras
 
@@ -123,24 +123,24 @@ def test_the_benchmarks_networks_are_of_one_size():
 
 
 @pytest.mark.slow
-def test_the_study_trains_a_variant_and_goes_on_where_it_stopped(tmp_path):
+def test_the_study_trains_a_variant_and_resumes_where_it_stopped(tmp_path):
     study = ("-m", "studies.he2016_tables", "--epochs=1", f"--output={tmp_path}", "--only=resnet110_cifar")
     history = tmp_path / "runs" / "resnet110_cifar-0" / "history.csv"
     history.parent.mkdir(parents=True)
-    history.touch()  # as a run that was stopped in its first epoch leaves it
+    history.touch()  # as left by a run that was stopped in its first epoch
     assert "| original | 1 |" in run(*study)
     written = history.stat().st_mtime_ns
     run(*study)
     assert history.stat().st_mtime_ns == written
     rows = (tmp_path / "runs.csv").read_text()
     assert rows.startswith("title,model,epochs,seed,test error %\noriginal,")
-    shutil.rmtree(tmp_path / "runs")  # another machine, that has the rows alone
+    shutil.rmtree(tmp_path / "runs")  # another machine, which has only the rows
     assert "| original | 1 | 1 |" in run(*study)
     assert not (tmp_path / "runs").exists() and (tmp_path / "runs.csv").read_text() == rows
 
 
 @pytest.mark.long
-def test_the_study_of_interrupted_runs_finds_that_a_killed_run_ends_as_another(tmp_path):
+def test_the_study_of_interrupted_runs_finds_that_a_killed_run_ends_like_another(tmp_path):
     last = run(
         "-m", "studies.interrupted_runs", "--ways=one-device", "--epochs=1", f"--output={tmp_path}"
     ).splitlines()[-1]
