@@ -24,8 +24,8 @@ class CoupledSGD(keras.optimizers.SGD):
     `ScalarGate`, which is better according to Savarese et al. 2016, Table 3.
 
     `global_clipnorm` and `gradient_accumulation_steps` are those of Keras, with two fixes. On TensorFlow, gradients are
-    summed over the replicas of a strategy before they are clipped and accumulated, not after, so that several devices
-    take the same step as one. And a schedule counts updates, not the steps that are accumulated.
+    summed over the replicas of a strategy before they are clipped and accumulated. Several devices then take the same
+    step as one. And a schedule counts updates, not the steps that are accumulated.
 
     Attributes:
         gradient_norm: On TensorFlow, the global norm of the last update's gradient, a float32 scalar variable. It is

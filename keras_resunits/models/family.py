@@ -1,7 +1,7 @@
 """Families: functions from their own choices to a `Design`, which a decorator turns into factories of networks.
 
-The decorator `family` adds what all networks share: the arguments of the head, the refusal of choices that define the
-family, the model's name, and the family's row in `FAMILIES`.
+The decorator `family` adds what all factories share: the arguments of the head and the model's default name, the
+refusal of choices that define the family, and the row in `FAMILIES`.
 """
 
 from __future__ import annotations

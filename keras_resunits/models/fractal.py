@@ -181,8 +181,8 @@ def FractalNet(
         A functional `keras.Model` to logits `[batch, classes]`, with one unit per block.
 
     Raises:
-        ValueError: if `filters` is empty, `dropout` does not have one rate for each block, a rate is outside [0, 1),
-            `columns` is not a positive int, or the image is smaller than the poolings allow.
+        ValueError: if `filters` is empty, `dropout` does not have one rate for each block, a rate is outside [0, 1), or
+            `columns` is not a positive int. Also if the image is smaller than the poolings allow.
 
     Example:
 

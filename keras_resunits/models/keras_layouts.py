@@ -1,8 +1,8 @@
 """The residual networks of `keras.applications` as recipes, with their differences from the papers.
 
 Version 1 has a bias in every convolution. Version 2 has the stride in the last unit of a stage, with a max pooling on
-the shortcut, biases in some convolutions, and neither norm nor activation in the stem. Both differ in epsilon and
-momentum.
+the shortcut. It has biases in some convolutions, and neither norm nor activation in the stem. Both versions differ in
+epsilon and momentum.
 """
 
 from __future__ import annotations

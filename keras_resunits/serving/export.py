@@ -53,8 +53,8 @@ def export_saved_model(
         The directory of the new version.
 
     Raises:
-        ValueError: if `class_names` is not a sequence of one name for each class, or not all are different; if `top_k`
-            is not an int in 1..classes, or `preprocessing` is not a Keras layer; if the model's output is not
+        ValueError: if `class_names` is not a sequence of one name for each class, or two names are equal. If `top_k` is
+            not an int in 1..classes, or `preprocessing` is not a Keras layer. If the model's output is not
             `[batch, classes]`, or its last activation is neither linear nor softmax. Nothing is written then.
         RuntimeError: if the Keras backend is not TensorFlow.
 

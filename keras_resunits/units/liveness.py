@@ -27,7 +27,7 @@ def require_alive(unit: Unit) -> None:
     """Refuse a unit that no gradient passes, initially or later: nothing in it would learn.
 
     Raises:
-        ValueError: if two layers of the branch start at zero, since each keeps the other's gradient at 0, or if one
+        ValueError: if two layers of the branch start at zero, since each keeps the other's gradient at 0. Also if one
             does and the merge carries nothing past the branch.
     """
     zeros = [layer.name for layer in unit.branch._flatten_layers() if starts_at_zero(layer)]
