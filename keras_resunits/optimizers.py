@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+
 import keras
 from keras import ops
 
+from keras_resunits.arguments import is_number, require_number
 from keras_resunits.layers.backend import ON_TENSORFLOW, tf
 from keras_resunits.layers.serialization import register
 
@@ -37,7 +40,14 @@ class CoupledSGD(keras.optimizers.SGD):
         momentum: The momentum. Defaults to 0.9.
         nesterov: Whether to use Nesterov momentum. Defaults to `True`, as in the authors' Torch code.
         coupled_weight_decay: The coupled weight decay. Defaults to 1e-4.
-        **kwargs: Keyword arguments of `keras.optimizers.SGD`.
+        learning_rate_factors: `{path: factor}` of variables; see `scale_learning_rate`. Defaults to none.
+        undecayed: Paths of variables without weight decay; see `exclude_from_weight_decay`. Defaults to none.
+        undecayed_names: Strings that the names of other variables without weight decay contain. Defaults to none.
+        **kwargs: Keyword arguments of `keras.optimizers.SGD`, except `weight_decay`.
+
+    Raises:
+        ValueError: if the weight decay is negative, NaN or infinite, a limit of clipping is not positive, or Keras'
+            `weight_decay` is given.
 
     Example: one step from w = 1 with gradient 0 is pure decay
 
@@ -49,15 +59,42 @@ class CoupledSGD(keras.optimizers.SGD):
     0.99
     """
 
-    def __init__(self, learning_rate=0.1, momentum=0.9, nesterov=True, coupled_weight_decay=1e-4, **kwargs):
+    def __init__(
+        self,
+        learning_rate=0.1,
+        momentum=0.9,
+        nesterov=True,
+        coupled_weight_decay=1e-4,
+        learning_rate_factors=None,
+        undecayed=(),
+        undecayed_names=(),
+        **kwargs,
+    ):
+        if kwargs.get("weight_decay") is not None:
+            raise ValueError(
+                "`CoupledSGD` takes `coupled_weight_decay`, not Keras' decoupled `weight_decay`. "
+                f"Received: weight_decay={kwargs['weight_decay']!r}."
+            )
+        for limit in ("clipnorm", "clipvalue", "global_clipnorm"):
+            if kwargs.get(limit) is not None and not (is_number(kwargs[limit]) and kwargs[limit] > 0):
+                raise ValueError(f"`{limit}` must be a number > 0. Received: {limit}={kwargs[limit]!r} (CoupledSGD).")
         super().__init__(learning_rate, momentum=momentum, nesterov=nesterov, **kwargs)
-        self.coupled_weight_decay = coupled_weight_decay
+        self.coupled_weight_decay = require_number(coupled_weight_decay, "coupled_weight_decay", "CoupledSGD")
+        if self.coupled_weight_decay < 0:
+            raise ValueError(
+                f"`coupled_weight_decay` must be >= 0. Received: coupled_weight_decay={coupled_weight_decay!r}."
+            )
+        self.learning_rate_factors, self.undecayed = dict(learning_rate_factors or {}), list(undecayed)
+        self.undecayed_names: list[str] = []
         self._rate_factors: dict = {}
+        if undecayed_names:
+            self.exclude_from_weight_decay(var_names=list(undecayed_names))
 
     def scale_learning_rate(self, var_list, factor):
         """Multiply the learning rate of some variables by a factor; to be called before the optimiser is built.
 
-        Like `exclude_from_weight_decay`, it is not part of the configuration.
+        Like the exclusions from weight decay, the factors are part of the configuration, by the paths of the variables.
+        A saved model therefore continues training with them.
 
         Args:
             var_list: A list of `keras.Variable`s.
@@ -81,19 +118,55 @@ class CoupledSGD(keras.optimizers.SGD):
             raise ValueError(
                 "`scale_learning_rate` requires an optimiser that is not built yet. Received: a built one."
             )
-        self._rate_factors |= {self._var_key(variable): factor for variable in var_list}
+        factor = require_number(factor, "factor", "scale_learning_rate")
+        self.learning_rate_factors |= {variable.path: factor for variable in var_list}
+
+    def exclude_from_weight_decay(self, var_list=None, var_names=None):
+        """Exclude variables from weight decay, as in Keras; to be called before the optimiser is built.
+
+        Args:
+            var_list: A list of `keras.Variable`s.
+            var_names: Strings that the names of other variables contain.
+
+        Example:
+
+        >>> import keras
+        >>> from keras_resunits import CoupledSGD
+        >>> w = keras.Variable([1.0])
+        >>> sgd = CoupledSGD(0.5, coupled_weight_decay=0.1)
+        >>> sgd.exclude_from_weight_decay([w])
+        >>> sgd.apply([keras.ops.zeros(1)], [w])
+        >>> float(w.numpy()[0])
+        1.0
+        """
+        super().exclude_from_weight_decay(var_list, var_names)
+        self.undecayed += [variable.path for variable in var_list or ()]
+        self.undecayed_names += list(var_names or ())
 
     def build(self, variables):
         if self.built:
             return
         super().build(variables)
-        spared = {self._var_key(variable) for variable in variables if not getattr(variable, "decays", True)}
+        spared = [each for each in variables if not getattr(each, "decays", True)]
+        spared = {self._var_key(variable) for variable in [*spared, *self._named(variables, self.undecayed)]}
         self._exclude_from_weight_decay = getattr(self, "_exclude_from_weight_decay", set()) | spared
+        self._rate_factors = {
+            self._var_key(variable): factor
+            for path, factor in self.learning_rate_factors.items()
+            for variable in self._named(variables, [path])
+        }
         if ON_TENSORFLOW:
             self.gradient_norm = self.add_variable((), dtype="float32", name="gradient_norm")
             # created once, outside the traced step, where every use would create them again
             with tf.init_scope():
                 self._factors = tf.constant(self.coupled_weight_decay), tf.constant(self.momentum)
+
+    def _named(self, variables, paths) -> list:
+        """Return the variables of these paths; in a loaded model, paths may lack the name of the model in front."""
+        found = {path: [each for each in variables if _is_one(each.path, path)] for path in paths}
+        if lost := [path for path, named in found.items() if not named]:
+            warnings.warn(f"no variable has the path {lost[0]!r}: its factor or exclusion has no effect.", stacklevel=3)
+        return [each for named in found.values() for each in named]
 
     def update_step(self, gradient, variable, learning_rate):
         """Update one variable.
@@ -164,4 +237,16 @@ class CoupledSGD(keras.optimizers.SGD):
             accumulator.assign_add(gradient)
 
     def get_config(self):
-        return {**super().get_config(), "coupled_weight_decay": self.coupled_weight_decay}
+        own = {name: getattr(self, name) for name in ("coupled_weight_decay", "learning_rate_factors", "undecayed")}
+        own["undecayed_names"] = self.undecayed_names
+        return {**super().get_config(), **own}
+
+
+def _is_one(path: str, told: str) -> bool:
+    """Whether two paths denote one variable, one of them possibly without leading parts.
+
+    >>> _is_one("a/kernel", "sequential/a/kernel"), _is_one("b/kernel", "sequential/a/kernel"), _is_one("a", "a")
+    (True, False, True)
+    """
+    shorter, longer = sorted((path, told), key=len)
+    return path == told or ("/" in shorter and longer.endswith(f"/{shorter}"))

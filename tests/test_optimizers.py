@@ -232,3 +232,36 @@ def test_a_built_optimiser_refuses_a_factor():
     sgd.build([variable])
     with pytest.raises(ValueError, match="requires an optimiser that is not built yet"):
         sgd.scale_learning_rate([variable], 0.1)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"weight_decay": 5e-4}, r"takes `coupled_weight_decay`.*Received: weight_decay=0\.0005"),
+        ({"coupled_weight_decay": -1}, r"`coupled_weight_decay` must be >= 0"),
+        ({"coupled_weight_decay": float("nan")}, r"`coupled_weight_decay` must be a finite number"),
+        ({"coupled_weight_decay": float("inf")}, r"`coupled_weight_decay` must be a finite number"),
+        ({"global_clipnorm": -1}, r"`global_clipnorm` must be a number > 0"),
+        ({"clipvalue": 0}, r"`clipvalue` must be a number > 0"),
+    ],
+)
+def test_an_invalid_decay_or_limit_is_refused(options, text):
+    with pytest.raises(ValueError, match=text):
+        kr.CoupledSGD(0.1, **options)
+
+
+def test_exclusions_and_rate_factors_are_kept_in_a_saved_model(tmp_path):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, name="a"), keras.layers.Dense(2, name="b")])
+    sgd = kr.CoupledSGD(0.5, momentum=0.0, coupled_weight_decay=0.1)
+    sgd.exclude_from_weight_decay([model.get_layer("a").kernel], var_names=["bias"])
+    sgd.scale_learning_rate([model.get_layer("b").kernel], 0.1)
+    model.compile(sgd, "mse")
+    model.fit(np.ones((2, 2)), np.ones((2, 2)), verbose=0)
+    model.save(tmp_path / "net.keras")
+    again = keras.saving.load_model(tmp_path / "net.keras")
+    for each in (model, again):
+        each.optimizer.apply([keras.ops.zeros(w.shape) for w in each.trainable_variables], each.trainable_variables)
+    for ours, theirs in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    before = keras.saving.load_model(tmp_path / "net.keras").get_layer("b").kernel.numpy()
+    np.testing.assert_allclose(again.get_layer("b").kernel, before * (1 - 0.1 * 0.5 * 0.1), rtol=1e-6)

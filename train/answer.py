@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any, NoReturn
 
 import numpy as np
@@ -45,13 +45,32 @@ def answer(saved_model: str, images) -> dict:
     tf = tensorflow()
     graph = tf.Graph()
     with closing(tf.compat.v1.Session(graph=graph)) as session:
-        with graph.as_default():
-            loaded = tf.compat.v1.saved_model.load(session, ["serve"], saved_model)
-        signature = loaded.signature_def["serving_default"]
-        (pixels,) = signature.inputs.values()
-        if callable(images):  # outside the graph: decoding pictures wants eager execution
-            images = images([dim.size for dim in pixels.tensor_shape.dim][1:])
+        try:
+            with graph.as_default():
+                loaded = tf.compat.v1.saved_model.load(session, ["serve"], saved_model)
+            signature = loaded.signature_def["serving_default"]
+            (pixels,) = signature.inputs.values()
+            shape = [dim.size for dim in pixels.tensor_shape.dim]
+            if pixels.dtype != tf.uint8.as_datatype_enum or len(shape) != 4 or "classes" not in signature.outputs:
+                raise ValueError("its signature 'serving_default' does not take uint8 images and return classes")
+        except (OSError, RuntimeError, KeyError, ValueError, tf.errors.OpError) as error:
+            refuse(f"{saved_model} is no SavedModel of this program: {error}.")
+        if callable(images):  # outside the graph: decoding pictures requires eager execution
+            images = images(shape[1:])
+        require_images(images, shape)
         return session.run({name: t.name for name, t in signature.outputs.items()}, {pixels.name: images})
+
+
+def require_images(images: np.ndarray, shape) -> None:
+    """Refuse an array that is not uint8 images of the model's size: a cast would give answers to other images."""
+    fits = images.ndim == 4 and all(want in (-1, got) for want, got in zip(shape, images.shape, strict=False))
+    if images.dtype != np.uint8 or not fits or not len(images):
+        expected = ["n", *("any" if side == -1 else side for side in shape[1:])]
+        hint = " Pixels in 0..1 become (255 * images).round().astype('uint8')." if images.dtype.kind == "f" else ""
+        refuse(
+            f"expected uint8 images [{', '.join(map(str, expected))}], 0..255; "
+            f"got {images.dtype} {list(images.shape)}.{hint}"
+        )
 
 
 def pictures(paths, shape):
@@ -62,7 +81,7 @@ def pictures(paths, shape):
     def read(path):
         try:
             image = tf.io.decode_image(tf.io.read_file(path), channels=channels, expand_animations=False)
-        except tf.errors.InvalidArgumentError:
+        except tf.errors.OpError:
             refuse(f"{path} is no image that TensorFlow reads (PNG, JPEG, GIF, BMP).")
         if image.shape[:2] != (height, width):
             image = tf.cast(tf.round(tf.image.resize(image, (height, width), antialias=True)), tf.uint8)
@@ -83,14 +102,41 @@ def newest(saved_model: str) -> str:
     return os.path.join(saved_model, max(versions, key=int)) if versions else saved_model
 
 
+def array(path: str) -> np.ndarray:
+    """The array in an .npy file."""
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        refuse(f"{path} is no readable .npy file: {error}.")
+
+
+def write(answers: dict, path: str) -> None:
+    """Answers as an .npz file, whole or not at all; names as text, so that a plain `np.load` reads them."""
+    unfinished = f"{path}.unfinished-{os.getpid()}.npz"
+    try:
+        text = {
+            name: np.vectorize(bytes.decode, otypes=["U"])(each)
+            for name, each in answers.items()
+            if each.dtype == object
+        }
+        np.savez(unfinished, **{**answers, **text})
+        os.replace(unfinished, path)
+    except OSError as error:
+        with suppress(OSError):  # it may never have been made
+            os.remove(unfinished)
+        refuse(f"{path} cannot be written: {error.strerror}.")
+
+
 def main(saved_model: str, *paths: str) -> None:
     """Answer, and print or write the answers."""
-    saved_model = newest(saved_model)
-    for path in (os.path.join(saved_model, "saved_model.pb"), *(paths[:1] if paths[0].endswith(".npy") else paths)):
+    saved_model, arrays = newest(saved_model), paths[0].endswith(".npy")
+    if arrays and len(paths) != 2:
+        refuse(f"IMAGES.npy goes with one OUT.npz; got {' '.join(paths[1:]) or 'none'}.")
+    for path in (os.path.join(saved_model, "saved_model.pb"), *(paths[:1] if arrays else paths)):
         if not os.path.isfile(path):
             refuse(f"{path}: there is no such file.")
-    if paths[0].endswith(".npy"):
-        np.savez(paths[1], **answer(saved_model, np.load(paths[0])))
+    if arrays:
+        write(answer(saved_model, array(paths[0])), paths[1])
         return
     answers = answer(saved_model, lambda shape: pictures(paths, shape))
     for path, classes, scores in zip(paths, answers["classes"], answers["scores"], strict=True):

@@ -7,12 +7,14 @@ import json
 import os
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 from .process.commands import command, extra_needed
-from .process.errors import BadInput
+from .process.errors import BadInput, RunError
 from .process.startup import importing
+from .run.folder import Run
 from .settings.config import Config, read
 from .settings.sections import Source
 
@@ -28,7 +30,7 @@ INTRODUCTION = """Judge a trained network: accuracy, top-5, a confusion matrix, 
         a SavedModel, or the folder of its versions
 
 Writes evaluation.json, confusion.png and mistakes.png beside the run, or to --output.
-Exit codes: 0 done; 2 a mistake in the arguments or the files, reported in one line.
+Exit codes: 0 done; 2 a mistake in the arguments or the files, 3 answers that are NaN or infinite: reported in one line.
 """
 
 
@@ -80,7 +82,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Read, ask, judge, write, say."""
     with importing():
         from .data.batches import test_batches
-        from .data.datasets import bad_images_named, load
+        from .data.datasets import bad_images_named, identity, load
         from .evaluation.classifiers import open_classifier, require_classifier, run_folder
         from .evaluation.judge import judge, made, report, shape, summary, write
 
@@ -89,6 +91,8 @@ def main(arguments: argparse.Namespace) -> None:
     source, streamed = judged_on(arguments, folder)
     output = Path(arguments.output or (folder / "evaluation" if folder else default_output(arguments.model)))
     data = load(source, streamed)
+    if folder is not None and arguments.data is None:
+        require_own_data(Run.at(folder), identity(data))
     classifier = open_classifier(arguments.model, data, arguments.normalize)
     if data.image_shape != classifier.image_shape:
         raise BadInput(
@@ -99,7 +103,7 @@ def main(arguments: argparse.Namespace) -> None:
         batches = test_batches(replace(data, test=getattr(data, arguments.split)), arguments.batch_size)
         with bad_images_named(data):
             judged = judge(classifier, batches, list(data.class_names or ()))
-        write(judged, batches, output)
+        write(judged, batches, output, partial(data.file_of, arguments.split))
         result = summary(judged, classifier.title, source.dataset, arguments.split)
         (output / "evaluation.json").write_text(json.dumps(result, indent=2) + "\n")
     report(result, judged, output)
@@ -116,6 +120,16 @@ def judged_on(arguments: argparse.Namespace, folder: Path | None) -> tuple[Sourc
     # images of any size are streamed, not resized to one
     streamed = bool(arguments.test_view) or own.augmenting.crop == "resized"
     return replace(own.source, **{name: value for name, value in given.items() if value}), streamed
+
+
+def require_own_data(run: Run, seen: dict) -> None:
+    """Refuse to judge a run on its own data when they have changed."""
+    if not run.data.exists():
+        print(f"evaluate: {run.data} is gone: nothing compares the data with the run's.", file=sys.stderr)
+    elif changed := run.changed_data(seen):
+        raise BadInput(
+            f"the data are not those that the run started with: {'; '.join(changed)}. Pass DATA to judge it on others."
+        )
 
 
 def default_output(model: str) -> Path:
@@ -139,9 +153,9 @@ def run_main(argv: list[str]) -> int:
     """Parse, judge, and turn what a user can fix into one line and exit code 2."""
     try:
         main(parse(argv))
-    except BadInput as error:
+    except RunError as error:
         print(f"evaluate: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        return error.code
     except ModuleNotFoundError as error:
         if not (extra := extra_needed(error)):
             raise

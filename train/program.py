@@ -21,7 +21,6 @@ from .process.files import stored
 from .process.memory import memory_named
 from .process.startup import trace_lightly
 from .run.checkpoints import Checkpoints, Position, require_checkpoint, state_hash
-from .run.history import read_history
 from .run.recorders import recorders
 from .run.session import Plan, Session
 from .run.signals import handle_by_default, noticed
@@ -81,7 +80,7 @@ def pipeline(config, run, asked, place, again: str) -> None:
             with noticed() as session.notice:
                 session.run()
         if place.is_chief:
-            finish(run, data, session.trainer, asked.export, again)
+            finish(run, data, session, asked.export, again)
 
 
 def build(config, data, place):
@@ -114,7 +113,8 @@ def prepare(config, run, data, model, preprocessing, plan, place, resume: bool) 
     sgd = optimizer(recipe, plan.epochs * plan.steps, model)
     average = Average(model, sgd, recipe.ema) if recipe.ema else None
     trainer = Trainer(model, preprocessing, sgd, average)
-    checkpoints = Checkpoints(run.checkpoints, model, sgd, average, config.survival.keep, place.number)
+    told = about(config, data, preprocessing)
+    checkpoints = Checkpoints(run.checkpoints, model, sgd, average, config.survival.keep, place.number, told)
     position = chief_first(place, checkpoints.restore) if resume else Position()
     require_agreement(place, {"step to resume from": position.step})  # all must see the same folder
     if position.epoch > plan.epochs:
@@ -127,38 +127,51 @@ def prepare(config, run, data, model, preprocessing, plan, place, resume: bool) 
                 say(f"--epochs={plan.epochs} in place of {before}: the schedule is stretched to them.")
             config.save(run.config)
             records = recorders(run, plan, recipe.batch_size, position.epoch)
-    feed = Feed(data, recipe.batch_size, Augmentation.of(config.augmenting), recipe.seed, place.workers)
+    rounds = config.shuffle_rounds or 4
+    feed = Feed(data, recipe.batch_size, Augmentation.of(config.augmenting), recipe.seed, place.workers, rounds)
     return Session(trainer, feed, checkpoints, plan, place, records, position)
 
 
-def finish(run, data, trainer, wanted: bool, again: str) -> None:
+def about(config, data, preprocessing) -> dict:
+    """What a checkpoint tells of its run: whose it is, and how its network is asked."""
+    return {
+        "run": config.run_identity,
+        "data": data.digest,
+        "image_shape": list(data.image_shape),
+        "class_names": list(data.class_names or ()),
+        "mean": preprocessing.mean.numpy().ravel().tolist(),
+        "variance": preprocessing.variance.numpy().ravel().tolist(),
+    }
+
+
+def finish(run, data, session, wanted: bool, again: str) -> None:
     """Export the trained network, where that is wanted and not done yet, and report."""
+    trainer = session.trainer
     state, average = state_hash(trainer.variables), trainer.average
-    if version := run.exported_version(state):
+    if version := run.exported_version(state=state):
         print(f"nothing left to do: {version} is the export of this state, {state}")
         return
     exported = None
     if wanted:
         with average.swapped() if average else nullcontext():
-            exported = export(run, data, trainer.model, trainer.preprocessing, state)
+            exported = export(run, data, trainer.model, trainer.preprocessing, state, session.position.step)
     else:
         run.release()  # the folder for exports, where it is empty
-    report(run, state, exported, again)
+    report(run, state, session.tested(), exported, again)
 
 
-def export(run, data, model, preprocessing, state: str):
+def export(run, data, model, preprocessing, state: str, step: int):
     """`(version, difference)`: the SavedModel's folder, and how far its answers are from the network's."""
     with stored(f"the export to {run.saved_models}, or checking it; the run is whole: free space, and pass --resume"):
         version = export_saved_model(model, run.saved_models, data.class_names, preprocessing)
         difference = check_answers(version, model, preprocessing, data.sample(64))
     with stored(str(run.folder)):
-        run.note_export(version, state)
+        run.note_export(version, state, step)
     return version, difference
 
 
-def report(run, state: str, exported, again: str) -> None:
+def report(run, state: str, tested: dict[str, float], exported, again: str) -> None:
     """Print what came out, where it lies, and what to try next."""
-    history = read_history(run.history)
     tries = [f"{python()} -m tensorboard.main --logdir {shlex.quote(str(run.tensorboard))}"]
     if exported is None:
         told = f"not this state yet: {again} --export"
@@ -168,9 +181,9 @@ def report(run, state: str, exported, again: str) -> None:
         if run.example.exists():
             tries.insert(0, f"{command('answer')} {shlex.join([str(version), str(run.example)])}")
     shipped = ": exported" * bool(exported)
-    averaged = f" ({history['val_ema_accuracy'][-1]:.2%} averaged{shipped})" if "val_ema_accuracy" in history else ""
+    averaged = f" ({tested['val_ema_accuracy']:.2%} averaged{shipped})" if "val_ema_accuracy" in tested else ""
     print(
-        f"test accuracy {history['val_accuracy'][-1]:.2%}{averaged}\n"
+        f"test accuracy {tested['val_accuracy']:.2%}{averaged}\n"
         f"exported      {told}\n"
         f"curves        {run.curves}\n"
         f"state         {state} (the same for every run that ends with the same weights, slots and random states)\n"

@@ -55,10 +55,10 @@ def test_a_run_leaves_all_it_promises_the_next_takes_the_next_name_and_resume_go
     assert (folder / "checkpoints" / "step-00000022" / "manifest.json").exists()
     assert versions(tmp_path, RUN) == ["1"]
     assert first.out.startswith(
-        f"{RUN}: 75,482 parameters, 1,437 images, 22 steps an epoch, on the processor\n  dataset         digits\n"
+        f"{RUN}: 75,482 parameters, 1,437 images, 22 steps an epoch, on the CPU\n  dataset         digits\n"
     )
     assert f"test accuracy {history['val_accuracy'][0]:.2%}\n" in first.out
-    assert f"exported      {tmp_path}/saved_models/{RUN}/1 (answers equal the trained network's" in first.out
+    assert f"exported      {tmp_path}/saved_models/{RUN}/1 (its answers differ from the trained network's" in first.out
     (answer,) = re.findall(r"^try next +(.*)", first.out, re.MULTILINE)
     interpreter, *tried = shlex.split(answer)
     assert interpreter == python()
@@ -169,7 +169,7 @@ def test_every_choice_of_network_and_recipe_reaches_the_run(command, files, tmp_
         11, (9, 12, 3), 2, block="bottleneck", order="bn_after_add", shortcut="projection_always", stem="cifar", width=2
     )
     assert outcome.out.startswith(
-        f"mine: {expected.count_params():,} parameters, 16 images, 8 steps an epoch, on the processor\n"
+        f"mine: {expected.count_params():,} parameters, 16 images, 8 steps an epoch, on the CPU\n"
     )
 
 
@@ -216,7 +216,7 @@ def test_the_command_that_goes_on_is_the_one_that_began_it(parse, monkeypatch):
         monkeypatch.setattr(sys, "argv", ["train", *argv])
         assert resuming(run) == f"{python()} -m {going}"
         with monkeypatch.context() as launched:
-            launched.setenv("KERAS_RESUNITS_LAUNCHED", "train.launch --workers=2 --")
+            launched.setenv("KERAS_RESUNITS_LAUNCHED", f"{python()} -m train.launch --workers=2 --")
             assert resuming(run) == f"{python()} -m {going.replace('train ', 'train.launch --workers=2 -- ', 1)}"
 
 

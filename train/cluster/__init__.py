@@ -1,1 +1,1 @@
-"""Where a run computes and with whom."""
+"""The devices that a run computes on, and its other workers."""

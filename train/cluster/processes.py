@@ -1,4 +1,4 @@
-"""Workers as processes of this machine."""
+"""Workers as processes on this machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LAUNCHED = "KERAS_RESUNITS_LAUNCHED"  # tells workers the command that started t
 
 
 def free_addresses(count: int) -> list[str]:
-    """Addresses of this machine that nobody listens on."""
+    """Free local addresses, `127.0.0.1:port`."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
     for each in sockets:
@@ -23,7 +23,7 @@ def free_addresses(count: int) -> list[str]:
 
 
 def tf_config(addresses: list[str], number: int) -> str:
-    """What tells worker `number` its place.
+    """The value of `TF_CONFIG` for worker `number`.
 
     >>> tf_config(["a:1", "b:1"], 1)
     '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}}'
@@ -32,13 +32,13 @@ def tf_config(addresses: list[str], number: int) -> str:
 
 
 def worker_environment(addresses: list[str], number: int) -> dict[str, str]:
-    """What makes a process worker `number`, on the processor."""
+    """The environment variables that make a process worker `number`, on the CPU."""
     return {"TF_CONFIG": tf_config(addresses, number), "CUDA_VISIBLE_DEVICES": ""}
 
 
 def start(addresses: list[str], number: int, arguments: list[str], module: str = PACKAGE, **popen) -> subprocess.Popen:
-    """Worker `number` of a cluster, as a process: `python -m module arguments`."""
+    """Start worker `number` of a cluster as a process: `python -m module arguments`."""
     command = [sys.executable, "-m", module, *arguments]
-    # a group of its own: Ctrl-C comes once, from the launcher, not a second time from the terminal
+    # in its own process group, so that Ctrl-C arrives once, from the launcher, and not again from the terminal
     beside = {**os.environ, **worker_environment(addresses, number)}
     return subprocess.Popen(command, env=beside, text=True, process_group=0, **popen)

@@ -1,5 +1,8 @@
-"""Workers find each other before TensorFlow looks for them: it waits without a word, for an hour or for ever, and holds
-Python's lock meanwhile, so that no thread and no signal handler could end it."""
+"""Workers find each other before TensorFlow connects them.
+
+TensorFlow waits silently for missing workers, for an hour or forever. It holds Python's GIL meanwhile, so that neither
+a thread nor a signal handler can end the process.
+"""
 
 from __future__ import annotations
 
@@ -15,22 +18,22 @@ from ..process.errors import ClusterError
 GO, TWICE = b"go\n", b"twice\n"
 
 
-POLL = 0.5  # seconds until a wait looks at the clock
+POLL = 0.5  # seconds between two checks of the clock
 
 
 def meet(addresses: list[str], number: int, timeout: float) -> None:
-    """Return when all workers are there; what is waited for is said on standard error after five seconds.
+    """Return when all workers are present; after five seconds, print the missing ones to standard error.
 
-    The first worker listens at its address until each of the others has told its number there. TensorFlow's server
-    takes the port over.
+    The first worker listens at its address until each of the others has sent its number there. TensorFlow's server
+    then takes over the port.
 
     Args:
         addresses: "host:port" of all workers.
-        number: Which of them this is.
-        timeout: Seconds.
+        number: This worker's index in `addresses`.
+        timeout: Seconds to wait.
 
     Raises:
-        ClusterError: if one does not appear in time, or two have one number.
+        ClusterError: if a worker does not appear in time, or two have the same number.
     """
     patience = _Patience(number, timeout)
     if number == 0:
@@ -41,9 +44,9 @@ def meet(addresses: list[str], number: int, timeout: float) -> None:
 
 @contextmanager
 def fatal_after(seconds: float) -> Iterator[None]:
-    """SIGALRM ends the process after `seconds`: all that can, where a thread waits that holds Python's lock.
+    """SIGALRM ends the process after `seconds`; nothing else can while TensorFlow waits and holds Python's GIL.
 
-    For the moment after `meet`, in which a worker that dies would leave TensorFlow waiting for it.
+    Covers the moment after `meet`, when TensorFlow would wait forever for a worker that dies.
     """
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -54,7 +57,7 @@ def fatal_after(seconds: float) -> Iterator[None]:
 
 
 def cannot_join(addresses: list[str], number: int, why: str) -> ClusterError:
-    """Two processes for one place."""
+    """The error for two processes that claim the same place."""
     return ClusterError(
         f"worker {number} of {len(addresses)} cannot join at {addresses[number]}: {why}. "
         "Is the port taken, or another worker started with the same task index?"
@@ -62,7 +65,7 @@ def cannot_join(addresses: list[str], number: int, why: str) -> ClusterError:
 
 
 class _Patience:
-    """Says what is waited for, and until when."""
+    """Prints which workers are missing, and raises when the time is over."""
 
     def __init__(self, number: int, timeout: float):
         self.number, self.timeout, self.began, self.next = number, timeout, time.monotonic(), 5.0
@@ -71,7 +74,7 @@ class _Patience:
         waited = time.monotonic() - self.began
         others = ", ".join(missing)
         if waited >= self.timeout:
-            raise ClusterError(f"worker {self.number}: not all workers appeared in {waited:.0f} s; wanted {others}.")
+            raise ClusterError(f"worker {self.number}: not all workers appeared in {waited:.0f} s; missing: {others}.")
         if waited >= self.next:
             print(f"waiting for workers ({waited:.0f} s of {self.timeout:.0f}): {others}", file=sys.stderr, flush=True)
             self.next += 30.0
@@ -99,7 +102,7 @@ def _gather(addresses: list[str], patience: _Patience) -> None:
                 connection, _ = server.accept()
                 connection.settimeout(POLL)
                 number = int(connection.recv(16))
-            except (OSError, ValueError):  # nobody came, or somebody else did
+            except (OSError, ValueError):  # no connection, or not from a worker
                 continue
             if number in present and _is_open(present[number]):
                 connection.sendall(TWICE)
@@ -107,9 +110,9 @@ def _gather(addresses: list[str], patience: _Patience) -> None:
             elif 0 < number < len(addresses):
                 present[number] = connection
     for connection in present.values():
-        with connection, suppress(OSError):  # one that ends just now is TensorFlow's to find out
+        with connection, suppress(OSError):  # TensorFlow detects a worker that ends just now
             connection.sendall(GO)
-            connection.recv(1)  # the other side closes first, and so keeps no port of this one busy
+            connection.recv(1)  # the other side closes first, so that no port here stays in TIME_WAIT
 
 
 def _report(addresses: list[str], number: int, patience: _Patience) -> None:
@@ -124,7 +127,7 @@ def _report(addresses: list[str], number: int, patience: _Patience) -> None:
         if answer == GO:
             return
         if answer == TWICE:
-            raise cannot_join(addresses, number, "it is there already")
+            raise cannot_join(addresses, number, f"worker {number} is already present")
         time.sleep(POLL)
 
 
@@ -133,11 +136,11 @@ def _answer(connection: socket.socket, addresses: list[str], patience: _Patience
         try:
             return connection.recv(16)
         except TimeoutError:
-            patience.spend([f"{addresses[0]} (it waits for others)"])
+            patience.spend([f"{addresses[0]} (it is waiting for others)"])
 
 
 def _is_open(connection: socket.socket) -> bool:
-    """Whether the other side, which says no more than its number, still holds the connection."""
+    """Whether the other side, which sends nothing after its number, still holds the connection."""
     connection.setblocking(False)
     try:
         return bool(connection.recv(1, socket.MSG_PEEK))

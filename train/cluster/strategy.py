@@ -1,4 +1,4 @@
-"""Where a run computes: one device, all of a machine's, a TPU's, or several machines'."""
+"""The devices that a run computes on: one device, all GPUs of a machine, a TPU, or several machines."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from .watch import Watch
 
 @dataclass(frozen=True)
 class Place:
-    """What computes, and which part of it this process is.
+    """The devices of a run, and this worker's place among them.
 
     Args:
         strategy: The `tf.distribute` strategy.
-        taken: The same in words.
-        number: This worker's, from 0; the first is the chief, the only one that writes.
-        workers: How many there are.
-        watch: `with watch(what):` around what the workers do together finds out one that is stuck.
+        taken: Its devices, in the words of the first line that is printed.
+        number: This worker's number, from 0; worker 0 is the chief, the only one that writes.
+        workers: The number of workers.
+        watch: `with watch(what):` around a joint operation detects a worker that is stuck.
     """
 
     strategy: Any
@@ -39,30 +39,30 @@ class Place:
         return self.number == 0
 
     def gathered(self, numbers: list[int]):
-        """The numbers of all workers, one row each; every worker waits here for the slowest."""
+        """The numbers of all workers, `[replicas, len(numbers)]`; every worker waits here for the slowest."""
         import tensorflow as tf
 
         mine = self.strategy.run(lambda: tf.constant([numbers], tf.int64))
         return self.strategy.gather(mine, axis=0).numpy()
 
     def all_did(self, did: bool) -> bool:
-        """Whether every worker did what `did` tells of this one."""
+        """Whether `did` is true on every worker."""
         return did if self.workers == 1 else bool(self.gathered([int(did)]).min())
 
 
 def make_strategy(name: str, tpu: str, cpu_devices: int, startup_timeout: float, worker_timeout: float) -> Place:
-    """The place that `name` asks for; to be called before TensorFlow computes anything.
+    """The place that `name` asks for; call this before TensorFlow computes anything.
 
     Args:
         name: One of `--strategy`'s choices; "auto" takes several workers where `TF_CONFIG` or Slurm names them, else a
             TPU where `tpu` or `TPU_NAME` does, else all GPUs if there are several, else one device.
-        tpu: The TPU's name, or "local"; `TPU_NAME`, or "local" without it, where it is empty.
-        cpu_devices: Into how many logical devices the processor is split.
+        tpu: The TPU's name, or "local"; where it is empty, `TPU_NAME`, or "local" without it.
+        cpu_devices: How many logical devices the CPU is split into.
         startup_timeout: Seconds to wait for the other workers to appear, and for a first step to end.
-        worker_timeout: Seconds to wait for the end of a later one.
+        worker_timeout: Seconds to wait for each later step to end.
 
     Raises:
-        BadInput: if there is no such device.
+        BadInput: if the device does not exist.
         ClusterError: if the workers do not find each other.
     """
     import tensorflow as tf
@@ -78,7 +78,7 @@ def make_strategy(name: str, tpu: str, cpu_devices: int, startup_timeout: float,
     gpus = tf.config.list_physical_devices("GPU")
     if name == "mirrored" or (name == "auto" and (len(gpus) > 1 or cpu_devices > 1)):
         return _mirrored(len(gpus), cpu_devices)
-    return Place(tf.distribute.get_strategy(), "one GPU" if gpus else "the processor")
+    return Place(tf.distribute.get_strategy(), "one GPU" if gpus else "the CPU")
 
 
 def _mirrored(gpus: int, cpu_devices: int) -> Place:
@@ -88,10 +88,10 @@ def _mirrored(gpus: int, cpu_devices: int) -> Place:
         return Place(tf.distribute.MirroredStrategy([f"GPU:{i}" for i in range(gpus)]), f"{gpus} GPUs of this machine")
     if cpu_devices > 1:
         devices = [f"CPU:{i}" for i in range(cpu_devices)]
-        return Place(tf.distribute.MirroredStrategy(devices), f"{cpu_devices} parts of the processor")
+        return Place(tf.distribute.MirroredStrategy(devices), f"{cpu_devices} logical CPU devices")
     raise BadInput(
-        "--strategy=mirrored wants a GPU; TensorFlow sees none. Install tensorflow[and-cuda], pass --strategy=default, "
-        "or try it on the processor with --cpu_devices=2."
+        "--strategy=mirrored requires a GPU; TensorFlow sees none. Install tensorflow[and-cuda], pass "
+        "--strategy=default, or try it on the CPU with --cpu_devices=2."
     )
 
 
@@ -115,7 +115,7 @@ def _multiworker(workers, startup_timeout: float, worker_timeout: float) -> Plac
     addresses, number = workers
     meet(addresses, number, startup_timeout)
     limit = f"at most {startup_timeout:g} s (--startup_timeout), then SIGALRM ends this process"
-    say(f"worker {number}: all {len(addresses)} are there and join, {limit}.")
+    say(f"worker {number}: all {len(addresses)} workers are present and join, {limit}.")
     try:
         with fatal_after(startup_timeout):
             strategy = tf.distribute.MultiWorkerMirroredStrategy()
@@ -130,7 +130,7 @@ def require_divisible(batch_size: int, replicas: int) -> None:
     """Refuse a global batch that the replicas cannot share evenly.
 
     Raises:
-        BadInput: with the nearest batches that they can.
+        BadInput: with the nearest batch sizes that they can share.
 
     >>> require_divisible(33, 2)
     Traceback (most recent call last):

@@ -1,4 +1,4 @@
-"""A worker that is stuck is found out by the others' clocks."""
+"""Each worker measures how long joint operations take, and so detects another one that is stuck."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from contextlib import contextmanager
 
 from ..process.errors import ClusterError, leave
 
-GO_ON = "Start all workers again, with --resume and the same --run, to go on from the last checkpoint"
-POLL = 0.5  # seconds between two looks at the clock
+GO_ON = "Start all workers again with --resume and the same --run, to continue from the last checkpoint"
+POLL = 0.5  # seconds between two checks of the clock
 COMPARISON = "comparing flags and data"
-SLOW = ("a save", COMPARISON)  # what waits for a disk: before a comparison the data, or a checkpoint, are read
+SLOW = ("a save", COMPARISON)  # operations that wait for a disk: before a comparison, the data or a checkpoint are read
 
 
 class Watch:
-    """Ends this process when what it does together with other workers takes too long.
+    """Ends this process when an operation that it shares with other workers takes too long.
 
-    TensorFlow's own time-outs (`CommunicationOptions(timeout_seconds=...)`) cost a thread for each exchange, which
-    sleeps until the time is over: a thousand exchanges a second, as small networks have, are 30,000 threads after 30
-    seconds, and the end of the process.
+    TensorFlow's own timeouts (`CommunicationOptions(timeout_seconds=...)`) cost a thread for each exchange, which
+    sleeps until the time is over. At a thousand exchanges a second, as in small networks, 30,000 threads exist after
+    30 seconds, and the process dies.
 
     Args:
-        who: This worker, in its message's words.
-        first: Seconds for the first of a kind, which compiles, and waits for those that loaded their data slower; and
-            every save and comparison.
-        later: Seconds for each that follows.
+        who: This worker's name in messages.
+        first: Seconds for the first operation of a kind, which compiles and waits for workers that load their data
+            more slowly; also for every save and comparison.
+        later: Seconds for each later operation of that kind.
 
     Example:
 
@@ -44,7 +44,7 @@ class Watch:
 
     @contextmanager
     def __call__(self, what: str) -> Iterator[None]:
-        """For the time that `what` takes."""
+        """Limit the time that `what` takes."""
         quick = what in self._seen and what not in SLOW
         self._what = what
         self._limit, self._flag = (self.later, "--worker_timeout") if quick else (self.first, "--startup_timeout")
@@ -60,7 +60,7 @@ class Watch:
             time.sleep(POLL)
         leave(
             ClusterError(
-                f"{self.who}: another worker did not answer, it is stuck or gone: {self._what} took over "
+                f"{self.who}: another worker did not answer and is stuck or gone: {self._what} took over "
                 f"{self._limit:g} s ({self._flag}). {GO_ON}."
             )
         )

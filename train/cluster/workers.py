@@ -1,4 +1,4 @@
-"""Several workers: that all do the same, and what one's end means for the others."""
+"""Several workers: they agree before they start, and end together when one fails."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ T = TypeVar("T")
 
 
 def require_agreement(place: Place, wanted: dict[str, Any]) -> None:
-    """Compare `wanted` between the workers: before the first step, not by what their exchanges would make of it.
+    """Require the same values in `wanted` on all workers, before the first step exchanges results of different runs.
 
     Args:
-        place: Where this worker stands.
-        wanted: What decides the run's numbers, by name; JSON can tell it.
+        place: This worker's place.
+        wanted: The values that determine the run's results, by name; each can be written as JSON.
 
     Raises:
-        ClusterError: with what is otherwise here than at another worker.
+        ClusterError: with the values that differ from another worker's.
     """
     if place.workers == 1:
         return
@@ -36,19 +36,19 @@ def require_agreement(place: Place, wanted: dict[str, Any]) -> None:
     with place.watch(COMPARISON):
         everyone = place.gathered(sums)
         with suppress(tf.errors.OpError):
-            place.gathered(sums)  # nobody leaves before all have the answer
+            place.gathered(sums)  # no worker leaves before all have the answer
     for number, theirs in enumerate(everyone[:: len(everyone) // place.workers]):
         differing = [name for name, a, b in zip(sorted(wanted), sums, theirs, strict=True) if a != b]
         if differing:
             here = ", ".join(f"{name}={wanted[name]!r}" for name in differing)
             raise ClusterError(
-                f"worker {place.number} has {here}, worker {number} has not. Start all with the same flags and data, "
-                "and an --output that all see."
+                f"worker {place.number} has {here}, unlike worker {number}. Start all with the same flags and data, "
+                "and with a shared --output."
             )
 
 
 def chief_first(place: Place, what: Callable[[], T]) -> T:
-    """`what()`, by the first worker before the others: it mends what they read then."""
+    """`what()`, on the first worker before the others, because it may repair files that they read."""
     results = [what()] if place.is_chief else []
     if place.workers > 1:
         with place.watch(COMPARISON):
@@ -58,11 +58,12 @@ def chief_first(place: Place, what: Callable[[], T]) -> T:
 
 @contextmanager
 def leaving_together(place: Place) -> Iterator[None]:
-    """Name what an error of an exchange says of the other workers, and end at once, whatever the error is: TensorFlow
-    would wait for them.
+    """End the process at once on any error, because TensorFlow would wait for the other workers.
+
+    An error of an exchange is reported as what it implies about the other workers.
 
     Args:
-        place: Where this worker stands.
+        place: This worker's place.
     """
     if place.workers == 1:
         yield
@@ -87,11 +88,11 @@ def _cause(error: tf.errors.OpError, place: Place) -> str:
     if isinstance(error, tf.errors.DeadlineExceededError) or "heartbeat" in said:
         what = f"{other} did not answer: it is stuck or gone"
     elif isinstance(error, tf.errors.AbortedError):
-        what = f"{other} ended, or was started again alone"
+        what = f"{other} ended, or was restarted without the others"
     elif isinstance(error, (tf.errors.UnavailableError, tf.errors.CancelledError, tf.errors.InternalError)):
-        what = f"{other} is gone; its own last line says why"
+        what = f"{other} is gone; its own last line gives the reason"
     else:
         return f"{type(error).__name__}: {said[:200]}."
-    where = said.startswith("Graph execution error")  # in the graph: no news
+    where = said.startswith("Graph execution error")  # only names the place in the graph, which is no help
     why = "" if where else f" ({said[:160].rstrip('.')})"
     return f"{what}. {GO_ON}{why}."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from zipfile import is_zipfile
 
 import keras
@@ -15,7 +16,8 @@ import keras_resunits  # noqa: F401  (a .keras file may hold its layers)
 from ..data.datasets import EncodedData, ImageData, load
 from ..process.backend import tf
 from ..process.errors import BadInput, first_line
-from ..run.checkpoints import newest_state
+from ..run.checkpoints import about, newest_checkpoint, step_of
+from ..run.folder import Run
 from ..settings.config import Config, read
 from ..step.average import Average
 from ..step.network import network
@@ -135,43 +137,61 @@ def keras_file(path: Path, data: ImageData | EncodedData, normalize: str) -> Cla
     normalizes = any(isinstance(layer, NORMALIZED) for layer in model._flatten_layers())
     if normalize == "none" or (normalize == "auto" and normalizes):
         return Classifier(f"{path}, of pixels as they are", model.input_shape[1:], _asked(model, lambda x: x))
-    return Classifier(f"{path}, of normalised pixels", model.input_shape[1:], _asked(model, _normalization(data)))
+    return Classifier(
+        f"{path}, of normalised pixels",
+        model.input_shape[1:],
+        _asked(model, _normalization(*data.statistics(), data.image_shape)),
+    )
 
 
 def _run(folder: Path) -> Classifier:
-    """A run's export, or its newest checkpoint where that is newer."""
-    config = read(folder / "config.json")
-    exported = _newest_version(folder.parent.parent / "saved_models" / folder.name)
-    checkpoint = newest_state(folder / "checkpoints")
-    if exported and not (checkpoint and _changed(Path(f"{checkpoint}.index")) > _changed(exported / "saved_model.pb")):
+    """A run's newest state: its export where that is of the newest checkpoint, else the checkpoint."""
+    run = Run.at(folder)
+    checkpoint = newest_checkpoint(run.checkpoints)
+    of_state = {"step": step_of(checkpoint)} if checkpoint else {}
+    if exported := run.exported_version(**of_state) or (None if checkpoint else _newest_version(run.saved_models)):
         return saved_model(exported)
     if checkpoint:
-        return _checkpoint(checkpoint, config)
+        return _checkpoint(checkpoint, read(run.config))
     raise BadInput(f"{folder} has neither a checkpoint nor an export yet.")
 
 
-def _checkpoint(path: str, config: Config) -> Classifier:
-    """The network of a checkpoint, with the averaged weights where the run keeps them."""
+def _checkpoint(path: Path, config: Config) -> Classifier:
+    """The network of a checkpoint, with the averaged weights where the run keeps them.
+
+    The pixels are normalised as in training: by the statistics that the checkpoint holds, or, for one of an earlier
+    version, by those of the run's training images.
+    """
     keras.config.set_dtype_policy(config.network.precision)
-    data = load(config.source, streamed=config.augmenting.crop == "resized")
-    model = network(config.network, data.image_shape, data.classes)
+    told = about(path) or _told_by_data(config)
+    shape, names = tuple(told["image_shape"]), list(told["class_names"])
+    model = network(config.network, shape, len(names))
     ema = config.recipe.ema
     average = Average(model, optimizer(config.recipe, 1, model), ema) if ema else None
     parts = {"model": model, **({"average": average} if average else {})}
     try:
-        tf.train.Checkpoint(**parts).read(path).assert_existing_objects_matched().expect_partial()
+        state = tf.train.Checkpoint(**parts).read(str(path / "state"))
+        state.assert_existing_objects_matched().expect_partial()
     except (ValueError, AssertionError, IndexError, tf.errors.OpError) as error:
         raise BadInput(f"{path} does not fit its network or is damaged: {first_line(error)}.") from error
     if average:
         average.put_in()
     title = f"checkpoint {path}" + (", averaged weights" if average else "")
-    return Classifier(title, data.image_shape, _asked(model, _normalization(data)), list(data.class_names or ()))
+    normalized = _normalization(told["mean"], told["variance"], shape)
+    return Classifier(title, shape, _asked(model, normalized), names)
 
 
-def _normalization(data: ImageData | EncodedData) -> keras.layers.Layer:
+def _told_by_data(config: Config) -> dict[str, Any]:
+    """What a checkpoint of an earlier version does not tell, from the run's data."""
+    data = load(config.source, streamed=config.augmenting.crop == "resized")
     mean, variance = data.statistics()
+    names = list(data.class_names or ())
+    return {"image_shape": data.image_shape, "class_names": names, "mean": mean, "variance": variance}
+
+
+def _normalization(mean, variance, shape: tuple[int, ...]) -> keras.layers.Layer:
     layer = keras.layers.Normalization(mean=mean, variance=variance, dtype="float32")
-    layer.build((None, *data.image_shape))  # here, not in a traced step: its constants live outside
+    layer.build((None, *shape))  # here, not in a traced step: its constants live outside
     return layer
 
 
@@ -196,7 +216,3 @@ def _newest_version(path: Path) -> Path | None:
         return path
     versions = [each for each in path.glob("*") if each.name.isdecimal() and (each / "saved_model.pb").is_file()]
     return max(versions, key=lambda version: int(version.name), default=None)
-
-
-def _changed(path: Path) -> float:
-    return path.stat().st_mtime

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 
-from ..process.errors import BadInput
+from ..process.errors import BadInput, NumericError
 from .judgement import Judgement, draw_confusion, draw_mistakes
 
 SHOWN = 36  # mistakes on the contact sheet
@@ -25,11 +25,14 @@ def judge(classifier, batches, data_names: list[str]):
 
     Raises:
         BadInput: if the data has more classes than the classifier, or some of its names and others beside them.
+        NumericError: if an answer is NaN or infinite.
     """
     answered = []
     for images, labels, weights in batches.as_numpy_iterator():
         answered.append((classifier.probabilities(images)[weights > 0], labels[weights > 0]))
     probabilities, labels = (np.concatenate(parts) for parts in zip(*answered, strict=True))
+    if spoilt := int((~np.isfinite(probabilities)).any(1).sum()):
+        raise NumericError(f"{classifier.title} answers {spoilt} of {len(probabilities)} images with NaN or infinity.")
     names, classes = classifier.class_names, probabilities.shape[1]
     known = set(names or ()) & set(data_names)
     if known and known == set(data_names):
@@ -67,13 +70,15 @@ def made(output: Path) -> Iterator[None]:
         raise
 
 
-def write(judged, batches, output: Path) -> None:
-    """The pictures; the images of the mistakes are read anew, since all of them may be more than memory holds."""
+def write(judged, batches, output: Path, file_of: Callable[[int], str | None]) -> None:
+    """The pictures; the images of the mistakes are read again, since all of them may be more than memory holds."""
     (output / "mistakes.png").unlink(missing_ok=True)  # an earlier one's
     draw_confusion(judged, output / "confusion.png")
     worst = judged.mistakes()[:SHOWN]
     if len(worst):
-        draw_mistakes(judged, worst, picked(batches, worst), output / "mistakes.png")
+        files = [file_of(number) for number in worst.tolist()]
+        names = [Path(file).name for file in files if file] or None
+        draw_mistakes(judged, worst, picked(batches, worst), output / "mistakes.png", names)
 
 
 def picked(batches, numbers) -> list:

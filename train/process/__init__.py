@@ -1,1 +1,1 @@
-"""The process and its machine: errors and exit codes, files, start-up, memory."""
+"""The process and its machine: errors and exit codes, files, startup, memory."""

@@ -1,14 +1,16 @@
-"""TensorFlow for the modules that train with it, `from train.backend import tf`: elsewhere an error of one line."""
+"""TensorFlow for the modules that train with it: `from ..process.backend import tf`.
 
-from __future__ import annotations
+Raises:
+    WrongBackend: where Keras runs on another backend.
+"""
 
 import keras
-import tensorflow as tf
 
 from .errors import WrongBackend
 
 if keras.backend.backend() != "tensorflow":
-    raise WrongBackend(f"training wants Keras on TensorFlow; got KERAS_BACKEND={keras.backend.backend()}.")
+    raise WrongBackend(f"training requires Keras on TensorFlow; got KERAS_BACKEND={keras.backend.backend()}.")
 
+import tensorflow as tf
 
 __all__ = ["tf"]

@@ -1,4 +1,4 @@
-"""How the user starts this package's commands, for the lines that tell what to type next."""
+"""How the user starts this package's commands, for messages that suggest the next one."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import shutil
 import sys
 from pathlib import Path
 
-CONSOLE = "keras-resunits"  # what the names of the installed commands begin with
+CONSOLE = "keras-resunits"  # prefix of the installed commands
 PACKAGE = __name__.partition(".")[0]
 
 
 def python() -> str:
-    """This interpreter as a user types it: `python` where that is it, else its path, relative if it lies below."""
+    """This interpreter as a user types it: `python` where that finds it, else its path, relative to here if below."""
     if shutil.which("python") == sys.executable:
         return "python"
     here = f"{os.getcwd()}/"
@@ -20,9 +20,9 @@ def python() -> str:
 
 
 def command(name: str) -> str:
-    """The command `name` ("train", "evaluate", "answer", "launch") in the form in which this process was started.
+    """The command `name` ("train", "evaluate", "answer", "launch"), in the form in which this process was started.
 
-    An installed command names its sisters in its own folder; `python -m train` names modules.
+    After an installed command, the one in the same folder; after `python -m train`, a module.
     """
     started = Path(sys.argv[0])
     if started.name.startswith(CONSOLE):
@@ -32,10 +32,20 @@ def command(name: str) -> str:
 
 
 def extra_needed(error: ModuleNotFoundError) -> str | None:
-    """Which extra brings a module that is missing; `None` for one of no extra."""
+    """The extra that installs a missing module; `None` if no extra does."""
     root = (error.name or "").partition(".")[0]
     return "train" if root in EXTRA else None
 
 
-EXTRA = {"absl", "importlib_resources", "matplotlib", "PIL", "sklearn", "tensorboard", "tensorflow_datasets", "tqdm"}
-"""What the extra `train` installs, by the modules' names."""
+EXTRA = {
+    "absl",
+    "google_crc32c",
+    "importlib_resources",
+    "matplotlib",
+    "PIL",
+    "sklearn",
+    "tensorboard",
+    "tensorflow_datasets",
+    "tqdm",
+}
+"""The modules that the extra `train` installs."""

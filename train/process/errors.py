@@ -1,4 +1,4 @@
-"""What ends a run without a traceback: said in one line, with an exit code."""
+"""Errors that end a run without a traceback: reported in one line, with an exit code."""
 
 from __future__ import annotations
 
@@ -8,62 +8,62 @@ from typing import NoReturn
 
 
 class RunError(Exception):
-    """Its text says wanted, got and where; `code` is what the program exits with."""
+    """Its text states what was expected, what was got and where; `code` is the program's exit code."""
 
     code = 1
 
 
 class BadInput(RunError):
-    """A usage or data error, for the user to mend."""
+    """A usage or data error that the user can fix."""
 
     code = 2
 
 
 class WrongBackend(BadInput, ImportError):
-    """Keras runs on another backend than TensorFlow: the module cannot be imported."""
+    """Keras runs on a backend other than TensorFlow, so the module cannot be imported."""
 
 
 class NumericError(RunError):
-    """The loss is no number any more."""
+    """The loss became NaN or infinite."""
 
     code = 3
 
 
 class StorageError(RunError):
-    """Checkpoints cannot be written, or none of them can be read."""
+    """Checkpoints cannot be written, or none can be read."""
 
     code = 4
 
 
 class ClusterError(RunError):
-    """Another worker is gone, stuck, or configured otherwise."""
+    """Another worker is gone, stuck, or configured differently."""
 
     code = 5
 
 
 class Preempted(RunError):
-    """The run was asked to stop, and can go on from where it is."""
+    """The run was asked to stop, and can be resumed."""
 
     code = 42
 
 
 def first_line(error: Exception) -> str:
-    """What an error says first, without a full stop."""
+    """The first line of an error's text, without a full stop; its type where it has no text."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def told(error: Exception) -> str:
-    """The line for standard error."""
+    """The error as one line for standard error."""
     return f"train: {' '.join(str(error).split())}"
 
 
 def say(text: str) -> None:
-    """Tell on standard error what ends nothing."""
+    """Print a warning to standard error."""
     print(f"train: {text}", file=sys.stderr, flush=True)
 
 
 def leave(error: RunError) -> NoReturn:
-    """End the process at once, from any thread: where workers are gone, TensorFlow's own ending waits for them."""
+    """End the process at once, from any thread: TensorFlow's own shutdown would wait for workers that are gone."""
     print(told(error), file=sys.stderr, flush=True)
     sys.stdout.flush()
     os._exit(error.code)

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and what cannot be written said in one line."""
+"""Files that are whole or absent, and write errors that are reported in one line."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pathlib import Path
 
 from .errors import StorageError, first_line
 
-FULL = (errno.ENOSPC, errno.EDQUOT)  # no space left on the disk, or of the user's share of it
-UNFINISHED = ".unfinished-"  # what a process that is killed may leave; exports have the same prefix
+FULL = (errno.ENOSPC, errno.EDQUOT)  # no space left on the disk, or in the user's quota
+UNFINISHED = ".unfinished-"  # prefix of what a killed process may leave; exports use it too
 
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """`with whole(path) as unfinished`: a file that appears under its name, on the disk, only when it is whole.
+    """`with whole(path) as unfinished`: write a file that appears at `path` only once it is complete and on the disk.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "a.txt"
@@ -39,7 +39,7 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def flush(path: Path) -> None:
-    """A file or folder to the disk, against a loss of power."""
+    """Flush a file or folder to the disk, so that it survives a power failure."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -49,10 +49,10 @@ def flush(path: Path) -> None:
 
 @contextmanager
 def stored(what: str) -> Iterator[None]:
-    """An error of the disk says what could not be written.
+    """Report a disk error together with `what` could not be written.
 
     Raises:
-        StorageError: in place of any `OSError`, and of TensorFlow's.
+        StorageError: in place of any `OSError`, or error of TensorFlow's.
     """
     import tensorflow as tf
 
@@ -63,7 +63,7 @@ def stored(what: str) -> Iterator[None]:
 
 
 def why(error: Exception) -> str:
-    """What was wrong with the disk.
+    """The cause of a disk error.
 
     >>> why(OSError(errno.EDQUOT, "Disk quota exceeded"))
     'disk full'
@@ -72,12 +72,12 @@ def why(error: Exception) -> str:
     """
     if isinstance(error, OSError) and error.errno in FULL:
         return "disk full"
-    # TensorFlow's RESOURCE_EXHAUSTED, which may be told without importing TensorFlow
+    # TensorFlow's RESOURCE_EXHAUSTED, recognised without importing TensorFlow
     return "disk full" if getattr(error, "error_code", None) == 8 else first_line(error)
 
 
 class Unheard(io.FileIO):
-    """A file whose bytes are lost while its disk is full, and are no error.
+    """A file that drops bytes silently while its disk is full.
 
     >>> Unheard("/dev/full", "w").write(b"nobody hears this")
     17
@@ -93,10 +93,10 @@ class Unheard(io.FileIO):
 
 
 def outlive_full_disks() -> None:
-    """Put standard output and error of this process behind `Unheard`."""
+    """Let standard output and standard error drop what a full disk cannot hold, by way of `Unheard`."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if stream is None:  # closed by who started this process: Python drops what is printed
+        if stream is None:  # closed by the parent process: Python drops what is printed
             continue
         raw = Unheard(stream.fileno(), "w", closefd=False)
         settings = {key: getattr(stream, key) for key in ("encoding", "errors", "line_buffering", "write_through")}

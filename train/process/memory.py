@@ -1,4 +1,4 @@
-"""Memory that there is not, said in one line."""
+"""Out-of-memory errors, reported in one line."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from contextlib import contextmanager
 from .backend import tf
 from .errors import BadInput
 
-# What TensorFlow, its GPU kernels and oneDNN (whose status 1 it is) say, under several kinds of error. A full disk has
-# one of these kinds too.
+# The texts of TensorFlow, its GPU kernels and oneDNN (status 1), under several error types. A full disk raises one of
+# these types too.
 LACKING = re.compile(r"OOM when|out of memory|failed to allocate memory|Exception:Status: 1,", re.IGNORECASE)
 TENSOR = re.compile(r"allocating tensor with shape(\[[\d,]*\]) and type (\w+) on \S*device:(\w+:\d+)")
 
 
 @contextmanager
 def memory_named() -> Iterator[None]:
-    """Around what a network, or a step of it, may be too large for.
+    """Report in one line that the block ran out of memory.
 
     Raises:
-        BadInput: with the tensor that did not fit, where that is told, and what takes less.
+        BadInput: with the tensor that did not fit, where the error names it, and the flags that reduce memory use.
     """
     try:
         yield
@@ -31,5 +31,5 @@ def memory_named() -> Iterator[None]:
         where = "in a step of the network"
         if tensor:
             where = "{2} has no room for {1} of shape {0}".format(*tensor.groups())
-        less = "A smaller network (--depth, --width), batch (--batch_size) or image (--image_size) takes less"
+        less = "A smaller network (--depth, --width), batch (--batch_size) or image (--image_size) needs less"
         raise BadInput(f"out of memory: {where}. {less}.") from error

@@ -1,5 +1,7 @@
-"""The imports of TensorFlow and Keras, which take seconds: silent, without what nothing here uses, and not searched
-for garbage."""
+"""The imports of TensorFlow and Keras: silent, and faster.
+
+They take seconds. Packages that nothing here uses are left out, and garbage collection is off meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -13,29 +15,32 @@ from contextlib import ExitStack, contextmanager, suppress
 from .errors import RunError, StorageError
 from .files import why
 
-# What they import where it is installed, for TensorFlow Lite's converter, Keras' galleries of images and its wrappers
-# for scikit-learn: a third of the seconds. In this process those will say that it is not installed.
+# Optional imports of TensorFlow Lite's converter, of Keras' image galleries and of its scikit-learn wrappers: a third
+# of the import time. In this process, those features report that the package is not installed.
 UNUSED = ("jax", "matplotlib", "sklearn")
 ENVIRONMENT = {
-    # On CPUs without AVX512_VNNI and the like TensorFlow leaves these kernels out; with them training was 1.6 times
-    # as fast on one of them (docs/results/measured.md).
+    # On CPUs without AVX512_VNNI or similar, TensorFlow disables these kernels; on one such CPU, training was 1.6 times
+    # as fast with them (docs/results/measured.md).
     "TF_ENABLE_ONEDNN_OPTS": "1",
-    "TF_CPP_MIN_LOG_LEVEL": "3",  # messages about drivers that TensorFlow did not find are no news
+    "TF_CPP_MIN_LOG_LEVEL": "3",  # hides messages about drivers that TensorFlow did not find
 }
-"""How TensorFlow starts, where the environment does not say otherwise."""
+"""Environment variables that are set for TensorFlow, unless the user has set them."""
 
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """Around the imports: a million objects come, and all stay. Python's collector waits, and passes over them ever
-    after, in tracing above all. Where TensorFlow is there already, only silent."""
+    """Around the imports, silence TensorFlow and pause garbage collection.
+
+    They create about a million objects, which all stay alive. Afterwards these are frozen, so that the collector skips
+    them, which matters most in tracing. Where TensorFlow is already imported, this only silences it.
+    """
     first, collects = "tensorflow" not in sys.modules, gc.isenabled()
     os.environ.update({name: value for name, value in ENVIRONMENT.items() if name not in os.environ})
     try:
         with native_stderr_held():
             if first:
                 gc.disable()
-                with _absent(UNUSED), suppress(ImportError):  # whoever imports it next says what is wrong
+                with _absent(UNUSED), suppress(ImportError):  # the next import reports what is wrong
                     import tensorflow  # noqa: F401  (and Keras with it)
             yield
     finally:
@@ -46,9 +51,9 @@ def importing() -> Iterator[None]:
 
 @contextmanager
 def _absent(names: tuple[str, ...]) -> Iterator[None]:
-    """Modules not imported yet are not to be found, for a while."""
+    """Inside the block, importing one of `names` fails, unless it was imported before."""
     names = tuple(name for name in names if name not in sys.modules)
-    sys.modules.update(dict.fromkeys(names))  # type: ignore[arg-type]  # None: Python's word for a module to refuse
+    sys.modules.update(dict.fromkeys(names))  # type: ignore[arg-type]  # None makes an import fail
     try:
         yield
     finally:
@@ -58,19 +63,24 @@ def _absent(names: tuple[str, ...]) -> Iterator[None]:
 
 @contextmanager
 def native_stderr_held() -> Iterator[None]:
-    """Hold back what is written to standard error at the level of the process; show it if the block fails without
-    saying why, not if the user ends it."""
+    """Hold back what the process, native code included, writes to standard error.
+
+    It is shown if the block fails with an unexpected error, but not after a `RunError` or Ctrl-C.
+
+    Raises:
+        StorageError: if no temporary file can be made.
+    """
     sys.stderr.flush()
     stderr = os.dup(2)
     with ExitStack() as stack:
         try:
             held = stack.enter_context(tempfile.TemporaryFile())
         except OSError as error:
-            raise StorageError(f"{why(error)} making a temporary file; TMPDIR names the folder.") from error
+            raise StorageError(f"{why(error)} making a temporary file; TMPDIR sets its folder.") from error
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except (KeyboardInterrupt, RunError):  # which say what is wrong
+        except (KeyboardInterrupt, RunError):  # expected, or self-explanatory
             raise
         except BaseException:
             held.seek(0)
@@ -82,13 +92,15 @@ def native_stderr_held() -> Iterator[None]:
             os.close(stderr)
 
 
-# In training steps these find nothing that makes them faster; to look takes 0.6 s for a network of 164 layers.
+# These do not make training steps faster, and take 0.6 s for a network of 164 layers.
 FRUITLESS = ("arithmetic_optimization", "constant_folding")
 
 
 def trace_lightly() -> None:
-    """On processors, leave out those of TensorFlow's graph optimisers that cost more than they bring. With other
-    devices, where nobody measured, all stay."""
+    """On the CPU, switch off the TensorFlow graph optimisers that cost more time than they save.
+
+    With other devices, for which nothing was measured, all stay on.
+    """
     import tensorflow as tf
 
     if {device.device_type for device in tf.config.list_physical_devices()} == {"CPU"}:

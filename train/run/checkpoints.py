@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from itertools import count
@@ -38,6 +38,7 @@ class Position:
         loss, hits, images: Sums over the steps of the epoch that is under way.
         rate: The learning rate of the last step.
         left_out: Steps whose batches `--on_nan` left out.
+        tested: What the last test found: `val_loss`, `val_accuracy`, and the same of the averaged weights.
     """
 
     epoch: int = 0
@@ -47,6 +48,7 @@ class Position:
     images: float = 0.0
     rate: float | None = None
     left_out: list[int] = field(default_factory=list)
+    tested: dict[str, float] = field(default_factory=dict)
 
 
 def state_hash(variables: Iterable) -> str:
@@ -67,6 +69,8 @@ class Checkpoints:
         average: Averages of the weights, where the run keeps them.
         keep: How many of the newest to keep; 3 by default. The one of the highest score stays as well.
         worker: This process's number; those behind the first take part in saving, and leave nothing.
+        about: What a checkpoint tells of its run, as JSON holds it: `run` and `data`, by which those of other runs are
+            refused, and what whoever reads it needs to ask the network.
     """
 
     def __init__(
@@ -77,9 +81,10 @@ class Checkpoints:
         average: Average | None = None,
         keep: int = 3,
         worker: int = 0,
+        about: Mapping[str, Any] | None = None,
     ):
         self.folder, self.keep, self.worker = folder, keep, worker
-        self._failures = 0
+        self._failures, self.about = 0, dict(about or {})
         # Keras' random states are no weights, and tf.train.Checkpoint does not find them by itself
         weights = {id(weight) for weight in model.weights}
         random = [variable.value for variable in model.variables if id(variable) not in weights]
@@ -89,7 +94,7 @@ class Checkpoints:
     @property
     def steps(self) -> list[int]:
         """The steps of the checkpoints that are there, rising."""
-        return [int(path.name.removeprefix("step-")) for path in _folders(self.folder)]
+        return [step_of(path) for path in _folders(self.folder)]
 
     def save(self, position: Position, score: float | None = None) -> bool:
         """Save; whether it worked. A disk that is full for a moment is said, and ends no run.
@@ -141,6 +146,7 @@ class Checkpoints:
                 if self.worker == 0:
                     _set_aside(path)
                 continue
+            self._require_own(path)
             self._read(path)
             return position
         aside = sorted(path.name for path in self.folder.glob("bad-*"))
@@ -151,6 +157,15 @@ class Checkpoints:
             )
         return Position()
 
+    def _require_own(self, path: Path) -> None:
+        """Refuse a checkpoint of another run; those of earlier versions do not tell whose they are."""
+        theirs = about(path)
+        if other := [
+            name for name in ("run", "data") if theirs.get(name, self.about.get(name)) != self.about.get(name)
+        ]:
+            what = " and ".join({"run": "another configuration", "data": "other data"}[name] for name in other)
+            raise BadInput(f"--resume: {path} is another run's: it was trained with {what}. Put the run's own back.")
+
     def _path(self, step: int) -> Path:
         return self.folder / f"step-{step:08}"
 
@@ -158,7 +173,8 @@ class Checkpoints:
         folder.mkdir(parents=True)
         self._checkpoint.write(str(folder / "state"))
         files = {path.name: _digest(path) for path in sorted(folder.iterdir()) if path.is_file()}
-        manifest = {"position": asdict(position), "score": score, "files": files, "made_with": environment()}
+        manifest = {"position": asdict(position), "score": score, "files": files, "about": self.about}
+        manifest["made_with"] = environment()
         (folder / "manifest.json").write_text(json.dumps(manifest | {"seal": _seal(manifest)}, indent=2) + "\n")
         for path in [*folder.iterdir(), folder]:
             flush(path)
@@ -205,13 +221,23 @@ class _Damage(Exception):
     """What is wrong with a checkpoint's files."""
 
 
-def newest_state(folder: Path) -> str | None:
-    """The newest whole checkpoint in `folder`, as `tf.train.Checkpoint.read` takes it; `None` if there is none."""
+def newest_checkpoint(folder: Path) -> Path | None:
+    """The newest whole checkpoint in `folder`; `None` if there is none."""
     for path in reversed(_folders(folder)):
         with suppress(_Damage):
             _position(path)
-            return str(path / "state")
+            return path
     return None
+
+
+def step_of(path: Path) -> int:
+    """The step of a checkpoint."""
+    return int(path.name.removeprefix("step-"))
+
+
+def about(path: Path) -> dict[str, Any]:
+    """What a checkpoint tells of its run; empty in those of earlier versions."""
+    return _manifest(path).get("about", {})
 
 
 def _folders(folder: Path) -> list[Path]:

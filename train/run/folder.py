@@ -32,6 +32,11 @@ class Run:
     output: Path
     name: str
 
+    @classmethod
+    def at(cls, folder: Path) -> Run:
+        """The run whose folder this is, `OUTPUT/runs/NAME`."""
+        return cls(folder.parent.parent, folder.name)
+
     @property
     def folder(self) -> Path:
         """Configuration, history, curves, TensorBoard and checkpoints."""
@@ -136,30 +141,38 @@ class Run:
             with whole(self.data) as unfinished:
                 unfinished.write_text(json.dumps(data) + "\n")
             return
-        try:
-            began = dict(json.loads(self.data.read_text()))
-        except (ValueError, TypeError) as error:
-            raise BadInput(f"{self.data} cannot be read: {error}. Remove it to go on without comparing.") from None
-        changed = [
-            f"{name} was {began.get(name)!r}, is {is_!r}" for name, is_ in data.items() if began.get(name) != is_
-        ]
+        changed = self.changed_data(data)
         if changed:
             raise BadInput(
-                f"--resume: the data are not those that the run began with: {'; '.join(changed)}. Take another --run."
+                f"--resume: the data are not those that the run started with: {'; '.join(changed)}. Use another --run."
             )
 
-    def note_export(self, version: Path, state: str) -> None:
-        """Write down which version holds which state."""
-        with whole(self.folder / "exported.json") as unfinished:
-            unfinished.write_text(json.dumps({"version": version.name, "state": state}) + "\n")
+    def changed_data(self, data: dict[str, Any]) -> list[str]:
+        """In what data differ from those that the run started with, a text each; what it did not note is not compared.
 
-    def exported_version(self, state: str) -> Path | None:
-        """The version that was exported of this state, if it is still there."""
+        Raises:
+            BadInput: if the note cannot be read.
+        """
+        try:
+            began = dict(json.loads(self.data.read_text()))
+        except (OSError, ValueError, TypeError) as error:
+            raise BadInput(f"{self.data} cannot be read: {error}. Remove it to continue without comparing.") from None
+        changed = {name: value for name, value in data.items() if name in began and began[name] != value}
+        return [f"{name} was {began[name]!r}, is {value!r}" for name, value in changed.items()]
+
+    def note_export(self, version: Path, state: str, step: int) -> None:
+        """Write down which version holds which state, and after which step that was."""
+        with whole(self.folder / "exported.json") as unfinished:
+            unfinished.write_text(json.dumps({"version": version.name, "state": state, "step": step}) + "\n")
+
+    def exported_version(self, **of: str | int) -> Path | None:
+        """The version that was exported of a `state` or `step`, if it is still there."""
         try:
             noted = json.loads((self.folder / "exported.json").read_text())
             version = self.saved_models / noted["version"]
-            return version if noted["state"] == state and (version / "saved_model.pb").is_file() else None
-        except (OSError, ValueError, KeyError, TypeError):  # none yet, or damaged: then it is exported again
+            same = all(noted.get(name) == value for name, value in of.items())
+            return version if same and (version / "saved_model.pb").is_file() else None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):  # none yet, or damaged: exported again
             return None
 
     def _clean(self) -> None:

@@ -116,7 +116,8 @@ class Session:
         told = {"learning_rate": self.position.rate, "gradient_norm": self.trainer.gradient_norm}
         logs |= {name: value for name, value in told.items() if value is not None}
         self.callbacks.on_epoch_end(epoch, logs)
-        self.position = Position(epoch + 1, self.position.step, left_out=self.position.left_out)
+        tested = {name: value for name, value in logs.items() if name.startswith("val_")}
+        self.position = Position(epoch + 1, self.position.step, left_out=self.position.left_out, tested=tested)
         score = logs.get("val_ema_accuracy", logs["val_accuracy"])
         while not self._save(score) and epoch + 1 == self.plan.epochs:  # what ends is saved, or ends otherwise
             pass
@@ -166,6 +167,10 @@ class Session:
             with self.trainer.average.swapped():
                 found |= {f"val_ema_{name}": value for name, value in self.evaluate().items()}
         return means((self.position.loss, self.position.hits, self.position.images)) | found
+
+    def tested(self) -> dict[str, float]:
+        """What the last test found of this state; where no checkpoint tells it, the test is made again."""
+        return self.position.tested or self._tested()
 
     def evaluate(self) -> dict[str, float]:
         """Loss and accuracy over the test batches."""

@@ -1,1 +1,1 @@
-"""What one step is: network, loss, optimiser, averages."""
+"""The parts of a training step: network, loss, optimiser, averages."""

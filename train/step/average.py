@@ -1,4 +1,4 @@
-"""Exponential moving averages of the weights, to test and to serve beside the raw ones."""
+"""Exponential moving averages of the weights, to test alongside the raw weights and to export."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ class Average(tf.Module):
     """The exponential moving average of a network's weights over the updates.
 
     After update `n`, `average = d * average + (1 - d) * weight` with `d = min(decay, (1 + n) / (10 + n))`: the rule of
-    `tf.train.ExponentialMovingAverage`, that lets short runs forget where they began. The moving statistics of batch
-    normalisation are averaged as well (so in the TPU code of EfficientNet, and in timm): those of the raw weights, a
-    few steps old, would not fit weights that are an average of thousands.
+    `tf.train.ExponentialMovingAverage`, with which short runs forget their initial weights. The moving statistics of
+    batch normalisation are averaged as well, as in the TPU code of EfficientNet and in timm. Those of the raw weights
+    cover only a few steps, and would not fit weights that are an average over thousands.
 
-    Keras' own `use_ema` averages the trainable weights alone, once a step where several accumulate to an update, and
-    exchanges them by additions that lose the last bits.
+    Keras' own `use_ema` averages only the trainable weights, and averages after every step even where several
+    accumulate to one update. It also swaps weights by additions that lose the last bits.
 
-    A `tf.train.Checkpoint` keeps it: its variables are its only state.
+    A `tf.train.Checkpoint` saves it: its variables are its only state.
 
     Args:
-        model: A built network; make this under the same strategy.
-        optimizer: Whose updates count.
+        model: A built network; create the average under the same strategy.
+        optimizer: The optimiser whose updates count.
         decay: `d`; 0.999 by default.
 
-    Example: `d` is 2/11 after the first update
+    Example: `d` is 2/11 after the first update.
 
     >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")])
     >>> optimizer = keras.optimizers.SGD(1.0)
@@ -50,9 +50,9 @@ class Average(tf.Module):
         self.averages = [tf.Variable(weight.value, trainable=False, name="average") for weight in self._weights]
 
     def update(self) -> None:
-        """Take in the weights; after the optimiser's step, in its replica context.
+        """Update the averages; call this after the optimiser's step, in its replica context.
 
-        Where steps accumulate, those that update nothing count for nothing.
+        Where gradients accumulate over several steps, only steps that update the weights count.
         """
         accumulated = self._optimizer.gradient_accumulation_steps
         if accumulated:
@@ -67,13 +67,13 @@ class Average(tf.Module):
             average.assign_sub(tf.cast(1.0 - kept, average.dtype) * (average - weight.value))
 
     def put_in(self) -> None:
-        """Give the network the averages as its weights."""
+        """Assign the averages to the network's weights."""
         for weight, average in zip(self._weights, self.averages, strict=True):
             weight.assign(average.numpy())
 
     @contextmanager
     def swapped(self) -> Iterator[None]:
-        """The network with the averages as its weights; afterwards its own are back, to the bit."""
+        """The network has the averages as its weights; afterwards its own are restored, bit for bit."""
         raw = [weight.numpy() for weight in self._weights]
         try:
             self.put_in()

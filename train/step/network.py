@@ -1,4 +1,4 @@
-"""The network that the configuration asks for."""
+"""The network that the configuration specifies."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ TABLES: dict[str, Mapping[str, Any]] = {
 
 
 def network(chosen: Network, image_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """The network for images of `image_shape`.
+    """Build the network for images of `image_shape`, `(height, width, channels)`.
 
     Raises:
-        BadInput: for a choice that does not exist, or that the family does not have.
+        BadInput: for a choice that does not exist, or that the family does not accept.
     """
     try:
         return registry.create(chosen.model, input_shape=image_shape, classes=classes, **chosen.choices)
@@ -42,7 +42,7 @@ def network(chosen: Network, image_shape: tuple[int, int, int], classes: int) ->
 
 
 def _of_images(text: str, image_shape: tuple[int, int, int]) -> str:
-    """The error in the words of a user who passed images, not an `input_shape`."""
+    """Rephrase the error for a user who passed images, not an `input_shape`."""
     if not text.startswith("`input_shape` must be at least"):
         return text
     wanted, _, _ = text.replace("`input_shape`", "images").partition(" Received:")
@@ -53,17 +53,17 @@ def _of_images(text: str, image_shape: tuple[int, int, int]) -> str:
 
 
 def synchronize(model: keras.Model) -> None:
-    """Let every batch normalisation see the batch of all replicas, so that the numbers do not depend on how many."""
+    """Let every batch normalisation use the batch of all replicas, so that results do not depend on their number."""
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = True
 
 
 def check_network(chosen: Network) -> None:
-    """Refuse names and depths that do not exist, before any image is read.
+    """Check the names and the depth before any image is read.
 
     Raises:
-        BadInput: for one of them.
+        BadInput: for a name or depth that does not exist, or a flag without effect on the family.
     """
     given = chosen.choices
     try:

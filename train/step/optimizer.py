@@ -1,4 +1,4 @@
-"""The optimiser that the configuration asks for, with its rate over the run."""
+"""The optimiser that the configuration specifies, with its learning-rate schedule."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def schedule(recipe: Recipe, steps: int) -> keras.optimizers.schedules.LearningR
     """The learning rate over `steps` updates.
 
     Args:
-        recipe: Its `schedule`, `learning_rate`, `warm_up` and `drops` count.
-        steps: Length of the run, in updates.
+        recipe: Its `schedule`, `learning_rate`, `warm_up` and `drops` are used.
+        steps: Number of updates in the run.
     """
     if recipe.schedule == "cosine":
         return cosine_schedule(recipe.learning_rate, steps, recipe.warm_up)
@@ -26,14 +26,14 @@ def schedule(recipe: Recipe, steps: int) -> keras.optimizers.schedules.LearningR
 
 
 def optimizer(recipe: Recipe, steps: int, model: keras.Model) -> keras.optimizers.Optimizer:
-    """SGD as the recipe asks for; its loss is scaled where the model computes in float16.
+    """SGD as the recipe specifies, with loss scaling where the model computes in float16.
 
-    Scalar gates do not decay (`CoupledSGD`). Fixup's scalars learn at a tenth of the rate (the authors' code,
-    hongyi-zhang/Fixup).
+    Scalar gates have no weight decay (`CoupledSGD`). Fixup's scalars have a tenth of the learning rate (the authors'
+    code, hongyi-zhang/Fixup).
 
     Args:
         recipe: How to train.
-        steps: Length of the run, in batches; `recipe.accumulate` of them make one update.
+        steps: Number of batches in the run; `recipe.accumulate` of them make one update.
         model: The network to train.
     """
     sgd = CoupledSGD(
@@ -50,12 +50,12 @@ def optimizer(recipe: Recipe, steps: int, model: keras.Model) -> keras.optimizer
 
 @keras.saving.register_keras_serializable(package="keras_resunits.train")
 class LossScale(keras.optimizers.LossScaleOptimizer):
-    """Keras' loss scaling, skipping a step where the gradient of *any* replica overflows.
+    """Keras' loss scaling, which skips a step if the gradient of *any* replica overflows.
 
-    Keras asks the first replica alone (or lets each decide for itself), and an infinite gradient of another one would
-    reach the weights.
+    Keras checks only the first replica, or lets each replica decide for itself; an infinite gradient of another one
+    would reach the weights.
 
-    Example: a step that overflows is left out and halves the scale
+    Example: a step that overflows is skipped and halves the scale.
 
     >>> optimizer, variable = LossScale(keras.optimizers.SGD(0.5), initial_scale=8.0), keras.Variable([1.0])
     >>> for gradient in (float("inf"), 4.0):
@@ -65,7 +65,7 @@ class LossScale(keras.optimizers.LossScaleOptimizer):
     """
 
     def check_finite(self, grads):
-        """Whether all gradients of all replicas are finite: a boolean scalar."""
+        """Whether all gradients of all replicas are finite, as a boolean scalar."""
         overflown = tf.cast(tf.logical_not(super().check_finite(grads)), tf.float32)
         context = tf.distribute.get_replica_context()
         return context.all_reduce(tf.distribute.ReduceOp.SUM, overflown) == 0.0

@@ -1,4 +1,4 @@
-"""Learning rates over a run: Keras schedules, so that they are saved with the optimiser."""
+"""Learning-rate schedules, as Keras schedules, so that they are saved with the optimiser."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from keras import ops
 WARM_UP = 400 / 64_000  # He et al. 2016: the first 400 of 64,000 steps, at a tenth of the rate
 DROPS = (0.5, 0.75)  # at 32,000 and 48,000 steps, to a tenth and a hundredth
 COSINE_WARM_UP = 5 / 90  # Goyal et al. 2017, sec. 2.2: the first 5 of 90 epochs
-CYCLE = (0.0, 0.45, 0.9, 1.0)  # Smith 2018: up and down in equal times, then a last descent below the start
+CYCLE = (0.0, 0.45, 0.9, 1.0)  # Smith 2018: up and down in equal times, then a final descent below the initial rate
 CYCLE_RATES = (0.1, 1.0, 0.1, 0.001)  # "a factor of 10 or 20" below the peak, then orders of magnitude below that
 
 
@@ -23,9 +23,9 @@ def steps_schedule(
 
     Args:
         learning_rate: The rate after the warm-up.
-        steps: Length of the run, in updates.
-        warm_up: Part of the run at a tenth of the rate; 400 of 64,000 steps by default, 0 for none.
-        drops: Parts of the run after which the rate falls tenfold; a half and three quarters by default.
+        steps: Number of updates in the run.
+        warm_up: Fraction of the run at a tenth of the rate; 400/64,000 by default, 0 for none.
+        drops: Fractions of the run after which the rate falls tenfold; a half and three quarters by default.
 
     Example:
 
@@ -34,7 +34,7 @@ def steps_schedule(
     [0.01, 0.01, 0.1, 0.1, 0.01, 0.001]
     """
     fractions = (WARM_UP if warm_up is None else warm_up, *drops)
-    boundaries = [round(fraction * steps) - 1 for fraction in fractions]  # Keras counts the boundary in
+    boundaries = [round(fraction * steps) - 1 for fraction in fractions]  # Keras includes the boundary
     factors = (0.1, *(10.0**-i for i in range(len(fractions))))
     return keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, [learning_rate * f for f in factors])
 
@@ -46,10 +46,10 @@ def cosine_schedule(
 
     Args:
         learning_rate: The rate at the end of the warm-up.
-        steps: Length of the run, in updates.
-        warm_up: Part of the run that the warm-up takes; by default 5 of 90 epochs (Goyal et al. 2017), 0 for none.
+        steps: Number of updates in the run.
+        warm_up: Fraction of the run that the warm-up takes; 5/90 by default (Goyal et al. 2017), 0 for none.
 
-    Example: half of the rate in the middle of the descent
+    Example: half of the rate in the middle of the descent.
 
     >>> rate = cosine_schedule(0.1, steps=900)
     >>> [round(float(rate(step)), 4) for step in (0, 25, 50, 475, 900)]
@@ -66,11 +66,11 @@ def cosine_schedule(
 def one_cycle_schedule(learning_rate: float, steps: int) -> PiecewiseLinear:
     """Linear from a tenth of the rate up to it, down again in equal time, then to a thousandth (Smith 2018, "1cycle").
 
-    Momentum stays as it is: Smith lowers it while the rate is high.
+    Momentum stays constant, whereas Smith lowers it while the rate is high.
 
     Args:
         learning_rate: The highest rate.
-        steps: Length of the run, in updates: 45 % of them rise, 45 % fall, 10 % end below the start.
+        steps: Number of updates in the run: 45 % rise, 45 % fall, and 10 % descend below the initial rate.
 
     Example:
 
@@ -86,8 +86,8 @@ class PiecewiseLinear(keras.optimizers.schedules.LearningRateSchedule):
     """A rate that is linear between knots, and constant before the first and after the last.
 
     Args:
-        knots: Steps, rising.
-        rates: The rate at each.
+        knots: Steps, in ascending order.
+        rates: The rate at each knot.
 
     Example:
 
@@ -100,7 +100,7 @@ class PiecewiseLinear(keras.optimizers.schedules.LearningRateSchedule):
         super().__init__()
         self.knots, self.rates = [float(knot) for knot in knots], [float(rate) for rate in rates]
         if len(knots) != len(rates) or any(b <= a for a, b in zip(self.knots, self.knots[1:], strict=False)):
-            raise ValueError(f"`knots` must rise, one for each rate. Received: knots={knots}, rates={rates}.")
+            raise ValueError(f"`knots` must be ascending, one for each rate. Received: knots={knots}, rates={rates}.")
 
     def __call__(self, step):
         begin, end = ops.array(self.knots[:-1]), ops.array(self.knots[1:])

@@ -1,4 +1,4 @@
-"""Loss and accuracy for labels that are classes, `[b]`, or distributions, `[b, classes]`; answers over ten crops."""
+"""Loss and accuracy for labels that are classes, `[b]`, or distributions, `[b, classes]`; logits over ten crops."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..process.backend import tf
 
 
 class CrossEntropy(keras.losses.Loss):
-    """`-sum_c y_c log softmax(logits)_c`, for labels of either form; the mean over the batch, weighted if asked to.
+    """`-sum_c y_c log softmax(logits)_c`, for labels of either form; the (weighted) mean over the batch.
 
     Example:
 
@@ -28,9 +28,9 @@ class CrossEntropy(keras.losses.Loss):
 
 
 def hits(labels, logits):
-    """float32 `[b]`: 1 where the highest logit is at the label."""
+    """float32 `[b]`: 1 where the highest logit is that of the label, else 0."""
     right = keras.metrics.sparse_categorical_accuracy if len(labels.shape) == 1 else keras.metrics.categorical_accuracy
-    return right(labels, keras.ops.cast(logits, "float32"))  # in whose type they compare the classes' numbers
+    return right(labels, keras.ops.cast(logits, "float32"))  # they compare class numbers in the type of the logits
 
 
 def answers(model, images, training: bool = False):

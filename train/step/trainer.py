@@ -1,4 +1,4 @@
-"""What all replicas do in a step: train on a batch, or test on one."""
+"""The steps that all replicas run: train on a batch, or test on one."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from .targets import CrossEntropy, answers, hits
 
 
 class Trainer:
-    """One network and one optimiser, under the current strategy; make both, and this, in its scope.
+    """A network and its optimiser under the current strategy; create both, and the trainer, in its scope.
 
     `Model.fit` is not used: under `MultiWorkerMirroredStrategy` it fails with Keras 3 (keras#20585), and it cannot
     start in the middle of an epoch.
 
-    A step returns sums over all replicas, float32 `[4]`: of the examples' losses, of the right answers, of the
-    examples, and of `asked`, by which any worker tells all others at the same step that it was asked to stop. A
-    training step's fifth number is its learning rate.
+    A step returns sums over all replicas, float32 `[4]`: losses, correct answers, examples, and `asked`, by which a
+    worker that was asked to stop tells all others at the same step. A training step returns float32 `[5]`; the fifth
+    number is its learning rate.
 
     Args:
-        model: From normalised images to logits.
-        preprocessing: From uint8 images to normalised ones.
+        model: Maps normalised images to logits.
+        preprocessing: Maps uint8 images to normalised images.
         optimizer: A Keras optimiser.
-        average: Averages of the weights to keep; none by default.
+        average: Averages of the weights to update; none by default.
     """
 
     def __init__(
@@ -42,13 +42,13 @@ class Trainer:
 
     @tf.function
     def train_step(self, images, labels, asked):
-        """One update."""
+        """One training step."""
         rate = tf.cast(self.optimizer.learning_rate, tf.float32)  # before it counts this update
         return tf.concat([self._over_replicas(self._train, (images, labels, asked)), [rate]], axis=0)
 
     @tf.function(reduce_retracing=True)
     def test_step(self, images, labels, weights, asked):
-        """No update; images of weight 0 do not count."""
+        """One test step, without an update; images of weight 0 do not count."""
         return self._over_replicas(self._test, (images, labels, weights, asked))
 
     def _over_replicas(self, step, arguments):
@@ -57,8 +57,8 @@ class Trainer:
     def _train(self, images, labels, asked):
         with tf.GradientTape() as tape:
             logits = self.model(self.preprocessing(images), training=True)
-            loss = tf.reduce_mean(self.loss.call(labels, logits))  # calling the loss would divide by the replicas
-            # a mean over this replica's share, of which the optimiser adds up those of all
+            loss = tf.reduce_mean(self.loss.call(labels, logits))  # `self.loss(...)` would divide by the replicas
+            # the mean over this replica's share; the optimiser sums the gradients of all replicas
             scaled = self.optimizer.scale_loss(loss / self.strategy.num_replicas_in_sync)
         variables = self.model.trainable_variables
         self.optimizer.apply(tape.gradient(scaled, [v.value for v in variables]), variables)
@@ -75,18 +75,18 @@ class Trainer:
 
     @property
     def variables(self) -> list:
-        """All that a run's numbers depend on, in order: weights, random states, optimiser, averages."""
+        """All variables that determine a run's results, in order: weights, random states, optimiser, averages."""
         return [*self.model.variables, *self.optimizer.variables, *(self.average.averages if self.average else ())]
 
     @property
     def gradient_norm(self) -> float | None:
-        """Of the last update, where the optimiser knows it."""
+        """The gradient norm of the last update, where the optimiser stores it; `None` otherwise."""
         optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
         return float(optimizer.gradient_norm.numpy()) if hasattr(optimizer, "gradient_norm") else None
 
 
 def means(sums: Iterable[float]) -> dict[str, float]:
-    """Loss and accuracy from sums of losses, right answers and examples.
+    """Loss and accuracy from sums of losses, correct answers and examples.
 
     >>> means([6.0, 3.0, 4.0])
     {'loss': 1.5, 'accuracy': 0.75}

@@ -1,4 +1,4 @@
-"""Workers meet, wait aloud, and find out that one is missing, twice there, or a stranger."""
+"""Workers meet, report what they wait for, and detect one that is missing, present twice, or a stranger."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from train.process.errors import ClusterError
 
 
 class Meeting:
-    """Each worker a thread; what `meet` gave or raised, by worker in the order they were started."""
+    """Each worker is a thread; `ends` has what `meet` returned or raised, in the order in which they were started."""
 
     def __init__(self, count: int):
         self.addresses, self.ends, self.threads = free_addresses(count), [], []
@@ -53,20 +53,20 @@ def test_all_meet_whatever_their_order_and_the_port_is_free_for_tensorflow(order
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_who_does_not_appear_is_waited_for_aloud_and_named(number, capsys):
+def test_a_missing_worker_is_named_while_the_others_wait_and_at_the_end(number, capsys):
     meeting = Meeting(2)
     (end,) = meeting.start(number, timeout=6).over()
     missing = re.escape(meeting.addresses[1 - number])
-    assert re.fullmatch(rf"worker {number}: not all workers appeared in [67] s; wanted {missing}\.", end)
+    assert re.fullmatch(rf"worker {number}: not all workers appeared in [67] s; missing: {missing}\.", end)
     assert re.fullmatch(rf"waiting for workers \(5 s of 6\): {missing}\n", capsys.readouterr().err)
 
 
 def test_a_host_that_is_unknown_is_one_that_does_not_appear():
-    with pytest.raises(ClusterError, match=r"not all workers appeared in \d s; wanted nowhere\.invalid:2222\."):
+    with pytest.raises(ClusterError, match=r"not all workers appeared in \d s; missing: nowhere\.invalid:2222\."):
         meet(["nowhere.invalid:2222", "127.0.0.1:2223"], 1, 1)
 
 
-def test_a_number_that_is_there_twice_is_refused_and_the_first_goes_on():
+def test_a_number_that_is_present_twice_is_refused_and_the_first_continues():
     meeting = Meeting(3).start(0).start(1)
     time.sleep(1)
     meeting.start(1)
@@ -74,7 +74,7 @@ def test_a_number_that_is_there_twice_is_refused_and_the_first_goes_on():
     meeting.start(2)
     first, one, twice, two = meeting.over()
     assert (first, one, two) == ("met", "met", "met")
-    assert re.match(r"worker 1 of 3 cannot join at .*: it is there already\. .*the same task index\?$", twice)
+    assert re.match(r"worker 1 of 3 cannot join at .*: worker 1 is already present\. .*the same task index\?$", twice)
 
 
 def test_a_second_chief_is_refused():

@@ -1,4 +1,4 @@
-"""Where a run computes: what is taken, what is refused, and that the numbers are the same wherever it is."""
+"""The devices of a run: which are picked, which are refused, and that the results are the same on all."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from train.cluster.discovery import check_strategy, cluster
 from train.cluster.processes import free_addresses, start
 from train.cluster.strategy import make_strategy, require_divisible
 from train.process.errors import BadInput
-from train.run.checkpoints import newest_state
+from train.run.checkpoints import newest_checkpoint
 from train.run.history import read_history
 
 TWO = {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}
@@ -33,29 +33,29 @@ def tf_config(monkeypatch, content) -> None:
     [
         ("{", r"TF_CONFIG is not valid JSON: .*\. Got '\{'\."),
         ("", r"TF_CONFIG is not valid JSON"),
-        ([1], r"TF_CONFIG wants \{\"cluster\": \{\"worker\": .*got '\[1\]'"),
-        ({"cluster": ["a:1"]}, r"TF_CONFIG wants \{\"cluster\""),
+        ([1], r"TF_CONFIG must be \{\"cluster\": \{\"worker\": .*got '\[1\]'"),
+        ({"cluster": ["a:1"]}, r"TF_CONFIG must be \{\"cluster\""),
         ({"cluster": TWO, "task": {"type": ["worker"], "index": 0}}, r"task must be .*got \{'type': \['worker'\]"),
-        ({"task": {"type": "worker", "index": 0}}, r"TF_CONFIG wants \{\"cluster\""),
+        ({"task": {"type": "worker", "index": 0}}, r"TF_CONFIG must be \{\"cluster\""),
         (
             {"cluster": {"worker": ["a:1"], "ps": ["b:1"]}},
             r"parameter servers \('ps'\) are not supported: ",
         ),
-        ({"cluster": {"evaluator": ["a:1"]}}, r"cluster has 'evaluator'; wanted 'worker', and 'chief'"),
+        ({"cluster": {"evaluator": ["a:1"]}}, r"cluster has 'evaluator'; expected 'worker' and, optionally, 'chief'"),
         ({"cluster": {"worker": "a:1"}}, r"worker must be a list of 'host:port', .*; got 'a:1'"),
         ({"cluster": {"worker": ["a"]}}, r"worker must be a list of 'host:port', .*; got \['a'\]"),
         ({"cluster": {"worker": ["a:x"]}}, r"worker must be a list of 'host:port', ports up to 65535; got \['a:x'\]"),
         ({"cluster": {"worker": ["a:99999"]}}, r"ports up to 65535; got \['a:99999'\]"),
         ({"cluster": {"chief": ["a:1", "b:1"]}}, r"chief must be one 'host:port'; got \['a:1', 'b:1'\]"),
-        ({"cluster": TWO, "task": {"type": "worker", "index": True}}, r"a whole number\}; got .*'index': True"),
-        ({"cluster": TWO}, r"task must be \{\"type\": 'worker', \"index\": a whole number\}; got None"),
+        ({"cluster": TWO, "task": {"type": "worker", "index": True}}, r"an integer\}; got .*'index': True"),
+        ({"cluster": TWO}, r"task must be \{\"type\": 'worker', \"index\": an integer\}; got None"),
         ({"cluster": TWO, "task": {"type": "chief", "index": 0}}, r"\"type\": 'worker', .*got \{'type': 'chief'"),
-        ({"cluster": TWO, "task": {"type": "worker", "index": "0"}}, r"a whole number\}; got .*'index': '0'"),
+        ({"cluster": TWO, "task": {"type": "worker", "index": "0"}}, r"an integer\}; got .*'index': '0'"),
         ({"cluster": TWO, "task": {"type": "worker", "index": 2}}, r"task index 2 is outside 0\.\.1: 2 workers"),
         ({"cluster": TWO, "task": {"type": "worker", "index": -1}}, r"task index -1 is outside 0\.\.1"),
         (
             {"cluster": {"worker": ["a:1", "a:1"]}, "task": {"type": "worker", "index": 0}},
-            r"an address stands twice in a:1, a:1",
+            r"an address is listed twice in a:1, a:1",
         ),
     ],
 )
@@ -88,7 +88,7 @@ def test_the_chief_comes_first_and_workers_are_counted_on(monkeypatch, jobs, tas
 def slurm(monkeypatch, number: int, tasks: int, nodes: str, per_node: str, **more: str) -> None:
     """The environment of one task, as `srun` sets it; no `nvidia-smi` is there to ask."""
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setenv("TF_CONFIG", "")  # so that what is set meanwhile goes after the test
+    monkeypatch.setenv("TF_CONFIG", "")  # so that the value set meanwhile is removed after the test
     monkeypatch.delenv("TF_CONFIG")
     values = {"PROCID": str(number), "STEP_NUM_TASKS": str(tasks), "NTASKS": str(tasks)}
     for name, value in {**values, "STEP_NODELIST": nodes, "STEP_TASKS_PER_NODE": per_node}.items():
@@ -118,14 +118,14 @@ def test_srun_tells_who_the_workers_are(monkeypatch, nodes, per_node, addresses)
 
 def test_tasks_that_srun_spread_in_another_order_are_refused(monkeypatch):
     slurm(monkeypatch, 1, 4, "n[1-2]", "2(x2)", SLURMD_NODENAME="n2")  # --distribution=cyclic
-    with pytest.raises(BadInput, match=r"Slurm: task 1 was expected on n1 and is on n2: .*--distribution=block"):
+    with pytest.raises(BadInput, match=r"Slurm: task 1 was expected on n1 but is on n2: .*--distribution=block"):
         cluster()
 
 
 def test_a_single_task_of_slurm_is_no_cluster(monkeypatch):
     slurm(monkeypatch, 0, 1, "n1", "1")
     assert cluster() is None
-    with pytest.raises(BadInput, match=r"--strategy=multiworker wants TF_CONFIG, or to be started by srun"):
+    with pytest.raises(BadInput, match=r"--strategy=multiworker requires TF_CONFIG, or srun with several tasks"):
         check_strategy("multiworker")
 
 
@@ -137,20 +137,20 @@ def test_a_slurm_environment_that_makes_no_sense_is_refused(monkeypatch):
     with pytest.raises(BadInput, match=r"^Slurm: SLURM_PROCID=5 is outside 0\.\.1\.$"):
         cluster()
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "x")
-    with pytest.raises(BadInput, match=r"^Slurm: SLURM_STEP_NUM_TASKS must be a whole number; got 'x'\.$"):
+    with pytest.raises(BadInput, match=r"^Slurm: SLURM_STEP_NUM_TASKS must be an integer; got 'x'\.$"):
         cluster()
 
 
 @pytest.mark.parametrize(("flag", "given"), [("cpu_devices", 2), ("tpu", "mine")])
-def test_what_auto_would_not_heed_among_several_workers_is_refused(monkeypatch, flag, given):
+def test_a_flag_that_auto_would_ignore_among_several_workers_is_refused(monkeypatch, flag, given):
     tf_config(monkeypatch, {"cluster": TWO, "task": {"type": "worker", "index": 0}})
     check_strategy("auto")
-    with pytest.raises(BadInput, match=rf"^--{flag}={given} means nothing where TF_CONFIG names several workers\.$"):
+    with pytest.raises(BadInput, match=rf"^--{flag}={given} has no effect where TF_CONFIG names several workers\.$"):
         check_strategy("auto", **{flag: given})
     monkeypatch.delenv("TF_CONFIG")
     check_strategy("auto", **{flag: given})
     slurm(monkeypatch, 0, 2, "n[1-2]", "1(x2)")
-    with pytest.raises(BadInput, match=rf"^--{flag}={given} means nothing where Slurm names several workers\.$"):
+    with pytest.raises(BadInput, match=rf"^--{flag}={given} has no effect where Slurm names several workers\.$"):
         check_strategy("auto", **{flag: given})
     tf_config(monkeypatch, {"cluster": {"worker": ["10.0.0.1:2222"]}, "task": {"type": "worker", "index": 0}})
     check_strategy("auto", **{flag: given})  # one worker, whatever Slurm names
@@ -159,8 +159,8 @@ def test_what_auto_would_not_heed_among_several_workers_is_refused(monkeypatch, 
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("--strategy=mirrored",), r"--strategy=mirrored wants a GPU; TensorFlow sees none\..*--cpu_devices=2"),
-        (("--strategy=multiworker",), r"--strategy=multiworker wants TF_CONFIG.*python -m train\.launch --workers=2"),
+        (("--strategy=mirrored",), r"--strategy=mirrored requires a GPU; TensorFlow sees none\..*--cpu_devices=2"),
+        (("--strategy=multiworker",), r"--strategy=multiworker requires .*python -m train\.launch --workers=2"),
         (("--strategy=tpu",), r"no TPU found at --tpu=local: "),
         pytest.param(("--strategy=tpu", "--tpu=nowhere"), r"no TPU found at --tpu=nowhere: ", marks=pytest.mark.long),
         (("TPU_NAME=elsewhere",), r"no TPU found at --tpu=elsewhere: .*\.$"),
@@ -168,16 +168,16 @@ def test_what_auto_would_not_heed_among_several_workers_is_refused(monkeypatch, 
         pytest.param(("--tpu=mine",), r"no TPU found at --tpu=mine: ", marks=pytest.mark.long),
         (
             ("--tpu=mine", "--strategy=default"),
-            r"--tpu=mine means nothing for --strategy=default; wanted auto or tpu\.",
+            r"--tpu=mine has no effect with --strategy=default; expected auto or tpu\.",
         ),
         (
             ("--cpu_devices=2", "--strategy=tpu"),
-            r"--cpu_devices=2 means nothing for --strategy=tpu; wanted auto or mir",
+            r"--cpu_devices=2 has no effect with --strategy=tpu; expected auto or mir",
         ),
-        (("--cpu_devices=0",), r"--cpu_devices=0"),
+        (("--cpu_devices=0",), r"--cpu_devices must be >= 1, got 0"),
     ],
 )
-def test_what_is_not_there_is_refused_in_one_line(tmp_path, arguments, line):
+def test_a_missing_device_is_refused_in_one_line(tmp_path, arguments, line):
     environment = dict(each.split("=") for each in arguments if not each.startswith("-"))
     flags = [each for each in arguments if each.startswith("-")]
     outcome = finished("train", f"--output={tmp_path}", *flags, CUDA_VISIBLE_DEVICES="", **environment)
@@ -202,7 +202,7 @@ def test_a_batch_that_the_replicas_cannot_share_is_refused(batch, replicas, near
 def test_auto_takes_one_device_where_there_is_one_and_a_cluster_of_one_is_none(monkeypatch):
     tf_config(monkeypatch, {"cluster": {"worker": ["10.0.0.1:1"]}, "task": {"type": "worker", "index": 0}})
     place = make_strategy("auto", "", 1, 5, 5)
-    assert (place.strategy, place.taken) == (tf.distribute.get_strategy(), "the processor")
+    assert (place.strategy, place.taken) == (tf.distribute.get_strategy(), "the CPU")
     assert (place.is_chief, place.workers) == (True, 1)
 
 
@@ -224,7 +224,7 @@ def test_one_device_two_devices_and_two_workers_train_the_same_network(spawn, fi
         assert outcome.code == 0, outcome.err + outcome.out
         (hashes[name],) = re.findall(r"state +([0-9a-f]{12}) ", outcome.out)
         model = PreActResNet(8, (8, 8, 1), 2)
-        checkpoint = newest_state(tmp_path / "runs" / name / "checkpoints")
+        checkpoint = str(newest_checkpoint(tmp_path / "runs" / name / "checkpoints") / "state")
         tf.train.Checkpoint(model=model).read(checkpoint).assert_existing_objects_matched().expect_partial()
         weights[name] = model.get_weights()
     assert hashes["mirrored"] == hashes["workers"]
@@ -238,10 +238,10 @@ def test_one_device_two_devices_and_two_workers_train_the_same_network(spawn, fi
             np.testing.assert_allclose(ours, theirs, atol=1e-6)
     moved = max(np.abs(a - b).max() for a, b in zip(weights["default"], start, strict=True))
     assert moved > 1e-3
-    assert "24 images, 3 steps an epoch, on the processor\n" in outcomes["default"].out
-    assert "24 images, 3 steps an epoch, on 2 parts of the processor\n" in outcomes["mirrored"].out
+    assert "24 images, 3 steps an epoch, on the CPU\n" in outcomes["default"].out
+    assert "24 images, 3 steps an epoch, on 2 logical CPU devices\n" in outcomes["mirrored"].out
     assert re.search(r"\[worker 0\] .*24 images, .*, on worker 0 of 2 \(127\.0\.0\.1:\d+\)\n", outcomes["workers"].out)
-    assert not re.search(r"\[worker 1\] \S+: .* parameters", outcomes["workers"].out)  # the chief alone tells
+    assert not re.search(r"\[worker 1\] \S+: .* parameters", outcomes["workers"].out)  # only the chief prints
 
 
 def test_a_worker_has_a_process_group_of_its_own_so_that_ctrl_c_comes_once():
@@ -254,11 +254,11 @@ def test_a_worker_has_a_process_group_of_its_own_so_that_ctrl_c_comes_once():
 
 
 @pytest.mark.slow
-def test_a_worker_that_is_lost_after_all_have_met_is_not_waited_for_for_ever(spawn):
+def test_a_worker_that_is_lost_after_all_have_met_is_not_waited_for_forever(spawn):
     script = """
 import sys
-from train import strategy
-strategy.meet = lambda *_: None  # the other was there, and died
+from train.cluster import strategy
+strategy.meet = lambda *_: None  # the other was present, and died
 strategy.make_strategy("multiworker", "", 1, startup_timeout=3.0, worker_timeout=3.0)
 """
     cluster = {"cluster": {"worker": free_addresses(2)}, "task": {"type": "worker", "index": 0}}
@@ -275,7 +275,7 @@ def test_a_batch_that_two_devices_cannot_share_ends_a_run_in_one_line(files, tmp
     assert [path.name for path in tmp_path.iterdir()] == ["set.npz"]
 
 
-def test_launch_wants_workers(spawn):
+def test_launch_requires_workers(spawn):
     outcome = spawn("-m", "train.launch", "--workers=0", cwd=ROOT)
     assert outcome.code == 2
     assert outcome.err.splitlines()[-1].endswith("--workers must be >= 1, got 0")

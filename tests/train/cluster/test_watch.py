@@ -1,4 +1,4 @@
-"""A clock ends the worker that others leave waiting."""
+"""A timeout ends the worker that others leave waiting."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ watch = Watch("worker 0 of 2", first={first}, later={later})
 for _ in range(3):
     with watch("a training step"):
         time.sleep(0.6)
-    time.sleep(0.6)  # between two steps nobody waits
+    time.sleep(0.6)  # time between two steps does not count
 print("done")
 """
 
@@ -29,7 +29,7 @@ def watched(first: float, later: float) -> subprocess.CompletedProcess:
     ("first", "later", "over", "flag"),
     [(0.1, 30, "0.1 s", "--startup_timeout"), (30, 0.1, "0.1 s", "--worker_timeout")],
 )
-def test_what_takes_too_long_ends_the_process_and_names_the_flag(first, later, over, flag):
+def test_an_operation_that_takes_too_long_ends_the_process_and_names_the_flag(first, later, over, flag):
     ended = watched(first, later)
     assert ended.returncode == 5, ended.stderr
     assert "done" not in ended.stdout
@@ -37,5 +37,5 @@ def test_what_takes_too_long_ends_the_process_and_names_the_flag(first, later, o
     assert ended.stderr.startswith("train: worker 0 of 2: another worker did not answer") and "--resume" in ended.stderr
 
 
-def test_what_ends_in_time_goes_on():
+def test_a_worker_that_is_in_time_continues():
     assert watched(30, 30).stdout == "done\n"

@@ -285,7 +285,7 @@ def test_a_stream_trains_to_a_checked_model(folder, command, tmp_path):
     more = ("--mixup=0.2", "--cutmix=1", "--randaugment=9", "--erasing=0.25", "--label_smoothing=0.1")
     done = command(f"--dataset={folder}", *views, *more, "--depth=8", "--epochs=1", f"--output={tmp_path / 'out'}")
     assert done.code == 0, done.err
-    assert "answers equal the trained network's" in done.out
+    assert "its answers differ from the trained network's" in done.out
 
 
 def test_a_class_without_a_readable_image_cannot_be_skipped(loaded, folder):
@@ -302,10 +302,10 @@ def test_names_are_given_to_the_classes_of_a_stream(loaded, folder):
 
 
 def test_a_view_to_test_on_means_nothing_for_images_in_memory(loaded, folder, files, tmp_path):
-    with pytest.raises(BadInput, match=r"--test_view means nothing for an \.npz file"):
+    with pytest.raises(BadInput, match=r"--test_view has no effect on an \.npz file"):
         loaded(files.npz(tmp_path / "set.npz"), "--test_view=paper")
     root = files.image_folder(tmp_path / "same")
-    with pytest.raises(BadInput, match=r"--test_view means nothing for images that are all of one size"):
+    with pytest.raises(BadInput, match=r"--test_view has no effect on images that are all of one size"):
         loaded(root, "--test_view=paper")
 
 
@@ -449,11 +449,30 @@ def test_records_are_read_by_number_over_files_and_parts(record_file):
     assert [read(tf.constant(n, tf.int64)).numpy() for n in range(8)] == [bytes([i]) * (i * 7) for i in expected]
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[:-1], lambda b: b[:5], lambda b: b"not a record file at all"])
-def test_a_damaged_record_file_is_named(record_file, damage):
+@pytest.mark.parametrize(
+    ("damage", "text"),
+    [
+        (lambda b: b[:-1], r"is cut short: the record at byte \d+ ends after the file"),
+        (lambda b: b[:5], r"is damaged or no TFRecord file: no record begins at byte 0"),
+        (lambda b: b"not a record file at all", r"is damaged or no TFRecord file: no record begins at byte 0"),
+        (lambda b: b"\x01" + b[1:], r"is damaged or no TFRecord file: no record begins at byte 0"),  # a length
+    ],
+    ids=["end", "header", "text", "length"],
+)
+def test_a_damaged_record_file_is_named(record_file, damage, text):
     record_file.write_bytes(damage(record_file.read_bytes()))
-    with pytest.raises(BadInput, match=r"some\.tfrecord is cut short or no TFRecord file: the record at byte \d+"):
+    with pytest.raises(BadInput, match=rf"some\.tfrecord {text}"):
         records([(record_file, 0, -1)])
+
+
+def test_a_record_with_a_flipped_bit_is_not_read(record_file):
+    content = bytearray(record_file.read_bytes())
+    content[-5] ^= 1  # the last byte of the last record's data
+    record_file.write_bytes(content)
+    count, read = records([(record_file, 0, -1)])
+    assert read(tf.constant(count - 2, tf.int64)).numpy() == bytes([3]) * 21
+    with pytest.raises(ValueError, match=r"some\.tfrecord: the record at byte \d+ does not match"):
+        read(tf.constant(count - 1, tf.int64))
 
 
 def test_a_missing_record_file_is_named(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_resunits import PreActResNet, export_saved_model
 from train import answer
@@ -102,7 +103,76 @@ def test_the_command_prints_the_classes_without_keras_and_without_this_project(
         (("nowhere/1", "0.png"), "answer: nowhere/1/saved_model.pb: there is no such file."),
     ],
 )
-def test_what_is_missing_is_said_with_exit_code_2(alone, arguments, text):
+def test_what_is_missing_is_reported_with_exit_code_2(alone, arguments, text):
     outcome = alone(*arguments)
     assert outcome.code == 2
     assert text in outcome.err and "Traceback" not in outcome.err
+
+
+@pytest.fixture
+def asked(exported, tmp_path, capsys):
+    """`asked(ARRAY, OUT)` is the command on an array, in this process: its exit code, and what it wrote to stderr."""
+
+    def asked(array, out="out.npz"):
+        np.save(tmp_path / "images.npy", array)
+        try:
+            answer.main(str(exported[0]), str(tmp_path / "images.npy"), str(tmp_path / out))
+        except SystemExit as end:
+            return end.code, capsys.readouterr().err
+        return 0, ""
+
+    return asked
+
+
+def test_an_arrays_answers_are_read_by_a_plain_load(asked, exported, images, tmp_path):
+    assert asked(images)[0] == 0
+    expected = answer.answer(str(exported[0]), images)
+    with np.load(tmp_path / "out.npz") as found:  # pickled objects would be refused
+        assert found["classes"].tolist() == expected["classes"].astype(str).tolist()
+        np.testing.assert_array_equal(found["probabilities"], expected["probabilities"])
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda images: images / 255,
+        lambda images: images.astype("float32") * np.nan,
+        lambda images: images > 9,
+        lambda images: images.astype("int16"),
+        lambda images: images.astype("uint16") * 256,
+        lambda images: images[0],
+        lambda images: images[:, :, :, :1],
+        lambda images: images[:, :4],
+        lambda images: images[:0],
+        lambda images: np.array(["a"]),
+    ],
+    ids=["0..1", "nan", "bool", "int16", "uint16", "rank 3", "channels", "size", "none", "text"],
+)
+def test_an_array_that_is_no_uint8_images_of_the_models_size_is_refused(asked, images, spoil, tmp_path):
+    code, err = asked(spoil(images))
+    assert code == 2 and not (tmp_path / "out.npz").exists()
+    assert err.startswith("answer: expected uint8 images [n, 8, 8, 3], 0..255; got ") and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"no array", b"\x93NUMPY\x01\x00v\x00{'descr': '|O', "])
+def test_a_file_that_is_no_array_is_named(exported, tmp_path, capsys, content):
+    (tmp_path / "images.npy").write_bytes(content)
+    with pytest.raises(SystemExit, match="2"):
+        answer.main(str(exported[0]), str(tmp_path / "images.npy"), str(tmp_path / "out.npz"))
+    assert "images.npy is no readable .npy file" in capsys.readouterr().err
+
+
+def test_answers_that_cannot_be_written_leave_nothing(asked, images, tmp_path):
+    code, err = asked(images, "nowhere/out.npz")
+    assert (code, "out.npz cannot be written: No such file or directory." in err) == (2, True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images.npy"]
+
+
+def test_a_saved_model_of_another_program_is_named(tmp_path, files, capsys):
+    module = tf.Module()
+    module.double = tf.function(lambda x: 2 * x, input_signature=[tf.TensorSpec([None], tf.float32)])
+    tf.saved_model.save(module, str(tmp_path / "other"), signatures=module.double)
+    picture = files.image(tmp_path / "0.png", np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(SystemExit, match="2"):
+        answer.main(str(tmp_path / "other"), str(picture))
+    assert "other is no SavedModel of this program: its signature" in capsys.readouterr().err

@@ -164,7 +164,7 @@ def test_a_signal_saves_says_one_command_and_that_command_goes_on_to_the_same_en
     asked = [each for each in (outcome.out + outcome.err).splitlines() if "asked to stop" in each]
     assert len(asked) == (2 if way == "workers" else 1)
     (step,) = {int(number) for each in asked for number in re.findall(r"saved at step (\d+)", each)}
-    (command,) = {each.partition("Go on with: ")[2] for each in asked}
+    (command,) = {each.partition("Resume with: ")[2] for each in asked}
     assert re.match(r"\S+ -m train\.launch --workers=2 -- " if way == "workers" else r"\S+ -m train -", command)
     going_on = finished(*shlex.split(command)[2:])
     assert going_on.code == 0, going_on.err
@@ -293,7 +293,7 @@ def test_a_run_goes_on_with_more_or_fewer_workers_over_the_same_batches(two, und
 ODD = {
     "raises": "gone|ended",  # that it is, or, where its silence alone is noticed, that it is stuck or gone
     "leaves": "gone|ended",
-    "sleeps": r"did not answer, it is stuck or gone: a test step took over 8 s \(--worker_timeout\)",
+    "sleeps": r"did not answer and is stuck or gone: a test step took over 8 s \(--worker_timeout\)",
 }
 
 
@@ -388,7 +388,7 @@ def test_workers_whose_data_differ_under_one_name_find_out_before_the_first_step
         outcomes = [worker.ended() for worker in two.workers]
     for outcome in outcomes:
         assert outcome.code == 5, outcome.err
-        assert re.search(r"worker \d has digest='[0-9a-f]{12}', worker \d has not\.", last_line(outcome)), outcome.err
+        assert re.search(r"worker \d has digest='[0-9a-f]{12}', unlike worker \d\.", last_line(outcome)), outcome.err
     assert not (two.output / "runs" / "other-data" / "checkpoints").exists()
 
 
@@ -398,7 +398,7 @@ def test_a_worker_that_never_starts_is_waited_for_aloud_and_not_for_ever(two):
     outcome = chief.ended(60)
     assert outcome.code == 5, outcome.err
     assert re.search(r"^waiting for workers \(5 s of 6\): 127\.0\.0\.1:\d+$", outcome.err, re.MULTILINE)
-    assert re.search(r"worker 0: not all workers appeared in \d+ s; wanted 127\.0\.0\.1:\d+\.$", last_line(outcome))
+    assert re.search(r"worker 0: not all workers appeared in \d+ s; missing: 127\.0\.0\.1:\d+\.$", last_line(outcome))
 
 
 @pytest.mark.long

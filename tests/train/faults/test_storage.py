@@ -21,7 +21,7 @@ from tests.support.processes import begun
 from tests.train.run.test_checkpoints import saved, small
 from train.evaluation.check import check_answers
 from train.process.errors import BadInput, StorageError
-from train.run.checkpoints import Position, newest_state, require_checkpoint
+from train.run.checkpoints import Position, newest_checkpoint, require_checkpoint
 from train.run.folder import Run
 from train.run.history import read_history
 
@@ -77,7 +77,7 @@ DAMAGES = [
 def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_gone_on_from(tmp_path, name, damage, why, capsys):
     saved(tmp_path, [1, 2, 3])
     damage(tmp_path / "step-00000003" / name)
-    assert newest_state(tmp_path) == str(tmp_path / "step-00000002" / "state")
+    assert newest_checkpoint(tmp_path) == tmp_path / "step-00000002"
     checkpoints, kernel = small(tmp_path)
     assert checkpoints.restore() == Position(epoch=2, step=2)
     assert (kernel.numpy() == 2).all()

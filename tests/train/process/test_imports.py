@@ -1,4 +1,4 @@
-"""TensorFlow and Keras come without what nothing here uses, and without a word."""
+"""TensorFlow and Keras are imported silently, and without packages that nothing here uses."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ print(matplotlib.pyplot.__name__, sklearn.__name__, keras.backend.backend())
 """
 
 
-def test_what_nothing_uses_is_not_imported_and_can_be_afterwards(spawn):
+def test_unused_packages_are_not_imported_and_can_be_imported_afterwards(spawn):
     outcome = spawn("-c", FIRST)
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.splitlines() == ["set()", "matplotlib.pyplot sklearn tensorflow"]
 
 
-def test_where_tensorflow_is_there_the_collector_goes_on():
+def test_where_tensorflow_is_imported_already_the_collector_keeps_running():
     frozen = gc.get_freeze_count()
     with importing():
         assert gc.isenabled()

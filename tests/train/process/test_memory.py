@@ -1,4 +1,4 @@
-"""A device's memory that does not suffice is said in one line, and no other error is."""
+"""A lack of device memory is reported in one line, and no other error is changed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tensorflow as tf
 from train.process.errors import BadInput
 from train.process.memory import memory_named
 
-SMALLER = r"A smaller network \(--depth, --width\), batch \(--batch_size\) or image \(--image_size\) takes less\.$"
+SMALLER = r"A smaller network \(--depth, --width\), batch \(--batch_size\) or image \(--image_size\) needs less\.$"
 
 
 @tf.function
@@ -35,13 +35,13 @@ def test_an_array_that_does_not_fit_is_named():
             None,
             None,
             "Operation received an exception:Status: 1, message: could not create a memory object, in file "
-            "tensorflow/core/kernels/mkl/mkl_conv_grad_input_ops.cc:517",  # as seen on a processor, with oneDNN
+            "tensorflow/core/kernels/mkl/mkl_conv_grad_input_ops.cc:517",  # as seen on a CPU, with oneDNN
         ),
         tf.errors.ResourceExhaustedError(None, None, "failed to allocate memory [Op:Mul]"),
         tf.errors.ResourceExhaustedError(None, None, "Out of memory while trying to allocate 1234 bytes."),
     ],
 )
-def test_other_words_for_it_are_known(error):
+def test_other_texts_of_the_same_error_are_recognised(error):
     with pytest.raises(BadInput, match=SMALLER), memory_named():
         raise error
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -124,7 +123,7 @@ def test_a_history_that_goes_on_keeps_its_columns_whatever_is_measured_there(tmp
 def test_a_history_that_was_lost_is_missed(tmp_path, capsys):
     run = Run(tmp_path, "mine")
     run.claim()
-    recorders(run, SimpleNamespace(batch_size=4, epochs=3), steps=5, first_epoch=2)
+    recorders(run, Plan(epochs=3, steps=5), batch_size=4, first_epoch=2)
     assert capsys.readouterr().err.endswith("history.csv has 0 of the 2 epochs done; the others are lost.\n")
 
 

@@ -73,7 +73,7 @@ def assert_close(ours, theirs):
 
 
 @pytest.mark.parametrize("decay", [0.3, 0.999])
-def test_the_average_is_the_formulas_statistics_too(decay):
+def test_the_average_matches_the_formula_and_covers_the_statistics(decay):
     training = Training(decay)
     initial = training.model.get_weights()
     trail = training.steps(batches())
@@ -82,7 +82,7 @@ def test_the_average_is_the_formulas_statistics_too(decay):
     assert not any(np.array_equal(a, w) for a, w in zip(training.averages, trail[-1], strict=True))
 
 
-def test_it_is_tensorflows_own_average():
+def test_it_equals_tensorflows_average():
     training = Training(0.9)
     own, twins = tf.train.ExponentialMovingAverage(0.9), [tf.Variable(w) for w in training.model.get_weights()]
     own.apply(twins)  # registers them; their first average is their value
@@ -109,7 +109,7 @@ def test_under_loss_scaling_the_inner_optimisers_updates_count():
     assert_close(training.averages, by_hand(initial, trail, 0.5))
 
 
-def test_two_devices_keep_one_average_each_the_same(two_devices):
+def test_two_devices_keep_the_same_average(two_devices):
     one, two = Training(), Training(strategy=two_devices)
     one.steps(batches())
     two.steps(batches())  # the same batch on both: the gradient is its mean
@@ -123,7 +123,7 @@ def test_two_devices_keep_one_average_each_the_same(two_devices):
     assert all(np.array_equal(a, b) for a, b in zip(two.model.get_weights(), raw, strict=True))
 
 
-def test_the_weights_are_back_to_the_bit_even_after_an_error():
+def test_the_weights_are_restored_bit_for_bit_even_after_an_error():
     training = Training()
     training.steps(batches())
     raw, averages = training.model.get_weights(), training.averages
@@ -135,7 +135,7 @@ def test_the_weights_are_back_to_the_bit_even_after_an_error():
 
 
 @pytest.mark.parametrize("accumulate", [None, 5])  # in the middle of an accumulation, too
-def test_a_checkpoint_carries_it_over(tmp_path, accumulate):
+def test_a_checkpoint_restores_it(tmp_path, accumulate):
     def made():
         return Training(0.9, lambda: CoupledSGD(0.1, gradient_accumulation_steps=accumulate))
 

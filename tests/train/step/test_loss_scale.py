@@ -1,4 +1,4 @@
-"""A step that overflows anywhere is left out everywhere."""
+"""A step that overflows on one replica is skipped on all."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def stepped(strategy, gradients, **options):
 
 
 @pytest.mark.parametrize("gradients", [(np.inf, 8.0), (8.0, np.inf), (8.0, np.nan), (np.inf, -np.inf)])
-def test_one_replicas_overflow_leaves_the_step_out_on_both(two_devices, gradients):
+def test_an_overflow_on_one_replica_skips_the_step_on_both(two_devices, gradients):
     assert stepped(two_devices, gradients) == [[1.0, 1.0], [4.0, 4.0]]
 
 

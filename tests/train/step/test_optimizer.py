@@ -27,7 +27,7 @@ from train.step.trainer import Trainer
         (63_999, 0.001),
     ],
 )
-def test_the_rate_is_the_papers_at_the_papers_steps(step, rate):
+def test_the_rate_matches_the_paper_at_its_steps(step, rate):
     np.testing.assert_allclose(float(steps_schedule(0.1, steps=64_000)(step)), rate, rtol=1e-6)
 
 
@@ -69,7 +69,7 @@ def test_clipping_and_accumulation_reach_the_optimiser_under_the_loss_scale_too(
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
-def test_accumulated_batches_train_as_one_large_one_in_every_precision(parse, precision):
+def test_accumulated_batches_equal_one_large_batch_in_every_precision(parse, precision):
     """Without batch normalisation, which sees each batch by itself; clipped."""
     keras.config.set_dtype_policy(precision)
     rng = np.random.default_rng(0)
@@ -97,7 +97,7 @@ def test_accumulated_batches_train_as_one_large_one_in_every_precision(parse, pr
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
-def test_the_loss_is_scaled_for_float16_alone(parse, precision):
+def test_the_loss_is_scaled_only_for_float16(parse, precision):
     parse()
     keras.config.set_dtype_policy(precision)
     made = optimizer(resolve().recipe, 100, PreActResNet(8))

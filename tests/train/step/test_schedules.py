@@ -1,4 +1,4 @@
-"""Rates over a run, at the papers' points and at those computed by hand."""
+"""Rates over a run, at the papers' points and at points computed by hand."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_cosine_without_warm_up_starts_at_its_rate():
     )
 
 
-def test_one_cycle_rises_as_long_as_it_falls_and_ends_below_its_start():
+def test_one_cycle_rises_as_long_as_it_falls_and_ends_below_its_initial_rate():
     cycle = rates(SCHEDULES["one_cycle"], range(101))
     assert int(np.argmax(cycle)) == 45
     np.testing.assert_allclose(cycle[:46], cycle[90:44:-1], rtol=1e-5)  # the way up, backwards, is the way down
@@ -53,13 +53,13 @@ def test_one_cycle_rises_as_long_as_it_falls_and_ends_below_its_start():
 
 
 @pytest.mark.parametrize(("knots", "rates"), [([0, 1], [1.0]), ([0, 0], [1.0, 2.0]), ([2, 1], [1.0, 2.0])])
-def test_knots_that_do_not_rise_are_refused(knots, rates):
-    with pytest.raises(ValueError, match=r"`knots` must rise, one for each rate\. Received: knots=\["):
+def test_knots_that_are_not_ascending_are_refused(knots, rates):
+    with pytest.raises(ValueError, match=r"`knots` must be ascending, one for each rate\. Received: knots=\["):
         PiecewiseLinear(knots, rates)
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_a_schedule_is_saved_and_revived_and_is_the_same_in_a_graph(name):
+def test_a_schedule_survives_saving_and_is_the_same_in_a_graph(name):
     schedule = SCHEDULES[name]
     config = keras.optimizers.schedules.serialize(schedule)
     again = keras.optimizers.schedules.deserialize(config)

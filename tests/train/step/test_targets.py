@@ -23,28 +23,28 @@ def labels():
     return np.arange(COUNT) % CLASSES
 
 
-def test_a_class_costs_what_its_distribution_costs(logits, labels):
+def test_the_loss_of_a_class_is_that_of_its_distribution(logits, labels):
     of = np.eye(CLASSES, dtype=np.float32)[labels]
     np.testing.assert_allclose(CrossEntropy()(labels, logits), CrossEntropy()(of, logits), rtol=1e-6)
     for each in (labels, of):
         np.testing.assert_array_equal(hits(each, logits), logits.argmax(1) == labels)
 
 
-def test_hits_are_keras_accuracy_of_ties_and_of_more_classes_than_sixteen_bits_count():
+def test_hits_match_keras_for_ties_and_for_more_classes_than_16_bits_can_count():
     logits = keras.ops.cast(np.eye(300)[[256, 257, 3]] + np.eye(300)[[256, 257, 5]], "bfloat16")
     for labels, right in (([257, 257, 3], [0, 1, 1]), ([256, 258, 5], [1, 0, 0])):  # the first of equals is the answer
         for each in (np.array(labels), np.eye(300, dtype=np.float32)[labels]):
             np.testing.assert_array_equal(hits(each, logits), right)
 
 
-def test_the_cost_of_a_mix_is_the_mix_of_the_costs(logits, labels):
+def test_the_loss_of_a_mix_is_the_mix_of_the_losses(logits, labels):
     of, other = (np.eye(CLASSES, dtype=np.float32)[shifted] for shifted in (labels, (labels + 1) % CLASSES))
     mixed = CrossEntropy()(0.3 * of + 0.7 * other, logits)
     expected = 0.3 * CrossEntropy()(of, logits) + 0.7 * CrossEntropy()(other, logits)
     np.testing.assert_allclose(mixed, expected, rtol=1e-5)
 
 
-def test_the_mean_probability_of_the_crops_answers():
+def test_ten_crops_answer_with_their_mean_probability():
     images = np.random.default_rng(0).normal(size=(4, 10, 5, 5, 3)).astype(np.float32)
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(CLASSES)])
@@ -73,7 +73,7 @@ def test_images_of_weight_0_do_not_count():
     np.testing.assert_allclose(measured, expected, rtol=1e-6)
 
 
-def test_a_step_on_mixed_labels_goes_down_their_gradient():
+def test_a_step_on_mixed_labels_follows_their_gradient():
     images = np.random.default_rng(0).integers(0, 256, (COUNT, 4, 4, 1), dtype=np.uint8)
     of = np.random.default_rng(1).dirichlet(np.ones(CLASSES), COUNT).astype(np.float32)
     model = linear()

@@ -1,4 +1,4 @@
-"""A step trains and measures as numpy does."""
+"""Training and test steps match NumPy."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def reference(model, batches) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("sizes", [(6,), (6, 6), (6, 6, 1), (7, 2)])
-def test_test_metrics_are_numpys_over_all_examples_however_they_are_batched(files, sizes):
+def test_test_metrics_match_numpy_over_all_examples_however_they_are_batched(files, sizes):
     judge, test = trainer(), batches(files, *sizes)
     measured = evaluated(judge, test)
     np.testing.assert_allclose((measured["loss"], measured["accuracy"]), reference(judge.model, test), rtol=1e-5)
@@ -101,7 +101,7 @@ def test_the_step_under_float16_is_the_unscaled_one(files):
     np.testing.assert_allclose(*kernels, atol=1e-6)
 
 
-def test_a_step_gives_sums_and_whether_any_replica_was_asked_to_stop(files):
+def test_a_step_returns_sums_and_whether_any_replica_was_asked_to_stop(files):
     learner, (images, labels) = trainer(), batches(files, 6)[0]
     wanted, right = reference(learner.model, [(images, labels)])
     for asked in (0.0, 1.0):

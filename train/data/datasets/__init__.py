@@ -28,6 +28,7 @@ def identity(data: ImageData | EncodedData) -> dict[str, Any]:
         "test_count": data.test_count,
         "image_shape": list(data.image_shape),
         "class_names": list(data.class_names or ()),
+        "own_class_names": list(data.own_names or ()),
         "digest": data.digest,
     }
 
@@ -63,7 +64,7 @@ def load(source: Source, streamed: bool = False) -> ImageData | EncodedData:
 def renamed(data: EncodedData, class_names: list[str] | None) -> EncodedData:
     """The data under the classes' names that were given."""
     check_names(class_names, data.class_names)
-    return replace(data, class_names=list(class_names or data.class_names))
+    return replace(data, class_names=list(class_names or data.class_names), own_names=data.class_names)
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ class EncodedData:
         class_names: One for each class.
         size: Height and width of the views that the network sees.
         test_protocol: How an image is looked at to test: see `decoding.test_view`.
+        own_names: The source's own names, whatever the classes are called.
     """
 
     train: EncodedSplit
@@ -56,6 +57,7 @@ class EncodedData:
     class_names: Sequence[str]
     size: int
     test_protocol: str = "paper"
+    own_names: Sequence[str] | None = None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -76,6 +78,10 @@ class EncodedData:
     def test_count(self) -> int:
         """Images to test on."""
         return self.test.count
+
+    def file_of(self, split: str, number: int) -> str | None:
+        """The name of an image."""
+        return getattr(self, split).name(number)
 
     def sample(self, count: int) -> np.ndarray:
         """The first test images: uint8 `[count, size, size, 3]`."""
@@ -167,7 +173,10 @@ def _unfit(data: EncodedData) -> list[str]:
 
 def _reason(classes: int, split: EncodedSplit, number: int) -> str:
     """Which image it is and why it cannot be taken; empty if it can."""
-    contents, label = split.read(tf.constant(number, tf.int64))
+    try:
+        contents, label = split.read(tf.constant(number, tf.int64))
+    except (ValueError, tf.errors.InvalidArgumentError):  # eagerly, and in a graph
+        return f"{split.name(number)}: its data do not match their checksum"
     known = 0 <= int(label) < classes
     why = why_undecodable(contents) if known else f"label {int(label)}, wanted 0..{classes - 1}"
     return f"{split.name(number)}: {why}" if why else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,11 +24,19 @@ class ImageData:
         train, test: `(images, labels)`: uint8 `[n, height, width, channels]` (or without channels, for grey) and
             whole numbers `[n]`.
         class_names: One for each class; `None` where the source has none.
+        own_names: The source's own names, whatever the classes are called.
+        files: The file of each image by split, where there are files.
     """
 
     train: tuple[np.ndarray, np.ndarray]
     test: tuple[np.ndarray, np.ndarray]
     class_names: Sequence[str] | None = None
+    own_names: Sequence[str] | None = None
+    files: Mapping[str, Sequence[str]] | None = None
+
+    def file_of(self, split: str, number: int) -> str | None:
+        """The file of an image; `None` where images have none."""
+        return self.files[split][number] if self.files else None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -95,7 +103,7 @@ def checked(data: ImageData, class_names: Sequence[str] | None) -> ImageData:
     if empty:
         shown = ", ".join(empty[:SHOWN]) + " ..." * (len(empty) > SHOWN)
         print(f"{len(empty)} of {len(names)} classes have no training image: {shown}", file=sys.stderr)
-    return replace(data, train=train, test=test, class_names=list(names))
+    return replace(data, train=train, test=test, class_names=list(names), own_names=data.class_names)
 
 
 def check_names(given: Sequence[str] | None, own: Sequence[str] | None) -> None:

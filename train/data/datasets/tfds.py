@@ -11,7 +11,7 @@ import tensorflow_datasets as tfds
 from keras_resunits.arguments import near_matches
 
 from ...process.backend import tf
-from ...process.errors import BadInput
+from ...process.errors import BadInput, first_line
 from .encoded import DEFAULT_SIZE, EncodedData, EncodedSplit
 from .images import ImageData
 from .records import records
@@ -134,6 +134,7 @@ def _encoded(builder, split: str, pair: tuple[str, str]) -> EncodedSplit:
     parts = builder.info.splits[split].file_instructions
     image, label = pair
     count, read = records([(Path(part.filename), part.skip, part.take) for part in parts])
+    _require_count(builder, split, count)
 
     def example(index):
         record = features.deserialize_example(read(index), decoders={image: tfds.decode.SkipDecoding()})
@@ -152,5 +153,17 @@ def _arrays(builder, split: str, pair: tuple[str, str], image_size: int | None):
 
     wanted = tfds.decode.PartialDecoding(dict.fromkeys(pair, True))
     dataset = builder.as_dataset(split=split, decoders=wanted).map(of_one_size, num_parallel_calls=tf.data.AUTOTUNE)
-    images, labels = zip(*dataset.batch(READ_AT_ONCE).as_numpy_iterator(), strict=True)
-    return np.concatenate(images), np.concatenate(labels)
+    try:
+        images, labels = zip(*dataset.batch(READ_AT_ONCE).as_numpy_iterator(), strict=True)
+    except tf.errors.DataLossError as error:
+        raise BadInput(f"{builder.data_dir}: the records of '{split}' are damaged: {first_line(error)}.") from None
+    arrays = np.concatenate(images), np.concatenate(labels)
+    _require_count(builder, split, len(arrays[0]))
+    return arrays
+
+
+def _require_count(builder, split: str, count: int) -> None:
+    """Refuse a split that has another number of records than the set's own description says."""
+    told = builder.info.splits[split].num_examples
+    if count != told:
+        raise BadInput(f"{builder.data_dir}: '{split}' has {count} records, its dataset_info.json says {told}.")
