@@ -1,4 +1,4 @@
-"""CONTRIBUTING's worked steps, done to the letter, give what they promise."""
+"""CONTRIBUTING's worked steps run as they are written."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_each_worked_step_names_the_file_that_it_belongs_to():
 def test_a_worked_step_runs_in_its_module_and_its_examples_hold(block, module, monkeypatch):
     monkeypatch.setattr(family, "FAMILIES", dict(family.FAMILIES))
     names = dict(vars(module))
-    exec(f"from __future__ import annotations\n{block}", names)  # as every module of the package begins
+    exec(f"from __future__ import annotations\n{block}", names)  # the first line of every module of the package
     made = re.findall(r"^(?:class|def) (\w+)", block, re.MULTILINE)
     for name in made:
         monkeypatch.setattr(kr, name, names[name], raising=False)

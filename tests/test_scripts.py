@@ -1,4 +1,4 @@
-"""The scripts of the documentation, the benchmark and the study, in their smallest form."""
+"""The scripts of the documentation, the benchmarks and the studies, at their smallest size."""
 
 import doctest
 import importlib.util
@@ -21,7 +21,7 @@ from tests.support.paths import ROOT
 
 
 def run(*arguments, folder=ROOT):
-    """What a script prints."""
+    """Run a script and return what it prints."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, *map(str, arguments)]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
@@ -45,7 +45,7 @@ def units(page):
 
 
 def module_of(script, name):
-    """A script as a module; its records look for themselves among the imported ones."""
+    """A script as a module, among the imported ones as its dataclasses require."""
     spec = importlib.util.spec_from_file_location(name, script)
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -224,7 +224,7 @@ def test_the_study_trains_a_variant_and_resumes_where_it_stopped(tmp_path):
     study = ("studies/he2016_tables", "--epochs=1", f"--output={tmp_path}", "--only=resnet110_cifar")
     history = tmp_path / "runs" / "resnet110_cifar-0" / "history.csv"
     history.parent.mkdir(parents=True)
-    history.touch()  # as a run that was stopped in its first epoch leaves it
+    history.touch()  # as left by a run that was stopped in its first epoch
     assert "| original | 1 |" in run(*study)
     written = history.stat().st_mtime_ns
     run(*study)

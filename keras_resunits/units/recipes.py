@@ -1,4 +1,4 @@
-"""A recipe: five choices that turn any slot into a unit."""
+"""Recipes: five choices that turn any slot into a unit."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from keras_resunits.units.unit import Unit
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a network's units are made of: `recipe(slot)` is the unit for that slot.
+    """The five choices that define a network's units: `recipe(slot)` builds the unit for a slot.
 
-    Each may be given by its name.
+    Each choice may be given by name.
 
     Args:
         body: The weight layers of `F`: a `Body`.
         order: Where norm and activation stand: an `Order`.
         shortcut: `h`: a function `(Slot, Order) -> Layer`.
-        merge: `M`: a function `Slot -> Merge`; `add` by default.
-        tail: What ends `F`: a function `Slot -> [layers]`; nothing by default.
+        merge: `M`: a function `Slot -> Merge`. Defaults to `add`.
+        tail: The layers that end `F`: a function `Slot -> [layers]`. Defaults to none.
 
     Raises:
-        ValueError: for a name that is not known, or an object that is none of these.
+        ValueError: if a name is unknown, or an object is not of the type that its choice requires.
 
     Example:
 

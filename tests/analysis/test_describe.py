@@ -1,4 +1,4 @@
-"""The table of a network: what it says is what the network is."""
+"""The table of a network against the network itself."""
 
 import keras
 import pytest
@@ -19,7 +19,7 @@ def test_every_network_is_described_and_its_parameters_add_up(case):
     assert len(lines) == len(table) + 3 and lines[-2].startswith("total")
 
 
-def test_multiply_adds_are_those_of_the_layers_by_hand():
+def test_multiply_adds_are_those_counted_by_hand():
     table = {row.unit: row for row in kr.describe(kr.ResNet(depth=8, shortcut="projection"))}
     assert table["stem"].multiply_adds == 32 * 32 * 27 * 16
     assert table["unit001"].multiply_adds == 16 * 16 * (9 * 16 * 32 + 9 * 32 * 32 + 16 * 32)
@@ -72,7 +72,7 @@ def test_a_layer_whose_cost_is_not_known_is_named(count, make):
     strange = make()
     strange.build((1, 8, 8, 3))
     with pytest.raises(
-        ValueError, match=rf"what layer '{strange.name}', a {type(strange).__name__}, costs is not known"
+        ValueError, match=rf"the cost of layer '{strange.name}', a {type(strange).__name__}, is not known"
     ):
         count(strange, (1, 8, 8, 3))
 
