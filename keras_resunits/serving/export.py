@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from numbers import Integral
 from pathlib import Path
 
@@ -165,7 +166,8 @@ def _write(model, gives_probabilities: bool, preprocessing, names: list[str], k:
         archive.track(preprocessing)
     images = tf.TensorSpec(model.input_shape, tf.uint8, name="images")
     archive.add_endpoint("serving_default", serve, input_signature=[images])
-    archive.write_out(str(path), verbose=False)
+    with redirect_stdout(io.StringIO()):  # Keras 3.8 prints the endpoints even where it should not
+        archive.write_out(str(path), verbose=False)
 
 
 def _publish(unfinished: Path, root: Path) -> Path:
