@@ -1,1 +1,1 @@
-"""Experiments, one a file: `python -m train --config=NAME`."""
+"""Experiments, one per file: `python -m train --config=NAME`."""

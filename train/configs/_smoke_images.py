@@ -1,4 +1,4 @@
-"""Tiny real images for smoke twins: crops of the two photographs that come with scikit-learn."""
+"""Tiny real images for smoke tests of the experiments: crops of the two photographs that come with scikit-learn."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 from ..process.files import whole
 
 CLASSES = ["china", "flower"]  # a temple; a dahlia
-COUNTS = {"train": 32, "test": 8}  # images a class
+COUNTS = {"train": 32, "test": 8}  # images per class
 
 
 def smoke_arrays(side: int, channels: int = 3) -> str:
-    """The path of an `.npz` data set of square crops, `--dataset` takes it; written once a machine and user.
+    """The path of an `.npz` data set of square crops, for `--dataset`; written once per machine and user.
 
     Args:
         side: Height and width, in pixels.
@@ -33,7 +33,11 @@ def smoke_arrays(side: int, channels: int = 3) -> str:
 
 
 def smoke_folder(side: int) -> str:
-    """The path of a folder of JPEG crops, `train/<class>/*.jpg`, of `side` and more pixels; written once likewise."""
+    """The path of a folder of JPEG crops, `train/<class>/*.jpg`; written once per machine and user.
+
+    Args:
+        side: Width, in pixels; heights are up to 4 pixels less.
+    """
     from PIL import Image
 
     root = _folder() / f"jpeg-{side}"
@@ -45,7 +49,7 @@ def smoke_folder(side: int) -> str:
                 path = folder / f"{i}.jpg"
                 if not path.exists():
                     with whole(path) as unfinished:
-                        Image.fromarray(crop[: side - i % 5]).save(unfinished)  # of several shapes, as photographs are
+                        Image.fromarray(crop[: side - i % 5]).save(unfinished)  # of several shapes, like photographs
     return str(root)
 
 
@@ -56,7 +60,7 @@ def _folder() -> Path:
 
 
 def _crops(name: str, split: str, count: int, side: int, channels: int) -> np.ndarray:
-    """Seeded square crops, uint8 `[count, side, side, channels]`; the left half trains, the right one tests."""
+    """Seeded square crops, uint8 `[count, side, side, channels]`; left halves train, right halves test."""
     from sklearn.datasets import load_sample_image
 
     photograph = load_sample_image(f"{name}.jpg")

@@ -2,10 +2,10 @@
 
 Command: python -m train --config=cifar10_preactresnet164
 Time: 164 x 50,000 images; at the 114 images/s of 2 cores of an AMD EPYC, 20 hours.
-Result: 5.46 % test error in the paper, median of 5 runs, with the last weights; not run here to its end.
+Result: 5.46 % test error in the paper, median of 5 runs, with the final weights; not run to the end here.
 
-164 epochs of 390 batches of 128 are 64,000 steps: the rate is 0.01 for the first 400, then 0.1, and falls at 32,000 and
-48,000. The paper's batches are of 64 images on each of two GPUs, so its batch normalisation saw 64 at a time.
+164 epochs of 390 batches of 128 are 64,000 steps. The rate is 0.01 for the first 400, then 0.1, and falls at 32,000 and
+48,000. The paper uses 64 images on each of two GPUs, so its batch normalisation sees 64 at a time.
 """
 
 from __future__ import annotations

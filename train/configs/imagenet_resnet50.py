@@ -1,12 +1,12 @@
 """ResNet-50 on ImageNet (He et al. 2015, "Deep Residual Learning", Table 4; rates as in He et al. 2016).
 
 Command: python -m train --config=imagenet_resnet50
-Time: 90 x 1,281,167 images of 3.9e9 multiply-adds, backwards twice more: 2.7e18 floating-point operations.
-Result: 24.7 % top-1 and 7.8 % top-5 error of one 224x224 crop, as the authors published; not run here.
+Time: 90 x 1,281,167 images at 3.9e9 multiply-adds, and twice that backwards: 2.7e18 floating-point operations.
+Result: 24.7 % top-1 and 7.8 % top-5 error of one 224x224 crop, as published by the authors; not run here.
 
-Batches of 256, a rate of 0.1 without warm-up that falls tenfold at epochs 30 and 60 of 90. imagenet2012 is
-tensorflow-datasets' name: ImageNet itself is to be had from image-net.org alone. Training crops are of any size and
-shape (fb.resnet.torch), where the paper's are of 224 pixels after the shorter side is 256 to 480.
+Batches of 256, and a rate of 0.1 without warm-up that falls tenfold at epochs 30 and 60 of 90. imagenet2012 is the name
+in tensorflow-datasets; ImageNet itself is available only from image-net.org. Training crops have any size and shape
+(fb.resnet.torch), whereas the paper crops 224 pixels after resizing the shorter side to 256 to 480.
 """
 
 from __future__ import annotations
