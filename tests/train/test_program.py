@@ -235,4 +235,4 @@ def test_a_run_does_not_go_on_with_other_data(tmp_path, files, command):
     files.npz(data, y_train=1 - files.arrays()["y_train"])
     outcome = command(*arguments, "--epochs=2", "--resume")
     assert outcome.code == 2
-    assert re.search(r"--resume: the data are not those that the run began with: digest was '", outcome.said[-1])
+    assert re.search(r"--resume: the data are not those that the run started with: digest was '", outcome.said[-1])

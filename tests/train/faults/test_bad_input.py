@@ -450,7 +450,7 @@ def begun(files, tmp_path, command):
 def test_a_run_is_neither_repeated_nor_contradicted_and_nan_leaves_its_checkpoint(begun, command, tmp_path):
     folder = tmp_path / "runs" / "mine"
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    assert_refused(command(*begun, "--epochs=1"), r"--run=mine exists already in .*runs/mine; pass --resume")
+    assert_refused(command(*begun, "--epochs=1"), r"--run=mine already exists in .*runs/mine; pass --resume")
     assert_refused(
         command(*begun, "--resume", "--learning_rate=0.5"),
         r"--learning_rate=0\.5, but the run to resume has learning_rate=0\.1 \(.*config\.json\)",
@@ -465,7 +465,7 @@ def test_a_run_is_neither_repeated_nor_contradicted_and_nan_leaves_its_checkpoin
     assert stretched == "train: --epochs=2 in place of 1: the schedule is stretched to them."
     assert_refused(
         replace(outcome, err=line),
-        r"loss became (nan|inf) .*step [234] \(epoch 2.*The last checkpoint before it: step 1\. Lower --learning_rate",
+        r"loss became (nan|inf) .*step [234] \(epoch 2.*The last checkpoint is step 1\. Lower --learning_rate",
         code=3,
     )
     assert [path.name for path in (folder / "checkpoints").iterdir()] == ["step-00000001"]
