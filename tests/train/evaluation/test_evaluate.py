@@ -247,7 +247,7 @@ def test_a_streamed_image_that_is_cut_short_is_named(evaluate, files, tmp_path):
     flags = ("--image_size=8", "--test_view=paper", f"--output={tmp_path / 'judged'}")
     outcome = evaluate(tmp_path / "net.keras", root, *flags)
     assert outcome.code == 2, outcome.err
-    assert re.match(rf"evaluate: images that cannot be taken: {cut}: ", outcome.said[-1]), outcome.err
+    assert re.match(rf"evaluate: images that cannot be used: {cut}: ", outcome.said[-1]), outcome.err
 
 
 @pytest.mark.parametrize("view", ["paper", "ten_crop"])

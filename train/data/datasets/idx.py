@@ -16,15 +16,15 @@ UNSIGNED_BYTE = 0x08
 
 
 def holds_idx(folder: Path) -> bool:
-    """Whether the folder looks like one of IDX files."""
+    """Whether the folder has files with names of IDX files."""
     return any(folder.glob("*-ubyte")) or any(folder.glob("*-ubyte.gz"))
 
 
 def load_idx(folder: Path) -> ImageData:
-    """Read the four files, packed or not.
+    """Read the four files, gzipped or not.
 
     Raises:
-        BadInput: if one is missing or damaged.
+        BadInput: if a file is missing or damaged.
     """
     x_train, y_train, x_test, y_test = (read_idx(_find(folder, part)) for part in PARTS)
     return ImageData((x_train, y_train), (x_test, y_test))
@@ -38,7 +38,7 @@ def _find(folder: Path, part: str) -> Path:
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """One IDX file of unsigned bytes: two zero bytes, type, rank, the sizes as big-endian int32, the data.
+    """Read an IDX file of unsigned bytes: two zero bytes, type, rank, sizes as big-endian int32, data.
 
     Raises:
         BadInput: if the file is damaged or holds another type.
@@ -51,8 +51,8 @@ def read_idx(path: Path) -> np.ndarray:
         raise BadInput(f"{path} is not an IDX file of unsigned bytes: it begins {content[:4].hex(' ') or 'nowhere'}.")
     start = 4 + 4 * content[3]
     if len(content) < start:
-        raise BadInput(f"{path} is cut short: its header wants {start} bytes, it has {len(content)}.")
+        raise BadInput(f"{path} is cut short: expected a header of {start} bytes, got {len(content)}.")
     shape = np.frombuffer(content[4:start], ">u4").astype(np.int64)
     if len(content) - start != shape.prod():
-        raise BadInput(f"{path} is cut short: its header wants {shape.prod()} values, it has {len(content) - start}.")
+        raise BadInput(f"{path} is cut short: its header promises {shape.prod()} values, got {len(content) - start}.")
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)

@@ -14,21 +14,21 @@ from .images import ImageData
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
-ZIP, NPY = b"PK", b"\x93NUMPY"  # what such files begin with
+ZIP, NPY = b"PK", b"\x93NUMPY"  # the first bytes of such files
 
 
 def load_npz(path: Path) -> ImageData:
     """Read the four arrays.
 
     Raises:
-        BadInput: if there is no such file, it is not an .npz file, or an array is missing or holds pickled objects.
+        BadInput: if the file does not exist or is not an .npz file, or an array is missing or has pickled objects.
     """
     _require_npz(path)
     try:
         with np.load(path, allow_pickle=False) as arrays:
             missing = [name for name in ARRAYS if name not in arrays]
             if missing:
-                raise BadInput(f"{path} lacks {', '.join(missing)}; it holds {', '.join(arrays) or 'nothing'}.")
+                raise BadInput(f"{path} lacks {', '.join(missing)}; it has {', '.join(arrays) or 'nothing'}.")
             x_train, y_train, x_test, y_test = (arrays[name] for name in ARRAYS)
     except (ValueError, TypeError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise BadInput(f"{path} is not a readable .npz file: {error}.") from None
@@ -36,12 +36,12 @@ def load_npz(path: Path) -> ImageData:
 
 
 def _require_npz(path: Path) -> None:
-    """Refuse what is none by its first bytes, which NumPy would take for pickled objects."""
+    """Check the first bytes, because NumPy would take other files for pickled objects."""
     try:
         with open(path, "rb") as file:
             begins = file.read(len(NPY))
     except (FileNotFoundError, NotADirectoryError):
         raise BadInput(f"--dataset={path}: there is no such file.") from None
     if not begins.startswith(ZIP):
-        what = "one array, an .npy file" if begins == NPY else "no zip file of arrays"
+        what = "one array, an .npy file" if begins == NPY else "not a zip file of arrays"
         raise BadInput(f"{path} is not a readable .npz file: it is {what}; np.savez(path, x_train=...) writes one.")
