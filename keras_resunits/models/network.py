@@ -103,7 +103,7 @@ def _require_own_layers(unit: Unit, name: str, owners: dict[int, str]) -> None:
         other = owners.setdefault(id(layer), name)
         if other != name:
             raise ValueError(
-                "each unit must have layers of its own: a choice must make a layer for every slot, not return one again. "
+                "each unit must have layers of its own: a choice must make a new layer for every slot, not share one. "
                 f"Received: layer '{layer.name}' in '{other}' and in '{name}'."
             )
 
