@@ -1,4 +1,4 @@
-"""The command that draws histories: `python -m train.curves PICTURE.png NAME=HISTORY.csv ...`."""
+"""The command that plots histories: `python -m train.curves PICTURE.png NAME=HISTORY.csv ...`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .run.history import draw_curves, read_history
 
 __all__ = ["draw_curves", "read_history"]
 
-USAGE = """Histories as pictures.
+USAGE = """Plot the histories of runs.
 
     {curves} PICTURE.png NAME=HISTORY.csv ...
         Several runs in one picture.
@@ -19,7 +19,7 @@ USAGE = """Histories as pictures.
 
 
 def run_main(argv: list[str]) -> int:
-    """Draw, and turn what a user can fix into one line and its exit code."""
+    """Plot the histories; report errors that a user can fix in one line, with their exit code."""
     if len(argv) < 2 or not all("=" in argument for argument in argv[1:]):
         print(USAGE.format(curves=command("curves")), file=sys.stderr)
         return 2

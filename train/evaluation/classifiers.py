@@ -191,7 +191,7 @@ def _told_by_data(config: Config) -> dict[str, Any]:
 
 def _normalization(mean, variance, shape: tuple[int, ...]) -> keras.layers.Layer:
     layer = keras.layers.Normalization(mean=mean, variance=variance, dtype="float32")
-    layer.build((None, *shape))  # here, not in a traced step, because its constants are created outside
+    layer.build((None, *shape))  # not in a traced step: its constants live outside
     return layer
 
 

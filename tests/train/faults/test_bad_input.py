@@ -462,7 +462,7 @@ def test_a_run_is_neither_repeated_nor_contradicted_and_nan_leaves_its_checkpoin
     changed(read(folder / "config.json"), learning_rate=1e30).save(folder / "config.json")
     outcome = command(*begun, "--resume", "--epochs=2", "--export")
     stretched, line = outcome.said
-    assert stretched == "train: --epochs=2 in place of 1: the schedule is stretched to them."
+    assert stretched == "train: --epochs=2 instead of 1: the schedule is stretched accordingly."
     assert_refused(
         replace(outcome, err=line),
         r"loss became (nan|inf) .*step [234] \(epoch 2.*The last checkpoint is step 1\. Lower --learning_rate",
