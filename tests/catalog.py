@@ -1,6 +1,6 @@
-"""Every exported thing once, in a small instance. One line a variant: the laws run over all of it.
+"""Small instances of everything that the package exports, one line per variant. The laws run over all of them.
 
-`tests/laws/test_completeness.py` fails when the package exports something that is not here.
+`tests/laws/test_completeness.py` fails if the package exports something that is not here.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -24,10 +24,10 @@ class Case:
     """A small instance of something callable.
 
     Args:
-        make: Makes a fresh layer or model.
-        shape: Of each of its inputs, the batch included.
-        inputs: How many inputs it takes.
-        random: Whether what it gives in training is drawn.
+        make: Makes a new layer or model.
+        shape: Shape of each input, including the batch dimension.
+        inputs: Number of inputs.
+        random: Whether its output in training is random.
     """
 
     make: Callable[..., keras.layers.Layer]
@@ -36,15 +36,15 @@ class Case:
     random: bool = False
 
     def arrays(self, seed: int = 1) -> list[np.ndarray]:
-        """Its inputs, random."""
+        """Return random inputs."""
         rng = np.random.default_rng(seed)
         return [rng.normal(size=self.shape).astype("float32") for _ in range(self.inputs)]
 
     def layer(self) -> keras.layers.Layer:
-        """The layer, built, with no weight left at a value that it might also have by accident.
+        """Return the built layer with random weights, so that no weight is right by accident.
 
-        One for all tests of a process, since to build it takes longer than most of them. Its variables come back,
-        nothing else: whoever compiles or freezes it, or changes it otherwise, wants `make`.
+        All tests of a process share it, since building it takes longer than most of them. Only its variables are reset:
+        use `make` to compile, freeze or otherwise change the layer.
         """
         layer, values = built(self, keras.config.dtype_policy().name)
         for variable, value in zip(layer.variables, values, strict=True):
@@ -52,7 +52,7 @@ class Case:
         return layer
 
     def model(self) -> keras.Model:
-        """The layer as a model of its own, if it is none yet; like `layer` shared, not to be compiled or frozen."""
+        """Return the layer as a model; like `layer` it is shared, and must not be compiled or frozen."""
         layer = self.layer()
         if isinstance(layer, keras.Model):
             return layer
@@ -62,7 +62,7 @@ class Case:
 
 @cache
 def built(case: Case, policy: str) -> tuple[keras.layers.Layer, list[np.ndarray]]:
-    """A case's layer, made under the policy that is set, and the values of its variables."""
+    """Return the layer of a case, made under the current policy, and the values of its variables."""
     layer = case.make()
     layer(*case.arrays())
     randomize(layer)
@@ -70,7 +70,7 @@ def built(case: Case, policy: str) -> tuple[keras.layers.Layer, list[np.ndarray]
 
 
 def randomize(layer: keras.layers.Layer, seed: int = 2) -> None:
-    """Move scalars, gammas, betas, biases and statistics from 0 and 1, kernels from 0; others are random already."""
+    """Move scalars, gammas, betas, biases and statistics away from 0 and 1, and kernels away from 0."""
     rng = np.random.default_rng(seed)
     move = {True: lambda w: w + 0.1 * np.abs(rng.normal(size=w.shape)).astype(w.dtype), False: lambda w: w}
     layer.set_weights([move[w.ndim <= 1 or not w.any()](w) for w in layer.get_weights()])
@@ -78,20 +78,20 @@ def randomize(layer: keras.layers.Layer, seed: int = 2) -> None:
 
 @contextmanager
 def shapes_alone() -> Iterator[None]:
-    """Layers are built without the values of their variables: enough to count, and much sooner."""
+    """Build layers without the values of their variables, which suffices for counting and is much faster."""
     with keras.StatelessScope(initialize_variables=False):
         yield
-    keras.utils.clear_session(free_memory=False)  # else Keras makes all the values when the next such scope ends
+    keras.utils.clear_session(free_memory=False)  # else Keras creates all values when the next such scope ends
 
 
 def over(*tables: dict[str, Case], quick: Collection[str] | None = None):
-    """Parametrize a law over tables of the catalog; what `quick` does not name, by default `SIMILAR`, is long."""
+    """Parametrize a law over tables of the catalog; cases not in `quick`, by default those in `SIMILAR`, are long."""
     cases = {name: case for table in tables for name, case in table.items()}
     return pytest.mark.parametrize("case", long_but(cases.keys() - SIMILAR if quick is None else quick, cases))
 
 
 def long_but(quick: Collection[str], cases: dict[str, Any]) -> list:
-    """Parameters by their names, tuples where a test takes several; all are long that `quick` does not name."""
+    """Return parameters by name, tuples for tests with several; all that are not in `quick` are marked as long."""
     assert set(quick) <= set(cases)
     return [
         pytest.param(
@@ -102,7 +102,7 @@ def long_but(quick: Collection[str], cases: dict[str, Any]) -> list:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What is exported, by its exported name.
+# Exports, by their names.
 
 
 def quarter():
@@ -111,7 +111,7 @@ def quarter():
 
 
 def columns(count: int):
-    """Columns of small convolutions, for a `Fractal`."""
+    """Return columns of small convolutions for a `Fractal`."""
     return [[keras.layers.Conv2D(8, 3, padding="same") for _ in range(2**c)] for c in range(count)]
 
 
@@ -147,7 +147,7 @@ ORDERS = {
     "ReluOnlyPreAct": kr.ReluOnlyPreAct(),
     "FullPreAct": kr.FullPreAct(),
 }
-"""The five of He et al. 2016, Fig. 4: with every body, shortcut and merge."""
+"""The five orders of He et al. 2016, Fig. 4, combined with every body, shortcut and merge."""
 
 MORE_ORDERS = {
     "PreActBranch": kr.PreActBranch(),
@@ -225,7 +225,7 @@ RECORDS = {
     "Stem": kr.Stem(8),
 }
 ABSTRACT = {"Merge", "Order", "PreAct"}
-HELPERS = {  # neither layer nor choice: their own test files cover them
+HELPERS = {  # neither layers nor choices: covered by their own test files
     "chained",
     "create",
     "deepest_column",
@@ -250,7 +250,7 @@ HELPERS = {  # neither layer nor choice: their own test files cover them
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Instances made of those.
+# Instances made of these.
 
 STEMS = {
     "stem-cifar": Case(lambda: CIFAR(kr.FullPreAct()), (4, 8, 8, 3)),
@@ -306,7 +306,7 @@ TAILED_UNITS = {
 }
 UNITS |= TAILED_UNITS
 
-PAIRS = dict(MERGED_UNITS) | TAILED_UNITS  # every two of order, body and shortcut meet; for laws that take their time
+PAIRS = dict(MERGED_UNITS) | TAILED_UNITS  # every pair of order, body and shortcut occurs; for slow laws
 for (i, order), (j, place) in product(enumerate(ORDERS), enumerate(PLACES)):  # a Latin square
     PAIRS |= unit(order, list(BODIES)[(i + j) % len(PLACES) % len(BODIES)], *place)
 for i, (shortcut, slot) in enumerate(product(VARIANTS, ["same", "changed"])):
@@ -318,7 +318,7 @@ for i, order in enumerate(MORE_ORDERS):
 
 
 def side_by_side() -> keras.Model:
-    """All of `PAIRS` that draw nothing, on the same features: one network is made sooner than a hundred."""
+    """Make one network of all `PAIRS` that are not random, on the same features; it is built faster than a hundred."""
     features = keras.Input(Case.shape[1:])
     units = [kr.Series([kr.Scale(), case.make()], name=name) for name, case in PAIRS.items() if not case.random]
     outputs = [keras.layers.Flatten(data_format="channels_last")(unit(features)) for unit in units]
@@ -336,7 +336,7 @@ STEM = kr.Stem(8)
 
 
 def net(*recipes, stem=STEM, order, activated=None, **top) -> keras.Model:
-    """A network of one unit for each recipe; every second one halves the image and doubles the width."""
+    """Make a network of one unit for each recipe; every second unit halves the image and doubles the width."""
     stages = [kr.Stage(1, stem.filters * 2 ** ((i + 1) // 2), strides=1 + i % 2) for i in range(len(recipes))]
     slots = kr.plan(stages, stem.filters, stem.activated if activated is None else activated)
     return kr.network(
@@ -345,25 +345,25 @@ def net(*recipes, stem=STEM, order, activated=None, **top) -> keras.Model:
 
 
 def factory(make, **kwargs) -> Callable[..., keras.Model]:
-    """A factory with one unit a stage and small images."""
+    """Return a factory of networks with one unit per stage and small images."""
     return partial(make, [1, 1, 1], **{**SMALL, **kwargs})
 
 
 def of_order(order: kr.Order, body: kr.Body = kr.basic, **kwargs) -> Callable[..., keras.Model]:
-    """A network of two units in one order."""
+    """Return a factory of networks with two units in one order."""
     recipe = kr.Recipe(body, order, kr.projection)
     return partial(net, recipe, recipe, **{"order": order, **kwargs})
 
 
 def plain(**kwargs) -> keras.Model:
-    """A network without shortcuts, behind the large stem."""
+    """Make a network without shortcuts, with the large stem."""
     recipe = kr.Recipe(kr.basic, kr.PostAct(), kr.zero_pad, kr.branch_only)
     stem = kr.Stem(8, kernel_size=7, strides=2, pool=2)
     return net(recipe, recipe, stem=stem, order=kr.PostAct(), **{"input_shape": (16, 16, 3), **kwargs})
 
 
 def mixed(**kwargs) -> keras.Model:
-    """Units of 2015 followed by those of 2016."""
+    """Make a network of units of 2015 followed by units of 2016."""
     post = kr.Recipe(kr.basic, kr.PostAct(), kr.projection)
     pre = kr.Recipe(kr.bottleneck, kr.FullPreAct(), kr.zero_pad)
     return net(post, pre, pre, order=kr.FullPreAct(), **kwargs)
@@ -401,11 +401,11 @@ NETWORKS = {
     "plain": Case(plain, (4, 16, 16, 3)),
     "mixed": Case(mixed, (4, *IMAGES)),
 }
-SIMILAR = {  # networks that differ from the others in what units and stems bring through the laws by themselves
+SIMILAR = {  # networks that differ from others only in units or stems, which the laws test by themselves
     *("BnAfterAdd", "ELU", "PreActResNet-v1.5", "ReluBeforeAdd", "ReluOnlyPreAct", "ResNet-C"),
     *("bare_stem", "exclusive_gating", "looks_linear", "mixed", "shortcut_gating", "still", "zero_gamma"),
 }
-REPRESENTATIVE = {  # every kind of layer, head and dropping once, for laws that take their time
+REPRESENTATIVE = {  # every kind of layer, head and dropout once, for slow laws
     name: NETWORKS[name]
     for name in (
         *("DenseNet-plain", "Fixup", "FractalNet", "FullyConnectedResNet", "GatedResNet", "HighwayNet"),
@@ -416,4 +416,4 @@ KERAS_LAYOUTS = {
     name: Case(partial(make, 50, **{**SMALL, "input_shape": (32, 32, 3)}), (2, 32, 32, 3))
     for name, make in (("KerasResNet", kr.KerasResNet), ("KerasResNetV2", kr.KerasResNetV2))
 }
-"""Of a size of their own: for the laws that are quick."""
+"""Networks of their own size, for fast laws."""

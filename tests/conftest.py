@@ -1,4 +1,4 @@
-"""What every test starts from: two logical CPU devices, one seed, the float32 policy."""
+"""The state in which every test starts: two logical CPU devices, one seed, the float32 policy."""
 
 import gc
 
@@ -17,14 +17,14 @@ if keras.backend.backend() == "tensorflow":
     )
 
 
-# the libraries' million objects are not looked through again in every test, and the tests' own more seldom
+# keeps garbage collection from scanning the libraries' million objects in every test, and makes it less frequent
 gc.freeze()
 gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.fixture(autouse=True)
 def the_same_start():
-    """Seeds, and puts back what a test may have set for the whole process."""
+    """Set the seed, and restore afterwards what a test may have changed for the whole process."""
     policy, data_format = keras.config.dtype_policy(), keras.config.image_data_format()
     keras.utils.set_random_seed(0)
     yield
@@ -34,10 +34,10 @@ def the_same_start():
 
 @pytest.fixture(scope="session")
 def two_devices():
-    """One strategy for all: a second one would take the keys of the first anew."""
+    """One strategy for all tests: a second one would use the keys of the first again."""
 
     class Mirrored(tf.distribute.MirroredStrategy):
-        """Two CPU devices; its collective operations bear other keys than those of any other strategy."""
+        """Two CPU devices; the keys of its collective operations differ from those of any other strategy."""
 
         _collective_key_base = 1_000_000
 

@@ -18,7 +18,7 @@ def start():
 
 
 def path(optimizer, gradients, initial, decay=0.0):
-    """Where the variable is after each step."""
+    """The value of the variable after each step."""
     variable, places = keras.Variable(initial), []
     for gradient in gradients:
         optimizer.apply([tf.constant(gradient) + decay * variable.value], [variable])
@@ -82,7 +82,7 @@ def test_a_graph_takes_the_same_steps():
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_a_config_goes_round(optimizer):
+def test_a_config_round_trips(optimizer):
     made = OPTIMIZERS[optimizer]()
     again = keras.optimizers.deserialize(keras.optimizers.serialize(made))
     assert type(again) is type(made)
@@ -91,7 +91,7 @@ def test_a_config_goes_round(optimizer):
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_training_goes_on_from_a_file_as_if_never_stopped(optimizer, tmp_path):
+def test_training_resumes_from_a_file_as_if_never_stopped(optimizer, tmp_path):
     case = NETWORKS["PreActResNet"]
     model, (images,) = case.make(), case.arrays()
     labels = np.arange(len(images)) % 5
@@ -133,7 +133,7 @@ def test_accumulated_steps_are_one_step_of_their_mean_gradient(momentum, nestero
     small = path(accumulating(**options), gradients, initial)
     big = path(kr.CoupledSGD(coupled_weight_decay=DECAY, **options), gradients.reshape(2, 3, 3, 4).mean(1), initial)
     np.testing.assert_allclose(small[2::3], big, rtol=1e-5)
-    np.testing.assert_array_equal(small[1], initial)  # between the updates nothing moves
+    np.testing.assert_array_equal(small[1], initial)  # nothing changes between updates
     assert not np.allclose(big[0], initial)
 
 
@@ -148,14 +148,14 @@ def test_a_schedule_counts_updates():
     assert int(optimizer.iterations) == 2
 
 
-def test_the_gradient_is_clipped_to_the_global_norm_and_its_norm_is_told():
+def test_the_gradient_is_clipped_to_the_global_norm_and_its_norm_is_reported():
     first, second = keras.Variable([0.0, 0.0]), keras.Variable([0.0])
     optimizer = kr.CoupledSGD(1.0, momentum=0.0, nesterov=False, coupled_weight_decay=0.0, global_clipnorm=6.5)
     optimizer.apply([tf.constant([3.0, 4.0]), tf.constant([12.0])], [first, second])  # 3, 4, 12: norm 13
     np.testing.assert_allclose(first, [-1.5, -2.0], rtol=1e-6)
     np.testing.assert_allclose(second, [-6.0], rtol=1e-6)
     assert float(optimizer.gradient_norm) == 13.0
-    optimizer.apply([tf.constant([0.0, 3.0]), tf.constant([4.0])], [first, second])  # short enough: left as it is
+    optimizer.apply([tf.constant([0.0, 3.0]), tf.constant([4.0])], [first, second])  # short enough: not clipped
     np.testing.assert_allclose(second, [-10.0], rtol=1e-6)
     assert float(optimizer.gradient_norm) == 5.0
 
@@ -169,7 +169,7 @@ def test_the_norm_is_that_of_the_mean_gradient_in_its_own_scale():
     assert float(optimizer.gradient_norm) == 5.0  # of [3, 4]
 
 
-def test_a_gradient_that_is_none_is_known_before_the_update_that_it_would_spoil():
+def test_a_gradient_with_nan_is_reported_before_the_update_that_it_would_spoil():
     optimizer, variable = accumulating(learning_rate=0.1), keras.Variable([0.0, 0.0])
     optimizer.apply([tf.constant([3.0, 4.0])], [variable])
     assert float(optimizer.gradient_norm) == 0.0  # no update yet
@@ -227,8 +227,41 @@ def test_fixups_scalars_learn_at_a_tenth_of_the_rate_and_torch_agrees():
         assert np.allclose(variable.numpy(), other.numpy()) == (factor == 1.0)
 
 
-def test_a_built_optimiser_takes_no_factor_any_more():
+def test_a_built_optimiser_refuses_a_factor():
     sgd, variable = kr.CoupledSGD(), keras.Variable([1.0])
     sgd.build([variable])
-    with pytest.raises(ValueError, match="not built yet"):
+    with pytest.raises(ValueError, match="requires an optimiser that is not built yet"):
         sgd.scale_learning_rate([variable], 0.1)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"weight_decay": 5e-4}, r"takes `coupled_weight_decay`.*Received: weight_decay=0\.0005"),
+        ({"coupled_weight_decay": -1}, r"`coupled_weight_decay` must be >= 0"),
+        ({"coupled_weight_decay": float("nan")}, r"`coupled_weight_decay` must be a finite number"),
+        ({"coupled_weight_decay": float("inf")}, r"`coupled_weight_decay` must be a finite number"),
+        ({"global_clipnorm": -1}, r"`global_clipnorm` must be a number > 0"),
+        ({"clipvalue": 0}, r"`clipvalue` must be a number > 0"),
+    ],
+)
+def test_an_invalid_decay_or_limit_is_refused(options, text):
+    with pytest.raises(ValueError, match=text):
+        kr.CoupledSGD(0.1, **options)
+
+
+def test_exclusions_and_rate_factors_are_kept_in_a_saved_model(tmp_path):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, name="a"), keras.layers.Dense(2, name="b")])
+    sgd = kr.CoupledSGD(0.5, momentum=0.0, coupled_weight_decay=0.1)
+    sgd.exclude_from_weight_decay([model.get_layer("a").kernel], var_names=["bias"])
+    sgd.scale_learning_rate([model.get_layer("b").kernel], 0.1)
+    model.compile(sgd, "mse")
+    model.fit(np.ones((2, 2)), np.ones((2, 2)), verbose=0)
+    model.save(tmp_path / "net.keras")
+    again = keras.saving.load_model(tmp_path / "net.keras")
+    for each in (model, again):
+        each.optimizer.apply([keras.ops.zeros(w.shape) for w in each.trainable_variables], each.trainable_variables)
+    for ours, theirs in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    before = keras.saving.load_model(tmp_path / "net.keras").get_layer("b").kernel.numpy()
+    np.testing.assert_allclose(again.get_layer("b").kernel, before * (1 - 0.1 * 0.5 * 0.1), rtol=1e-6)

@@ -1,5 +1,8 @@
-"""The scripts of the documentation, the benchmark and the study, in their smallest form."""
+"""The scripts of the documentation, the benchmarks and the studies, at their smallest size."""
 
+import doctest
+import importlib.util
+import itertools
 import os
 import shutil
 import subprocess
@@ -7,15 +10,18 @@ import sys
 
 import keras
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from PIL import Image
 
 import keras_resunits as kr
+from keras_resunits.layers.words import word
 from keras_resunits.zoo.networks import MODELS
 from tests.support.paths import ROOT
 
 
 def run(*arguments, folder=ROOT):
-    """What a script prints."""
+    """Run a script and return what it prints."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, *map(str, arguments)]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
@@ -23,32 +29,123 @@ def run(*arguments, folder=ROOT):
     return done.stdout
 
 
-@pytest.mark.parametrize("flags", [(), ("--gallery",)], ids=["orders", "gallery"])
-def test_the_pictures_of_the_units_are_drawn(tmp_path, flags):
-    run("tools/draw_units.py", *flags, tmp_path / "units.png")
-    with Image.open(tmp_path / "units.png") as picture:
-        assert picture.width > 1000
+FAMILY_PAGES = ROOT / "docs" / "reference" / "families"
 
 
-def test_the_table_of_the_families_is_the_generated_one():
-    committed = (ROOT / "docs" / "families.md").read_text().splitlines()
-    named = {line.split("`")[1] for line in committed if line.startswith("| `")}
-    assert named == set(kr.list_models())
-    for line in run("tools/write_families.py", "-", "*resnet20*").splitlines()[2:]:
-        assert line in committed
+def counts(page):
+    """The rows of a family's networks, by name."""
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| `")]
+    return {name.strip("`"): cells for name, *cells in rows}
 
 
-def test_the_table_tells_what_is_published_exactly_from_what_is_only_stated():
-    committed = (ROOT / "docs" / "families.md").read_text().splitlines()
-    cells = {line.split("`")[1]: [cell.strip() for cell in line.split("|")] for line in committed if "| `" in line}
+def units(page):
+    """Each network's slots, by its name."""
+    rows = [line.split("|")[1:-1] for line in page.partition("## Their units")[2].splitlines()[4:]]
+    return {name.strip(): [cell.strip() for cell in slots] for *slots, names in rows for name in names.split(",")}
+
+
+def module_of(script, name):
+    """A script as a module, among the imported ones as its dataclasses require."""
+    spec = importlib.util.spec_from_file_location(name, script)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def draw_units():
+    """`tools/draw_units.py` as a module."""
+    return module_of(ROOT / "tools" / "draw_units.py", "draw_units")
+
+
+@pytest.mark.parametrize("kind", ["orders", "gallery"])
+def test_every_text_of_the_units_stands_in_its_box_and_no_box_on_another(draw_units, kind):
+    figure = draw_units.picture(getattr(draw_units, kind)())
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    (axes,) = figure.axes
+    boxes = [patch.get_window_extent() for patch in axes.patches if patch.get_gid() == "box"]
+    texts = [text for text in axes.texts if text.get_gid() == "box"]
+    others = [text for text in axes.texts if text.get_gid() != "box"]
+    assert len(texts) >= len(boxes) > 40
+    for text in texts:
+        extent = text.get_window_extent(canvas.get_renderer())
+        around = [box for box in boxes if box.x0 < extent.x0 < extent.x1 < box.x1]
+        assert any(box.y0 < extent.y0 < extent.y1 < box.y1 for box in around), text.get_text()
+    extents = [text.get_window_extent(canvas.get_renderer()) for text in others]
+    for one, other in itertools.combinations([box.padded(-1) for box in [*boxes, *extents]], 2):
+        assert not one.overlaps(other)
+    for extent in [*boxes, *extents]:
+        assert 0 <= extent.x0 < extent.x1 <= 1800 and 0 <= extent.y0 < extent.y1 <= figure.bbox.height
+
+
+def test_the_examples_of_the_script_hold(draw_units):
+    assert doctest.testmod(draw_units) == (0, 2)
+
+
+def test_a_new_layer_is_drawn_by_its_registered_word(draw_units):
+    class Wobble(keras.layers.Layer):
+        pass
+
+    class Spin(keras.layers.Layer):
+        pass
+
+    word.register(Wobble, lambda layer: "*wobble")
+    unit = kr.Unit(kr.Series([keras.layers.Conv2D(8, 3, strides=2), Wobble(), Spin()]))
+    boxes = draw_units.Picture("new", unit).pieces("branch")
+    kinds = {colour: name for name, (_, colour) in draw_units.KINDS.items()}
+    assert [(box.text, kinds[box.colour]) for box in boxes] == [
+        ("conv3/2, 8", "weights"),
+        ("\u00d7wobble", "gate, scale, drop"),
+        ("spin", "other"),
+    ]
+
+
+def test_a_fractal_is_drawn_with_every_layer_of_every_column(draw_units):
+    model = kr.FractalNet(3, (8, 8, 3), filters=(4,), dropout=(0.0,))
+    (columns,) = draw_units.Picture("fractal", model.get_layer("unit000")).pieces("branch")
+    layer = ["conv3, 4", "norm", "act"]
+    assert [[[box.text for box in stack] for stack in column] for column in columns.columns] == [
+        [layer],
+        [layer] * 2,
+        [layer] * 4,
+    ]
+
+
+def test_the_pictures_of_the_units_are_drawn(tmp_path):
+    run("tools/draw_units.py", tmp_path / "units.png")
+    with Image.open(tmp_path / "units.png") as drawn, Image.open(ROOT / "docs" / "images" / "units.png") as committed:
+        assert drawn.size == committed.size
+
+
+def test_each_network_is_on_its_familys_page_alone():
+    rows = {page.stem: counts(page.read_text()) for page in FAMILY_PAGES.glob("*net*.md")}
+    assert {name: family for family, of_family in rows.items() for name in of_family} == {
+        name: entry.factory.__name__.lower() for name, entry in MODELS.items()
+    }
+    assert sorted(name for of_family in rows.values() for name in of_family) == kr.list_models()
+
+
+def test_the_pages_of_the_families_are_the_generated_ones(tmp_path):
+    run("tools/write_families.py", tmp_path, "*resnet20*")
+    assert sorted(page.stem for page in tmp_path.iterdir()) == ["fullyconnectedresnet", "preactresnet", "resnet"]
+    for page in tmp_path.iterdir():
+        made, committed = page.read_text(), (FAMILY_PAGES / page.name).read_text()
+        assert committed.partition("\n| name")[0] == made.partition("\n| name")[0]
+        assert counts(made).items() <= counts(committed).items()
+        assert units(made).items() <= units(committed).items()
+
+
+def test_the_pages_tell_what_is_published_exactly_from_what_is_only_stated():
+    cells = {name: row for page in FAMILY_PAGES.glob("*net*.md") for name, row in counts(page.read_text()).items()}
     for name, entry in MODELS.items():
-        published, operations = cells[name][8], cells[name][11]
+        _, published, _, _, operations, _ = cells[name]
         exact = f"{entry.parameters:,}" if entry.parameters else ""
         assert published.partition('"')[0].strip() == (f"*{exact}*" if exact and entry.derived else exact)
         assert published.partition('"')[2].removesuffix('"') == entry.stated_parameters
         assert operations.partition('"')[2].removesuffix('"') == entry.stated_operations
-    assert cells["wrn40_1_cifar"][8] == '"0.6M"'
-    assert cells["resnet50"][11] == '3,877.95M "3.8e9 multiply-adds"'
+    assert cells["wrn40_1_cifar"][1] == '"0.6M"'
+    assert cells["resnet50"][4] == '3,877.95M "3.8e9 multiply-adds"'
 
 
 @pytest.mark.peers
@@ -123,20 +220,64 @@ def test_the_benchmarks_networks_are_of_one_size():
 
 
 @pytest.mark.slow
-def test_the_study_trains_a_variant_and_goes_on_where_it_stopped(tmp_path):
-    study = ("-m", "studies.he2016_tables", "--epochs=1", f"--output={tmp_path}", "--only=resnet110_cifar")
+def test_the_study_trains_a_variant_and_resumes_where_it_stopped(tmp_path):
+    study = ("studies/he2016_tables", "--epochs=1", f"--output={tmp_path}", "--only=resnet110_cifar")
     history = tmp_path / "runs" / "resnet110_cifar-0" / "history.csv"
     history.parent.mkdir(parents=True)
-    history.touch()  # as a run that was stopped in its first epoch leaves it
+    history.touch()  # as left by a run that was stopped in its first epoch
     assert "| original | 1 |" in run(*study)
     written = history.stat().st_mtime_ns
     run(*study)
     assert history.stat().st_mtime_ns == written
     rows = (tmp_path / "runs.csv").read_text()
     assert rows.startswith("title,model,epochs,seed,test error %\noriginal,")
-    shutil.rmtree(tmp_path / "runs")  # another machine, that has the rows alone
+    shutil.rmtree(tmp_path / "runs")  # another machine, which has only the rows
     assert "| original | 1 | 1 |" in run(*study)
     assert not (tmp_path / "runs").exists() and (tmp_path / "runs.csv").read_text() == rows
+
+
+def test_the_studys_picture_is_drawn_from_the_committed_rows(tmp_path):
+    rows = ROOT / "docs" / "results" / "shortcuts_and_orders.csv"
+    run(ROOT / "studies" / "he2016_tables", f"--rows={rows}", "--picture=study.png", folder=tmp_path)
+    with Image.open(tmp_path / "study.png") as drawn, Image.open(ROOT / "docs" / "images" / "study.png") as committed:
+        assert drawn.size == committed.size
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        (("--output=out", "--rows=runs.csv"), "either --output, or --rows and --picture"),
+        (("--rows=runs.csv",), "either --output, or --rows and --picture"),
+        (("--rows=runs.csv", "--picture=study.png"), "runs.csv has no runs of the study"),
+    ],
+)
+def test_the_study_refuses_flags_that_do_not_go_together(tmp_path, flags, complaint):
+    done = subprocess.run(
+        [sys.executable, ROOT / "studies" / "he2016_tables", *flags], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 2 and complaint in done.stderr
+
+
+def test_the_studys_picture_has_every_rank_and_failure(study):
+    errors = study.noted(ROOT / "docs" / "results" / "shortcuts_and_orders.csv")
+    ranked = {variant.title: places for variant, places in study.ranks(errors, 1).items()}
+    assert ranked["shortcut-only gating, bias -6"] == (1, 2) and ranked["original"] == (2, 1)
+    assert {title: place for title, (_, place) in ranked.items() if place == 8} == {
+        "constant scaling 0.5": 8,
+        "exclusive gating, bias 0": 8,
+        "constant scaling 0 (plain)": 8,
+        "dropout shortcut 0.5": 8,
+    }
+    axes = Figure().subplots()
+    study.draw_slopes(axes, 0.0, errors, study.ranks(errors, 1))
+    texts = [text.get_text() for text in axes.texts]
+    assert [texts.count("fail"), texts.count("8.70"), texts.count("original"), len(axes.lines)] == [4, 1, 2, 11]
+
+
+@pytest.fixture
+def study():
+    """`studies/he2016_tables` as a module."""
+    return module_of(ROOT / "studies" / "he2016_tables" / "__main__.py", "he2016_tables")
 
 
 @pytest.mark.long

@@ -1,192 +1,393 @@
 """Draw residual units from the objects themselves.
 
-python tools/draw_units.py docs/images/units.png              the five orders of He et al. 2016, Fig. 4
-python tools/draw_units.py --gallery docs/images/gallery.png  every kind of shortcut, merge and tail
+    python tools/draw_units.py docs/images/units.png              the five orders of He et al. 2016, Fig. 4
+    python tools/draw_units.py docs/images/gallery.png --gallery  shortcuts, merges, tails, orders and bodies
+
+A layer is a box with its word (`keras_resunits.layers.words`), which also decides its colour: a layer that registers a
+word is drawn. Lengths are pixels of a picture 900 wide, which is as wide as a README shows it.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
+import sys
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import singledispatch
+from io import BytesIO
+from pathlib import Path
 
 import keras
-import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.patches import Circle, FancyBboxPatch
+from matplotlib.textpath import text_to_path
+from PIL import Image
 
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
-from matplotlib.patches import FancyBboxPatch
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the clone, where the package is not installed
 
 import keras_resunits as kr
+from keras_resunits.layers.series import flattened
 from keras_resunits.layers.words import word
 from keras_resunits.models.fractal import Fractal
 from keras_resunits.models.keras_layouts import pooled_projection
 
-COLOURS = {"conv": "#ffd9a0", "norm": "#bfe3c6", "act": "#c9d7f5", "gate": "#f3c6cf", "other": "#e8e8e8"}
-SAME = kr.Slot(index=1, total=3, in_filters=64, filters=64)
-WIDER = kr.Slot(index=1, total=3, in_filters=64, filters=128, strides=2)
-STRIDED = kr.Slot(index=1, total=3, in_filters=256, filters=256, strides=2)
-GROWN = kr.Slot(index=1, total=3, in_filters=64, filters=76)
-HALVED = kr.Slot(index=1, total=3, in_filters=64, filters=32, strides=2)
-POST, PRE = kr.PostAct(), kr.FullPreAct()
-
-
-def drawn(*choices, slot=SAME, **more) -> kr.Unit:
-    """A unit, built, so that its layers know their shapes."""
-    unit = kr.Recipe(*choices, **more)(slot)
-    unit.build((None, 32, 32, slot.in_filters))
-    return unit
-
-
-ORDERS = {
-    "(a) original": drawn(kr.basic, POST, kr.zero_pad),
-    "(b) BN after\naddition": drawn(kr.basic, kr.BnAfterAdd(), kr.zero_pad),
-    "(c) ReLU before\naddition": drawn(kr.basic, kr.ReluBeforeAdd(), kr.zero_pad),
-    "(d) ReLU-only\npre-activation": drawn(kr.basic, kr.ReluOnlyPreAct(), kr.zero_pad),
-    "(e) full\npre-activation": drawn(kr.basic, PRE, kr.zero_pad),
-    "(a) with option A,\nwider": drawn(kr.basic, POST, kr.zero_pad, slot=WIDER),
-    "(e) bottleneck,\nprojection, wider": drawn(kr.bottleneck, PRE, kr.projection, slot=WIDER),
+WIDTH, SHARPNESS = 900, 2  # pixels; how many of the file's each of them has
+TEXT, TITLE, HEADING, FORMULA = 11, 12, 13, 16  # heights of letters
+LINE, INSIDE, BETWEEN, BAND = 13, 7, 8, 15  # of a text; around it; between boxes; the height of a layer in a layer
+POINT = 0.72  # points a pixel: a hundred of them are an inch, which is 72 points
+EDGE, INK = "#666666", "#222222"
+KINDS = {  # of words, by their first match: colour
+    "weights": (r"^(conv|dense)", "#ffd9a0"),
+    "norm": (r"norm", "#bfe3c6"),
+    "activation": (r"^(act$|\w*lu\b|sigmoid|softmax|tanh|soft|swish|mish)", "#c9d7f5"),
+    "gate, scale, drop": (r"\*|gate|highway|scale|excite|alive|drop", "#f3c6cf"),
+    "other": (r"", "#e8e8e8"),
 }
 
 
-def of_network(model: keras.Model, name: str) -> kr.Unit:
-    """A unit as it stands in a network."""
-    return model.get_layer(name)
+def kind(its_word: str) -> str:
+    """The kind of layer that a word names.
+
+    >>> kind("conv3/2"), kind("group_normalization"), kind("act"), kind("*relu(k)"), kind("pad")
+    ('weights', 'norm', 'activation', 'gate, scale, drop', 'other')
+    """
+    return next(name for name, (pattern, _) in KINDS.items() if re.search(pattern, its_word))
 
 
-def gallery() -> dict[str, kr.Unit]:
-    """One unit of every kind."""
+def caption(layer: keras.layers.Layer) -> str:
+    """What stands in a layer's box: its word, and how many filters or neurons it has.
+
+    >>> caption(keras.layers.Conv2D(64, 3, strides=2)), caption(keras.layers.Rescaling(0.5))
+    ('conv3/2, 64', '\u00d70.5')
+    """
+    said = re.sub(r"(?<=\w)(?=\(\w+ )", "\n", word(layer).removeprefix("id "))
+    if many := getattr(layer, "filters", None) or getattr(layer, "units", None):
+        said += f", {many}"
+    for written, read in (("_", " "), ("*", "\u00d7"), (" - ", " \u2212 ")):
+        said = said.replace(written, read)
+    return "\n".join(line for part in said.split("\n") for line in textwrap.wrap(part, 15))
+
+
+def width_of(text: str, size: float, weight: str = "normal") -> float:
+    """Of the longest line."""
+    font = FontProperties(size=size, weight=weight)
+    return max(text_to_path.get_text_width_height_descent(line, font, ismath=False)[0] for line in text.split("\n"))
+
+
+def write(axes: Axes, x: float, y: float, text: str, size: float = TEXT, **style) -> None:
+    """A text around a point, all of one size on lines of one height."""
+    style = {"ha": "center", "va": "baseline", "color": INK, "fontsize": POINT * size, **style}
+    lines = text.split("\n")
+    for i, line in enumerate(lines):
+        axes.text(x, y + 0.37 * size + LINE / TEXT * size * (i - (len(lines) - 1) / 2), line, **style)
+
+
+def draw_line(axes: Axes, *points: tuple[float, float], **style) -> None:
+    """From point to point, below the boxes."""
+    axes.plot(*zip(*points, strict=True), **{"color": EDGE, "lw": 0.9, "zorder": 0, "solid_capstyle": "butt", **style})
+
+
+@dataclass(frozen=True)
+class Box:
+    """A layer."""
+
+    text: str
+    colour: str
+    inside: float = INSIDE
+    tall: float = 0.0
+
+    @property
+    def width(self) -> float:
+        return width_of(self.text, TEXT) + 2 * self.inside
+
+    @property
+    def height(self) -> float:
+        return self.tall or LINE * self.text.count("\n") + TEXT + 10
+
+    def draw(self, axes: Axes, x: float, top: float, width: float) -> None:
+        """Around `x`, from `top` down."""
+        corner, rounded = (x - width / 2, top), "round,pad=0,rounding_size=2.5"
+        look = {"fc": self.colour, "ec": EDGE, "lw": 0.7, "gid": "box"}
+        axes.add_patch(FancyBboxPatch(corner, width, self.height, rounded, **look))
+        write(axes, x, top + self.height / 2, self.text, gid="box")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Columns of 1, 2, 4, ... layers, each a tight stack of boxes, with a bar wherever some end together."""
+
+    columns: Sequence[Sequence[Sequence[Box]]]
+    gap: float = 12.0
+    join: float = 15.0
+
+    @property
+    def each(self) -> float:
+        """How wide a column is."""
+        return max(box.width for column in self.columns for stack in column for box in stack)
+
+    @property
+    def step(self) -> float:
+        """From the end of a layer of the deepest column to the next end."""
+        return max(BAND * len(stack) for stack in self.columns[-1]) + self.join
+
+    @property
+    def width(self) -> float:
+        return len(self.columns) * (self.each + self.gap) - self.gap
+
+    @property
+    def height(self) -> float:
+        return self.step * len(self.columns[-1])
+
+    def draw(self, axes: Axes, x: float, top: float, width: float) -> None:
+        """Around `x`, from `top` down."""
+        steps = len(self.columns[-1])
+        places = [x + (self.each + self.gap) * (i - (len(self.columns) - 1) / 2) for i in range(len(self.columns))]
+        draw_line(axes, (places[0], top), (places[-1], top))
+        for place, column in zip(places, self.columns, strict=True):
+            draw_line(axes, (place, top), (place, top + self.height - self.join / 2))
+            for i, stack in enumerate(column):
+                middle = top + self.step * (i + 0.5) * steps / len(column) - self.join / 4
+                for j, box in enumerate(stack):
+                    box.draw(axes, place, middle + BAND * (j - len(stack) / 2), self.each)
+        for end in range(1, steps + 1):
+            joined = [p for p, column in zip(places, self.columns, strict=True) if end * len(column) % steps == 0]
+            if len(joined) > 1:
+                bar, reach = top + self.step * end - self.join / 2, self.each / 2 - 8
+                draw_line(axes, (joined[0] - reach, bar), (joined[-1] + reach, bar), color=INK, lw=3.0, zorder=2)
+        draw_line(axes, (x, top + self.height - self.join / 2), (x, top + self.height))
+
+
+@singledispatch
+def drawn(layer: keras.layers.Layer) -> Box | Columns:
+    """How a layer is drawn: as a box, or as what is registered for its class."""
+    return Box(caption(layer), KINDS[kind(word(layer).removeprefix("id "))][1])
+
+
+@drawn.register
+def _(layer: Fractal) -> Columns:
+    bands = [[[drawn(part) for part in flattened(each)] for each in column.layers] for column in layer.columns]
+    return Columns([[[Box(b.text, b.colour, 5.0, BAND) for b in stack] for stack in column] for column in bands])
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A unit: entry, fork, shortcut left, branch right, merge, exit."""
+
+    title: str
+    unit: kr.Unit
+
+    def pieces(self, slot: str) -> list[Box | Columns]:
+        """How the layers of a slot are drawn."""
+        return [drawn(layer) for layer in flattened(getattr(self.unit, slot))]
+
+    @property
+    def joins(self) -> bool:
+        """Whether columns join in the branch."""
+        return any(isinstance(piece, Columns) for piece in self.pieces("branch"))
+
+    @property
+    def carries(self) -> bool:
+        return word(self.unit.merge) != "branch_only"
+
+    @property
+    def merge(self) -> Box:
+        """The mark where the edges meet."""
+        return Box("+", "white") if word(self.unit.merge) == "add" else drawn(self.unit.merge)
+
+    @property
+    def left(self) -> float:
+        """How wide the shortcut's boxes are, with the room beside them."""
+        boxes = self.pieces("shortcut")
+        return (max(box.width for box in boxes) + 10 if boxes else 14) * self.carries
+
+    @property
+    def boxes(self) -> float:
+        """How wide the branch's boxes are."""
+        pieces = [piece for slot in ("entry", "branch", "exit") for piece in self.pieces(slot)]
+        boxes = [piece for piece in [*pieces, *[self.merge] * self.carries] if isinstance(piece, Box)]
+        return max(62, *(box.width for box in boxes))
+
+    @property
+    def right(self) -> float:
+        """How wide the branch is."""
+        pieces = [piece for slot in ("entry", "branch", "exit") for piece in self.pieces(slot)]
+        return max(self.boxes, *(piece.width for piece in pieces))
+
+    @property
+    def width(self) -> float:
+        return max(self.left + self.right, width_of(self.title, TITLE, "bold"))
+
+    def draw(self, axes: Axes, x: float, top: float) -> float:
+        """From the corner `(x, top)` right and down; returns where it ends."""
+        write(axes, x + self.width / 2, top + 23 - 7 * self.title.count("\n"), self.title, TITLE, fontweight="bold")
+        x += (self.width - self.left - self.right) / 2
+        boxes = self.pieces("shortcut")
+        carry, branch = x + ((self.left - 10) / 2 if boxes else 4), x + self.left + self.right / 2
+        begin = top + 44
+        write(axes, branch, begin - 7, "$x$", 14)
+        fork = self._column(axes, "entry", branch, begin + BETWEEN)
+        meet = self._column(axes, "branch", branch, fork + BETWEEN)
+        end = meet
+        if self.carries:
+            middle = meet + self.merge.height / 2
+            draw_line(axes, (branch, fork), (carry, fork), (carry, middle), (branch, middle))
+            height = sum(box.height + BETWEEN for box in boxes) - BETWEEN
+            self._stack(axes, boxes, carry, (fork + middle - height) / 2, self.left - 10)
+            self._mark(axes, branch, meet)
+            end = meet + self.merge.height + BETWEEN
+        end = self._column(axes, "exit", branch, end)
+        draw_line(axes, (branch, begin), (branch, end + 4))
+        write(axes, branch, end + 12, "$x'$", 14)
+        return end + 20
+
+    def _column(self, axes: Axes, slot: str, x: float, top: float) -> float:
+        return self._stack(axes, self.pieces(slot), x, top, self.boxes)
+
+    @staticmethod
+    def _stack(axes: Axes, pieces: Sequence[Box | Columns], x: float, top: float, width: float) -> float:
+        for piece in pieces:
+            piece.draw(axes, x, top, width)
+            top += piece.height + BETWEEN
+        return top
+
+    def _mark(self, axes: Axes, x: float, top: float) -> None:
+        if self.merge.text != "+":
+            return self.merge.draw(axes, x, top, self.boxes)
+        middle = top + self.merge.height / 2
+        axes.add_patch(Circle((x, middle), 9, fc="white", ec=EDGE, lw=0.9, zorder=2))
+        draw_line(axes, (x - 5, middle), (x + 5, middle), zorder=3, color=INK, lw=1.2)
+        draw_line(axes, (x, middle - 5), (x, middle + 5), zorder=3, color=INK, lw=1.2)
+
+
+def picture(rows: dict[str, list[Picture]]) -> Figure:
+    """The units, a row for each heading, below the equation and what the colours mean."""
+    figure = Figure(dpi=100 * SHARPNESS)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.axis("off")
+    y = draw_key(axes, joins=any(unit.joins for units in rows.values() for unit in units))
+    for heading, units in rows.items():
+        if heading:
+            write(axes, 10, y, heading, HEADING, ha="left", fontweight="bold", color="#8a4b00")
+            draw_line(axes, (16 + width_of(heading, HEADING, "bold"), y), (WIDTH - 10, y), color="#d9c7ad")
+            y += 20
+        gap = (WIDTH - 20 - sum(unit.width for unit in units)) / len(units)
+        x, ends = 10 + gap / 2, []
+        for unit in units:
+            ends.append(unit.draw(axes, x, y))
+            x += unit.width + gap
+        y = max(ends) + 20
+    axes.set(xlim=(0, WIDTH), ylim=(y - 10, 0))
+    figure.set_size_inches(WIDTH / 100, (y - 10) / 100)
+    return figure
+
+
+def draw_key(axes: Axes, joins: bool) -> float:
+    """The equation, what the colours mean, and bars that join; returns where the units begin."""
+    write(axes, 10, 22, r"$z = e(x),\quad x' = f(\,M(h(z),\,F(z);\,z)\,)$", FORMULA, ha="left")
+    x = WIDTH - 10.0
+    for name, (_, colour) in reversed(KINDS.items()):
+        box = Box(name, colour)
+        box.draw(axes, x - box.width / 2, 11, box.width)
+        x -= box.width + 6
+    note = "conv3/2, 128: a 3x3 convolution with stride 2 and 128 filters"
+    write(axes, WIDTH - 10, 45, note + "; a bar: the mean" * joins, 10, ha="right", color="#666666")
+    return 64
+
+
+def save(figure: Figure, path: str) -> None:
+    """As a PNG of 64 colours, a quarter as large as one of all."""
+    pixels = BytesIO()
+    figure.savefig(pixels)
+    Image.open(pixels).convert("RGB").quantize(64, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+SAME = kr.Slot(index=1, total=3, in_filters=64, filters=64)
+WIDER = kr.Slot(index=1, total=3, in_filters=64, filters=128, strides=2)
+STRIDED = kr.Slot(index=1, total=3, in_filters=256, filters=256, strides=2)
+POST, PRE, RELU_LAST = kr.PostAct(), kr.FullPreAct(), kr.ReluBeforeAdd()
+
+
+def made(*choices, slot: kr.Slot = SAME, **more) -> kr.Unit:
+    """A unit of these choices."""
+    return kr.Recipe(*choices, **more)(slot)
+
+
+def orders() -> dict[str, list[Picture]]:
+    """The five orders of He et al. 2016, Fig. 4, and two units that change the shape."""
+    units = {
+        "(a) original": made(kr.basic, POST, kr.zero_pad),
+        "(b) BN after\naddition": made(kr.basic, kr.BnAfterAdd(), kr.zero_pad),
+        "(c) ReLU before\naddition": made(kr.basic, RELU_LAST, kr.zero_pad),
+        "(d) ReLU-only\npre-activation": made(kr.basic, kr.ReluOnlyPreAct(), kr.zero_pad),
+        "(e) full\npre-activation": made(kr.basic, PRE, kr.zero_pad),
+        "(a) wider,\noption A": made(kr.basic, POST, kr.zero_pad, slot=WIDER),
+        "(e) wider,\noption B": made(kr.basic, PRE, kr.projection, slot=WIDER),
+    }
+    return {"": pictures(units)}
+
+
+def gallery() -> dict[str, list[Picture]]:
+    """Units of every kind."""
     dense = kr.DenseNet(depth=[1, 1, 1], growth=12, input_shape=(8, 8, 3))
     connected = kr.FullyConnectedResNet(2, input_shape=(8, 8, 1), tail="residual_gate")
-    return {
-        "plain": drawn(kr.basic, POST, kr.identity, kr.branch_only),
-        "constant scaling": drawn(kr.basic, POST, kr.constant_scaling, tail=kr.branch_scaling),
-        "exclusive gating": drawn(kr.basic, POST, kr.zero_pad, kr.exclusive_gating),
-        "shortcut-only\ngating": drawn(kr.basic, POST, kr.shortcut_gating),
-        "1x1 conv shortcut": drawn(kr.basic, POST, kr.conv_1x1),
-        "dropout shortcut": drawn(kr.basic, POST, kr.dropout),
-        "option C": drawn(kr.basic, POST, kr.projection_always),
-        "option A that\naverages": drawn(kr.basic, POST, kr.avg_pool_pad, slot=WIDER),
-        "gated residual": drawn(kr.basic, PRE, kr.zero_pad, tail=kr.residual_gate),
-        "gated plain": drawn(kr.single, kr.ReluBeforeAdd(), kr.zero_pad, kr.scalar_highway),
-        "highway": drawn(kr.single, kr.ReluBeforeAdd(), kr.zero_pad, kr.highway),
-        "stochastic depth": drawn(kr.basic, POST, kr.zero_pad, tail=kr.stochastic_depth),
-        "squeeze and excite": drawn(kr.basic, POST, kr.zero_pad, tail=kr.squeeze_excite),
-        "LayerScale": drawn(kr.basic, PRE, kr.zero_pad, tail=kr.layer_scale),
-        "ReZero": drawn(kr.basic, kr.ReluBeforeAdd(), kr.zero_pad, tail=kr.rezero),
-        "Fixup": drawn(kr.basic, kr.Fixup(), kr.zero_pad),
-        "wide, dropout": drawn(kr.wide_basic(0.3), PRE, kr.projection),
-        "dense": of_network(dense, "unit000"),
-        "transition": of_network(dense, "unit001"),
-        "pre-activation of\nthe branch alone": drawn(kr.basic, kr.PreActBranch(), kr.zero_pad),
-        "looks-linear": drawn(kr.basic, kr.looks_linear(), kr.zero_pad, kr.branch_only),
-        "SkipInit": drawn(kr.basic, kr.FullPreAct(norm=kr.no_norm), kr.zero_pad, tail=kr.rezero),
-        "dropped-out branch": drawn(kr.basic, PRE, kr.zero_pad, tail=kr.branch_dropout),
-        "wide bottleneck": drawn(kr.wide_bottleneck(2), POST, kr.projection, slot=STRIDED),
-        "v1.5, strided": drawn(kr.bottleneck_v1_5, POST, kr.projection, slot=STRIDED),
-        "fully connected,\ngated": of_network(connected, "unit000"),
-        "fractal": of_network(kr.FractalNet(3, filters=(64, 128), dropout=(0.0, 0.1)), "unit001"),
-        "Keras' V2, strided": drawn(kr.bottleneck_v1_5, kr.PreActOnWidening(), pooled_projection, slot=STRIDED),
+    fractal = kr.FractalNet(3, filters=(64, 128), dropout=(0.0, 0.1))
+    rows = {
+        "shortcuts h": {
+            "constant scaling": made(kr.basic, POST, kr.constant_scaling, tail=kr.branch_scaling),
+            "shortcut-only\ngating": made(kr.basic, POST, kr.shortcut_gating),
+            "1x1 convolution": made(kr.basic, POST, kr.conv_1x1),
+            "dropout": made(kr.basic, POST, kr.dropout),
+            "option C": made(kr.basic, POST, kr.projection_always),
+        },
+        "merges M": {
+            "none: a plain\nnetwork": made(kr.basic, POST, kr.identity, kr.branch_only),
+            "none: a network\nthat looks linear": made(kr.basic, kr.looks_linear(), kr.zero_pad, kr.branch_only),
+            "exclusive gating": made(kr.basic, POST, kr.zero_pad, kr.exclusive_gating),
+            "highway": made(kr.single, RELU_LAST, kr.zero_pad, kr.highway),
+            "gated plain": made(kr.single, RELU_LAST, kr.zero_pad, kr.scalar_highway),
+            "DenseNet": dense.get_layer("unit000"),
+            "its transition": dense.get_layer("unit001"),
+        },
+        "tails: the end of F": {
+            "stochastic depth": made(kr.basic, POST, kr.zero_pad, tail=kr.stochastic_depth),
+            "squeeze-and-\nexcitation": made(kr.basic, POST, kr.zero_pad, tail=kr.squeeze_excite),
+            "residual gate": made(kr.basic, PRE, kr.zero_pad, tail=kr.residual_gate),
+            "LayerScale": made(kr.basic, PRE, kr.zero_pad, tail=kr.layer_scale),
+            "ReZero": made(kr.basic, RELU_LAST, kr.zero_pad, tail=kr.rezero),
+            "SkipInit": made(kr.basic, kr.FullPreAct(norm=kr.no_norm), kr.zero_pad, tail=kr.rezero),
+            "dropout": made(kr.basic, PRE, kr.zero_pad, tail=kr.branch_dropout),
+        },
+        "orders and bodies": {
+            "Fixup": made(kr.basic, kr.Fixup(), kr.zero_pad),
+            "pre-activation\nof F only": made(kr.basic, kr.PreActBranch(), kr.zero_pad),
+            "bottleneck": made(kr.bottleneck, POST, kr.zero_pad),
+            "wide, with\ndropout": made(kr.wide_basic(0.3), PRE, kr.projection),
+            "fully connected,\ngated": connected.get_layer("unit000"),
+            "FractalNet": fractal.get_layer("unit001"),
+        },
+        "units that change the shape": {
+            "option A that\naverages": made(kr.basic, POST, kr.avg_pool_pad, slot=WIDER),
+            "wide bottleneck": made(kr.wide_bottleneck(2), POST, kr.projection, slot=STRIDED),
+            "ResNet v1.5": made(kr.bottleneck_v1_5, POST, kr.projection, slot=STRIDED),
+            "pre-activation,\noption B": made(kr.bottleneck, PRE, kr.projection, slot=WIDER),
+            "Keras' ResNet V2": made(kr.bottleneck_v1_5, kr.PreActOnWidening(), pooled_projection, slot=STRIDED),
+        },
     }
+    return {heading: pictures(units) for heading, units in rows.items()}
 
 
-def leaves(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
-    """The layers of a slot, without containers and identities."""
-    if isinstance(layer, kr.Series):
-        return [leaf for child in layer.layers for leaf in leaves(child)]
-    if isinstance(layer, kr.GatedCarry):
-        return [*leaves(layer.shortcut), layer]
-    return [] if isinstance(layer, keras.layers.Identity) else [layer]
-
-
-def gate_formula(layer) -> str:
-    """What opens a unit's gate, a sigmoid of a convolution; nothing for a layer without one."""
-    if not isinstance(layer, (kr.Highway, kr.GatedCarry)):
-        return ""
-    (size,) = {leaf.kernel_size for leaf in leaves(layer.gate) if isinstance(leaf, keras.layers.Conv2D)}
-    letter = "T" if isinstance(layer, kr.Highway) else "g"
-    return rf"${letter} = \sigma({size[0]}{{\times}}{size[1]}\ \mathrm{{conv}}(z))$"
-
-
-def label(layer: keras.layers.Layer) -> tuple[str, str]:
-    """`(text, colour)` of a layer."""
-    if isinstance(layer, keras.layers.Conv2D):
-        size, strides = layer.kernel_size[0], layer.strides[0]
-        return f"{size}x{size}, {layer.filters}" + (f", /{strides}" if strides > 1 else ""), COLOURS["conv"]
-    if isinstance(layer, keras.layers.Dense):
-        return f"dense, {layer.units}", COLOURS["conv"]
-    if isinstance(layer, keras.layers.BatchNormalization):
-        return "BN", COLOURS["norm"]
-    if isinstance(layer, kr.ZeroPad):
-        return f"pad {layer.extra}, /{layer.strides}", COLOURS["other"]
-    if isinstance(layer, kr.GatedCarry):
-        return r"$\times\,(1 - g)$", COLOURS["gate"]
-    if isinstance(layer, kr.ScalarGate):
-        return r"$\times\,g(k)$" if layer.g is not keras.activations.linear else r"$\times\,\alpha$", COLOURS["gate"]
-    if isinstance(layer, kr.Scale):
-        return r"$\times\,s$", COLOURS["gate"]
-    if isinstance(layer, (kr.StochasticDepth, kr.LayerScale, kr.SqueezeExcite, kr.Dropout)):
-        return word(layer).replace("_", " "), COLOURS["gate"]
-    if isinstance(layer, Fractal):
-        return f"{len(layer.columns)} columns", COLOURS["conv"]
-    if isinstance(layer, (keras.layers.ReLU, kr.CReLU)):
-        return type(layer).__name__, COLOURS["act"]
-    return word(layer), COLOURS["other"]
-
-
-MARKS = {kr.Add: "+", kr.Concat: "[ , ]", kr.Highway: "$1-T : T$", kr.ScalarHighway: "$1-g : g$"}
-
-
-def draw_column(axes, layers, x: float, top: float, width: float = 1.15) -> float:
-    """Boxes from `top` down along `x`; returns where they end."""
-    for layer in layers:
-        text, colour = label(layer)
-        box = FancyBboxPatch((x - width / 2, top - 0.62), width, 0.5, "round,pad=0.02", fc=colour, ec="#555", lw=0.8)
-        axes.add_patch(box)
-        axes.text(x, top - 0.37, text, ha="center", va="center", fontsize=8)
-        top -= 0.72
-    return top
-
-
-def draw_unit(axes, title: str, unit: kr.Unit) -> None:
-    """One unit: entry, fork, shortcut left, branch right, merge, exit."""
-    line = {"color": "#555", "lw": 1.0, "zorder": 0}
-    right, left = 0.55, -0.75
-    plain = isinstance(unit.merge, kr.BranchOnly)
-    shortcut, branch = leaves(unit.shortcut), leaves(unit.branch)
-    fork = draw_column(axes, leaves(unit.entry), right, -0.35)
-    bottom = draw_column(axes, branch, right, fork - 0.25) - 0.25
-    if shortcut and not plain:
-        draw_column(axes, shortcut, left, (fork + bottom + 0.72 * len(shortcut)) / 2)
-    end = draw_column(axes, leaves(unit.exit), right, bottom - 0.2)
-    axes.plot([right, right], [0, end - 0.25], **line)
-    if not plain:
-        axes.plot([right, left, left, right], [fork, fork, bottom, bottom], **line)
-        box = {"boxstyle": "round,pad=0.2", "fc": "white", "ec": "#555"}
-        mark = MARKS[type(unit.merge)]
-        axes.text(right, bottom, mark, ha="center", va="center", fontsize=11 if mark == "+" else 8, zorder=3, bbox=box)
-    axes.text(right, 0.12, "$x$", ha="center", fontsize=11)
-    axes.text(right, end - 0.62, "$x'$", ha="center", fontsize=11)
-    formula = "".join(gate_formula(layer) for layer in [*shortcut, unit.merge])
-    axes.text(-0.1, end - 1.15, formula, ha="center", fontsize=9)
-    axes.set_title(title, fontsize=9)
-    axes.set(xlim=(-1.45, 1.25), ylim=(-8.3, 0.5))
-    axes.axis("off")
-
-
-def draw(path: str, units: dict[str, kr.Unit], columns: int = 7) -> None:
-    """All units, so many beside each other."""
-    rows = -(-len(units) // columns)
-    figure, panels = plt.subplots(rows, columns, figsize=(13, 5.2 * rows), layout="constrained", squeeze=False)
-    for axes in panels.flat[len(units) :]:
-        axes.axis("off")
-    for axes, (title, unit) in zip(panels.flat, units.items(), strict=False):
-        draw_unit(axes, title, unit)
-    figure.suptitle(r"$z = e(x), \qquad x' = f(\,M(h(z),\, F(z);\, z)\,)$", fontsize=15)
-    figure.savefig(path, dpi=110)
+def pictures(units: dict[str, kr.Unit]) -> list[Picture]:
+    """Each with its title."""
+    return [Picture(title, unit) for title, unit in units.items()]
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("path", help="the picture to write")
-    parser.add_argument("--gallery", action="store_true", help="units of the families")
+    parser.add_argument("--gallery", action="store_true", help="units of every kind")
     arguments = parser.parse_args()
-    draw(arguments.path, gallery() if arguments.gallery else ORDERS)
+    save(picture(gallery() if arguments.gallery else orders()), arguments.path)

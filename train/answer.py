@@ -1,6 +1,6 @@
-"""The command that calls an exported SavedModel like TensorFlow Serving: a TF1 session, and only TensorFlow.
+"""The command that classifies images with an exported SavedModel as TensorFlow Serving does: with a TF1 session.
 
-It also runs by its path, outside the package, so it imports nothing from it.
+It requires only TensorFlow. It also runs by its path, outside the package, so it imports nothing from it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-USAGE = """Call an exported SavedModel like TensorFlow Serving, with only TensorFlow.
+USAGE = """Classify images with an exported SavedModel as TensorFlow Serving does, using only TensorFlow.
 
     {answer} saved_models/RUN/1 PICTURE.png ...
         Prints the classes of pictures.

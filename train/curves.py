@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 
 from .process.commands import command
-from .process.errors import StorageError
+from .process.errors import BadInput, RunError
 from .run.history import draw_curves, read_history
 
 __all__ = ["draw_curves", "read_history"]
+
+DRAWN = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 
 USAGE = """Plot the histories of runs.
 
@@ -18,21 +20,43 @@ USAGE = """Plot the histories of runs.
 """
 
 
+def given(arguments: list[str]) -> list[tuple[str, Path]]:
+    """The histories by name, after checking that each can be plotted.
+
+    Raises:
+        BadInput: for one that cannot be plotted.
+    """
+    histories = [(name, Path(path)) for name, path in (argument.rsplit("=", 1) for argument in arguments)]
+    for _, path in histories:
+        if not path.is_file():
+            raise BadInput(f"{path}: there is no such file.")
+        columns = read_history(path)
+        if missing := [name for name in DRAWN if name not in columns]:
+            raise BadInput(f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(columns) or 'none'}.")
+        if not columns["epoch"]:
+            raise BadInput(f"{path} has no epoch yet.")
+    return histories
+
+
 def run_main(argv: list[str]) -> int:
     """Plot the histories; report errors that a user can fix in one line, with their exit code."""
+    if {"-h", "--help"} & set(argv):
+        print(USAGE.format(curves=command("curves")))
+        return 0
     if len(argv) < 2 or not all("=" in argument for argument in argv[1:]):
         print(USAGE.format(curves=command("curves")), file=sys.stderr)
         return 2
-    given = {name: Path(path) for name, path in (argument.rsplit("=", 1) for argument in argv[1:])}
-    for path in given.values():
-        if not path.is_file():
-            print(f"curves: {path}: there is no such file.", file=sys.stderr)
-            return 2
+    picture = Path(argv[0])
     try:
-        draw_curves(given, Path(argv[0]))
-    except StorageError as error:
+        if picture.suffix != ".png":
+            raise BadInput(f"the picture must end in .png; got {picture}.")
+        draw_curves(given(argv[1:]), picture)
+    except RunError as error:
         print(f"curves: {error}", file=sys.stderr)
         return error.code
+    except OSError as error:
+        print(f"curves: {error.filename}: {error.strerror}.", file=sys.stderr)
+        return 2
     return 0
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -102,7 +103,7 @@ def main(arguments: argparse.Namespace) -> None:
         batches = test_batches(replace(data, test=getattr(data, arguments.split)), arguments.batch_size)
         with bad_images_named(data):
             judged = judge(classifier, batches, list(data.class_names or ()))
-        write(judged, batches, output)
+        write(judged, batches, output, partial(data.file_of, arguments.split))
         result = summary(judged, classifier.title, source.dataset, arguments.split)
         (output / "evaluation.json").write_text(json.dumps(result, indent=2) + "\n")
     report(result, judged, output)

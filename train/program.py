@@ -127,7 +127,8 @@ def prepare(config, run, data, model, preprocessing, plan, place, resume: bool) 
                 say(f"--epochs={plan.epochs} instead of {before}: the schedule is stretched accordingly.")
             config.save(run.config)
             records = recorders(run, plan, recipe.batch_size, position.epoch)
-    feed = Feed(data, recipe.batch_size, Augmentation.of(config.augmenting), recipe.seed, place.workers)
+    rounds = config.shuffle_rounds or 4
+    feed = Feed(data, recipe.batch_size, Augmentation.of(config.augmenting), recipe.seed, place.workers, rounds)
     return Session(trainer, feed, checkpoints, plan, place, records, position)
 
 

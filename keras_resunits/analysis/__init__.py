@@ -1,1 +1,1 @@
-"""What a built network is made of and does; nothing here changes it."""
+"""Analysis of a built network, which leaves the network unchanged."""

@@ -1,6 +1,6 @@
-"""What a network costs for one image: multiply-adds, as the papers count, and operations, as pytorchcv does.
+"""Costs of a network for one image: multiply-adds as the papers count them, and operations as pytorchcv does.
 
-Both are sums over the layers that hold no others (`layers.parts`).
+Both are sums over the layers that contain no others (`layers.parts`).
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ NORMS = tuple(
     for kind in ("Batch", "Group", "Layer", "RMS")
     if hasattr(keras.layers, f"{kind}Normalization")  # RMSNormalization: since Keras 3.9
 )
-ACTIVATIONS = {keras.activations.relu: 1, keras.activations.sigmoid: 4}  # operations a value
+ACTIVATIONS = {keras.activations.relu: 1, keras.activations.sigmoid: 4}  # operations per value
 
 
 def multiply_adds(layer: keras.layers.Layer, shape) -> int:
-    """Multiply-adds of a layer's convolutions and dense layers for one image.
+    """Count the multiply-adds of a layer's convolutions and dense layers for one image.
 
-    A convolution's kernel size times its output's pixels, a dense layer's kernel size; normalisation, activation,
-    pooling and addition count nothing (He et al. 2015, Table 1).
+    A convolution counts the size of its kernel times the pixels of its output, a dense layer the size of its kernel.
+    Normalisation, activation, pooling and addition count nothing (He et al. 2015, Table 1).
 
     Args:
         layer: A built layer.
-        shape: Of its input, the batch included; all but the batch known.
+        shape: Shape of its input, including the batch dimension; all other sizes must be known.
 
     Raises:
-        ValueError: for a layer with a kernel that is neither a convolution nor dense.
+        ValueError: if a layer has a kernel but is neither a convolution nor dense.
 
-    Example: 9 * 3 * 8 weights at 4 * 4 places
+    Example: 9 * 3 * 8 weights at 4 * 4 positions
 
     >>> import keras
     >>> from keras_resunits.analysis.counting import multiply_adds
@@ -51,20 +51,20 @@ def multiply_adds(layer: keras.layers.Layer, shape) -> int:
 
 
 def operations(layer: keras.layers.Layer, shape) -> int:
-    """Floating-point operations of a layer for one image, as pytorchcv counts them; its tables give half of that.
+    """Count the floating-point operations of a layer for one image as pytorchcv does, whose tables list half of them.
 
-    A multiply-add is two, less one for each pair of channels of a convolution without bias; normalisation is four a
-    value (over a batch as over groups or layers), a rectifier one, a sigmoid four, a pooling one for each value in each
-    window; addition, gates, scales and other activations count nothing.
+    A multiply-add counts as two operations, less one for each pair of channels of a convolution without bias. Per
+    value, normalisation of any kind counts four operations, a rectifier one and a sigmoid four. Pooling counts one for
+    each value in each window. Addition, gates, scales and other activations count nothing.
 
     Args:
         layer: A built layer.
-        shape: Of its input, the batch included; all but the batch known.
+        shape: Shape of its input, including the batch dimension; all other sizes must be known.
 
     Raises:
-        ValueError: for a layer with a kernel that is neither a convolution nor dense.
+        ValueError: if a layer has a kernel but is neither a convolution nor dense.
 
-    Example: ResNet-18's are published as 1,820.41M, halved
+    Example: half of the operations of ResNet-18 are published as 1,820.41M
 
     >>> import keras_resunits as kr
     >>> from keras_resunits.analysis.counting import operations
@@ -98,19 +98,19 @@ def _operations(leaf: keras.layers.Layer, shape) -> int:
 
 
 def _activation(leaf: keras.layers.Layer) -> int:
-    """What a layer's activation costs a value."""
+    """Return the operations per value of a layer's activation."""
     return ACTIVATIONS.get(leaf.activation, 0)
 
 
 def _known(layer: keras.layers.Layer, shape) -> Parts:
-    """The leaves, refusing kernels of a kind that nobody counts here."""
+    """Yield the layers that contain no others; refuse kernels whose cost is not known."""
     for leaf, arriving in parts(layer, shape):
         kernels = any(weight.name.endswith("kernel") for weight in leaf.weights)
         if kernels and (not isinstance(leaf, WEIGHTED) or isinstance(leaf, keras.layers.DepthwiseConv2D)):
-            raise ValueError(f"what layer '{leaf.path}', a {type(leaf).__name__}, costs is not known.")
+            raise ValueError(f"the cost of layer '{leaf.path}', a {type(leaf).__name__}, is not known.")
         yield leaf, arriving
 
 
 def _places(leaf: keras.layers.Layer, shape) -> int:
-    """How often a kernel is applied."""
+    """Return how often a kernel is applied."""
     return math.prod(leaf.compute_output_shape(shape)[1:-1])

@@ -1,4 +1,4 @@
-"""A network as a table, read from the objects: unit | e | F | h | M | f | shape | parameters | multiply-adds."""
+"""A network as a table, read from its layers: unit | e | F | h | M | f | shape | parameters | multiply-adds."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from keras_resunits.units.unit import Unit
 
 @dataclass(frozen=True)
 class Row:
-    """One layer of a network: a unit, or what stands before and after the units.
+    """A layer of a network: a unit, or a layer before or after the units.
 
     Args:
-        unit: The layer's name.
-        e, F, h, M, f: What the five slots hold, in short; for layers that are no units `F` alone is filled.
-        shape: Of the output, without the batch: `height x width x channels`.
-        parameters: Trainable ones and moving statistics.
-        multiply_adds: Of convolutions and dense layers for one image; `None` where the image size is not known.
-        operations: All floating-point operations, as pytorchcv counts them; of the printed table the last line alone.
+        unit: Name of the layer.
+        e, F, h, M, f: Contents of the five slots in short; layers other than units only have `F`.
+        shape: Shape of the output without the batch: `height x width x channels`.
+        parameters: Number of trainable parameters and moving statistics.
+        multiply_adds: Multiply-adds of convolutions and dense layers for one image; `None` if its size is not known.
+        operations: All floating-point operations as pytorchcv counts them; printed only in the last line of the table.
     """
 
     unit: str
@@ -37,26 +37,26 @@ class Row:
 
 
 class Description(tuple):
-    """The rows of a network's table; as text when printed."""
+    """The rows of a network's table, which is printed as text."""
 
     @property
     def parameters(self) -> int:
-        """All of the network's."""
+        """Parameters of the whole network."""
         return sum(row.parameters for row in self)
 
     @property
     def multiply_adds(self) -> int | None:
-        """Of the whole network, for one image; `None` where the image size is not known."""
+        """Multiply-adds of the whole network for one image; `None` if its size is not known."""
         return _total(row.multiply_adds for row in self)
 
     @property
     def operations(self) -> int | None:
-        """All floating-point operations, for one image; `None` where the image size is not known."""
+        """All floating-point operations for one image; `None` if its size is not known."""
         return _total(row.operations for row in self)
 
     @property
     def half_operations(self) -> float | None:
-        """Half of them, "FLOPs/2": the figure of pytorchcv's tables; `None` where the image size is not known."""
+        """Half of the operations, "FLOPs/2", as in pytorchcv's tables; `None` if the image size is not known."""
         return None if self.operations is None else self.operations / 2
 
     def __str__(self) -> str:
@@ -88,9 +88,9 @@ def _cell(value) -> str:
 
 
 def describe(model: keras.Model) -> Description:
-    """What a network consists of, unit by unit.
+    """Describe a network as a table, unit by unit.
 
-    Multiply-adds are counted for one image, as the papers do (see `counting.multiply_adds`).
+    Multiply-adds are counted for one image, as in the papers (see `counting.multiply_adds`).
 
     Args:
         model: A network of the package.
@@ -100,7 +100,7 @@ def describe(model: keras.Model) -> Description:
         `half_operations`.
 
     Raises:
-        ValueError: for a layer that holds weights this function does not know how to count.
+        ValueError: if the cost of a layer with a kernel is not known.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""TODO: keras_resunits.analysis.gates"""
+"""The scalar gates of a network and their values."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from keras_resunits.units.gates import ScalarGate
 
 
 def scalar_gates(model: keras.Model) -> dict[str, list[ScalarGate]]:
-    """The scalar gates of a network by the names of their units; units without any are left out.
+    """Return the scalar gates of a network by the names of their units; units without gates are left out.
 
-    Networks inside the model are looked into; a unit's name that two of them have is `body/unit000` in the second.
+    Networks inside the model are searched too. If two of them have a unit of the same name, the second one's gates are
+    listed under the network's name and the unit's, such as `backbone/unit000`.
 
     Example:
 
@@ -31,7 +32,7 @@ def scalar_gates(model: keras.Model) -> dict[str, list[ScalarGate]]:
 
 
 def _inside(model: keras.Model) -> Iterator[tuple[str, keras.layers.Layer]]:
-    """The layers of a model and of the models in it, each with its model's name."""
+    """Yield the layers of a model and of the models inside it, each with the name of its model."""
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             yield from _inside(layer)
@@ -40,13 +41,14 @@ def _inside(model: keras.Model) -> Iterator[tuple[str, keras.layers.Layer]]:
 
 
 def gates(model: keras.Model) -> dict[str, float]:
-    """`{unit: g(k)}` of every unit of `model` that has a scalar gate, in order.
+    """Return `{unit: g(k)}` for every unit of `model` with a scalar gate, in order.
 
     Args:
-        model: A network of the package, or a model that holds one.
+        model: A network of the package, or a model that contains one.
 
     Returns:
-        Floats by the units' names (the product where a unit has several); empty for a network without such gates.
+        Floats by the names of the units, for several gates in a unit their product. Empty for a network without such
+        gates.
 
     Example:
 

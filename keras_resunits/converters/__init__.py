@@ -1,4 +1,4 @@
-"""Weights from elsewhere: PyTorch checkpoints and `keras.applications`, by name, with equal logits.
+"""Weights of other libraries: PyTorch checkpoints and `keras.applications`, matched by name, with equal logits.
 
 python -m keras_resunits.converters --help
 """

@@ -1,4 +1,4 @@
-"""Weights from one network to another, by name: all of them, or none and the reason."""
+"""Copying weights from one network to another by name: all of them, or none and an error."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def carry(model: keras.Model, theirs: State, layout: Layout, where: str = "the s
 
     Args:
         model: A network of this package; changed in place.
-        theirs: `{name: array}`.
+        theirs: The other network's weights, `{name: array}`.
         layout: Their names for our layers.
-        where: The source, for the error.
+        where: Name of the source, for the error message.
 
     Raises:
-        ConversionError: for a weight left over on either side, a shape that differs, or a network whose arithmetic is
-            not that of the layout. Nothing is assigned then.
+        ConversionError: if a weight is left over on either side, shapes differ, or the network's arithmetic is not that
+            of the layout. Nothing is assigned then.
     """
     _require_arithmetic(model, layout, where)
     theirs = layout.renamed(theirs)
@@ -39,16 +39,16 @@ def carry(model: keras.Model, theirs: State, layout: Layout, where: str = "the s
 
 
 def names_of(model: keras.Model, layout: Layout) -> dict[str, str | None]:
-    """Their name of each of the model's variables, by its path; `None` where the layout has no rule."""
+    """Return their name of each of the model's variables by its path; `None` if the layout has no rule."""
     places = places_of(model)
     return {variable.path: layout.name_of(variable.path, places) for variable in model.weights}
 
 
 def nearest_layout(model: keras.Model, theirs: State, layouts: Iterable[Layout], where: str) -> Layout:
-    """The layout that explains most: first of all their names, then the network's arithmetic.
+    """Return the layout that matches most of their names; ties are decided by the network's arithmetic.
 
     Raises:
-        ConversionError: where no layout explains a single name: the source, named `where`, is of another architecture.
+        ConversionError: if no layout matches a single name: the source, named `where`, has another architecture.
     """
 
     def explained(layout: Layout) -> tuple[int, bool, bool]:
@@ -60,7 +60,7 @@ def nearest_layout(model: keras.Model, theirs: State, layouts: Iterable[Layout],
     if not explained(found)[0]:
         wanted = [name for name in names_of(model, found).values() if name]
         raise ConversionError(
-            f"{where} is of another architecture than network '{model.name}': wanted names such as "
+            f"{where} has a different architecture from network '{model.name}': wanted names such as "
             f"{listed(wanted, 3)}; got {listed(sorted(theirs), 3)}."
         )
     return found
@@ -70,13 +70,13 @@ def _require_arithmetic(model: keras.Model, layout: Layout, where: str) -> None:
     found = mismatch(model, layout)
     if found:
         raise ConversionError(
-            f"{where} does not fit: network '{model.name}' computes otherwise than those of layout '{layout.name}': "
-            f"{found}"
+            f"{where} does not fit: network '{model.name}' computes something other than those of layout "
+            f"'{layout.name}': {found}"
         )
 
 
 def mismatch(model: keras.Model, layout: Layout) -> str | None:
-    """What the model does that networks of the layout do not, or nothing."""
+    """Return how the model's arithmetic differs from that of the layout; `None` if it does not."""
     if spelled_stem(model) not in layout.stems:
         return f"wanted a stem of {' or '.join(map(in_words, layout.stems))}, got {in_words(spelled_stem(model))}."
     for unit in units_of(model):
@@ -91,7 +91,7 @@ def mismatch(model: keras.Model, layout: Layout) -> str | None:
 
 
 def _complete(names: dict[str, str | None], theirs: State, layout: Layout, where: str) -> dict[str, str]:
-    """The names, now that all of them are there on both sides."""
+    """Return the names; refuse weights that only one side has."""
     unruled = [path for path, name in names.items() if name is None]
     missing = {path: name for path, name in names.items() if name and name not in theirs}
     unused = sorted(set(theirs) - set(names.values()))
@@ -100,10 +100,10 @@ def _complete(names: dict[str, str | None], theirs: State, layout: Layout, where
         for found, what in (
             (
                 [f"{name} (for '{path}')" for path, name in missing.items()],
-                f"that the network wants are not in {where}",
+                f"that the network requires are not in {where}",
             ),
             (unused, f"of {where} have no place in the network"),
-            (unruled, "of the network have no name there"),
+            (unruled, "of the network have no name in the layout"),
         )
         if found
     ]
@@ -114,7 +114,7 @@ def _complete(names: dict[str, str | None], theirs: State, layout: Layout, where
 
 
 def _oriented(array: np.ndarray, path: str, layout: Layout) -> np.ndarray:
-    """Torch's `[out, in, height, width]` and `[out, in]` as Keras' `[height, width, in, out]` and `[in, out]`."""
+    """Turn `[out, in, height, width]` and `[out, in]` of Torch into Keras' `[height, width, in, out]`, `[in, out]`."""
     if layout.leaves is not TORCH_LEAVES or not path.endswith("/kernel") or array.ndim < 2:
         return array
     if path == "classifier/kernel" and array.ndim == 4:  # timm: a 1x1 convolution
@@ -130,4 +130,4 @@ def _require_shapes(model: keras.Model, arrays: State, names: dict[str, str], wh
         if tuple(variable.shape) != arrays[variable.path].shape
     ]
     if wrong:
-        raise ConversionError(f"{len(wrong)} of the shapes in {where} do not fit, as Keras has them: {listed(wrong)}.")
+        raise ConversionError(f"{len(wrong)} of the shapes in {where} do not fit, in Keras' order: {listed(wrong)}.")

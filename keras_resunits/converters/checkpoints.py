@@ -1,4 +1,4 @@
-"""PyTorch checkpoints, of any of the usual kinds of file, as `{name: array}`."""
+"""Reading of PyTorch checkpoints, in any of the usual file formats, as `{name: array}`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import numpy as np
 from keras_resunits.converters.errors import ConversionError
 
 TORCH_SUFFIXES = (".pt", ".pth", ".th", ".safetensors")
-NESTS = ("state_dict", "model", "model_state_dict", "net")  # where training programs put the weights
-# what DataParallel, torch.compile, and the usual names of an attribute that holds the network put before every name
+NESTS = ("state_dict", "model", "model_state_dict", "net")  # where training programs store the weights
+# prefixes of all names: of DataParallel, of torch.compile, and of the usual attributes that hold a network
 WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "backbone.")
 COUNTERS = "num_batches_tracked"  # of Torch's batch norm; no output depends on it
 
@@ -24,17 +24,17 @@ State = dict[str, np.ndarray]
 
 
 def read_checkpoint(path: str | Path) -> State:
-    """Read a PyTorch checkpoint, without running anything that it may hold.
+    """Read a PyTorch checkpoint without running any code in it.
 
     Args:
         path: A `.pt`, `.pth` or `.th` file, read by `torch.load(weights_only=True)`, or a `.safetensors` file.
 
     Returns:
-        `{name: float32 array}`, names without `module.`, as `state_of`.
+        `{name: float32 array}`, with names without `module.` as from `state_of`.
 
     Raises:
-        ConversionError: if the file is missing, of another kind, damaged, or holds more than weights, or if the
-            library that reads it is not installed.
+        ConversionError: if the file is missing, of another type, damaged or contains more than weights, or the library
+            that reads it is not installed.
 
     Example:
 
@@ -54,25 +54,25 @@ def read_checkpoint(path: str | Path) -> State:
 
 
 def path_of(source: Any, wanted: str) -> Path:
-    """A source of weights as a path, refusing what is none."""
+    """Return a source of weights as a path; refuse anything else."""
     if not isinstance(source, (str, os.PathLike)):
         raise ConversionError(f"{wanted}. Received: {source!r}.")
     return Path(source)
 
 
 def state_of(content: Any, where: str = "the state dict") -> State:
-    """A state dict's arrays by name, out of whatever a training program put around them.
+    """Return the arrays of a state dict by name, without what a training program has put around them.
 
     Args:
-        content: `{name: tensor or array}`, perhaps under `state_dict` or `model`, perhaps each name behind `module.`,
-            `model.` (as Lightning's users often have it) or the like.
-        where: Named in the error.
+        content: `{name: tensor or array}`, possibly under `state_dict` or `model`, and possibly with a prefix of all
+            names such as `module.`, or `model.` as is common with Lightning.
+        where: Name of the source, for the error message.
 
     Returns:
-        `{name: float32 array}` without the counters that Torch's batch norm keeps.
+        `{name: float32 array}`, without the counters of Torch's batch norm.
 
     Raises:
-        ConversionError: if there is anything but tensors, or nothing.
+        ConversionError: if there is anything other than tensors, or nothing.
 
     Example:
 
@@ -88,10 +88,10 @@ def _read_torch(path: Path) -> Any:
     try:
         import torch
     except ImportError:
-        raise ConversionError(f"reading '{path}' wants PyTorch: `pip install torch`.") from None
+        raise ConversionError(f"reading '{path}' requires PyTorch: `pip install torch`.") from None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what Torch has to say of other kinds of files: they are refused below
+            warnings.simplefilter("ignore")  # Torch's warnings about other types of files, which are refused below
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ConversionError(
@@ -103,14 +103,16 @@ def _read_torch(path: Path) -> Any:
             raise ConversionError(
                 f"'{path}' is a TorchScript program (wanted a file of `torch.save(net.state_dict(), ...)`)."
             ) from None
-        raise ConversionError(f"'{path}' is no readable PyTorch checkpoint: {' '.join(str(error).split())}") from None
+        raise ConversionError(
+            f"'{path}' is not a readable PyTorch checkpoint: {' '.join(str(error).split())}"
+        ) from None
 
 
 def _reason(error: pickle.UnpicklingError) -> str:
-    """What Torch's unpickler stopped at, without Torch's advice to run whatever the file holds."""
+    """Return what stopped Torch's unpickler, without Torch's advice to run the code in the file."""
     stops = r"(Unsupported global: GLOBAL \S+)", r"WeightsUnpickler error:\s*(.*)"
     found = next((match for stop in stops if (match := re.search(stop, str(error)))), None)
-    return found[1].rstrip(".") if found else "no pickle of weights"
+    return found[1].rstrip(".") if found else "not a pickle of weights"
 
 
 def _read_safetensors(path: Path) -> Any:
@@ -118,11 +120,11 @@ def _read_safetensors(path: Path) -> Any:
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
     except ImportError:
-        raise ConversionError(f"reading '{path}' wants safetensors: `pip install safetensors`.") from None
+        raise ConversionError(f"reading '{path}' requires safetensors: `pip install safetensors`.") from None
     try:
         return load_file(path)
     except SafetensorError as error:
-        raise ConversionError(f"'{path}' is no readable safetensors file: {error}") from None
+        raise ConversionError(f"'{path}' is not a readable safetensors file: {error}") from None
 
 
 def _unnested(content: Any, where: str) -> Mapping[str, Any]:
@@ -148,7 +150,7 @@ def _unwrapped(tensors: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _array(tensor: Any) -> np.ndarray:
-    """float32, whatever the checkpoint keeps; NumPy has no bfloat16 of its own, so Torch converts its tensors."""
+    """Return a tensor as a float32 array; NumPy has no bfloat16, so Torch converts its own tensors."""
     return np.asarray(tensor.detach().cpu().float() if hasattr(tensor, "detach") else tensor, dtype="float32")
 
 
@@ -156,5 +158,5 @@ LISTED = 12
 
 
 def listed(names: list[str], most: int = LISTED) -> str:
-    """The names, comma-separated; past `most` of them, how many there are."""
+    """Join names with commas, and state how many follow the first `most` of them."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,4 +1,4 @@
-"""What a conversion cannot do."""
+"""The error of a failed conversion."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 
 class ConversionError(ValueError):
-    """Weights that cannot be read, or that are not those of the network: the text says wanted, got and where.
+    """Raised if weights cannot be read or do not fit a network; the text states what was wanted, found and where.
 
     Attributes:
-        missing: Every name that the network wants and the source has not, where that is the reason (the text has 12).
-        unused: Every name of the source that has no place in the network, likewise.
+        missing: All names that the network requires and the source lacks, if that is the reason; the text lists 12.
+        unused: All names of the source that have no place in the network, likewise.
     """
 
     def __init__(self, text: str, missing: Sequence[str] = (), unused: Sequence[str] = ()):

@@ -1,4 +1,4 @@
-"""Weights from `keras.applications`: a model, a weights file, or ImageNet's from Keras' download cache."""
+"""Weights of `keras.applications`: a model, a weights file, or the ImageNet weights in Keras' download cache."""
 
 from __future__ import annotations
 
@@ -36,19 +36,20 @@ APPLICATIONS: dict[tuple[str, tuple[int, ...]], str] = {  # by layout and units 
 
 
 def load_keras_weights(model: keras.Model, source: str | Path | keras.Model) -> str:
-    """Give `model` the weights of a network of `keras.applications`, so that both answer alike.
+    """Load the weights of a network of `keras.applications` into `model`, so that both return the same logits.
 
     Args:
         model: The same network, made by this package; changed in place.
-        source: The other network; its file, `.keras`, `.weights.h5` or the `.h5` of Keras 2; or "imagenet" for the
-            published weights of the network that `model` is, from Keras' own download cache.
+        source: The other network, or a file of it: `.keras`, `.weights.h5` or the `.h5` of Keras 2. Or "imagenet" for
+            the published weights of the network, from Keras' download cache.
 
     Returns:
         The layout's name: "keras_resnet", "keras_resnetv2" or "keras_densenet".
 
     Raises:
-        ConversionError: for a file that cannot be read, weights left over on either side, other shapes, a network that
-            computes otherwise, or ImageNet weights that are neither cached nor to be had. The model is as it was then.
+        ConversionError: if a file cannot be read, weights are left over on either side, shapes differ, or the network
+            computes something else. Also if ImageNet weights are neither cached nor downloadable. The model is
+            unchanged then.
 
     Example:
 
@@ -72,7 +73,7 @@ def load_keras_weights(model: keras.Model, source: str | Path | keras.Model) -> 
 
 
 def read_weights(path: str | Path) -> State:
-    """Read a Keras weights file by the layers' names, without building the network that it is of.
+    """Read a Keras weights file by layer names, without building its network.
 
     Args:
         path: `.keras`, `.weights.h5`, or the `.h5` of Keras 2.
@@ -81,7 +82,7 @@ def read_weights(path: str | Path) -> State:
         `{"<layer>/<weight>": array}`.
 
     Raises:
-        ConversionError: if the file is missing, damaged, of another kind, or names no layers.
+        ConversionError: if the file is missing, damaged, of another type, or does not name its layers.
     """
     wanted = (
         f"weights of keras.applications are a model, 'imagenet', or a file that ends in {', '.join(KERAS_SUFFIXES)}"
@@ -95,11 +96,11 @@ def read_weights(path: str | Path) -> State:
         with h5py.File(io.BytesIO(_hdf5_of(path)), "r") as file:
             theirs = _state_of_file(file)
     except (OSError, KeyError, IndexError, zipfile.BadZipFile) as error:
-        raise ConversionError(f"'{path}' is no readable Keras file: {error}") from None
+        raise ConversionError(f"'{path}' is not a readable Keras file: {error}") from None
     if not theirs:
         raise ConversionError(
             f"'{path}' does not name its layers (Keras before 3.9 did not). Load it into its keras.applications model "
-            "and give that model."
+            "and pass that model."
         )
     return theirs
 
@@ -107,7 +108,7 @@ def read_weights(path: str | Path) -> State:
 def _hdf5_of(path: Path) -> bytes:
     if path.suffix != ".keras":
         return path.read_bytes()
-    with zipfile.ZipFile(path) as archive:  # the network's description in it is not needed, and so not run
+    with zipfile.ZipFile(path) as archive:  # the description of the network in it is not needed, so it is not run
         return archive.read("model.weights.h5")
 
 
@@ -118,7 +119,7 @@ def _state_of_file(file: h5py.File) -> State:
 
 
 def _legacy_state(root: h5py.Group, layers: list[str]) -> State:
-    """Keras 2: the file lists its layers, each layer its weights. A layer's name may have a slash, `conv1/bn`."""
+    """Read a file of Keras 2: it lists layers, whose names may contain a slash (`conv1/bn`), and their weights."""
     return {
         f"{layer.replace('/', '_')}/{name.split('/')[-1].split(':')[0]}": np.asarray(root[layer][name])
         for layer in layers
@@ -127,14 +128,14 @@ def _legacy_state(root: h5py.Group, layers: list[str]) -> State:
 
 
 def _listed_in(group: h5py.Group, attribute: str) -> list[str]:
-    """A list of names, which HDF5 keeps in several numbered attributes where it is long."""
+    """Return a list of names, which HDF5 stores in several numbered attributes if it is long."""
     several = [f"{attribute}{i}" for i in range(len(group.attrs))]
     names = [name for key in [attribute, *several] if key in group.attrs for name in group.attrs[key]]
     return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
 
 
 def _named_state(file: h5py.File) -> State:
-    """Keras 3: a group `vars` for each layer, which has the layer's name and its variables by number."""
+    """Read a file of Keras 3: each layer has a group `vars` with the layer's name and its variables by number."""
     theirs: State = {}
 
     def visit(path: str, group) -> None:
@@ -155,12 +156,12 @@ def _imagenet(model: keras.Model) -> tuple[str, State]:
     has_top = any(layer.name == "classifier" for layer in model.layers)
     if has_top and model.output.shape[-1] != IMAGENET_CLASSES:
         raise ConversionError(
-            f"ImageNet's weights know {IMAGENET_CLASSES} classes. Received: classes={model.output.shape[-1]} "
-            f"('{model.name}'); for others, load them into {IMAGENET_CLASSES} and take `new_head`."
+            f"ImageNet's weights are for {IMAGENET_CLASSES} classes. Received: classes={model.output.shape[-1]} "
+            f"('{model.name}'). For other classes, load them into a network of {IMAGENET_CLASSES} and use `new_head`."
         )
     try:
         network = getattr(keras.applications, application)(weights="imagenet", include_top=has_top)
-    except Exception as error:  # Keras raises this very class when a download fails
+    except Exception as error:  # the class that Keras raises when a download fails
         cache = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"), "models")
         raise ConversionError(
             f"ImageNet's weights of {application} are not in Keras' cache, '{cache}', and could not be downloaded to "
@@ -170,7 +171,7 @@ def _imagenet(model: keras.Model) -> tuple[str, State]:
 
 
 def _application_of(model: keras.Model) -> str:
-    """Which network of keras.applications the model is, by its units."""
+    """Return which network of keras.applications the model is, by its units."""
     stages = Counter(place.stage for place in places_of(model).values() if place.kind == "unit")
     units = tuple(stages.values())
     for layout in KERAS_LAYOUTS.values():
@@ -179,6 +180,6 @@ def _application_of(model: keras.Model) -> str:
     of_units = [name for (_, theirs), name in APPLICATIONS.items() if theirs == units]
     fitting = ", ".join(f"keras_{name.lower()}" for name in of_units or APPLICATIONS.values())
     raise ConversionError(
-        f"ImageNet's weights are those of {fitting}, which compute as keras.applications does. "
+        f"ImageNet's weights fit {fitting}, which compute the same as keras.applications. "
         f"Received: '{model.name}', stages of {units} units."
     )

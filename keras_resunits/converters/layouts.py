@@ -1,4 +1,4 @@
-"""How other libraries name the weights that ours calls `unit003/branch/conv1/kernel`: a rule for each layer."""
+"""Other libraries' names for weights such as our `unit003/branch/conv1/kernel`: a rule for each layer."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ class Layout:
     """Another library's names for our layers, and the arithmetic that goes with them.
 
     Args:
-        name: What the layout is called.
-        rules: Their layer's name by our layer's path, `#` for the number that ends it. In ours `unit` (or
-            `transition`) stands for the unit's own name, in theirs `{stage}`, `{unit}` and `{n}` for its place and
-            that number, `{next}` for the stage that follows.
-        units: What `spelled` must say of every unit: a regular expression.
-        says: The same in words, for the error.
-        stems: What `spelled_stem` may say.
-        leaves: Their names for a layer's weights.
-        separator: Between the layer and the weight.
-        stages_from: Their number of the first stage; 1 by default.
-        units_from: Their number of a stage's first unit; 0 by default.
-        epsilon: Of their batch normalisation; 1e-5 by default.
-        old: A regular expression for how old checkpoints write the names, and what it becomes in the new ones.
+        name: Name of the layout.
+        rules: Their layer's name by the path of our layer, with `#` for the number at its end. In our path, `unit` (or
+            `transition`) stands for the name of the unit. In their name, `{stage}`, `{unit}` and `{n}` stand for the
+            unit's place and that number, `{next}` for the following stage.
+        units: A regular expression that `spelled` must match for every unit.
+        says: The same in words, for the error message.
+        stems: The values that `spelled_stem` may have.
+        leaves: Their names for the weights of a layer.
+        separator: Separator between layer and weight. Defaults to ".".
+        stages_from: Their number of the first stage. Defaults to 1.
+        units_from: Their number of the first unit of a stage. Defaults to 0.
+        epsilon: Epsilon of their batch normalisation. Defaults to 1e-5.
+        old: A regular expression for names in old checkpoints, and its replacement. Defaults to `None`.
 
     Example:
 
@@ -64,20 +64,20 @@ class Layout:
     old: tuple[str, str] | None = None
 
     def name_of(self, path: str, places: Mapping[str, Place]) -> str | None:
-        """Their name of our variable.
+        """Return their name of our variable.
 
         Args:
-            path: Our variable's path.
-            places: As `places_of` gives them.
+            path: Path of our variable.
+            places: The places of the units, as `places_of` returns them.
 
         Returns:
-            The name, or `None` where no rule speaks of that layer.
+            The name, or `None` if no rule applies to the layer.
         """
         layer, leaf = path.rsplit("/", 1)
         unit, *within = layer.split("/")
         place = places.get(unit)
         if place:
-            layer = f"{place.kind}/{within[0]}/{within[-1]}"  # whatever else stands around the layer in its slot
+            layer = f"{place.kind}/{within[0]}/{within[-1]}"  # without other layers around it in its slot
         numbered = _NUMBERED.match(layer)
         rule = self.rules.get(layer) or (numbered and self.rules.get(f"{numbered[1]}#"))
         if not rule or leaf not in self.leaves:
@@ -86,7 +86,7 @@ class Layout:
         return f"{theirs}{self.separator}{self.leaves[leaf]}"
 
     def renamed(self, theirs: Mapping[str, T]) -> dict[str, T]:
-        """Their weights under the names of today."""
+        """Return their weights under the current names."""
         return {re.sub(*self.old, name) if self.old else name: value for name, value in theirs.items()}
 
     def _numbers(self, place: Place | None) -> dict[str, int]:
@@ -115,7 +115,7 @@ TORCHVISION_RESNET = Layout(
     stems=("cnr", "cnrm", "cnrM"),
     leaves=TORCH_LEAVES,
 )
-"""torchvision's ResNet-18, 34, 50, 101 and 152, and timm's networks of those names."""
+"""torchvision's ResNet-18, 34, 50, 101 and 152, and timm's networks of the same names."""
 
 
 AKAMASTER_RESNET = replace(
@@ -183,10 +183,10 @@ PYTORCHCV_PRERESNET_IMAGENET = replace(
         "stem/norm": "features.init_block.bn",
     },
     units=r"(nr\|[cC]\||\|\|nr)([cC]nrcnrc|cnr[cC]nrc|[cC]nrc)\|add\|",
-    says="pre-activation units with projections, the first one too; of three convolutions the first or second strides",
+    says="pre-activation units with projections, also in the first; of three convolutions the first or second strides",
     stems=("cnrm",),
 )
-"""pytorchcv's PreResNet-18 to 200 for ImageNet, whose first unit activates once more what the stem has activated."""
+"""pytorchcv's PreResNet-18 to 200 for ImageNet, whose first unit repeats the activation of the stem."""
 
 
 PYTORCHCV_RESNET = replace(
@@ -226,7 +226,7 @@ TORCHVISION_DENSENET = Layout(
     units_from=1,
     old=(r"(denselayer\d+\.(?:norm|conv))\.(\d+)\.", r"\1\2."),  # the published files: norm.1.weight
 )
-"""torchvision's DenseNet-121, 161, 169 and 201, and timm's networks of those names."""
+"""torchvision's DenseNet-121, 161, 169 and 201, and timm's networks of the same names."""
 
 
 PYTORCHCV_DENSENET = Layout(

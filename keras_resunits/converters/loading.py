@@ -1,4 +1,4 @@
-"""Weights from any source, by the look of it."""
+"""Loading of weights from any source, by its name."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from keras_resunits.converters.pytorch import load_torch_weights
 
 
 def loader(source: str | Path, layout: str | None = None) -> Callable[[keras.Model], str]:
-    """What gives a network the weights of `source` and returns the layout's name.
+    """Return a function that loads the weights of `source` into a network and returns the layout's name.
 
     Args:
         source: "imagenet", a PyTorch checkpoint, or a weights file of `keras.applications`.
         layout: As for `load_torch_weights`.
 
     Raises:
-        ConversionError: for a file that is not there, of an unknown kind, or for which there are no layouts; before any
-            network is built.
+        ConversionError: if a file is missing or of an unknown type, or a layout is given for another source than a
+            PyTorch checkpoint. This is checked before any network is built.
     """
     wanted = f"weights end in {', '.join((*TORCH_SUFFIXES, *KERAS_SUFFIXES))}, or are 'imagenet'"
     suffix = path_of(source, wanted).suffix

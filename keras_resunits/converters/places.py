@@ -1,4 +1,4 @@
-"""Where each unit stands in its stage: what other libraries name their layers after."""
+"""The places of units in their stages, after which other libraries name their layers."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from keras_resunits.units.unit import Unit, units_of
 
 @dataclass(frozen=True)
 class Place:
-    """A unit's place.
+    """The place of a unit.
 
     Args:
         kind: "unit", or "transition" between two dense blocks.
-        stage: Counted from 0; a transition counts with the block that it follows.
-        position: Within the stage, from 0.
+        stage: Index of the stage, from 0; a transition belongs to the block before it.
+        position: Index within the stage, from 0.
     """
 
     kind: str
@@ -25,10 +25,10 @@ class Place:
 
 
 def places_of(model: keras.Model) -> dict[str, Place]:
-    """The place of each unit by the unit's name, read off the channels that it takes and gives.
+    """Return the place of each unit by its name, derived from its input and output channels.
 
-    A stage of residual units begins where the number of channels changes. Where units concatenate, each of them adds
-    channels, and a unit that adds none is the transition to the next stage (Huang et al. 2017, Fig. 2).
+    A stage of residual units begins where the number of channels changes. If units concatenate, each of them adds
+    channels; a unit that adds none is the transition to the next stage (Huang et al. 2017, Fig. 2).
 
     Example:
 

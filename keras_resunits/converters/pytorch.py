@@ -1,4 +1,4 @@
-"""Weights from PyTorch checkpoints."""
+"""Weights of PyTorch checkpoints."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from keras_resunits.converters.layouts import TORCH_LAYOUTS, Layout
 def load_torch_weights(
     model: keras.Model, source: str | Path | Mapping[str, Any], layout: str | Layout | None = None
 ) -> str:
-    """Give `model` the weights of a PyTorch network, so that both answer alike.
+    """Load the weights of a PyTorch network into `model`, so that both return the same logits.
 
     Args:
         model: The same network, made by this package; changed in place.
-        source: A `.pt`, `.pth`, `.th` or `.safetensors` file, or a state dict. `module.` before the names, and the
-            dict lying under `state_dict` or `model`, do not matter.
+        source: A `.pt`, `.pth`, `.th` or `.safetensors` file, or a state dict. Names may have the prefix `module.`, and
+            the dict may be stored under `state_dict` or `model`.
         layout: "torchvision_resnet", "torchvision_densenet" (both also timm's), "timm_resnetv2", "akamaster_resnet",
             "pytorchcv_resnet", "pytorchcv_preresnet" (WRN too), "pytorchcv_preresnet_imagenet", "pytorchcv_densenet",
-            "pytorchcv_densenet_bc", or a `Layout`. By default the one that explains most of the names.
+            "pytorchcv_densenet_bc", or a `Layout`. Defaults to the one that matches most of the names.
 
     Returns:
         The layout's name.
 
     Raises:
-        ConversionError: for a file that cannot be read, weights left over on either side, other shapes, or a network
-            that computes otherwise than the weights want. The model is as it was then.
-        ValueError: for an unknown layout.
+        ConversionError: if a file cannot be read, weights are left over on either side, shapes differ, or the network
+            computes something other than the weights require. The model is unchanged then.
+        ValueError: if the layout is unknown.
 
     Example:
 

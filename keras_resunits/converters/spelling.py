@@ -1,9 +1,9 @@
-"""A unit's arithmetic in a few letters.
+"""The arithmetic of a unit in a few letters.
 
-Two networks may have weights of the same names and shapes and yet compute different things: the stride on another
-convolution, a ReLU before or after the addition, zeros appended at the end or on both sides. So a layout says, as a
-regular expression over the letters below, which units its weights belong to. Which stages stride is left to the
-caller: weights for large images may well go into a network for small ones.
+Two networks can have weights of the same names and shapes and still compute different functions. The stride may be on
+another convolution, a ReLU before or after the addition, or zeros appended at the end or on both sides. So a layout
+describes the units that its weights fit by a regular expression over the letters below. Which stages have a stride is
+left to the caller, since weights for large images may be used in a network for small ones.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ WORDS = {
     "r": "ReLU",
     "p": "average-pool",
     "s": "every 2nd pixel",
-    "z": "zeros behind",
+    "z": "zeros at the end",
     "Z": "zeros on both sides",
     "m": "max-pool",
     "M": "max-pool over zeros",
 }
+"""The letters in words, for error messages."""
 
 LETTERS = {
     "norm": "n",
@@ -39,15 +40,14 @@ LETTERS = {
     "max": "m",
     "max_over_zeros": "M",
 }
-"""A layer's letter by its word (`layers.words`), where it is neither a convolution nor nothing at inference."""
+"""Letters by short names of layers (`layers.words`), except for convolutions and layers without effect at inference."""
 
 
 def spelled(unit: Unit) -> str:
-    """`entry|shortcut|branch|merge|exit`, a letter for each layer.
+    """Spell a unit as `entry|shortcut|branch|merge|exit`, with a letter for each layer.
 
-    c is a convolution, C a strided one, n a norm, r a ReLU, p an average-pool, s a shortcut that only takes every
-    second pixel, z and Z zeros appended to the channels, at the end and on both sides. What does nothing at inference
-    has no letter; what has no letter of its own is spelled in full, `<elu>`.
+    The letters are those of `WORDS`. Layers without effect at inference have no letter; other layers without a letter
+    are spelled in full, `<elu>`.
 
     Example:
 
@@ -61,12 +61,12 @@ def spelled(unit: Unit) -> str:
 
 
 def spelled_stem(model: keras.Model) -> str:
-    """The stem's layers, likewise, c of any stride: m is a max-pool over pixels alone, M one over zeros around them."""
+    """Spell the stem likewise: c has any stride, m is a max pooling over pixels only, M one over padding zeros too."""
     return _spelled_layer(model, "stem").replace("C", "c")
 
 
 def spelled_head(model: keras.Model) -> str:
-    """The layers between the last unit and the pooling, likewise."""
+    """Spell the layers between the last unit and the pooling likewise."""
     return _spelled_layer(model, "post")
 
 
@@ -75,7 +75,7 @@ def _spelled_layer(model: keras.Model, name: str) -> str:
 
 
 def in_words(spelling: str) -> str:
-    """A spelling as an error says it.
+    """Return a spelling in words, for error messages.
 
     Example:
 
@@ -90,7 +90,7 @@ def in_words(spelling: str) -> str:
 
 
 def norms_of(model: keras.Model) -> list[keras.layers.Layer]:
-    """Every batch normalisation of the model, in order."""
+    """Return all batch normalisations of a model, in order."""
     layers = model._flatten_layers(include_self=False)
     return [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
 
@@ -100,7 +100,7 @@ def _spelled(layer: keras.layers.Layer) -> str:
 
 
 def _letter(said: str) -> str:
-    """The letter of a layer's word."""
+    """Return the letter of a layer by its short name."""
     if said.startswith("conv"):
         return "C" if "/" in said else "c"
     if said == "dropout" or said.endswith("inverted"):  # nothing at inference

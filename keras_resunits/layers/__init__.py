@@ -1,1 +1,1 @@
-"""Keras layers and what they are made with; they know no slot and no paper's network."""
+"""Keras layers and their building blocks, independent of units and networks."""

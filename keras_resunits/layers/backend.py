@@ -1,4 +1,4 @@
-"""The Keras backend in use, and TensorFlow where it is that backend."""
+"""The Keras backend in use, and the TensorFlow module if TensorFlow is that backend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The convolution of the project: initialisation, bias and padding of the authors' code, in one place."""
+"""The package's convolution, with the initialisation, bias and padding of the authors' code."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ from keras_resunits.layers.serialization import register
 
 
 def require_odd(size: int, where: str) -> None:
-    """Refuse a window that is even: no padding would then be the same on all sides."""
+    """Refuse an even window size, which cannot be padded equally on all sides."""
     if not is_int(size) or size % 2 == 0:
         raise ValueError(f"`kernel_size` must be odd. Received: kernel_size={size!r} ({where}).")
 
 
 @register
 class PaddedConv2D(keras.layers.Conv2D):
-    """`keras.layers.Conv2D` that pads `kernel_size // 2` zeros on every side, as Torch and the authors' code do.
+    """`keras.layers.Conv2D` that pads `kernel_size // 2` zeros on every side, like Torch and the authors' code.
 
-    Keras' `padding="same"` pads an even-sized image only at the bottom and on the right when the stride is 2, which
-    shifts the features by a pixel and is another network.
+    With a stride of 2, Keras' `padding="same"` pads an even-sized image only at the bottom and on the right. That
+    shifts the features by one pixel and results in a different network.
 
     Args:
-        filters: Output channels.
-        kernel_size: Size of the (odd) kernel.
-        **kwargs: As `keras.layers.Conv2D`; `padding` is not among them.
+        filters: Number of output channels.
+        kernel_size: Height and width of the kernel, odd.
+        **kwargs: Keyword arguments of `keras.layers.Conv2D`; `padding` and `data_format` are fixed.
 
     Shapes: `[batch, height, width, channels]` to `[batch, ceil(height / strides), ceil(width / strides), filters]`.
 
     Raises:
-        ValueError: if the kernel's size is even: no padding would then be the same on all sides.
+        ValueError: if `kernel_size` is even, since it cannot be padded equally on all sides, or if `padding` or
+            `data_format` is another.
 
     Example:
 
@@ -43,40 +44,51 @@ class PaddedConv2D(keras.layers.Conv2D):
     """
 
     def __init__(self, filters, kernel_size, **kwargs):
-        kwargs = {**kwargs, "padding": "valid", "data_format": "channels_last"}
-        super().__init__(filters, kernel_size, **kwargs)
+        fixed = {"padding": "valid", "data_format": "channels_last"}
+        for name, only in fixed.items():
+            if kwargs.get(name) not in (None, only):
+                raise ValueError(
+                    f"`PaddedConv2D` pads by itself and requires `{name}` to be '{only}', its default. "
+                    f"Received: {name}={kwargs[name]!r}."
+                )
+        super().__init__(filters, kernel_size, **{**kwargs, **fixed})
         for size in self.kernel_size:
             require_odd(size, f"layer '{self.name}'")
 
+    @property
+    def margins(self) -> list[int]:
+        """The zeros on either side, in height and width."""
+        return [size // 2 * dilation for size, dilation in zip(self.kernel_size, self.dilation_rate, strict=True)]
+
     def call(self, inputs):
-        height, width = (size // 2 for size in self.kernel_size)
+        height, width = self.margins
         return super().call(ops.pad(inputs, ((0, 0), (height, height), (width, width), (0, 0))))
 
     def compute_output_shape(self, input_shape):
         batch, *sides, channels = input_shape
-        padded = (side and side + 2 * (size // 2) for side, size in zip(sides, self.kernel_size, strict=True))
+        padded = (side and side + 2 * margin for side, margin in zip(sides, self.margins, strict=True))
         return super().compute_output_shape((batch, *padded, channels))
 
 
 def conv(
     filters: int, kernel_size: int, strides: int = 1, name: str = "conv", use_bias: bool = False
 ) -> keras.layers.Layer:
-    """A convolution as in the authors' code: He normal over fan-out, zeros on all sides, no bias.
+    """Make a convolution as in the authors' code: He normal over fan-out, zero padding on all sides, no bias.
 
     He normal is N(0, sqrt(2 / n)), `n = kernel_size**2 * filters`, untruncated (fb.resnet.torch, `models/resnet.lua`).
 
     Args:
-        filters: Output channels.
-        kernel_size: 1, 3, 7, ...
-        strides: 1 by default.
-        name: The layer's name; "conv" by default.
-        use_bias: Whether it adds a bias, 0 at first; no by default.
+        filters: Number of output channels.
+        kernel_size: Height and width of the kernel, odd.
+        strides: Spatial stride. Defaults to 1.
+        name: Name of the layer. Defaults to "conv".
+        use_bias: Whether to add a bias, initialised to 0. Defaults to `False`.
 
     Returns:
         A Keras layer on `[batch, height, width, channels]`.
     """
     require_odd(kernel_size, f"convolution '{name}'")
-    symmetric = kernel_size == 1 or strides == 1  # "same" pads both sides alike there
+    symmetric = kernel_size == 1 or strides == 1  # where "same" pads both sides equally
     convolution = partial(keras.layers.Conv2D, padding="same") if symmetric else PaddedConv2D
     return convolution(
         filters,

@@ -1,4 +1,4 @@
-"""Where one value is read several times: its gradients, added two by two."""
+"""Copies of a value for several readers, so that its gradients are added in pairs, in a fixed order."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from keras_resunits.layers.backend import ON_TENSORFLOW, tf
 
 
 def forks(x, count: int = 2) -> list:
-    """`x` for `count` readers.
+    """Return `count` copies of `x`, one for each reader.
 
-    TensorFlow adds three gradients or more in an order that depends on which buffer happens to be free, so that their
-    sum's last bits differ from step to step (`AddN`; seen with Keras' batch normalisation, three values in 60 steps of
-    one batch). Sums of two do not. So every reader has a tensor of its own, and of each tensor two at most are made.
+    TensorFlow sums three or more gradients (`AddN`) in an order that depends on which buffer happens to be free. The
+    last bits of such a sum differ from step to step: with Keras' batch normalisation, 60 steps of one batch gave three
+    values. Sums of two gradients do not differ. So every reader gets its own tensor, and each tensor is read at most
+    twice.
 
     Example:
 
@@ -26,5 +27,5 @@ def forks(x, count: int = 2) -> list:
 
 
 def _copy(x):
-    """Another tensor of the same value, on TensorFlow; there it costs no copying."""
+    """Return a new tensor of the same value on TensorFlow, which copies no memory; elsewhere `x` itself."""
     return tf.identity(x) if ON_TENSORFLOW and tf.is_tensor(x) else x

@@ -1,30 +1,38 @@
-"""The batch normalisation of the project, with its momentum and epsilon, in one place."""
+"""The package's batch normalisation, with the momentum and epsilon of the papers."""
 
 from __future__ import annotations
 
 import keras
 
+from keras_resunits.arguments import is_number
 from keras_resunits.layers.backend import ON_TENSORFLOW, tf
 from keras_resunits.layers.serialization import register
 
 
 @register
 class BatchNormalization(keras.layers.BatchNormalization):
-    """Batch normalisation with the papers' constants, and TensorFlow's fused kernel where there is one.
+    """Batch normalisation with the papers' constants, and TensorFlow's fused kernel where available.
 
-    Its equation, weights and their order are those of `keras.layers.BatchNormalization`, so weights move freely between
-    the two; only the defaults differ, and on TensorFlow the way it is computed. The fused kernel reads the activations
-    once, keeps 16-bit activations 16-bit (statistics are float32), and gives one and the same gradient each time,
-    which Keras' layer does not. With `synchronized=True` the replicas of a strategy share the batch's statistics, in
-    one exchange forwards and one backwards, repeatable likewise. Other backends, other ranks than
-    `[batch, height, width, channels]`, other axes than the last, masks, renorm and float64 take Keras' path.
+    The equation, the weights and their order are those of `keras.layers.BatchNormalization`, so weights can be
+    exchanged between the two. Only the defaults differ and, on TensorFlow, the implementation:
+
+    - The fused kernel reads the activations once and keeps 16-bit activations in 16 bits (statistics are float32).
+    - The gradient of a batch is reproducible bit for bit, which that of Keras' layer is not.
+    - With `synchronized=True`, the replicas of a strategy share the batch statistics, with one exchange in the forward
+      pass and one in the backward pass. The gradient is reproducible here too.
+
+    Other backends, inputs that are not `[batch, height, width, channels]`, axes other than the last, masks, renorm and
+    float64 use Keras' implementation.
 
     Args:
-        axis: The channel axis; -1 by default.
-        momentum: Of the moving statistics, `moving = momentum * moving + (1 - momentum) * batch`; 0.9 by default (the
-            authors' Torch code: 0.1 the other way round).
-        epsilon: Added to the variance; 1e-5 by default (likewise).
-        **kwargs: As `keras.layers.BatchNormalization`, `synchronized` included.
+        axis: The channel axis. Defaults to -1.
+        momentum: Momentum of the moving statistics, `moving = momentum * moving + (1 - momentum) * batch`. Defaults to
+            0.9, which the authors' Torch code writes as 0.1.
+        epsilon: Added to the variance. Defaults to 1e-5, as in the authors' code.
+        **kwargs: Keyword arguments of `keras.layers.BatchNormalization`, including `synchronized`.
+
+    Raises:
+        ValueError: if `momentum` is not in [0, 1], or `epsilon` is not positive.
 
     Example:
 
@@ -38,6 +46,11 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     def __init__(self, axis=-1, momentum=0.9, epsilon=1e-5, **kwargs):
         super().__init__(axis=axis, momentum=momentum, epsilon=epsilon, **kwargs)
+        where = f"layer '{self.name}'"
+        if not (is_number(momentum) and 0 <= momentum <= 1):
+            raise ValueError(f"`momentum` must be a number in [0, 1]. Received: momentum={momentum!r} ({where}).")
+        if not (is_number(epsilon) and epsilon > 0):
+            raise ValueError(f"`epsilon` must be a number > 0. Received: epsilon={epsilon!r} ({where}).")
 
     def call(self, inputs, training=None, mask=None):
         if not self._fusible(inputs, mask):
@@ -54,14 +67,14 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return (
             ON_TENSORFLOW
             and mask is None
-            and not getattr(self, "renorm", False)  # Keras 3.13 has none
+            and not getattr(self, "renorm", False)  # absent in Keras 3.13
             and len(inputs.shape) == 4
             and self.axis in (-1, 3)
             and inputs.dtype in (tf.float32, tf.float16, tf.bfloat16)
         )
 
     def _fused(self, inputs, learn: bool):
-        """`(outputs, moving mean, moving variance)` from one kernel; it moves the statistics only if `learn`."""
+        """Return `(outputs, moving mean, moving variance)` of the fused kernel; statistics move only if `learn`."""
         channels = inputs.shape[-1]
         variance = _float32(self.moving_variance)
         result = tf.raw_ops.FusedBatchNormV3(
@@ -76,12 +89,12 @@ class BatchNormalization(keras.layers.BatchNormalization):
         )
         if not learn:
             return result.y, result.batch_mean, result.batch_variance
-        # The kernel mixes in the batch's unbiased variance, Keras the biased one, (n - 1) / n of it.
+        # The kernel averages the unbiased variance of the batch; Keras uses the biased one, (n - 1) / n of it.
         rest = 1.0 / _count(inputs)
         return result.y, result.batch_mean, result.batch_variance * (1.0 - rest) + variance * (self.momentum * rest)
 
     def _shared(self, inputs):
-        """`(outputs, moving mean, moving variance)` with the batch statistics of all replicas."""
+        """Return `(outputs, moving mean, moving variance)` with the batch statistics of all replicas."""
         channels = inputs.shape[-1]
         scale = _float32(self.gamma) if self.scale else tf.ones([channels])
         offset = _float32(self.beta) if self.center else tf.zeros([channels])
@@ -91,15 +104,15 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
 
 def _normalized_together(inputs, scale, offset, epsilon: float):
-    """`(outputs, mean, variance)` over the batch of all replicas.
+    """Return `(outputs, mean, variance)`, normalised over the batch of all replicas.
 
-    The gradient is written out (Ioffe and Szegedy 2015, sec. 3), with its two means over all replicas: left to the
-    tape, three terms would meet in one sum whose order is not fixed. Replicas may have shares of different sizes.
+    The gradient is written out (Ioffe and Szegedy 2015, sec. 3), with its two means taken over all replicas. The tape
+    would add three terms in one sum, whose order is not fixed. Replicas may hold shares of different sizes.
     """
     channels = inputs.shape[-1]
 
     def summed(*vectors):
-        """Each one's sum over all replicas, in one exchange."""
+        """Sum each vector over all replicas, in one exchange."""
         sizes = [vector.shape[0] for vector in vectors]
         context = tf.distribute.get_replica_context()
         return tf.split(context.all_reduce(tf.distribute.ReduceOp.SUM, tf.concat(vectors, 0)), sizes)
@@ -127,16 +140,16 @@ def _normalized_together(inputs, scale, offset, epsilon: float):
 
 
 def _among_replicas() -> bool:
-    """Whether other replicas run this very code."""
+    """Whether this code runs in one of several replicas."""
     replicated = tf.distribute.get_strategy().num_replicas_in_sync > 1
     return replicated and not tf.distribute.in_cross_replica_context()
 
 
 def _float32(variable):
-    """The variable's value as the kernel wants it: float32, whatever the policy keeps it in."""
+    """Return the value of a variable in float32, which the kernel expects under any dtype policy."""
     return tf.cast(tf.convert_to_tensor(variable), tf.float32)
 
 
 def _count(inputs):
-    """Values a channel: a Python number where the batch size is known at tracing, which makes fewer nodes."""
+    """Return the number of values per channel: a Python int, and fewer graph nodes, if tracing knows the batch size."""
     return inputs.shape[:-1].num_elements() or tf.cast(tf.size(inputs) // inputs.shape[-1], tf.float32)

@@ -1,6 +1,6 @@
-"""The layers inside a layer, down to those that hold no others: what counting reads.
+"""The leaf layers inside a layer, over which costs are summed.
 
-`parts` is open: a layer that holds others registers in its own file which they are.
+`parts` is open to new layers: a layer that contains others registers them in its own file.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ Parts = Iterator[tuple[keras.layers.Layer, tuple]]
 
 @singledispatch
 def parts(layer: keras.layers.Layer, shape) -> Parts:
-    """The layers inside a layer that hold no others, each with the shape of its input.
+    """Yield the layers inside a layer that contain no others, each with the shape of its input.
 
     Args:
         layer: A built layer.
-        shape: The shape of its input, the batch included.
+        shape: Shape of its input, including the batch dimension.
 
     Example:
 

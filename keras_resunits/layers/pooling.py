@@ -1,4 +1,4 @@
-"""TODO: keras_resunits.layers.pooling"""
+"""Max pooling with the padding of Torch."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from keras_resunits.layers.words import word
 
 @register
 class PaddedMaxPool(keras.layers.Layer):
-    """The largest value of every window, over an image with a margin of `pool_size // 2` on all sides, as Torch pools.
+    """Max pooling over an image that is padded by `pool_size // 2` on all sides, as in Torch.
 
     Args:
-        pool_size: Height and width of the window, odd; 3 by default.
-        strides: 2 by default.
-        pads: The margin's value; minus infinity by default, which never wins.
+        pool_size: Height and width of the window, odd. Defaults to 3.
+        strides: Spatial stride. Defaults to 2.
+        pads: Value of the padding. Defaults to minus infinity, which is never the maximum.
 
     Shapes: `[batch, height, width, channels]` to `[batch, ceil(height / strides), ceil(width / strides), channels]`.
 
     Raises:
-        ValueError: if the window is even, or the stride not positive.
+        ValueError: if `pool_size` is even, or `strides` is not a positive int.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""Random layers: seeded, other draws in every step and replica, nothing at inference."""
+"""Seeded random layers, which draw differently in every step and replica and do nothing at inference."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from keras_resunits.arguments import require_rate
 from keras_resunits.layers.backend import ON_TENSORFLOW, tf
 from keras_resunits.layers.serialization import register
 
-GOLDEN = 0x9E3779B9  # an odd number far from small ones: replicas' seeds do not follow each other
+GOLDEN = 0x9E3779B9  # odd and large, so that the seeds of replicas are far apart
 
 
 @register
 class ReplicaSeedGenerator(keras.random.SeedGenerator):
-    """Keras' seed generator, with another sequence in every replica of a `tf.distribute` strategy.
+    """Keras' seed generator, with a different sequence in every replica of a `tf.distribute` strategy.
 
-    The state is the same in all of them, as a variable of a strategy must be; the replica's number is mixed into what
-    leaves. Without replicas, and on other backends than TensorFlow, it is Keras' generator.
+    The state is the same in all replicas, as a strategy requires of its variables. The replica's number is mixed into
+    every seed. Without replicas, and on backends other than TensorFlow, it is Keras' generator.
 
     Args:
-        seed: An int; drawn from Keras' global generator if not given.
+        seed: An int. By default drawn from Keras' global generator.
 
     Example:
 
@@ -32,12 +32,12 @@ class ReplicaSeedGenerator(keras.random.SeedGenerator):
     """
 
     def next(self, ordered=True):
-        """The next seed: an integer tensor `[2]`."""
+        """Return the next seed, an integer tensor of shape `[2]`."""
         seed = super().next(ordered)
         if not ON_TENSORFLOW or tf.distribute.get_strategy().num_replicas_in_sync == 1:
             return seed
         context = tf.distribute.get_replica_context()
-        if context is None:  # outside the replicas, where the strategy's scope alone is open
+        if context is None:  # inside the strategy's scope but outside its replicas
             return seed
         replica = context.replica_id_in_sync_group
         return seed + tf.cast(replica, seed.dtype) * tf.constant([GOLDEN, 0], seed.dtype)
@@ -45,14 +45,14 @@ class ReplicaSeedGenerator(keras.random.SeedGenerator):
 
 @register
 class Dropout(keras.layers.Layer):
-    """`keras.layers.Dropout` whose draws differ between the replicas of a strategy.
+    """`keras.layers.Dropout` with different draws in each replica of a strategy.
 
     Args:
-        rate: The fraction of values that become 0 in training, in [0, 1); the others grow by `1 / (1 - rate)`.
-        seed: An int; drawn from Keras' global generator if not given.
+        rate: Fraction of the values that training sets to 0, in [0, 1). The others are scaled by `1 / (1 - rate)`.
+        seed: An int. By default drawn from Keras' global generator.
 
     Raises:
-        ValueError: for a rate outside [0, 1).
+        ValueError: if `rate` is outside [0, 1).
 
     Example:
 

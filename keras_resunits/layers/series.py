@@ -1,4 +1,4 @@
-"""Layers one after the other, as one layer."""
+"""A sequence of layers as one layer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from keras_resunits.layers.words import word
 
 
 def output_shape(layer: keras.layers.Layer, *input_shapes):
-    """The shape of `layer`'s output; found by tracing where the layer does not tell."""
+    """Return the shape of `layer`'s output, found by tracing if the layer does not implement it."""
     try:
         return layer.compute_output_shape(*input_shapes)
     except NotImplementedError:
@@ -21,7 +21,7 @@ def output_shape(layer: keras.layers.Layer, *input_shapes):
 
 
 def built(layer: keras.layers.Layer, *input_shapes):
-    """Build `layer` unless it is built (layers revived from a config are), and return its output's shape."""
+    """Build `layer` unless it is built (layers revived from a config are), and return the shape of its output."""
     if not layer.built:
         layer.build(*input_shapes)
     return output_shape(layer, *input_shapes)
@@ -31,12 +31,12 @@ def built(layer: keras.layers.Layer, *input_shapes):
 class Series(keras.layers.Layer):
     """Composition of layers, `x -> layers[-1](... layers[0](x))`.
 
-    Lighter than `keras.Sequential`: it builds by shapes alone, without tracing a model of its own, which is what makes
-    a network of hundreds of units quick to build.
+    It is lighter than `keras.Sequential`: it is built from shapes only, without tracing a model of its own. That makes
+    networks of hundreds of units quick to build.
 
     Args:
         layers: One-input layers, in order of application; may be empty (the identity).
-        name: The layer's name.
+        name: Name of the layer.
 
     Example:
 
@@ -49,7 +49,7 @@ class Series(keras.layers.Layer):
 
     def __init__(self, layers: Sequence[keras.layers.Layer], **kwargs):
         super().__init__(**kwargs)
-        self.layers = tuple(layers)  # a tuple: tf.train.Checkpoint does not look into a list that Keras tracks
+        self.layers = tuple(layers)  # a tuple: tf.train.Checkpoint does not search a list that Keras tracks
 
     def build(self, input_shape):
         for layer in self.layers:
@@ -74,7 +74,7 @@ class Series(keras.layers.Layer):
 
 
 def series(layers: Sequence[keras.layers.Layer], name: str) -> keras.layers.Layer:
-    """The layers as one: Keras' `Identity` for none of them, else a `Series`."""
+    """Return the layers as one layer: Keras' `Identity` if there are none, else a `Series`."""
     return Series(layers, name=name) if layers else keras.layers.Identity(name=name)
 
 
@@ -91,7 +91,7 @@ def _(layer: Series, shape) -> Parts:
 
 
 def flattened(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
-    """The layers of a series, and of the series in it, in order of application; identities are left out.
+    """Return the layers of a series and of the series inside it, in order of application, without identities.
 
     >>> [inner.name for inner in flattened(Series([Series([keras.layers.ReLU(name="a")]), keras.layers.Identity()]))]
     ['a']

@@ -1,6 +1,6 @@
-"""A layer in a word: what tables, pictures and the layouts of other libraries' weights read.
+"""Short names of layers, used in tables, pictures and the layouts of other libraries' weights.
 
-`word` is open: a layer registers its word in its own file. Keras' layers have theirs here.
+`word` is open to new layers: a layer registers its word in its own file. Keras' own layers are registered here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import keras
 
 
 def to_snake_case(name: str) -> str:
-    """`BranchOnly` as `branch_only`.
+    """Convert a class name such as `BranchOnly` to `branch_only`.
 
     >>> to_snake_case("BranchOnly"), to_snake_case("ELU"), to_snake_case("LeakyReLU")
     ('branch_only', 'elu', 'leaky_relu')
@@ -22,7 +22,7 @@ def to_snake_case(name: str) -> str:
 
 @singledispatch
 def word(layer: keras.layers.Layer) -> str:
-    """A layer in a word or two; its class in snake case where nothing better is registered.
+    """Return the short name of a layer; by default its class name in snake case.
 
     Example:
 

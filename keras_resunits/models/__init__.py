@@ -1,1 +1,1 @@
-"""Networks: a stem, a list of (recipe, slot) pairs, a head; one file a family."""
+"""Networks: a stem, a list of (recipe, slot) pairs and a head; one file per family."""

@@ -8,7 +8,7 @@ from typing import Any, Unpack
 
 import keras
 
-from keras_resunits.arguments import require_positive_int, require_rate, require_share, resolve
+from keras_resunits.arguments import require_bool, require_positive_int, require_rate, require_share, resolve
 from keras_resunits.models.depths import named, require_depth
 from keras_resunits.models.family import Depth, Design, family
 from keras_resunits.models.head import Top
@@ -34,7 +34,7 @@ CIFAR_BLOCKS = 3
 
 
 def dense_depth(depth: Depth, arguments: dict[str, Any]) -> None:
-    """The depth rule of `DenseNet`."""
+    """Check the depth of a `DenseNet`."""
     dense_blocks(depth, arguments.get("bottleneck", True))
 
 
@@ -54,33 +54,33 @@ def DenseNet(
 ) -> Design:
     """The densely connected network of Huang et al. 2017: `x' = [x, F(x)]`.
 
-    Unlike `ResNet` it takes no `block`, `shortcut`, `merge`, `tail` or `width`: those make it a DenseNet.
+    Unlike `ResNet`, it takes no `block`, `shortcut`, `merge`, `tail` or `width`: these define the family.
 
     Args:
-        depth: Weight layers. CIFAR, three blocks: `6n+4` with bottlenecks ("B"), `3n+4` without. ImageNet, four blocks:
-            121, 161, 169, 201, 264. Or the layers of each block. 100 by default.
-        input_shape: `(height, width, channels)`; `(32, 32, 3)` by default. Height and width may be `None`.
-        classes: Number of classes; 10 by default.
-        growth: Channels that every unit adds, `k`; by default 12, for ImageNet the published 32 (161: 48).
-        bottleneck: Whether a 1x1 convolution to `4k` channels precedes the 3x3 one; yes by default.
-        compression: What a transition leaves of the channels, in (0, 1]; by default a half with bottlenecks ("BC"),
-            else all.
-        dropout: Its rate behind every convolution, in [0, 1); 0 by default (0.2 in the paper, without augmentation).
-        order: "pre_act_branch" by default: pre-activation in the branch, the carry raw.
-        stem: By default 3x3, with `2k` filters with bottlenecks, else 16; for four blocks `2k` filters, 7x7 and
-            max-pool for images of 64 pixels or more, else 3x3.
-        name: The model's name; the family, depth and growth by default.
-        include_top: Whether pooling and the classifier follow the last unit; yes by default.
-        pooling: Without the top: "avg", "max", or `None` (default) for the feature map.
-        classifier_activation: `None`, the default, gives logits.
+        depth: Number of weight layers. CIFAR (three blocks): `6n+4` with bottlenecks ("B"), `3n+4` without. ImageNet
+            (four blocks): 121, 161, 169, 201 or 264. Or a list with the units of each block. Defaults to 100.
+        input_shape: `(height, width, channels)`; height and width may be `None`. Defaults to `(32, 32, 3)`.
+        classes: Number of classes. Defaults to 10.
+        growth: Number of channels that every unit adds, `k`. Defaults to 12, for ImageNet to the paper's 32 (161: 48).
+        bottleneck: Whether a 1x1 convolution to `4k` channels precedes the 3x3 one. Defaults to `True`.
+        compression: Fraction of the channels that a transition keeps, in (0, 1]. Defaults to 0.5 with bottlenecks
+            ("BC"), else to 1.
+        dropout: Dropout rate after every convolution, in [0, 1). Defaults to 0 (in the paper 0.2 without augmentation).
+        order: Order of the units. Defaults to "pre_act_branch": pre-activation in the branch, and a raw carry.
+        stem: Stem before the first unit. For three blocks it defaults to 3x3 with 16 filters, or `2k` with bottlenecks.
+            For four blocks it defaults to `2k` filters: 7x7 and max pooling for images of at least 64 pixels, else 3x3.
+        name: Name of the model. Defaults to family, depth and growth.
+        include_top: Whether pooling and the classifier follow the last unit. Defaults to `True`.
+        pooling: Pooling without the top: "avg", "max", or `None` (default) for the feature map.
+        classifier_activation: Activation of the classifier. Defaults to `None`, for logits.
 
     Returns:
-        A functional `keras.Model` from `[batch, height, width, channels]` to logits `[batch, classes]`, whose layers
-        are the units, transitions included, named by position.
+        A functional `keras.Model` from `[batch, height, width, channels]` to logits `[batch, classes]`. Its layers are
+        the units, including transitions, named by position.
 
     Raises:
-        ValueError: for a depth that does not exist (naming the nearest), a growth that is not a positive int, or a
-            compression outside (0, 1].
+        ValueError: if the depth does not exist (the message names the nearest), `growth` is not a positive int, or
+            `compression` is outside (0, 1].
 
     Example: DenseNet-BC of depth 100 and growth 12 has 0.8M parameters (Table 2), and 23,988 moving statistics
 
@@ -90,6 +90,7 @@ def DenseNet(
     """
     depth = require_depth(depth)
     dropout = require_rate(dropout, "dropout", "DenseNet")
+    bottleneck = require_bool(bottleneck, "bottleneck", "DenseNet")
     blocks, published_growth = dense_blocks(depth, bottleneck)
     growth = require_positive_int(published_growth if growth is None else growth, "growth", "DenseNet")
     compression = (0.5 if bottleneck else 1.0) if compression is None else compression
@@ -107,10 +108,10 @@ def DenseNet(
 
 
 def dense_blocks(depth, bottleneck: bool = True) -> tuple[tuple[int, ...], int]:
-    """`(layers of each block, growth)` of a depth.
+    """Return `(units of each block, growth)` for a depth.
 
     Raises:
-        ValueError: for a depth that does not exist, naming the nearest.
+        ValueError: if the depth does not exist; the message names the nearest.
     """
     if not isinstance(depth, int):
         return tuple(depth), 12 if len(depth) == CIFAR_BLOCKS else 32
@@ -136,7 +137,7 @@ def _stem(blocks: int, filters: int, input_shape: Shape) -> Stem:
 
 
 def _plan(blocks: Sequence[int], filters: int, growth: int, compression: float) -> list[Slot]:
-    """A slot for each dense unit and each transition. No unit counts on the stem's activation: its carry is raw."""
+    """Return a slot for each dense unit and each transition, none of them `activated`: the carry is raw."""
     channels = [(filters, 1)]
     for i, layers in enumerate(blocks):
         start = channels[-1][0]
@@ -145,7 +146,7 @@ def _plan(blocks: Sequence[int], filters: int, growth: int, compression: float) 
             left = int(channels[-1][0] * compression)
             if left < 1:
                 raise ValueError(
-                    f"`compression` must leave a channel of the {channels[-1][0]} that block {i + 1} gives. "
+                    f"`compression` must keep at least one of the {channels[-1][0]} channels of block {i + 1}. "
                     f"Received: compression={compression} (DenseNet)."
                 )
             channels += [(left, 2)]
@@ -157,6 +158,6 @@ def _plan(blocks: Sequence[int], filters: int, growth: int, compression: float) 
 
 
 def _pooling(slot: Slot, dropout: float) -> list[keras.layers.Layer]:
-    """What ends a transition."""
+    """Return the layers that end a transition."""
     dropped = branch_dropout(slot, dropout) if dropout else []
     return [*dropped, keras.layers.AveragePooling2D(slot.strides, data_format="channels_last", name="pool")]

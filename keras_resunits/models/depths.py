@@ -1,4 +1,4 @@
-"""What a depth stands for: the papers' units per stage, and the defaults that go with them."""
+"""The meaning of a depth: the papers' units per stage, and the defaults that belong to them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CIFAR_BOTTLENECK_FROM = 164  # where 6n+2 and 9n+2 both fit: 110 is basic, 164 b
 
 @dataclass(frozen=True)
 class Layout:
-    """What a depth stands for: a body, units per stage, and the defaults that go with them."""
+    """The meaning of a depth: a body, the units of each stage, and the defaults that belong to them."""
 
     body: Body
     units: tuple[int, ...]
@@ -40,7 +40,7 @@ class Layout:
 
     @property
     def shortcut(self) -> Shortcut:
-        """The papers': option A for CIFAR networks of basic units, else B (He et al. 2015, sec. 4)."""
+        """The papers' default: option A for CIFAR networks of basic units, else B (He et al. 2015, sec. 4)."""
         return projection if self.imagenet or self.body.expansion > 1 else zero_pad_or_projection
 
     def stem(self, input_shape) -> Stem:
@@ -55,21 +55,21 @@ class Layout:
 
 
 def require_depth(depth) -> int | list[int]:
-    """The depth in Python's ints, refusing what is neither an int nor a list of positive ints."""
+    """Return the depth in Python ints; refuse anything but an int or a list of positive ints."""
     if is_int(depth):
         return int(depth)
     if isinstance(depth, str) or not isinstance(depth, Sequence):
-        raise ValueError(f"`depth` must be an int, or the units of each stage as ints. Received: depth={depth!r}.")
+        raise ValueError(f"`depth` must be an int, or the units of each stage as a list. Received: depth={depth!r}.")
     if not all(is_int(n) and n > 0 for n in depth):
         raise ValueError(f"`depth` as a list must hold positive ints. Received: depth={list(depth)}.")
     return [int(n) for n in depth]
 
 
 def layout_of(depth: int | Sequence[int], block: Body | None) -> Layout:
-    """The layout of a depth, by the papers' convention where several fit.
+    """Return the layout of a depth, by the papers' convention where several fit.
 
     Raises:
-        ValueError: for a depth that does not exist, naming the nearest.
+        ValueError: if the depth does not exist; the message names the nearest.
     """
     depth = require_depth(depth)
     if not isinstance(depth, int):
@@ -90,8 +90,8 @@ def layout_of(depth: int | Sequence[int], block: Body | None) -> Layout:
 def _listed(units: Sequence[int], body: Body) -> Layout:
     if len(units) not in (CIFAR_STAGES, 4):
         raise ValueError(
-            "`depth` as a list gives the units of each stage: three stages (CIFAR widths, from 16) or four (ImageNet "
-            f"widths, from 64). Received: depth={list(units)}. For other plans use `network`."
+            "`depth` as a list must hold the units of three stages (CIFAR widths, from 16) or four (ImageNet widths, "
+            f"from 64). Received: depth={list(units)}. For other plans use `network`."
         )
     return Layout(body, tuple(units))
 
@@ -113,5 +113,5 @@ def _no_such_depth(depth: int, bodies: Sequence[Body]) -> str:
 
 
 def named(family: str, depth: int | Sequence[int]) -> str:
-    """The default name of a family's network: `resnet20`, or `resnet3_4_6_3` for a list of units."""
+    """Return the default name of a network: `resnet20`, or `resnet3_4_6_3` for a list of units."""
     return family + ("_".join(map(str, depth)) if isinstance(depth, Sequence) else str(depth))

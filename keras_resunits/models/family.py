@@ -1,7 +1,7 @@
-"""A family: a function from its own choices to a `Design`, which one decorator makes a factory of networks.
+"""Families: functions from their own choices to a `Design`, which a decorator turns into factories of networks.
 
-The decorator `family` adds what every network has: the arguments of the head, the refusal of what defines the family,
-the model's name, and the family's row in `FAMILIES`.
+The decorator `family` adds what all factories share: the arguments of the head and the model's default name, the
+refusal of choices that define the family, and the row in `FAMILIES`.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ Depth = int | Sequence[int]
 
 @dataclass(frozen=True)
 class Design:
-    """What a family decides about a network.
+    """The decisions of a family about a network.
 
     Args:
         units: `(recipe, slot)` pairs, in order.
-        stem: What stands before the first unit; `None` for nothing.
-        order: Places normalisation and activation in the stem and before the head.
-        name: The model's default name.
+        stem: Stem before the first unit; `None` for none.
+        order: Order of normalisation and activation in the stem and before the head.
+        name: Default name of the model.
     """
 
     units: Sequence[tuple[Callable[[Slot], Unit], Slot]]
@@ -47,7 +47,7 @@ class Design:
 
 
 class Units(Top, total=False):
-    """The choices of units that all residual families share, as `ResNet` documents them; `None` is the family's own."""
+    """The choices that all residual families share, documented in `ResNet`; `None` selects the family's default."""
 
     block: str | Body | None
     order: str | Order | None
@@ -57,23 +57,23 @@ class Units(Top, total=False):
 
 
 class Tailed(Units, total=False):
-    """The same, and what ends the branch: of families with a width of their own."""
+    """The same and the tail, for families that set the width themselves."""
 
     tail: str | Tail | None
 
 
 class Widened(Units, total=False):
-    """The same, and the width: of families with a tail of their own."""
+    """The same and the width, for families that set the tail themselves."""
 
     width: int | None
 
 
 class Choices(Tailed, Widened, total=False):
-    """All of them."""
+    """All of these choices."""
 
 
 DepthRule = Callable[[Any, dict[str, Any]], object]
-"""Raises `ValueError` for a depth that does not exist, given the family's other arguments."""
+"""Raises a `ValueError` if a depth does not exist, given the family's other arguments."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ class Family:
 
     Args:
         build: The factory.
-        depths: Refuses depths that do not exist without building anything; `None` where only building tells.
-        own: The choices that define the family, and are refused.
+        depths: Refuses depths that do not exist, without building a network; `None` if only building can tell.
+        own: Choices that define the family and are therefore refused.
     """
 
     build: Callable[..., keras.Model]
@@ -92,7 +92,7 @@ class Family:
 
     @property
     def accepts(self) -> set[str]:
-        """The arguments that the factory takes, or refuses with a reason."""
+        """The arguments that the factory accepts, or refuses with an explanation."""
         return {*inspect.signature(self.build).parameters, *self.own}
 
 
@@ -103,15 +103,15 @@ FAMILIES: dict[str, Family] = {}
 def family(
     depths: DepthRule | None = None, own: tuple[str, ...] = ()
 ) -> Callable[[Callable[P, Design]], Callable[P, keras.Model]]:
-    """Make a factory of networks from a function that returns a `Design`, and add it to `FAMILIES`.
+    """Turn a function that returns a `Design` into a factory of networks, and add it to `FAMILIES`.
 
-    The function names `input_shape` and `classes` among its arguments, so that each family has them in its own place
-    and with its own defaults. The factory takes the other arguments of the head behind the positional ones, and those
-    of `**choices: Unpack[Choices]` as keywords; choices that are `None` do not reach the function.
+    The function itself has the arguments `input_shape` and `classes`, so that each family decides on their position and
+    defaults. In the factory, the other arguments of the head follow the positional ones. The choices of
+    `**choices: Unpack[Choices]` are keywords; those that are `None` are not passed to the function.
 
     Args:
-        depths: The family's depth rule.
-        own: Choices that define the family: any other value is refused.
+        depths: Depth rule of the family. Defaults to none.
+        own: Choices that define the family and are therefore refused. Defaults to none.
 
     Example:
 
@@ -153,7 +153,7 @@ def family(
 
 
 def _signature(function: Callable, own: tuple[str, ...]) -> tuple[inspect.Signature, set[str]]:
-    """The factory's signature, and which of its arguments are the function's `**choices`."""
+    """Return the signature of the factory, and the names of its arguments that are the function's `**choices`."""
     parameters = inspect.signature(function).parameters.values()
     named = [each for each in parameters if each.kind is not each.VAR_KEYWORD]
     names = {each.name for each in named}

@@ -9,7 +9,7 @@ from typing import Unpack
 import keras
 from keras import ops
 
-from keras_resunits.arguments import require_positive_int, require_rate, resolve
+from keras_resunits.arguments import require_bool, require_positive_int, require_rate, resolve
 from keras_resunits.layers.convolutions import conv
 from keras_resunits.layers.forks import forks
 from keras_resunits.layers.parts import Parts, parts
@@ -27,31 +27,32 @@ from keras_resunits.units.slots import Slot
 from keras_resunits.units.unit import Unit
 
 FILTERS = (64, 128, 256, 512, 512)
-"""Of the paper's five blocks (sec. 4.1)."""
+"""Filters of the paper's five blocks (sec. 4.1)."""
 
 
 DROPOUT = (0.0, 0.1, 0.2, 0.3, 0.4)
-"""The paper's rates, block by block."""
+"""Dropout rates of the paper's five blocks."""
 
 
 @register
 class Fractal(keras.layers.Layer):
-    """`C` columns of 1, 2, 4, ..., `2**(C-1)` layers; wherever some end together, the mean of their outputs goes on.
+    """`C` columns of 1, 2, 4, ..., `2**(C-1)` layers; where several end together, they join in the mean of outputs.
 
-    Drop-path, in training: in half of the batches *local*, every input of a join is dropped with a probability of its
-    own (one always stays); in the other half *global*, one column alone is alive, the same one in every block of the
-    network (Larsson et al. 2017, sec. 3).
+    Training uses drop-path (Larsson et al. 2017, sec. 3). In half of the batches it is *local*: inputs of a join are
+    dropped independently, but one always stays. In the other half it is *global*: only one column is active, the same
+    one in every block of the network.
 
     Args:
         columns: The columns, shallowest first: sequences of 1, 2, 4, ... layers.
-        drop_path: Probability that local drop-path drops an input of a join, in [0, 1); 0.15 by default, 0 turns
-            drop-path off, global included.
-        deepest: Whether the deepest column alone answers at inference; no by default: the mean of all.
-        seed: An int, the same in every block of a network; the blocks' local draws differ by their `place`.
-        place: The block's position in the network; 0 by default.
+        drop_path: Probability that local drop-path drops an input of a join, in [0, 1). Defaults to 0.15; 0 turns off
+            global drop-path too.
+        deepest: Whether to use only the deepest column at inference. Defaults to `False`, for the mean of all columns.
+        seed: An int, the same in every block of a network; the local draws of the blocks differ by their `place`.
+            Defaults to 0.
+        place: Position of the block in the network. Defaults to 0.
 
     Raises:
-        ValueError: for columns of other lengths than 1, 2, 4, ..., or a probability outside [0, 1).
+        ValueError: if the columns do not have 1, 2, 4, ... layers, or `drop_path` is outside [0, 1).
 
     Example: two columns, of one and two layers; the mean of 2 x and 4 x
 
@@ -70,6 +71,7 @@ class Fractal(keras.layers.Layer):
         if lengths != [2**i for i in range(len(columns))] or not columns:
             raise ValueError(f"`columns` must hold 1, 2, 4, ... layers. Received: {lengths} (layer '{self.name}').")
         drop_path = require_rate(drop_path, "drop_path", f"layer '{self.name}'")
+        deepest = require_bool(deepest, "deepest", f"layer '{self.name}'")
         self.columns = tuple(Series(column, name=f"column{i}") for i, column in enumerate(columns))
         self.drop_path, self.deepest, self.seed, self.place = drop_path, deepest, seed, place
         self.global_draws = ReplicaSeedGenerator(seed)
@@ -91,12 +93,12 @@ class Fractal(keras.layers.Layer):
         return reached[-1]
 
     def _layer(self, column: int, step: int):
-        """The layer that ends at `step` in a column."""
+        """Return the layer of a column that ends at `step`."""
         layers = self.columns[column].layers
         return layers[step * len(layers) // len(self.columns[-1].layers) - 1]
 
     def _scores(self, training):
-        """`[steps, columns]`: an input of a join lives where it is above `drop_path`; `None` where all do."""
+        """Return scores `[steps, columns]`: inputs of a join above `drop_path` stay. `None` if all stay."""
         shape = (len(self.columns[-1].layers), len(self.columns))
         if not training:
             return ops.one_hot([shape[1] - 1] * shape[0], shape[1]) if self.deepest else None
@@ -108,7 +110,7 @@ class Fractal(keras.layers.Layer):
         return ops.where(globally < 0.5, ops.broadcast_to(one, shape), draws)
 
     def _join(self, outputs, scores, ending, step: int):
-        """The mean of the outputs that live; where none does, the one with the highest score."""
+        """Return the mean of the outputs that stay; if none does, the output with the highest score."""
         if len(outputs) == 1:
             return outputs[0]
         if scores is None:
@@ -161,27 +163,27 @@ def FractalNet(
     """The fractal network of Larsson et al. 2017 (arXiv 1605.07648), `len(filters) * 2**(columns - 1)` layers deep.
 
     Args:
-        columns: Of every block, `C`; 3 by default, 20 convolutions with the five blocks.
-        input_shape: `(height, width, channels)`; `(32, 32, 3)` by default.
-        classes: Number of classes; 10 by default.
-        filters: Of each block; the paper's five by default. A 2x2 max-pool follows every block.
-        dropout: Its rate at the end of each block, in [0, 1); the paper's by default.
-        drop_path: As `Fractal`; 0.15 by default.
-        deepest: Whether the deepest column alone answers at inference; no by default.
-        order: Of a column's convolution, norm and activation; "relu_before_add" (conv BN ReLU) by default.
-        stem: What precedes the first block, such as "imagenet"; nothing by default, as in the paper's CIFAR networks.
-        seed: Of drop-path, an int; drawn by default, from what `keras.utils.set_random_seed` sets.
-        name: The model's name; `fractalnet` and the depth by default.
-        include_top: Whether pooling and the classifier follow the last unit; yes by default.
-        pooling: Without the top: "avg", "max", or `None` (default) for the feature map.
-        classifier_activation: `None`, the default, gives logits.
+        columns: Number of columns in every block, `C`. Defaults to 3, which makes 20 convolutions in five blocks.
+        input_shape: `(height, width, channels)`. Defaults to `(32, 32, 3)`.
+        classes: Number of classes. Defaults to 10.
+        filters: Filters of each block. Defaults to the paper's five blocks. A 2x2 max pooling follows every block.
+        dropout: Dropout rate at the end of each block, in [0, 1). Defaults to the paper's rates.
+        drop_path: As for `Fractal`. Defaults to 0.15.
+        deepest: Whether to use only the deepest column at inference. Defaults to `False`.
+        order: Order of a column's convolution, norm and activation. Defaults to "relu_before_add" (conv BN ReLU).
+        stem: Stem before the first block, such as "imagenet". Defaults to none, as in the paper's CIFAR networks.
+        seed: Seed of drop-path, an int. By default drawn, reproducibly after `keras.utils.set_random_seed`.
+        name: Name of the model. Defaults to `fractalnet` and the depth.
+        include_top: Whether pooling and the classifier follow the last unit. Defaults to `True`.
+        pooling: Pooling without the top: "avg", "max", or `None` (default) for the feature map.
+        classifier_activation: Activation of the classifier. Defaults to `None`, for logits.
 
     Returns:
-        A functional `keras.Model` to logits `[batch, classes]`, a unit a block.
+        A functional `keras.Model` to logits `[batch, classes]`, with one unit per block.
 
     Raises:
-        ValueError: for no filters, another number of rates than of filters, a rate outside [0, 1), columns that are
-            not a positive int, or an image smaller than the poolings allow.
+        ValueError: if `filters` is empty, `dropout` does not have one rate for each block, a rate is outside [0, 1), or
+            `columns` is not a positive int. Also if the image is smaller than the poolings allow.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""Networks whose units have gates: gated residual and plain networks, highway networks."""
+"""Networks with gated units: gated residual networks, gated plain networks, highway networks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from keras_resunits.units.shortcuts import zero_pad_or_projection
 from keras_resunits.units.tails import TAILS, Tail, chained, residual_gate
 
 SINGLE: dict[str, Any] = {"block": "single", "order": "relu_before_add", "shortcut": zero_pad_or_projection}
-"""The units of gated plain and of highway networks: one convolution with norm and activation, option A."""
+"""The units of gated plain networks and highway networks: one convolution with norm and activation, option A."""
 
 single_depth = partial(residual_depth, body=single)
 
@@ -31,26 +31,27 @@ def GatedResNet(
     tail: str | Tail = "no_tail",
     **choices: Unpack[Widened],
 ) -> Design:
-    """The gated residual network of Savarese et al. 2016, `x' = x + g(k) F(x)`: `PreActResNet`, one scalar `k` a unit.
+    """The gated residual network of Savarese et al. 2016, `x' = x + g(k) F(x)`.
 
-    Read the gates with `gates(model)`. `CoupledSGD` does not decay them, as the paper does not; other optimisers want
+    It is a `PreActResNet` with one scalar `k` per unit. Read the gates with `gates(model)`. `CoupledSGD` does not decay
+    them, like the paper; other optimisers require
     `optimizer.exclude_from_weight_decay([gate.k for found in scalar_gates(model).values() for gate in found])`.
 
     Args:
-        depth: 110 by default; as for `ResNet`.
+        depth: As for `ResNet`. Defaults to 110.
         input_shape: As for `ResNet`.
         classes: As for `ResNet`.
-        g: An activation; "relu" by default, as in the paper. "leaky_relu" opens again after it closed.
-        tail: What else ends the branch, before the gate; nothing by default.
+        g: Activation of the gate. Defaults to "relu", as in the paper. A gate closed by "leaky_relu" can reopen.
+        tail: Layers that end the branch, before the gate. Defaults to none.
         **choices: As for `ResNet`.
 
     Returns:
-        As `ResNet`.
+        As for `ResNet`.
 
     Raises:
-        ValueError: as `ResNet`.
+        ValueError: as for `ResNet`.
 
-    Example: one more parameter a unit
+    Example: one more parameter per unit
 
     >>> import keras_resunits as kr
     >>> kr.GatedResNet(depth=32).count_params() - kr.PreActResNet(depth=32).count_params()
@@ -68,24 +69,24 @@ def GatedPlainNet(
     g: str | Callable = "relu",
     **choices: Unpack[Choices],
 ) -> Design:
-    """The gated plain network of Savarese et al. 2016, `x' = g(k) F(x) + (1 - g(k)) x`, one scalar `k` a layer.
+    """The gated plain network of Savarese et al. 2016, `x' = g(k) F(x) + (1 - g(k)) x`, with one scalar `k` per layer.
 
-    A layer is one convolution with its norm and activation; where the shape changes, `x` takes option A.
+    A layer is one convolution with its norm and activation. Where the shape changes, option A is applied to `x`.
 
     Args:
-        depth: `3n+2`, 20 by default.
+        depth: `3n+2`, or the units of each stage. Defaults to 20.
         input_shape: As for `ResNet`.
         classes: As for `ResNet`.
-        g: An activation; "relu" by default, as in the paper.
+        g: Activation of the gates. Defaults to "relu", as in the paper.
         **choices: As for `ResNet`.
 
     Returns:
-        As `ResNet`.
+        As for `ResNet`.
 
     Raises:
-        ValueError: as `ResNet`.
+        ValueError: as for `ResNet`.
 
-    Example: a plain network at first
+    Example: initially it is a plain network
 
     >>> import keras_resunits as kr
     >>> list(kr.gates(kr.GatedPlainNet(depth=5)).values())
@@ -105,21 +106,21 @@ def HighwayNet(
 ) -> Design:
     """The highway network of Srivastava et al. 2015, `x' = T(x) H(x) + (1 - T(x)) x`, in the layout of `ResNet`.
 
-    `H` is one convolution with norm and ReLU (the paper's has no norm), `T` one of its size with a sigmoid. Where the
-    shape changes, `x` takes option A.
+    `H` is one convolution with norm and ReLU (in the paper without norm), `T` a convolution of the same size with a
+    sigmoid. Where the shape changes, option A is applied to `x`.
 
     Args:
-        depth: `3n+2`, 20 by default.
+        depth: `3n+2`, or the units of each stage. Defaults to 20.
         input_shape: As for `ResNet`.
         classes: As for `ResNet`.
-        gate_bias: `T`'s bias at first; by default the paper's -1, -2, -3 for networks of about 10, 20, 30 layers.
+        gate_bias: Initial bias of `T`. Defaults to the paper's -1, -2, -3 for networks of about 10, 20, 30 layers.
         **choices: As for `ResNet`.
 
     Returns:
-        As `ResNet`.
+        As for `ResNet`.
 
     Raises:
-        ValueError: as `ResNet`; for a bias that is no finite number.
+        ValueError: as for `ResNet`, and if `gate_bias` is not a finite number.
 
     Example:
 

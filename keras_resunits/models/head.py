@@ -1,4 +1,4 @@
-"""What follows the last unit: pooling and the classifier."""
+"""The head of a network: pooling and the classifier, which follow the last unit."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any, TypedDict
 
 import keras
 
+from keras_resunits.arguments import require_bool
+
 POOLINGS: dict[str | None, Callable[..., keras.layers.Layer] | None] = {
     None: None,
     "avg": keras.layers.GlobalAveragePooling2D,
@@ -16,7 +18,7 @@ POOLINGS: dict[str | None, Callable[..., keras.layers.Layer] | None] = {
 
 
 class Top(TypedDict, total=False):
-    """The arguments of the head, and the model's name, that every factory takes."""
+    """The arguments that every factory takes: those of the head, and the model's name."""
 
     include_top: bool
     pooling: str | None
@@ -31,7 +33,7 @@ TOP: dict[str, Any] = {
     "classifier_activation": None,
     "name": None,
 }
-"""The same with their defaults, and the number of classes, in the order of every factory's arguments."""
+"""The same arguments and `classes`, with their defaults, in the order in which every factory takes them."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,12 @@ class Head:
 
     Args:
         classes: Number of classes.
-        include_top: Whether average pooling and the classifier follow the last unit; `True` by default.
-        pooling: Without the top: "avg", "max", or `None` (default) for the feature map.
-        classifier_activation: Of the classifier; `None`, the default, gives logits.
+        include_top: Whether average pooling and the classifier follow the last unit. Defaults to `True`.
+        pooling: Pooling without the top: "avg", "max", or `None` (default) for the feature map.
+        classifier_activation: Activation of the classifier. Defaults to `None`, for logits.
 
     Raises:
-        ValueError: if the pooling is unknown.
+        ValueError: if `pooling` is unknown.
     """
 
     classes: int
@@ -54,11 +56,12 @@ class Head:
     classifier_activation: str | Callable | None = None
 
     def __post_init__(self):
+        object.__setattr__(self, "include_top", require_bool(self.include_top, "include_top", "network"))
         if self.pooling not in list(POOLINGS):
             raise ValueError(f"`pooling` must be None, 'avg' or 'max'. Received: pooling={self.pooling!r}.")
 
     def __call__(self, features, kernel: keras.initializers.Initializer):
-        """The head's output for the features of the last unit; `kernel` is the classifier's initialiser."""
+        """Return the output for the features of the last unit; `kernel` is the classifier's initialiser."""
         pool = POOLINGS["avg" if self.include_top else self.pooling]
         if pool:
             features = pool(data_format="channels_last", name="pool")(features)
@@ -68,9 +71,9 @@ class Head:
 
 
 def classifier(classes: int, activation, kernel: keras.initializers.Initializer) -> keras.layers.Layer:
-    """A dense layer whose bias starts at 0, as in the authors' code.
+    """Make a dense layer whose bias is initialised to 0, as in the authors' code.
 
-    Its outputs are float32 under a 16-bit policy, since softmax and loss need the precision.
+    Its outputs are float32 under a 16-bit policy, since softmax and loss require the precision.
     """
     policy = keras.config.dtype_policy()
     return keras.layers.Dense(

@@ -1,8 +1,8 @@
-"""The residual networks of `keras.applications`, as recipes: what differs from the papers' is written down here.
+"""The residual networks of `keras.applications` as recipes, with their differences from the papers.
 
-Version 1 has a bias on every convolution; version 2 has its stride in a stage's last unit, with a max-pool on the
-shortcut, biases on some convolutions, and neither norm nor activation in the stem. Both have another epsilon and
-momentum.
+Version 1 has a bias in every convolution. Version 2 has the stride in the last unit of a stage, with a max pooling on
+the shortcut. It has biases in some convolutions, and neither norm nor activation in the stem. Both versions differ in
+epsilon and momentum.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ UNITS = {depth: IMAGENET_UNITS[depth][1] for depth in (50, 101, 152)}
 
 
 def biased_projection(slot: Slot, order: Order) -> keras.layers.Layer:
-    """Option B whose 1x1 convolution has a bias."""
+    """Option B with a bias in its 1x1 convolution."""
     if not slot.changes_shape:
         return identity(slot, order)
     return series(order.projection(conv(slot.filters, 1, slot.strides, use_bias=True)), name="shortcut")
 
 
 def pooled_projection(slot: Slot, order: Order) -> keras.layers.Layer:
-    """A 1x1 convolution with a bias where the filters change; where the stride alone does, every such pixel."""
+    """A 1x1 convolution with a bias where the filters change; every `strides`-th pixel where only the stride does."""
     if slot.filters != slot.in_filters:
         return biased_projection(slot, order)
     if slot.strides == 1:
@@ -56,15 +56,15 @@ def KerasResNet(
 
     Args:
         depth: 50 (default), 101 or 152.
-        input_shape: As for `ResNet`; `(224, 224, 3)` by default.
-        classes: 1000 by default.
+        input_shape: As for `ResNet`. Defaults to `(224, 224, 3)`.
+        classes: Number of classes. Defaults to 1000.
         **choices: As for `ResNet`.
 
     Returns:
-        As `ResNet`.
+        As for `ResNet`.
 
     Raises:
-        ValueError: for another depth.
+        ValueError: if `depth` is none of these.
 
     Example: trainable parameters and moving statistics as published with `keras.applications`
 
@@ -88,23 +88,23 @@ def KerasResNetV2(
 ) -> Design:
     """The layout of `keras.applications.ResNet50V2`, `ResNet101V2` and `ResNet152V2`, as logits.
 
-    Its units are those alone: unlike `KerasResNet` it takes no `block`, `order`, `shortcut`, `merge`, `tail`, `width`
-    or `stem`.
+    Its units are fixed: unlike `KerasResNet`, it takes no `block`, `order`, `shortcut`, `merge`, `tail`, `width` or
+    `stem`.
 
     Args:
         depth: 50 (default), 101 or 152.
-        input_shape: As for `ResNet`; `(224, 224, 3)` by default.
-        classes: 1000 by default.
-        name: The model's name; the family and depth by default.
-        include_top: Whether pooling and the classifier follow the last unit; yes by default.
-        pooling: Without the top: "avg", "max", or `None` (default) for the feature map.
-        classifier_activation: `None`, the default, gives logits.
+        input_shape: As for `ResNet`. Defaults to `(224, 224, 3)`.
+        classes: Number of classes. Defaults to 1000.
+        name: Name of the model. Defaults to family and depth.
+        include_top: Whether pooling and the classifier follow the last unit. Defaults to `True`.
+        pooling: Pooling without the top: "avg", "max", or `None` (default) for the feature map.
+        classifier_activation: Activation of the classifier. Defaults to `None`, for logits.
 
     Returns:
-        As `ResNet`.
+        As for `ResNet`.
 
     Raises:
-        ValueError: for another depth.
+        ValueError: if `depth` is none of these.
 
     Example: trainable parameters and moving statistics as published with `keras.applications`
 
@@ -123,10 +123,10 @@ def KerasResNetV2(
 
 
 def require_keras_depth(depth) -> int:
-    """The depth as an int, refusing those that `keras.applications` has not."""
+    """Return the depth as an int; refuse depths that `keras.applications` lacks."""
     if not is_int(depth) or depth not in UNITS:
         raise ValueError(
-            f"`depth` must be one of {', '.join(map(str, UNITS))}, those of keras.applications; for other plans use "
-            f"`ResNet` or `network`. Received: depth={depth!r}."
+            f"`depth` must be one of {', '.join(map(str, UNITS))}, the depths of keras.applications. "
+            f"Received: depth={depth!r}. For other plans use `ResNet` or `network`."
         )
     return int(depth)

@@ -1,4 +1,4 @@
-"""A network: a stem, a list of (recipe, slot) pairs, a head."""
+"""The assembly of a network: a stem, a list of (recipe, slot) pairs and a head."""
 
 from __future__ import annotations
 
@@ -31,26 +31,27 @@ def network(
     classifier_activation: str | Callable | None = None,
     name: str | None = None,
 ) -> keras.Model:
-    """Assemble a network of any units: what every factory of the package calls.
+    """Assemble a network from any units, as every factory of the package does.
 
     Args:
         units: `(recipe, slot)` pairs, in order; a recipe is a `Recipe` or any function `Slot -> Unit`.
-        stem: What stands before the first unit, or its name; `None` for nothing.
-        order: An `Order` or its name: places norm and activation in the stem and before the head.
-        input_shape: `(height, width, channels)` of the images; height and width may be `None`.
-        classes: Number of classes.
-        include_top: Whether average pooling and the classifier follow the last unit.
-        pooling: Without the top: "avg", "max", or `None` for the feature map.
-        classifier_activation: Of the classifier; `None`, the default, gives logits.
-        name: The model's name.
+        stem: A `Stem` or its name; `None` for none.
+        order: An `Order` or its name, for norm and activation in the stem and before the head.
+        input_shape: `(height, width, channels)` of the images; height and width may be `None`. Defaults to
+            `(32, 32, 3)`.
+        classes: Number of classes. Defaults to 10.
+        include_top: Whether average pooling and the classifier follow the last unit. Defaults to `True`.
+        pooling: Pooling without the top: "avg", "max", or `None` (default) for the feature map.
+        classifier_activation: Activation of the classifier. Defaults to `None`, for logits.
+        name: Name of the model.
 
     Returns:
         A functional `keras.Model` from `[batch, height, width, channels]` to `[batch, classes]` (or features). Its
         layers are `stem`, `unit000`, ..., `post`, `pool`, `classifier`.
 
     Raises:
-        ValueError: for an image smaller than the strides allow, an argument out of its range, or a unit that could
-            never learn.
+        ValueError: if the image is smaller than the strides allow, an argument is out of range, or a unit could never
+            learn.
 
     Example: a network that no paper has: He's units of 2015 followed by those of 2016
 
@@ -75,14 +76,17 @@ def network(
     _require_size(input_shape, stem, [slot for _, slot in units])
     images = keras.Input(input_shape, name="images")
     x = stem(order)(images) if stem else images
+    owners: dict[int, str] = {}
     for recipe, slot in units:
         unit = recipe(slot)
+        _require_own_layers(unit, slot.name, owners)
         require_alive(unit)
         x = unit(x)
         if x.shape[-1] != slot.filters:
-            hint = " A `Concat` widens: `DenseNet` plans its units so." if unit.merge.widens else ""
+            hint = " `Concat` adds channels, which the plan of `DenseNet` allows for." if unit.merge.widens else ""
             raise ValueError(
-                f"unit '{slot.name}' gives {x.shape[-1]} channels, its slot promises the next one {slot.filters}.{hint}"
+                f"a unit must output as many channels as its slot plans, {slot.filters}. "
+                f"Received: {x.shape[-1]} channels (unit '{slot.name}').{hint}"
             )
     post = order.head()
     if post:
@@ -91,12 +95,25 @@ def network(
     return keras.Model(images, x, name=name)
 
 
+def _require_own_layers(unit: Unit, name: str, owners: dict[int, str]) -> None:
+    """Refuse a layer that another unit has already: their weights would be one, and the saved model would not load."""
+    if not isinstance(unit, Unit):
+        raise ValueError(f"a recipe must return a `Unit` for a slot. Received: {unit!r}.")
+    for layer in unit._flatten_layers():
+        other = owners.setdefault(id(layer), name)
+        if other != name:
+            raise ValueError(
+                "each unit must have layers of its own: a choice must make a layer for every slot, not return one again. "
+                f"Received: layer '{layer.name}' in '{other}' and in '{name}'."
+            )
+
+
 def require_shape(input_shape) -> Shape:
-    """The shape of the images, refusing what is none."""
+    """Return the shape of the images in Python ints; refuse anything else."""
     sound = isinstance(input_shape, Sequence) and len(input_shape) == 3 and input_shape[2] is not None
     if not sound or not all(side is None or (is_int(side) and side > 0) for side in input_shape):
         raise ValueError(
-            "`input_shape` must be (height, width, channels), positive ints, height and width perhaps None. "
+            "`input_shape` must be (height, width, channels) in positive ints; height and width may be None. "
             f"Received: input_shape={input_shape!r}."
         )
     height, width, channels = input_shape
@@ -105,17 +122,17 @@ def require_shape(input_shape) -> Shape:
 
 def _require_fit(stem: Stem, units) -> None:
     if not units:
-        raise ValueError("`units` must hold at least one (recipe, slot). Received: none.")
+        raise ValueError("`units` must hold at least one (recipe, slot) pair. Received: none.")
     first = units[0][1]
     if first.in_filters != stem.filters:
         raise ValueError(
-            f"the stem gives {stem.filters} channels, unit '{first.name}' wants {first.in_filters}. Plan the units as "
-            "`plan(stages, stem.filters, stem.activated)`."
+            f"the stem must output the {first.in_filters} channels that unit '{first.name}' expects. "
+            f"Received: {stem.filters} channels. Plan the units with `plan(stages, stem.filters, stem.activated)`."
         )
     if first.activated and not stem.activated:
         raise ValueError(
-            f"unit '{first.name}' counts on a stem that ends in norm and activation (`activated=True`), this one does "
-            "not. Plan the units with `activated=stem.activated`."
+            f"unit '{first.name}' expects a stem that ends in norm and activation. "
+            "Received: a stem with activated=False. Plan the units with `activated=stem.activated`."
         )
 
 

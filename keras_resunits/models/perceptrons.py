@@ -1,4 +1,4 @@
-"""Fully connected residual networks: units of dense layers, on images that the stem makes one pixel."""
+"""Fully connected residual networks: units of dense layers on images that the stem flattens to one pixel."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from keras_resunits.units.tails import TAILS, Tail
 
 
 def _dense(filters: int, name: str) -> keras.layers.Layer:
-    """The "Dot" of "Dot-BN-ReLU": no bias; He normal over fan-out, as the package's convolutions."""
+    """Make the "Dot" of "Dot-BN-ReLU": no bias, and He normal over fan-out like the package's convolutions."""
     he_normal = keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
     return keras.layers.Dense(filters, use_bias=False, kernel_initializer=he_normal, name=name)
 
@@ -34,7 +34,7 @@ _TWO = Body(lambda slot: [_dense(slot.filters, f"dense{i}") for i in (1, 2)], de
 
 @dataclass(frozen=True)
 class _OnePixel(Stem):
-    """All pixels as the channels of one, and a dense layer over them; of `Stem`'s choices `activated` alone."""
+    """Flattens the image to one pixel and applies a dense layer; of `Stem`, only `filters` and `activated` apply."""
 
     def __call__(self, order: Order) -> keras.layers.Layer:
         layers = [keras.layers.Reshape((1, 1, -1), name="flat"), order.stem(_dense(self.filters, "dense"))]
@@ -42,7 +42,7 @@ class _OnePixel(Stem):
 
 
 def require_even(depth) -> int:
-    """The depth, refusing what units of two layers do not add up to."""
+    """Return the depth; refuse depths that are not a sum of units of two layers."""
     depth = require_positive_int(depth, "depth", "FullyConnectedResNet")
     if depth % _TWO.depth:
         nearest = ", ".join(str(near) for near in (depth - 1, depth + 1) if near)
@@ -68,33 +68,34 @@ def FullyConnectedResNet(
 ) -> Design:
     """The residual network of dense layers that Savarese et al. 2016 (arXiv 1611.01260) train on MNIST.
 
-    A dense layer, `depth` more in units of two, each with norm and ReLU, and the classifier. The gated one has
-    `tail="residual_gate"`, the plain one `merge="branch_only"`. Body and stem are what makes the family: there is no
-    `block`, `stem` or `width`.
+    It consists of a dense layer, `depth` more dense layers in units of two, and the classifier. All but the classifier
+    have norm and ReLU. With `tail="residual_gate"` it is the paper's gated network, with `merge="branch_only"` the
+    plain one. Body and stem define the family, so there is no `block`, `stem` or `width`.
 
     Args:
-        depth: Layers between the first one and the classifier, an even number; 20 by default, the paper has 2, 10, 20,
+        depth: Number of layers between the first one and the classifier, even. Defaults to 20; the paper has 2, 10, 20,
             50 and 100.
-        input_shape: `(height, width, channels)`, `(28, 28, 1)` by default; no side may be `None`.
-        classes: Number of classes; 10 by default.
-        include_top: Whether the classifier follows the last unit; yes by default.
-        pooling: Without the top: "avg" or "max" for `[batch, filters]`, or `None` (default) for an image of one pixel.
-        classifier_activation: `None`, the default, gives logits.
-        name: The model's name; the family and depth by default.
-        filters: Of every layer; 50 by default, as in the paper.
-        order: "relu_before_add" by default, "Dot-BN-ReLU" twice as in the paper; or any other of `ResNet`'s.
-        shortcut: "identity" by default, or any other of `ResNet`'s.
-        merge: "add" by default, or any other of `ResNet`'s.
-        tail: "no_tail" by default, or any other of `ResNet`'s.
+        input_shape: `(height, width, channels)`; none of them may be `None`. Defaults to `(28, 28, 1)`.
+        classes: Number of classes. Defaults to 10.
+        include_top: Whether the classifier follows the last unit. Defaults to `True`.
+        pooling: Pooling without the top: "avg" or "max" for `[batch, filters]`, or `None` (default) for an image of one
+            pixel.
+        classifier_activation: Activation of the classifier. Defaults to `None`, for logits.
+        name: Name of the model. Defaults to family and depth.
+        filters: Filters of every layer. Defaults to 50, as in the paper.
+        order: As for `ResNet`. Defaults to "relu_before_add", which is "Dot-BN-ReLU" twice, as in the paper.
+        shortcut: As for `ResNet`. Defaults to "identity".
+        merge: As for `ResNet`. Defaults to "add".
+        tail: As for `ResNet`. Defaults to "no_tail".
 
     Returns:
         A functional `keras.Model` from `[batch, height, width, channels]` to `[batch, classes]`.
 
     Raises:
-        ValueError: for a depth that is odd (naming the nearest) or not positive, filters that are not positive, an
-            image whose size is not given, or an unknown name.
+        ValueError: if `depth` is odd (the message names the nearest) or not positive, `filters` is not positive, the
+            size of the image is not given, or a name is unknown.
 
-    Example: the paper's deepest, with its 50 gates
+    Example: the paper's deepest network, with its 50 gates
 
     >>> import keras_resunits as kr
     >>> model = kr.FullyConnectedResNet(depth=100, tail="residual_gate")
@@ -105,7 +106,7 @@ def FullyConnectedResNet(
     filters = require_positive_int(filters, "filters", "FullyConnectedResNet")
     if None in input_shape:
         raise ValueError(
-            "`input_shape` must give height and width: a dense layer has a weight for every pixel. "
+            "`input_shape` must specify height and width, since a dense layer has a weight for every pixel. "
             f"Received: input_shape={input_shape} (FullyConnectedResNet)."
         )
     order = resolve("order", order, ORDERS, Order)

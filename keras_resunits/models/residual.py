@@ -1,4 +1,4 @@
-"""The residual networks of the papers: original, pre-activated, plain, with stochastic depth."""
+"""The residual networks of the papers: original, pre-activation, plain, and with stochastic depth."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def residual(
     merge: str | Callable[[Slot], Merge] = "add",
     tail: str | Tail = "no_tail",
 ) -> Design:
-    """The design that all residual families share: the stages of a depth, one recipe for all units.
+    """Return the design that all residual families share: the stages of a depth, with one recipe for all units.
 
     Args:
-        title: The family's name in lower case, of which the network's default name is made.
+        title: Name of the family in lower case, with which the network's default name begins.
         depth, input_shape, block, order, shortcut, width, stem, merge, tail: As for `ResNet`.
     """
     input_shape, name = require_shape(input_shape), named(title, require_depth(depth))
@@ -48,7 +48,7 @@ def residual(
         stem = replace(layout.stem(input_shape), activated=not order.raw_stem)
     stem = resolve("stem", stem, STEMS, Stem)
     if shortcut is None:
-        shortcut = identity if merge is branch_only else layout.shortcut  # nobody reads it: it needs no weights
+        shortcut = identity if merge is branch_only else layout.shortcut  # it is never read, so it needs no weights
     shortcut = resolve("shortcut", shortcut, SHORTCUTS, Callable)
     tail = resolve("tail", tail, TAILS, Callable)
     recipe = Recipe(layout.body, order, shortcut, merge, tail)
@@ -57,7 +57,7 @@ def residual(
 
 
 def residual_depth(depth: Depth, arguments: dict[str, Any], body: Body | None = None) -> None:
-    """The depth rule of the residual families, with the given block, by default `body`."""
+    """Check the depth of a residual family with the given block, by default `body`."""
     block = arguments.get("block")
     layout_of(depth, body if block is None else resolve("block", block, BODIES, Body))
 
@@ -83,40 +83,40 @@ def ResNet(
     """The residual network of He et al. 2015 (arXiv 1512.03385).
 
     Args:
-        depth: Weight layers. Three stages (CIFAR): `6n+2` of basic or `9n+2` of bottleneck units; where both fit the
-            papers' convention decides (110 and 1202 are basic, 164 and 1001 bottleneck). Four stages (ImageNet): 18,
-            34, 50, 101, 152, 200. Or the units of each stage, `[3, 4, 6, 3]`, of basic units unless `block` says
-            otherwise. 110 by default.
-        input_shape: `(height, width, channels)`; `(32, 32, 3)` by default. Height and width may be `None`.
-        classes: Number of classes; 10 by default.
-        include_top: Whether average pooling and the classifier follow the last unit; yes by default.
-        pooling: Without the top: "avg", "max", or `None` (default) for the feature map.
-        classifier_activation: `None`, the default, gives logits; "softmax" probabilities.
-        name: The model's name; the family and depth by default.
-        block: "basic", "bottleneck" (stride on the first 1x1, "v1"), "bottleneck_v1_5", "single", or a `Body`; chosen
-            by the depth by default.
-        order: "post_act" by default; "bn_after_add", "relu_before_add", "relu_only_pre_act", "full_pre_act" (He et al.
+        depth: Number of weight layers. Three stages (CIFAR): `6n+2` with basic or `9n+2` with bottleneck units. Where
+            both fit, the papers' convention decides: 110 and 1202 are basic, 164 and 1001 bottleneck. Four stages
+            (ImageNet): 18, 34, 50, 101, 152 or 200. Or the units of each stage, such as `[3, 4, 6, 3]`, by default of
+            basic units. Defaults to 110.
+        input_shape: `(height, width, channels)`; height and width may be `None`. Defaults to `(32, 32, 3)`.
+        classes: Number of classes. Defaults to 10.
+        include_top: Whether average pooling and the classifier follow the last unit. Defaults to `True`.
+        pooling: Pooling without the top: "avg", "max", or `None` (default) for the feature map.
+        classifier_activation: Activation of the classifier: `None` (default) for logits, "softmax" for probabilities.
+        name: Name of the model. Defaults to family and depth.
+        block: "basic", "bottleneck" (stride on the first 1x1, "v1"), "bottleneck_v1_5", "single", or a `Body`. By
+            default chosen by the depth.
+        order: "post_act" (default), "bn_after_add", "relu_before_add", "relu_only_pre_act", "full_pre_act" (He et al.
             2016, Fig. 4), "zero_gamma", "fixup", "relu_pre_act", "looks_linear", or an `Order`.
         shortcut: "zero_pad" (option A), "projection" (B), "projection_always" (C), "identity", those of He et al. 2016,
             Fig. 2 ("constant_scaling", "shortcut_gating", "conv_1x1", "dropout"), "avg_pool_pad", or a function
-            `(Slot, Order) -> Layer`. By default the papers': A for three stages of basic units, else B; B too where a
-            stem gives more filters than the first unit has.
-        width: Multiplies the filters of every stage; 1 by default.
-        stem: "cifar" (3x3), "imagenet" (7x7 and max-pool), "imagenet_3x3", or a `Stem`. By default 3x3 for three
-            stages; for four 7x7 for images of 64 pixels or more, else 3x3.
-        merge: "add" by default; "branch_only", "exclusive_gating", "highway", "scalar_highway", or a function
+            `(Slot, Order) -> Layer`. Defaults to those of the papers: A for three stages of basic units, else B. After
+            a stem with more filters than the first unit, the first shortcut is B too.
+        width: Multiplier of the filters of every stage. Defaults to 1.
+        stem: "cifar" (3x3), "imagenet" (7x7 and max pooling), "imagenet_3x3", or a `Stem`. Defaults to 7x7 for four
+            stages and images of at least 64 pixels, else to 3x3.
+        merge: "add" (default), "branch_only", "exclusive_gating", "highway", "scalar_highway", or a function
             `Slot -> Merge`.
-        tail: What ends every branch: "no_tail" by default; "branch_scaling", "residual_gate", "rezero", "skip_init",
-            "layer_scale", "squeeze_excite", "stochastic_depth", "branch_dropout", or a function `Slot -> [layers]`;
-            several as `chained(...)`.
+        tail: The layers that end every branch: "no_tail" (default), "branch_scaling", "residual_gate", "rezero",
+            "skip_init", "layer_scale", "squeeze_excite", "stochastic_depth", "branch_dropout", or a function
+            `Slot -> [layers]`. Combine several with `chained(...)`.
 
     Returns:
-        A functional `keras.Model` from `[batch, height, width, channels]` to logits `[batch, classes]`, whose layers
-        are the units, named by position.
+        A functional `keras.Model` from `[batch, height, width, channels]` to logits `[batch, classes]`. Its layers are
+        the units, named by position.
 
     Raises:
-        ValueError: for a depth that does not exist (naming the nearest), an unknown name (naming the choices), or an
-            image smaller than the strides allow.
+        ValueError: if the depth does not exist (the message names the nearest), a name is unknown (the message lists
+            the choices), or the image is smaller than the strides allow.
 
     Example: ResNet-110 has 1.7M parameters (He et al. 2015, Table 6), and 8,096 moving statistics
 
@@ -133,24 +133,25 @@ def PreActResNet(
 ) -> Design:
     """The pre-activation residual network of He et al. 2016, "Identity Mappings in Deep Residual Networks".
 
-    `ResNet` in the order "full_pre_act". The networks of depth 50, 101, 152 and 200 stride on the 3x3 convolution
-    (block "bottleneck_v1_5"), as in the code that the paper's ImageNet networks were trained with (fb.resnet.torch,
+    It is `ResNet` in the order "full_pre_act". Networks of depth 50, 101, 152 and 200 have the stride on the 3x3
+    convolution (block "bottleneck_v1_5"), as in the code that trained the paper's ImageNet networks (fb.resnet.torch,
     `models/preresnet.lua`).
 
-    The 255.08M that pytorchcv publishes for depth 164 are of its own layout, with the stride on the 3x3 and a bare stem
-    (`create("pytorchcv_preresnet164")`); the authors' network, this one, has 251.84M.
+    For depth 164, pytorchcv publishes half of the operations as 255.08M. That is the figure of its own layout, with the
+    stride on the 3x3 and a bare stem (`create("pytorchcv_preresnet164")`). The authors' network, as made here, has
+    251.84M.
 
     Args:
-        depth: 164 by default; as for `ResNet`.
+        depth: As for `ResNet`. Defaults to 164.
         input_shape, classes, include_top, pooling, classifier_activation, name: As for `ResNet`.
         block, shortcut, width, stem, merge, tail: As for `ResNet`.
-        order: "full_pre_act" by default; "relu_only_pre_act" is Fig. 4d, the others are as for `ResNet`.
+        order: As for `ResNet`. Defaults to "full_pre_act" (Fig. 4e); "relu_only_pre_act" is Fig. 4d.
 
     Returns:
-        As `ResNet`.
+        As for `ResNet`.
 
     Raises:
-        ValueError: as `ResNet`.
+        ValueError: as for `ResNet`.
 
     Example:
 
@@ -163,7 +164,7 @@ def PreActResNet(
 
 
 def pre_activated(depth: Depth) -> dict[str, Any]:
-    """The choices of a `PreActResNet`."""
+    """Return the choices of a `PreActResNet`."""
     depth = require_depth(depth)
     strided = isinstance(depth, int) and IMAGENET_UNITS.get(depth, (None,))[0] is bottleneck
     return {"order": "full_pre_act", "block": bottleneck_v1_5 if strided else None}
@@ -176,18 +177,18 @@ def PlainNet(
     """The plain network of He et al. 2015, Fig. 3 middle: `ResNet` without its shortcuts.
 
     Args:
-        depth: 20 by default; as for `ResNet`.
+        depth: As for `ResNet`. Defaults to 20.
         input_shape: As for `ResNet`.
         classes: As for `ResNet`.
         **choices: As for `ResNet`.
 
     Returns:
-        As `ResNet`.
+        As for `ResNet`.
 
     Raises:
-        ValueError: as `ResNet`.
+        ValueError: as for `ResNet`.
 
-    Example: the parameters of ResNet-20
+    Example: as many parameters as ResNet-20
 
     >>> import keras_resunits as kr
     >>> kr.PlainNet(depth=20).count_params() == kr.ResNet(depth=20).count_params()
@@ -208,26 +209,27 @@ def StochasticDepthResNet(
     tail: str | Tail = "no_tail",
     **choices: Unpack[Widened],
 ) -> Design:
-    """`ResNet` whose branches are left out at random in training, the later the more (Huang et al. 2016).
+    """`ResNet` whose branches are dropped at random in training, later ones more often (Huang et al. 2016).
 
-    Where `ResNet` takes option A, its shortcut is the authors': the pixels' average, then zeros (`avg_pool_pad`).
+    Where `ResNet` uses option A, this family uses the authors' shortcut: the average of pixels, then zeros
+    (`avg_pool_pad`).
 
     Args:
-        depth: 110 by default; as for `ResNet`.
+        depth: As for `ResNet`. Defaults to 110.
         input_shape: As for `ResNet`.
         classes: As for `ResNet`.
-        final_survival: The last branch's probability to stay, in (0, 1]; 0.5 by default.
-        scaling: "paper", the default, multiplies a branch by its probability at inference, "inverted" divides by it in
+        final_survival: Probability that the last branch survives, in (0, 1]. Defaults to 0.5.
+        scaling: "paper" (default) multiplies a branch by its probability at inference; "inverted" divides by it in
             training.
-        per: "batch", the default, draws once for all images, "sample" for each.
-        tail: What else ends the branch, before it is left out or not; nothing by default.
+        per: "batch" (default) draws once for all images, "sample" once for each.
+        tail: Layers that end the branch, before it may be dropped. Defaults to none.
         **choices: As for `ResNet`.
 
     Returns:
-        As `ResNet`.
+        As for `ResNet`.
 
     Raises:
-        ValueError: as `ResNet`; for a survival outside (0, 1].
+        ValueError: as for `ResNet`, and if `final_survival` is outside (0, 1], or `scaling` or `per` is unknown.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""What stands before the first unit."""
+"""Stems: the layers before the first unit."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from keras_resunits.units.slots import require_positive_ints
 
 @dataclass(frozen=True)
 class Stem:
-    """A convolution, norm and activation, and perhaps a max-pool.
+    """A convolution, norm and activation, and optionally a max pooling.
 
-    In every order of He et al. 2016, Fig. 4 the first convolution is followed by norm and activation before the paths
-    split, so the stem holds them, and tells the first unit so (`Slot.activated`).
+    In every order of He et al. 2016, Fig. 4, norm and activation follow the first convolution before the paths split.
+    So the stem contains them, and the first unit's slot is marked (`Slot.activated`).
 
     Args:
-        filters: Channels that leave.
-        kernel_size: Of the convolution; 3 by default.
-        strides: Of the convolution; 1 by default.
-        pool: Stride of the 3x3 max-pool at the end; 1, the default, for none.
-        activated: Whether norm and activation follow the convolution; yes by default.
-        use_bias: Whether the convolution adds a bias; no by default.
-        pads: What surrounds the image that is pooled; minus infinity by default, as Torch does, so that only pixels are
-            compared. Behind a ReLU zeros (`keras.applications`) are the same.
+        filters: Number of output channels.
+        kernel_size: Kernel size of the convolution, odd. Defaults to 3.
+        strides: Stride of the convolution. Defaults to 1.
+        pool: Stride of the 3x3 max pooling at the end. Defaults to 1, for no pooling.
+        activated: Whether norm and activation follow the convolution. Defaults to `True`.
+        use_bias: Whether the convolution has a bias. Defaults to `False`.
+        pads: Value of the padding before the pooling. Defaults to minus infinity, as in Torch, so that only pixels are
+            compared. After a ReLU, zeros (as in `keras.applications`) have the same effect.
 
     Raises:
         ValueError: if a number is not a positive int.
 
-    Example: a grey 28-pixel image, halved at once
+    Example: a grey image of 28 pixels, halved by the stem
 
     >>> from keras_resunits import PreActResNet, Stem
     >>> PreActResNet(depth=20, input_shape=(28, 28, 1), stem=Stem(16, 5, strides=2)).get_layer("stem").output.shape
@@ -74,7 +74,7 @@ IMAGENET_3X3 = Stem(64)
 
 
 IMAGENET_STEM_FROM = 64
-"""Pixels: the smallest image that a network behind the 7x7 stem does not shrink to one pixel."""
+"""The smallest image, in pixels, that a network with the 7x7 stem does not shrink to one pixel."""
 
 
 STEMS = {"cifar": CIFAR, "imagenet": IMAGENET, "imagenet_3x3": IMAGENET_3X3}

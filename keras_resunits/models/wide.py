@@ -17,7 +17,7 @@ from keras_resunits.units.orders import ORDERS, FullPreAct, Order, fan_in
 
 
 def wide_depth(depth: Depth, arguments: dict[str, Any]) -> None:
-    """The depth rule of `WideResNet`."""
+    """Check the depth of a `WideResNet`."""
     wide_units(depth, arguments.get("input_shape", (32, 32, 3)))
 
 
@@ -33,19 +33,19 @@ def WideResNet(
     """The wide residual network of Zagoruyko and Komodakis 2016 (arXiv 1605.07146), WRN-`depth`-`width`.
 
     Args:
-        depth: `6n+4` (three stages of `n` basic units), 28 by default; 18, and 34 for images of 64 pixels or more, are
-            the four stages of ImageNet; or the units of each stage.
-        width: Multiplies the filters of every stage; 10 by default.
-        dropout: Its rate between the convolutions of a unit, in [0, 1); 0.3 by default, as in the paper's CIFAR runs.
+        depth: `6n+4`, for three stages of `n` basic units. 18, and 34 with images of at least 64 pixels, have the four
+            stages of ImageNet. Or the units of each stage. Defaults to 28.
+        width: Multiplier of the filters of every stage. Defaults to 10.
+        dropout: Dropout rate between the convolutions of a unit, in [0, 1). Defaults to 0.3, as in the paper for CIFAR.
         input_shape: As for `ResNet`.
         classes: As for `ResNet`.
         **choices: As for `ResNet`.
 
     Returns:
-        As `ResNet`.
+        As for `ResNet`.
 
     Raises:
-        ValueError: as `ResNet`; for a dropout outside [0, 1).
+        ValueError: as for `ResNet`, and if `dropout` is outside [0, 1).
 
     Example: WRN-28-10 has 36.5M parameters (Table 4), and 17,952 moving statistics
 
@@ -56,7 +56,7 @@ def WideResNet(
     units = wide_units(depth, require_shape(input_shape))
     chosen: dict[str, Any] = {"shortcut": "projection", "order": fan_in(FullPreAct()), **choices}
     order = resolve("order", chosen["order"], ORDERS, Order)
-    # of CIFAR's pre-activated networks the first shortcut reads the bare convolution
+    # in pre-activation networks for CIFAR, the first shortcut reads the bare convolution
     stem = Stem(16, activated=False) if len(units) == CIFAR_STAGES and order.activates_first else None
     chosen = {"stem": stem, **chosen, "order": order, "block": wide_basic(dropout), "width": width}
     design = residual("wideresnet", units, input_shape, **chosen)
@@ -64,10 +64,10 @@ def WideResNet(
 
 
 def wide_units(depth: int | Sequence[int], input_shape: Shape = (32, 32, 3)) -> Sequence[int]:
-    """The units of each stage of a `WideResNet`.
+    """Return the units of each stage of a `WideResNet`.
 
     Raises:
-        ValueError: for a depth that does not exist, naming the nearest.
+        ValueError: if the depth does not exist; the message names the nearest.
     """
     depth = require_depth(depth)
     if not isinstance(depth, int):

@@ -1,1 +1,1 @@
-"""From a model to what a server answers from. TensorFlow only."""
+"""Export of models for serving, with TensorFlow only."""

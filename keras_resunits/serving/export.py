@@ -1,13 +1,14 @@
-"""Export: a model becomes a versioned SavedModel that takes pixels and answers names."""
+"""Export of a model as a versioned SavedModel from pixels to class names."""
 
 from __future__ import annotations
 
 import errno
+import io
 import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from numbers import Integral
 from pathlib import Path
 
@@ -24,39 +25,39 @@ def export_saved_model(
     preprocessing: keras.layers.Layer | None = None,
     top_k: int | None = None,
 ) -> Path:
-    """Write `model` as `path/<version>/`, a SavedModel that TensorFlow Serving answers from.
+    """Export `model` to `path/<version>/` as a SavedModel for TensorFlow Serving.
 
     Its signature `serving_default` takes
 
-    - `images`: uint8 `[batch, height, width, channels]` of the model's size, 0..255 (any other shape is refused with
-      an error, not a crash: the shape is pinned in the graph);
+    - `images`: uint8 `[batch, height, width, channels]` of the model's size, 0..255. The shape is fixed in the graph,
+      so any other shape raises an error instead of crashing the server;
 
     and returns, by name,
 
     - `probabilities`: float32 `[batch, classes]`, in the order of `class_names`;
-    - `classes`: strings `[batch, k]`, the likeliest first;
+    - `classes`: strings `[batch, k]`, the most likely first;
     - `scores`: float32 `[batch, k]`, their probabilities.
 
-    Preprocessing and softmax are inside; nothing of this package, nor Keras, is needed to load it. The version is the
-    number after the highest that exists, so nothing is ever overwritten, and the directory appears under its number
-    only when it is whole: it is written beside and renamed, as a server that polls the folder needs it.
+    Preprocessing and softmax are part of the SavedModel, and loading it requires neither this package nor Keras. The
+    version is one above the highest that exists, so nothing is ever overwritten. The directory is written under another
+    name and renamed when complete, so that a server that polls the folder never loads an incomplete version.
 
     Args:
-        model: A classifier of images, giving logits, or probabilities if its last layer's activation is softmax.
-        path: The model's folder; made if it does not exist.
-        class_names: One name for each class, all different; bytes are read as UTF-8; "0", "1", ... by default.
-        preprocessing: A layer from float32 pixels 0..255 to what the model takes, such as a
-            `keras.layers.Normalization`; none by default.
-        top_k: How many classes `classes` and `scores` hold; all by default.
+        model: A classifier of images that returns logits, or probabilities if its last activation is softmax.
+        path: Folder of the model; created if it does not exist.
+        class_names: One name for each class, all different; bytes are decoded as UTF-8. Defaults to "0", "1", ...
+        preprocessing: A layer from float32 pixels 0..255 to the model's input, such as a `keras.layers.Normalization`.
+            Defaults to none.
+        top_k: Number of classes in `classes` and `scores`. Defaults to all.
 
     Returns:
-        The new version's directory.
+        The directory of the new version.
 
     Raises:
-        ValueError: if the names are no sequence of one name for each class, two are equal, `top_k` is no whole number
-            within 1..classes, `preprocessing` is no Keras layer, the model's output is not `[batch, classes]`, or its
-            last activation is neither linear nor softmax; before anything is written.
-        RuntimeError: under another Keras backend than TensorFlow.
+        ValueError: if `class_names` is not a sequence of one name for each class, or two names are equal. If `top_k` is
+            not an int in 1..classes, or `preprocessing` is not a Keras layer. If the model's output is not
+            `[batch, classes]`, or its last activation is neither linear nor softmax. Nothing is written then.
+        RuntimeError: if the Keras backend is not TensorFlow.
 
     Example:
 
@@ -66,31 +67,33 @@ def export_saved_model(
     '1'
     """
     if not ON_TENSORFLOW:
-        raise RuntimeError(f"export_saved_model wants Keras on TensorFlow. Received: {keras.backend.backend()}.")
+        raise RuntimeError(f"`export_saved_model` requires Keras on TensorFlow. Received: {keras.backend.backend()}.")
     names = _checked_names(model, class_names)
     k = len(names) if top_k is None else _checked_k(top_k, len(names))
     if preprocessing is not None and not isinstance(preprocessing, keras.layers.Layer):
-        raise ValueError(f"`preprocessing`: wanted a Keras layer. Received: preprocessing={preprocessing!r}.")
+        raise ValueError(f"`preprocessing` must be a Keras layer. Received: preprocessing={preprocessing!r}.")
     gives_probabilities = _gives_probabilities(model)
     with _made(Path(path)) as root:
         unfinished = root / f".unfinished-{os.getpid()}"
-        shutil.rmtree(unfinished, ignore_errors=True)  # of a process of this number that was killed
+        shutil.rmtree(unfinished, ignore_errors=True)  # left by a killed process of the same number
         try:
             _write(model, gives_probabilities, preprocessing, names, k, unfinished)
             return _publish(unfinished, root)
         finally:
-            shutil.rmtree(unfinished, ignore_errors=True)  # gone already when all went well
+            shutil.rmtree(unfinished, ignore_errors=True)  # already renamed after a success
 
 
 def _checked_names(model: keras.Model, class_names: Sequence[str | bytes] | None) -> list[str]:
     shape = model.output_shape
     if not isinstance(shape, tuple) or len(shape) != 2:
-        raise ValueError(f"`model` must give [batch, classes]. Received: output shape {shape} (model '{model.name}').")
+        raise ValueError(
+            f"`model` must output [batch, classes]. Received: output shape {shape} (model '{model.name}')."
+        )
     if isinstance(class_names, (str, bytes, Mapping, Set)):
         raise ValueError(f"`class_names` must be a sequence of names. Received: class_names={class_names!r}.")
     names = [str(i) for i in range(shape[1])] if class_names is None else [_name(name) for name in class_names]
     if twice := [name for name, count in Counter(names).items() if count > 1]:
-        raise ValueError(f"`class_names` must differ from each other. Received: {twice[0]!r} more than once.")
+        raise ValueError(f"`class_names` must all be different. Received: {twice[0]!r} more than once.")
     if len(names) != shape[1]:
         raise ValueError(
             f"`class_names` must hold {shape[1]} names, one for each output of model '{model.name}'. "
@@ -102,35 +105,35 @@ def _checked_names(model: keras.Model, class_names: Sequence[str | bytes] | None
 def _name(name) -> str:
     try:
         text = name.decode() if isinstance(name, bytes) else str(name)
-        text.encode()  # the name of a file need not be UTF-8; Python has lone surrogates for what is not
+        text.encode()  # fails for lone surrogates, which stand for file names that are not UTF-8
     except UnicodeError:
-        raise ValueError(f"`class_names` must be text, or its UTF-8. Received: {name!r}.") from None
+        raise ValueError(f"`class_names` must be strings, or bytes in UTF-8. Received: {name!r}.") from None
     return text
 
 
 def _checked_k(top_k, classes: int) -> int:
     whole = isinstance(top_k, Integral) and not isinstance(top_k, bool)
     if not (whole and 1 <= top_k <= classes):
-        raise ValueError(f"`top_k` must be within 1..{classes}, the number of classes. Received: top_k={top_k!r}.")
+        raise ValueError(f"`top_k` must be an int in 1..{classes}, the number of classes. Received: top_k={top_k!r}.")
     return int(top_k)
 
 
 @contextmanager
 def _made(root: Path) -> Iterator[Path]:
-    """The folder, and those above it; taken back where an error leaves them empty."""
+    """Create the folder and those above it; remove them if an error leaves them empty."""
     missing = [folder for folder in (root, *root.parents) if not folder.exists()]
     try:
         root.mkdir(parents=True, exist_ok=True)
         yield root
     except BaseException:
         for folder in missing:
-            with suppress(OSError):  # not empty, or never made
+            with suppress(OSError):  # not empty, or never created
                 folder.rmdir()
         raise
 
 
 def _gives_probabilities(model: keras.Model) -> bool:
-    """Whether the last layer is a softmax; if it is not, it must give logits."""
+    """Whether the model ends in a softmax; refuse any other activation than a linear one."""
     last = model
     while isinstance(last, keras.Model) and last.layers:
         last = last.layers[-1]
@@ -163,11 +166,12 @@ def _write(model, gives_probabilities: bool, preprocessing, names: list[str], k:
         archive.track(preprocessing)
     images = tf.TensorSpec(model.input_shape, tf.uint8, name="images")
     archive.add_endpoint("serving_default", serve, input_signature=[images])
-    archive.write_out(str(path), verbose=False)
+    with redirect_stdout(io.StringIO()):  # Keras 3.8 prints the endpoints even where it should not
+        archive.write_out(str(path), verbose=False)
 
 
 def _publish(unfinished: Path, root: Path) -> Path:
-    """Rename to the next free version; a number that another process took meanwhile is passed over."""
+    """Rename to the next free version; skip a number that another process has taken meanwhile."""
     version = 1 + max((int(d.name) for d in root.iterdir() if d.name.isdecimal()), default=0)
     while True:
         try:

@@ -1,1 +1,1 @@
-"""From one network to another: `Model -> Model`, weights kept by path."""
+"""Functions that derive one network from another and keep its weights."""

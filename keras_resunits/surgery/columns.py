@@ -1,4 +1,4 @@
-"""TODO: keras_resunits.surgery.columns"""
+"""Reduction of a FractalNet to its deepest columns."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from keras_resunits.models.fractal import Fractal
 
 
 def deepest_column(model: keras.Model) -> keras.Model:
-    """A trained `FractalNet` whose deepest columns alone answer at inference (Larsson et al. 2017, sec. 4.3).
+    """Return a `FractalNet` that uses only its deepest columns at inference (Larsson et al. 2017, sec. 4.3).
 
     Args:
-        model: A network with `Fractal` layers.
+        model: A trained network with `Fractal` layers.
 
     Returns:
-        A new model with the old one's weights.
+        A new model with the weights of `model`.
 
     Raises:
-        ValueError: for a model without such layers.
+        ValueError: if the model has no `Fractal` layers.
 
     Example:
 
@@ -30,7 +30,7 @@ def deepest_column(model: keras.Model) -> keras.Model:
     alone.set_weights(model.get_weights())
     fractals = [layer for layer in alone._flatten_layers() if isinstance(layer, Fractal)]
     if not fractals:
-        raise ValueError(f"`deepest_column` wants a network of `Fractal` layers. Received: '{model.name}'.")
+        raise ValueError(f"`deepest_column` requires a network with `Fractal` layers. Received: '{model.name}'.")
     for fractal in fractals:
         fractal.deepest = True
     return alone

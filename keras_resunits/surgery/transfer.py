@@ -1,4 +1,4 @@
-"""What a trained network is good for besides its own classes: features of every stage, new heads, frozen bodies."""
+"""Reuse of a trained network: features of every stage, new heads, frozen backbones."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from keras_resunits.models.head import classifier
 from keras_resunits.units.orders import PostAct
 from keras_resunits.units.unit import Unit, units_of
 
-BODY = ("stem", "post", "pool")
-"""What stands around the units, by name (`network`)."""
+BACKBONE = ("stem", "post", "pool")
+"""Names of the layers of a backbone other than its units (`network`)."""
 
 
 def features(model: keras.Model) -> keras.Model:
-    """The output of every stage by name, for pyramids of features.
+    """Return a model of the output of every stage, for feature pyramids.
 
-    A stage ends where the next unit has another image size. The last stage's output is taken behind the norm and
-    activation that close a pre-activation network.
+    A stage ends where the next unit changes the image size. The output of the last stage is taken after the norm and
+    activation that end a pre-activation network.
 
     Args:
         model: A network of the package.
@@ -29,7 +29,7 @@ def features(model: keras.Model) -> keras.Model:
         `model`.
 
     Raises:
-        ValueError: for a model without units of its own.
+        ValueError: if the model has no units, or only inside another model.
 
     Example:
 
@@ -41,8 +41,8 @@ def features(model: keras.Model) -> keras.Model:
     units = units_of(model)
     if not units:
         inner = next((layer.name for layer in model.layers if _holds_units(layer)), None)
-        hint = f"; those in its layer '{inner}' are had by `features(model.get_layer('{inner}'))`" if inner else ""
-        raise ValueError(f"wanted a network of units. Received: '{model.name}', which has none{hint}.")
+        hint = f" Its layer '{inner}' has units: use `features(model.get_layer('{inner}'))`." if inner else ""
+        raise ValueError(f"`features` requires a network with units. Received: '{model.name}', which has none.{hint}")
     ends = [unit for unit, after in pairwise(units) if _halves(after)]
     closing = [layer for layer in model.layers if layer.name == "post"]
     outputs = [layer.output for layer in [*ends, *(closing or units[-1:])]]
@@ -50,19 +50,19 @@ def features(model: keras.Model) -> keras.Model:
 
 
 def new_head(model: keras.Model, classes: int, classifier_activation=None, name: str | None = None) -> keras.Model:
-    """The network's body, weights and all, under a new classifier.
+    """Return a new model: the backbone of a network with its weights, and a new classifier.
 
     Args:
         model: A network of the package, with its top or with `pooling`.
         classes: Number of classes.
-        classifier_activation: `None`, the default, gives logits.
-        name: The new model's name; the old one's by default.
+        classifier_activation: Activation of the classifier. Defaults to `None`, for logits.
+        name: Name of the new model. Defaults to that of `model`.
 
     Returns:
-        A new model; the old one and its weights stay as they are.
+        A new model; `model` and its weights remain unchanged.
 
     Raises:
-        ValueError: for a model whose images do not end as a vector of features, or classes that are not a positive int.
+        ValueError: if the model has no pooling layer, or `classes` is not a positive int.
 
     Example:
 
@@ -75,24 +75,24 @@ def new_head(model: keras.Model, classes: int, classifier_activation=None, name:
     copy.set_weights(model.get_weights())
     pooled = copy.get_layer("pool").output if any(layer.name == "pool" for layer in copy.layers) else None
     if pooled is None:
-        raise ValueError(f"`new_head` wants a network with a pooling. Received: '{model.name}' without one.")
+        raise ValueError(f"`new_head` requires a network with a pooling layer. Received: '{model.name}' without one.")
     logits = classifier(classes, classifier_activation, PostAct().classifier())
     return keras.Model(copy.input, logits(pooled), name=name or model.name)
 
 
 def freeze(model: keras.Model, until: str | None = None) -> None:
-    """Keep the layers before `until` as they are, weights and moving statistics; those from there on learn.
+    """Freeze the weights and moving statistics of the layers before `until`, and make the others trainable.
 
-    A frozen norm uses its moving statistics in training too, as `keras.layers.BatchNormalization` does.
+    A frozen norm uses its moving statistics in training too, like `keras.layers.BatchNormalization`.
 
     Args:
-        model: A network of the package, or a model that ends otherwise or holds one as a layer; changed in place.
+        model: A network of the package, or a model that contains one or has a head of your own; changed in place.
             Compile it afterwards.
-        until: The first layer that learns; by default what follows the body (stem, units, `post`, `pool`), be it the
-            classifier or a head of your own.
+        until: Name of the first trainable layer. Defaults to the layer after the backbone (stem, units, `post`,
+            `pool`): the classifier, or the first layer of your own head.
 
     Raises:
-        ValueError: for a name that no layer has, or by default for a model without units.
+        ValueError: if no layer has that name, or by default if the model has no units.
 
     Example:
 
@@ -104,11 +104,11 @@ def freeze(model: keras.Model, until: str | None = None) -> None:
     """
     names = [layer.name for layer in model.layers]
     if until is not None and until not in names:
-        raise ValueError(f"`until` must be a layer of '{model.name}'. Received: until={until!r}; it has {names}.")
+        raise ValueError(f"`until` must be a layer of '{model.name}', one of {names}. Received: until={until!r}.")
     if until is None and not _holds_units(model):
-        raise ValueError(f"wanted a network of units. Received: '{model.name}', which has none.")
-    body = [i for i, layer in enumerate(model.layers) if layer.name in BODY or _holds_units(layer)]
-    first = names.index(until) if until else body[-1] + 1
+        raise ValueError(f"`freeze` requires a network with units. Received: '{model.name}', which has none.")
+    backbone = [i for i, layer in enumerate(model.layers) if layer.name in BACKBONE or _holds_units(layer)]
+    first = names.index(until) if until else backbone[-1] + 1
     for i, layer in enumerate(model.layers):
         layer.trainable = i >= first
 
@@ -119,5 +119,5 @@ def _holds_units(layer: keras.layers.Layer) -> bool:
 
 
 def _halves(unit: Unit) -> bool:
-    """Whether a unit gives another image size than it takes."""
+    """Whether a unit changes the image size."""
     return unit.compute_output_shape((None, 64, 64, unit.input.shape[-1]))[1:3] != (64, 64)

@@ -1,4 +1,4 @@
-"""`F`'s weight layers, before an order puts normalisation and activation around them.
+"""Bodies: the weight layers of `F`, before an order adds normalisation and activation.
 
 A body is a function `Slot -> [weight layers]` that also knows its depth and expansion.
 """
@@ -24,10 +24,10 @@ class Body:
 
     Args:
         weights: `Slot -> [weight layers]`.
-        depth: How many weight layers count towards a network's depth.
-        expansion: Channels that a unit gives, as a multiple of the stage's base width; 1 by default.
+        depth: Number of weight layers, as they count towards the depth of a network.
+        expansion: Output channels of a unit, as a multiple of the stage's base width. Defaults to 1.
 
-    Example: a unit of three 3x3 convolutions, and the network of depth 9 * 2 + 2 made of it
+    Example: a unit of three 3x3 convolutions, and a network of depth 9 * 2 + 2 made of such units
 
     >>> from keras_resunits import Body, PreActResNet
     >>> from keras_resunits.layers.convolutions import conv
@@ -56,7 +56,7 @@ def _basic(slot: Slot):
 def _bottleneck(slot: Slot, stride_at: int, biased: tuple[int, ...] = (), width: int = 1):
     if slot.filters < 4:
         raise ValueError(
-            "a bottleneck wants at least 4 filters, a quarter of which are its first convolution's. "
+            "a bottleneck requires at least 4 filters, since its first convolution has a quarter of them. "
             f"Received: filters={slot.filters} (unit '{slot.name}')."
         )
     narrow = slot.filters // 4 * width
@@ -71,10 +71,10 @@ def wide_basic(dropout: float = 0.0) -> Body:
     """Two 3x3 convolutions with dropout before the second (Zagoruyko and Komodakis 2016, Fig. 1d).
 
     Args:
-        dropout: Its rate, in [0, 1); 0 by default, which is `basic`.
+        dropout: Dropout rate, in [0, 1). Defaults to 0, which makes it `basic`.
 
     Raises:
-        ValueError: for a rate outside [0, 1).
+        ValueError: if `dropout` is outside [0, 1).
 
     Example:
 
@@ -93,15 +93,15 @@ def wide_basic(dropout: float = 0.0) -> Body:
 
 
 def wide_bottleneck(width: int = 2) -> Body:
-    """`bottleneck_v1_5` whose 3x3 convolution is wider (Zagoruyko and Komodakis 2016, sec. 4, WRN-50-2-bottleneck).
+    """`bottleneck_v1_5` with a wider 3x3 convolution (Zagoruyko and Komodakis 2016, sec. 4, WRN-50-2-bottleneck).
 
     Args:
-        width: Multiplies the filters of the first two convolutions; 2 by default.
+        width: Multiplier of the filters of the first two convolutions. Defaults to 2.
 
     Raises:
-        ValueError: for a width that is not a positive int.
+        ValueError: if `width` is not a positive int.
 
-    Example: twice as wide within, as wide between the units
+    Example: twice as wide inside a unit, equally wide between units
 
     >>> from keras_resunits import ResNet, wide_bottleneck
     >>> branch = ResNet([1, 1, 1], block=wide_bottleneck()).get_layer("unit000").branch
@@ -113,14 +113,15 @@ def wide_bottleneck(width: int = 2) -> Body:
 
 
 def growth(bottleneck: bool = True, dropout: float = 0.0) -> Body:
-    """What a DenseNet layer adds: `slot.filters - slot.in_filters` channels (Huang et al. 2017, sec. 3).
+    """The layers that a DenseNet unit adds, of `slot.filters - slot.in_filters` channels (Huang et al. 2017, sec. 3).
 
     Args:
-        bottleneck: Whether a 1x1 convolution to four times as many precedes the 3x3 one ("B"); yes by default.
-        dropout: Its rate behind every convolution, in [0, 1); 0 by default.
+        bottleneck: Whether a 1x1 convolution to four times as many channels precedes the 3x3 one ("B"). Defaults to
+            `True`.
+        dropout: Dropout rate after every convolution, in [0, 1). Defaults to 0.
 
     Raises:
-        ValueError: for a rate outside [0, 1), or when asked for a unit that does not grow.
+        ValueError: if `dropout` is outside [0, 1), or the body is asked for a unit that does not grow or has a stride.
 
     Example:
 
@@ -135,7 +136,7 @@ def growth(bottleneck: bool = True, dropout: float = 0.0) -> Body:
         rate = slot.filters - slot.in_filters
         if rate < 1 or slot.strides != 1:
             raise ValueError(
-                "body 'growth' wants filters > in_filters and no stride. Received: "
+                "body 'growth' requires filters > in_filters and strides=1. Received: "
                 f"in_filters={slot.in_filters}, filters={slot.filters}, strides={slot.strides} (unit '{slot.name}')."
             )
         narrow = [conv(4 * rate, 1, name="conv1")] if bottleneck else []
@@ -169,15 +170,15 @@ bottleneck_v1_5 = Body(partial(_bottleneck, stride_at=2), depth=3, expansion=4)
 
 
 transition = Body(_transition, depth=1)
-"""A 1x1 convolution (DenseNet, between blocks); the stride is a pooling behind it."""
+"""A 1x1 convolution between the blocks of a DenseNet; a pooling layer after it has the stride."""
 
 
 keras_bottleneck = Body(partial(_bottleneck, stride_at=1, biased=(1, 2, 3)), depth=3, expansion=4)
-"""`bottleneck` with biases (`keras.applications.ResNet50` and its sisters)."""
+"""`bottleneck` with biases (`keras.applications.ResNet50` and its deeper variants)."""
 
 
 keras_bottleneck_v2 = Body(partial(_bottleneck, stride_at=2, biased=(3,)), depth=3, expansion=4)
-"""`bottleneck_v1_5` with a bias on the last convolution (`keras.applications.ResNet50V2` and its sisters)."""
+"""`bottleneck_v1_5` with a bias in the last convolution (`keras.applications.ResNet50V2` and its deeper variants)."""
 
 
 BODIES = {"basic": basic, "bottleneck": bottleneck, "bottleneck_v1_5": bottleneck_v1_5, "single": single}

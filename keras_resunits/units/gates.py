@@ -1,4 +1,4 @@
-"""TODO: keras_resunits.units.gates"""
+"""Gates: factors of an edge, computed from the unit's input or trained as a scalar."""
 
 from __future__ import annotations
 
@@ -17,16 +17,15 @@ def gate(slot: Slot, bias: float, kernel_size: int = 1) -> keras.layers.Layer:
     """`g(z) = sigmoid(W z + b)`, a number for each channel and position (He et al. 2016, sec. 3.1).
 
     Args:
-        slot: Where the unit stands; the gate takes its filters and stride, so that a unit that changes the shape has a
-            gate of the new one.
-        bias: What `b` is at first: the more negative, the more `1 - g` lets pass.
-        kernel_size: Of `W`; 1 by default.
+        slot: Slot of the unit. The gate has its filters and stride, and so the shape of the unit's output.
+        bias: Initial value of `b`. The more negative it is, the more `1 - g` lets pass.
+        kernel_size: Kernel size of `W`. Defaults to 1.
 
     Returns:
-        A layer from `[batch, height, width, in_filters]` to the shape that the unit gives.
+        A layer from `[batch, height, width, in_filters]` to the shape of the unit's output.
 
     Raises:
-        ValueError: for a bias that is no finite number.
+        ValueError: if `bias` is not a finite number.
 
     Example:
 
@@ -47,17 +46,17 @@ def gate(slot: Slot, bias: float, kernel_size: int = 1) -> keras.layers.Layer:
 class ScalarGate(keras.layers.Layer):
     """`g(k) x` with one trainable scalar `k` (Savarese et al. 2016, sec. 3).
 
-    At the end of `F` it is the residual gate, `g(k) F(z)`, whose unit is the identity where `g(k) = 0`. With `g` the
-    identity and `k = 0` at first it is ReZero's and SkipInit's scalar. `CoupledSGD` does not decay it (Table 3:
-    better so).
+    At the end of `F` it is the residual gate, `g(k) F(z)`, with which a unit is the identity where `g(k) = 0`. With `g`
+    the identity and `k` initialised to 0, it is the scalar of ReZero and SkipInit. `CoupledSGD` does not decay it,
+    which is better according to Table 3.
 
     Args:
-        g: An activation, by Keras' name or a registered function; "relu" by default, as in the paper. A gate that
-            "relu" has closed has no gradient and cannot open again; "leaky_relu" can.
-        initial: What `k` is at first; 1 by default, where "relu" lets all pass.
+        g: An activation: a name that Keras knows, or a registered function. Defaults to "relu", as in the paper. A gate
+            closed by "relu" has no gradient and cannot reopen; one closed by "leaky_relu" can.
+        initial: Initial value of `k`. Defaults to 1, at which "relu" lets everything pass.
 
     Raises:
-        ValueError: for an initial value that is no finite number, or an activation that is not known.
+        ValueError: if `initial` is not a finite number, or `g` is not a known activation.
 
     Example:
 
@@ -74,7 +73,7 @@ class ScalarGate(keras.layers.Layer):
             self.g = keras.activations.get(g)
         except (ValueError, TypeError):
             raise ValueError(
-                "`g` must be an activation, a function or a name that Keras knows such as 'relu' or 'leaky_relu'. "
+                "`g` must be an activation: a function, or a name that Keras knows, such as 'relu' or 'leaky_relu'. "
                 f"Received: g={g!r} (layer '{self.name}')."
             ) from None
 
@@ -84,11 +83,11 @@ class ScalarGate(keras.layers.Layer):
 
     @property
     def starts_at_zero(self) -> bool:
-        """Whether `g(k)` is 0 for a `k` that starts at 0."""
+        """Whether `k` is initialised to 0 and `g(0)` is 0."""
         return self.initial == 0 and not float(ops.convert_to_numpy(self.g(ops.zeros(()))))
 
     def value(self):
-        """`g(k)`, a scalar tensor."""
+        """Return `g(k)`, a scalar tensor."""
         return self.g(ops.convert_to_tensor(self.k))
 
     def call(self, x):

@@ -1,4 +1,4 @@
-"""What a unit is before the first step: a branch that starts at zero must have something beside it that does not."""
+"""Checks of a new unit: where the branch starts at zero, something else must pass a gradient."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from keras_resunits.units.unit import Unit
 
 
 def starts_at_zero(layer: keras.layers.Layer) -> bool:
-    """Whether all that a layer gives is 0 at first: by its gamma, its kernel, or its scalar.
+    """Whether the output of a layer is initially 0, because of its gamma, its kernel or its scalar.
 
     Example:
 
@@ -24,21 +24,21 @@ def starts_at_zero(layer: keras.layers.Layer) -> bool:
 
 
 def require_alive(unit: Unit) -> None:
-    """Refuse a unit that no gradient passes at first, nor ever: nothing in it would learn.
+    """Refuse a unit that no gradient passes, initially or later: nothing in it would learn.
 
     Raises:
-        ValueError: for two zeros one behind the other, each of which keeps the other's gradient at 0; and for one where
-            the merge carries nothing past the branch.
+        ValueError: if two layers of the branch start at zero, since each keeps the other's gradient at 0. Also if one
+            does and the merge carries nothing past the branch.
     """
     zeros = [layer.name for layer in unit.branch._flatten_layers() if starts_at_zero(layer)]
     if len(zeros) > 1:
         raise ValueError(
-            "a branch may start at zero once; two zeros keep each other's gradient at 0 for ever. "
+            "only one layer of a branch may start at zero; two of them keep each other's gradient at 0 forever. "
             f"Received: {' and '.join(map(repr, zeros))} (unit '{unit.name}')."
         )
     if zeros and not unit.merge.carries_at_first:
         raise ValueError(
-            "a branch that starts at zero wants a merge that carries something past it, such as 'add': else the unit "
-            f"gives 0, and no gradient passes. Received: merge {type(unit.merge).__name__}, {zeros[0]!r} in the branch "
-            f"(unit '{unit.name}')."
+            "a branch that starts at zero requires a merge that carries something past it, such as 'add'; otherwise "
+            f"the unit outputs 0 and no gradient passes. Received: merge {type(unit.merge).__name__}, {zeros[0]!r} in "
+            f"the branch (unit '{unit.name}')."
         )

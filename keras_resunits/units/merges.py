@@ -1,4 +1,4 @@
-"""`M`: how the two edges of a unit become one. Each is linear in its edges for a fixed `z`.
+"""Merges: `M`, which joins the two edges of a unit and is linear in them for a fixed `z`.
 
 A choice of merge is a function `Slot -> Merge`.
 """
@@ -22,10 +22,10 @@ from keras_resunits.units.slots import Slot
 
 
 class Merge(keras.layers.Layer, ABC):
-    """Abstract: `M(carry, branch; z)`. Subclasses say the equation in `call`.
+    """Abstract base class of merges, `M(carry, branch; z)`. Subclasses define the equation in `call`.
 
-    Both edges must have one shape (checked when built, and as far as sizes are known when called), since an addition
-    that broadcasts in silence is a network that nobody asked for.
+    Both edges must have the same shape, since broadcasting would silently change the network. Shapes are checked when
+    the layer is built and, as far as sizes are known, when it is called.
 
     Example:
 
@@ -44,7 +44,7 @@ class Merge(keras.layers.Layer, ABC):
 
     @property
     def carries_at_first(self) -> bool:
-        """Whether anything of the carry passes before the first training step."""
+        """Whether any of the carry passes before the first training step."""
         return True
 
     def build(self, carry_shape, branch_shape, z_shape):
@@ -55,14 +55,14 @@ class Merge(keras.layers.Layer, ABC):
         pairs = zip(carry_shape, branch_shape, strict=False)
         if len(carry_shape) != len(branch_shape) or any(None not in pair and pair[0] != pair[1] for pair in pairs):
             raise ValueError(
-                f"`{type(self).__name__}` wants a shortcut and a branch of one shape. Received: shortcut "
-                f"{tuple(carry_shape)}, branch {tuple(branch_shape)} (in '{self.path}'). A shortcut that changes the "
-                "shape, such as 'zero_pad' or 'projection', brings them together."
+                f"`{type(self).__name__}` requires a shortcut and a branch of the same shape. Received: shortcut "
+                f"{tuple(carry_shape)}, branch {tuple(branch_shape)} (in '{self.path}'). Use a shortcut that changes "
+                "the shape, such as 'zero_pad' or 'projection'."
             )
 
     @abstractmethod
     def call(self, carry, branch, z):
-        """The merge's equation."""
+        """Return the merged edges."""
 
     def compute_output_shape(self, carry_shape, branch_shape, z_shape):
         return branch_shape
@@ -73,7 +73,7 @@ class Add(Merge):
     """`M = carry + branch`, the residual unit (He et al. 2015, Eq. 1).
 
     Raises:
-        ValueError: when built on edges of different shapes.
+        ValueError: if the edges differ in shape.
 
     Example:
 
@@ -93,7 +93,7 @@ class Add(Merge):
 class BranchOnly(Merge):
     """`M = branch`: a plain network's layer, written as a unit (He et al. 2015, Fig. 3 middle).
 
-    What the shortcut gives is dropped, whatever its shape; the identity costs nothing.
+    The output of the shortcut is dropped, whatever its shape. An identity as shortcut costs nothing.
 
     Example:
 
@@ -107,7 +107,7 @@ class BranchOnly(Merge):
     carries_at_first = False
 
     def build(self, carry_shape, branch_shape, z_shape):
-        """Nothing to check: the carry is dropped."""
+        """Check nothing, since the carry is dropped."""
 
     def call(self, carry, branch, z):
         return branch
@@ -115,10 +115,10 @@ class BranchOnly(Merge):
 
 @register
 class Concat(Merge):
-    """`M = [carry, branch]`, channels one after the other (Huang et al. 2017, DenseNet, Eq. 2).
+    """`M = [carry, branch]`, concatenated along the channels (Huang et al. 2017, DenseNet, Eq. 2).
 
     Raises:
-        ValueError: when built on edges that differ in more than their channels.
+        ValueError: if the edges differ in more than their channels.
 
     Example:
 
@@ -137,12 +137,12 @@ class Concat(Merge):
     def _require_one_size(self, carry_shape, branch_shape) -> None:
         if tuple(carry_shape[:-1]) != tuple(branch_shape[:-1]):
             raise ValueError(
-                "`Concat` wants a shortcut and a branch that differ in their channels alone. Received: shortcut "
+                "`Concat` requires a shortcut and a branch that differ only in their channels. Received: shortcut "
                 f"{tuple(carry_shape)}, branch {tuple(branch_shape)} (in '{self.path}')."
             )
 
     def call(self, carry, branch, z):
-        self._require_one_size(carry.shape, branch.shape)  # sides that were open when it was built
+        self._require_one_size(carry.shape, branch.shape)  # sizes unknown when it was built
         return ops.concatenate([carry, branch], axis=-1)
 
     def compute_output_shape(self, carry_shape, branch_shape, z_shape):
@@ -154,10 +154,10 @@ class Highway(Merge):
     """`M = (1 - T(z)) carry + T(z) branch` (Srivastava et al. 2015, Eq. 3; He et al. 2016, Fig. 2c).
 
     Args:
-        gate: `T`, a layer that gives numbers in [0, 1] of the edges' shape; see `gate`.
+        gate: `T`, a layer with outputs in [0, 1] and of the shape of the edges; see `gate`.
 
     Raises:
-        ValueError: when built on edges of different shapes, or with a gate of another.
+        ValueError: if the edges or the gate differ in shape.
 
     Example: a gate of 1/4
 
@@ -177,7 +177,7 @@ class Highway(Merge):
         gate_shape = built(self.gate, z_shape)
         if tuple(gate_shape[1:]) != tuple(branch_shape[1:]):
             raise ValueError(
-                f"`Highway` wants a gate of its edges' shape, {tuple(branch_shape)}. Received: gate "
+                f"`Highway` requires a gate of the shape of its edges, {tuple(branch_shape)}. Received: gate "
                 f"{tuple(gate_shape)} (in '{self.path}')."
             )
 
@@ -199,10 +199,10 @@ class ScalarHighway(Merge):
     """`M = (1 - g(k)) carry + g(k) branch` with one scalar `k`: a gated plain layer (Savarese et al. 2016, Eq. 3).
 
     Args:
-        gate: A `ScalarGate`; by default `g` is "relu" and `k` 1, so that nothing of the carry passes at first.
+        gate: A `ScalarGate`. By default `g` is "relu" and `k` is 1, so that initially nothing of the carry passes.
 
     Raises:
-        ValueError: when built on edges of different shapes.
+        ValueError: if the edges differ in shape.
 
     Example:
 
@@ -228,7 +228,7 @@ class ScalarHighway(Merge):
     def call(self, carry, branch, z):
         self.require_one_shape(carry.shape, branch.shape)
         carry, again = forks(carry)
-        return (carry - self.gate(again)) + self.gate(branch)  # with g = 1 the branch to the bit, nothing of the carry
+        return (carry - self.gate(again)) + self.gate(branch)  # with g = 1 bit for bit the branch, nothing of the carry
 
     def get_config(self):
         return {**super().get_config(), "gate": serialized(self.gate)}
@@ -239,7 +239,7 @@ class ScalarHighway(Merge):
 
 
 def add(slot: Slot) -> Merge:
-    """`Add`, in every unit.
+    """Use `Add` in every unit.
 
     Example:
 
@@ -251,7 +251,7 @@ def add(slot: Slot) -> Merge:
 
 
 def branch_only(slot: Slot) -> Merge:
-    """`BranchOnly`, in every unit.
+    """Use `BranchOnly` in every unit.
 
     Example:
 
@@ -263,7 +263,7 @@ def branch_only(slot: Slot) -> Merge:
 
 
 def concat(slot: Slot) -> Merge:
-    """`Concat`, in every unit.
+    """Use `Concat` in every unit.
 
     Example:
 
@@ -277,10 +277,12 @@ def concat(slot: Slot) -> Merge:
 
 
 def exclusive_gating(slot: Slot, bias: float = -6.0) -> Merge:
-    """`Highway` with a 1x1 gate (He et al. 2016, Fig. 2c). The bias is -6 by default, Table 1's best.
+    """Use `Highway` with a 1x1 gate in every unit (He et al. 2016, Fig. 2c).
+
+    The bias of the gate defaults to -6, the best of Table 1.
 
     Raises:
-        ValueError: for a bias that is no finite number.
+        ValueError: if `bias` is not a finite number.
 
     Example:
 
@@ -292,12 +294,12 @@ def exclusive_gating(slot: Slot, bias: float = -6.0) -> Merge:
 
 
 def highway(slot: Slot, bias: float = -2.0, kernel_size: int = 3) -> Merge:
-    """`Highway` with a 3x3 transform gate, as large as `H` (Srivastava et al. 2015, sec. 3).
+    """Use `Highway` with a 3x3 transform gate, as large as `H`, in every unit (Srivastava et al. 2015, sec. 3).
 
-    The bias is -2 by default; the paper takes -1, -2, -3 for networks of about 10, 20, 30 layers.
+    The bias of the gate defaults to -2. The paper uses -1, -2, -3 for networks of about 10, 20, 30 layers.
 
     Raises:
-        ValueError: for a bias that is no finite number.
+        ValueError: if `bias` is not a finite number.
 
     Example:
 
@@ -309,10 +311,10 @@ def highway(slot: Slot, bias: float = -2.0, kernel_size: int = 3) -> Merge:
 
 
 def scalar_highway(slot: Slot, g="relu", initial: float = 1.0) -> Merge:
-    """`ScalarHighway`, in every unit.
+    """Use `ScalarHighway` in every unit.
 
     Raises:
-        ValueError: for an initial value that is no finite number.
+        ValueError: if `initial` is not a finite number, or `g` is not a known activation.
 
     Example:
 

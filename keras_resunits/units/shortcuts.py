@@ -1,6 +1,6 @@
-"""`h`: what the unit carries past its branch.
+"""Shortcuts: `h`, which carries the unit's input past its branch.
 
-A choice of shortcut is a function `(Slot, Order) -> Layer`; the order says what a weight layer on the shortcut wears.
+A choice of shortcut is a function `(Slot, Order) -> Layer`; the order decides what accompanies its weight layers.
 """
 
 from __future__ import annotations
@@ -32,15 +32,16 @@ class ZeroPad(keras.layers.Layer):
     """Option A: every `strides`-th pixel, then zeros as new channels (He et al. 2015, sec. 3.3). No weights.
 
     Args:
-        extra: How many new channels.
-        strides: Spatial stride; 1 by default.
-        before: How many of them stand before the old ones, the others behind; 0 by default, as in the authors' code.
+        extra: Number of new channels.
+        strides: Spatial stride. Defaults to 1.
+        before: Number of new channels before the old ones; the others follow them. Defaults to 0, as in the authors'
+            code.
 
     Shapes: `[batch, height, width, channels]` to
         `[batch, ceil(height / strides), ceil(width / strides), channels + extra]`.
 
     Raises:
-        ValueError: if `extra` is negative, `strides` not positive, or `before` not in 0..extra.
+        ValueError: if `extra` is negative, `strides` is not positive, or `before` is not in 0..extra.
 
     Example:
 
@@ -55,7 +56,7 @@ class ZeroPad(keras.layers.Layer):
         ints = all(map(is_int, (extra, strides, before)))
         if not ints or extra < 0 or strides < 1 or not 0 <= before <= extra:
             raise ValueError(
-                "`ZeroPad` wants ints: `extra` >= 0 (it drops no channels), `strides` >= 1 and `before` in 0..extra. "
+                "`ZeroPad` requires ints: `extra` >= 0 (it drops no channels), `strides` >= 1, `before` in 0..extra. "
                 f"Received: extra={extra!r}, strides={strides!r}, before={before!r} (layer '{self.name}')."
             )
         self.extra, self.strides, self.before = extra, strides, before
@@ -85,10 +86,10 @@ def identity(slot: Slot, order: Order) -> keras.layers.Layer:
 
 
 def zero_pad(slot: Slot, order: Order) -> keras.layers.Layer:
-    """Option A: the identity, and where the shape changes `ZeroPad`.
+    """Option A: the identity, or `ZeroPad` where the shape changes.
 
     Raises:
-        ValueError: if the unit has fewer filters than arrive.
+        ValueError: if the unit has fewer filters than input channels.
 
     Example:
 
@@ -102,10 +103,10 @@ def zero_pad(slot: Slot, order: Order) -> keras.layers.Layer:
 
 
 def appended(slot: Slot) -> int:
-    """How many channels option A appends, refusing to drop some."""
+    """Return how many channels option A appends; refuse to drop channels."""
     if slot.filters < slot.in_filters:
         raise ValueError(
-            "shortcut 'zero_pad' (option A) can only append channels: it wants filters >= in_filters. "
+            "shortcut 'zero_pad' (option A) can only append channels: it requires filters >= in_filters. "
             f"Received: in_filters={slot.in_filters}, filters={slot.filters} (unit '{slot.name}')."
         )
     return slot.filters - slot.in_filters
@@ -124,7 +125,7 @@ def projection_always(slot: Slot, order: Order) -> keras.layers.Layer:
 
 
 def projection(slot: Slot, order: Order) -> keras.layers.Layer:
-    """Option B: the identity, and where the shape changes a strided 1x1 convolution.
+    """Option B: the identity, or a strided 1x1 convolution where the shape changes.
 
     Example:
 
@@ -136,9 +137,10 @@ def projection(slot: Slot, order: Order) -> keras.layers.Layer:
 
 
 def zero_pad_or_projection(slot: Slot, order: Order) -> keras.layers.Layer:
-    """Option A, and a projection behind a stem of more filters than the first unit has: option A can drop none.
+    """Option A, or a projection where the unit has fewer filters than input channels.
 
-    What CIFAR networks of basic units have where no shortcut is named.
+    It is the default of CIFAR networks of basic units. The projection follows a stem with more filters than the first
+    unit, since option A cannot drop channels.
 
     Example:
 
@@ -150,19 +152,19 @@ def zero_pad_or_projection(slot: Slot, order: Order) -> keras.layers.Layer:
 
 
 ON_CHANGE: Shortcut = zero_pad_or_projection
-"""What the variants of He et al. 2016, Table 1 do to a unit that changes the shape, where the paper is silent.
+"""How the variants of He et al. 2016, Table 1 change the shape, which the paper does not specify.
 
-They were run on ResNet-110, whose shortcuts are option A: so the carry is first brought to the new shape by option A,
-without weights, and the variant acts on that. Gates and 1x1 convolutions have the unit's stride and filters, so that no
-unit lacks its own. Exclusive gating is a merge: it acts on what the network's shortcut carries, by default the same.
+The paper runs them on ResNet-110, whose shortcuts are option A. So option A first brings the carry to the new shape,
+without weights, and the variant acts on the result. Gates and 1x1 convolutions have the unit's stride and filters, so
+every unit has its own. Exclusive gating is a merge: it acts on the network's shortcut, by default also option A.
 """
 
 
 def constant_scaling(slot: Slot, order: Order, factor: float = 0.5) -> keras.layers.Layer:
-    """`h(z) = factor z` in every unit (He et al. 2016, Fig. 2b); on the branch it is the tail `branch_scaling`.
+    """`h(z) = factor z` in every unit (He et al. 2016, Fig. 2b); the tail `branch_scaling` scales the branch.
 
     Raises:
-        ValueError: for a factor that is no finite number.
+        ValueError: if `factor` is not a finite number.
 
     Example:
 
@@ -175,12 +177,12 @@ def constant_scaling(slot: Slot, order: Order, factor: float = 0.5) -> keras.lay
 
 
 def shortcut_gating(slot: Slot, order: Order, bias: float = -6.0) -> keras.layers.Layer:
-    """`h(z) = (1 - g(z)) z` in every unit (He et al. 2016, Fig. 2d). The branch is not gated.
+    """`h(z) = (1 - g(z)) z` in every unit, with no gate on the branch (He et al. 2016, Fig. 2d).
 
-    The bias is -6 by default, Table 1's best.
+    The bias of the gate defaults to -6, the best of Table 1.
 
     Raises:
-        ValueError: for a bias that is no finite number.
+        ValueError: if `bias` is not a finite number.
 
     Example:
 
@@ -192,7 +194,7 @@ def shortcut_gating(slot: Slot, order: Order, bias: float = -6.0) -> keras.layer
 
 
 def conv_1x1(slot: Slot, order: Order) -> keras.layers.Layer:
-    """A 1x1 convolution in every unit (He et al. 2016, Fig. 2e), without the norm that option C's projections wear.
+    """A 1x1 convolution in every unit (He et al. 2016, Fig. 2e), without the norm of option C's projections.
 
     Example:
 
@@ -207,7 +209,7 @@ def dropout(slot: Slot, order: Order, rate: float = 0.5) -> keras.layers.Layer:
     """Dropout on the shortcut's output in every unit (He et al. 2016, Fig. 2f).
 
     Raises:
-        ValueError: for a rate outside [0, 1).
+        ValueError: if `rate` is outside [0, 1).
 
     Example:
 
@@ -220,7 +222,7 @@ def dropout(slot: Slot, order: Order, rate: float = 0.5) -> keras.layers.Layer:
 
 
 def avg_pool_pad(slot: Slot, order: Order) -> keras.layers.Layer:
-    """Option A whose stride averages instead of skipping, as in the code of Huang et al. 2016 (stochastic depth).
+    """Option A that averages pixels instead of skipping them, as in the code of Huang et al. 2016 (stochastic depth).
 
     Example:
 
@@ -255,11 +257,11 @@ class GatedCarry(keras.layers.Layer):
     """`h(z) = (1 - g(z)) s(z)`: shortcut-only gating (He et al. 2016, Fig. 2d).
 
     Args:
-        gate: `g`, a layer that gives numbers in [0, 1] of the shape of what `shortcut` gives; see `gate`.
-        shortcut: `s`, the shortcut that is gated.
+        gate: `g`, a layer with outputs in [0, 1] and of the shape of the shortcut's output; see `gate`.
+        shortcut: `s`, the gated shortcut.
 
     Raises:
-        ValueError: when built with a gate of another shape than the shortcut's.
+        ValueError: if gate and shortcut differ in shape.
 
     Example: a gate of 1/4
 
@@ -278,8 +280,8 @@ class GatedCarry(keras.layers.Layer):
         gate, carry = built(self.gate, input_shape), built(self.shortcut, input_shape)
         if tuple(gate[1:]) != tuple(carry[1:]):
             raise ValueError(
-                f"`GatedCarry` wants a gate of its shortcut's shape, {tuple(carry)}. Received: gate {tuple(gate)} "
-                f"(in '{self.path}')."
+                f"`GatedCarry` requires a gate of the shape of its shortcut, {tuple(carry)}. Received: gate "
+                f"{tuple(gate)} (in '{self.path}')."
             )
 
     def call(self, z, training=None):

@@ -1,4 +1,4 @@
-"""Where a unit stands: the plan of a network, before any layer exists."""
+"""Slots: the place of every unit in a network, planned before any layer exists."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from keras_resunits.arguments import is_int, require_positive_int
 
 
 def require_positive_ints(record, where: str) -> None:
-    """Refuse a record whose `int` fields are not positive ints (`index`: not negative); NumPy's become Python's."""
+    """Refuse `int` fields that are not positive (`index`: that are negative); make ints of NumPy Python's."""
     for field in fields(record):
         if field.type != "int":
             continue
@@ -23,17 +23,17 @@ def require_positive_ints(record, where: str) -> None:
 
 @dataclass(frozen=True)
 class Stage:
-    """Units in a row that share their number of filters; one of them carries the stride.
+    """Consecutive units with the same number of filters, one of which has the stride.
 
     Args:
-        units: How many units.
-        filters: Channels that every unit of the stage gives.
-        strides: Spatial stride of the stage; 1 by default.
-        strided: Which unit of the stage has the stride: "first", the default, or "last" (as in
-            `keras.applications.ResNet50V2` and its sisters).
+        units: Number of units.
+        filters: Output channels of every unit.
+        strides: Spatial stride of the stage. Defaults to 1.
+        strided: Which unit has the stride: "first" (default), or "last" as in `keras.applications.ResNet50V2` and its
+            deeper variants.
 
     Raises:
-        ValueError: if a number is not a positive int, or `strided` another word.
+        ValueError: if a number is not a positive int, or `strided` is neither "first" nor "last".
 
     Example:
 
@@ -53,23 +53,23 @@ class Stage:
             raise ValueError(f"`strided` must be 'first' or 'last'. Received: strided={self.strided!r} (stage).")
 
     def strides_of(self, position: int) -> int:
-        """The stride of the stage's unit number `position`, from 0."""
+        """Return the stride of the stage's unit number `position`, counted from 0."""
         return self.strides if position == (0 if self.strided == "first" else self.units - 1) else 1
 
 
 @dataclass(frozen=True)
 class Slot:
-    """One unit's place in a network: all that a recipe may know when it builds the unit.
+    """The place of a unit in a network: all that a recipe knows when it builds the unit.
 
     Args:
         index: Position among all units, from 0 as in `x_0 .. x_L` (He et al. 2016, Eq. 4).
         total: Number of units in the network, `L`.
-        in_filters: Channels that arrive.
-        filters: Channels that leave.
-        strides: Spatial stride; 1 by default.
-        activated: What arrives went through norm and activation already, in the stem. A
-            pre-activation unit then does not repeat it (He et al. 2016, appendix: "the first
-            activation right after conv1, before splitting into two paths").
+        in_filters: Input channels.
+        filters: Output channels.
+        strides: Spatial stride. Defaults to 1.
+        activated: Whether the stem has already applied norm and activation to the input. A pre-activation unit then
+            does not repeat them (He et al. 2016, appendix: "the first activation right after conv1, before splitting
+            into two paths"). Defaults to `False`.
 
     Raises:
         ValueError: if a number is not a positive int.
@@ -94,28 +94,29 @@ class Slot:
 
     @property
     def name(self) -> str:
-        """The unit's name, by position: `unit000`, `unit001`, ..."""
+        """Name of the unit by its position: `unit000`, `unit001`, ..."""
         return f"unit{self.index:03d}" if isinstance(self.index, int) else f"unit{self.index}"
 
     @property
     def changes_shape(self) -> bool:
-        """Whether what leaves has another shape than what arrives."""
+        """Whether output and input differ in shape."""
         return self.strides != 1 or self.in_filters != self.filters
 
 
 def plan(stages: Sequence[Stage], in_filters: int, activated: bool = False) -> tuple[Slot, ...]:
-    """Lay stages out as one slot for each unit.
+    """Lay out stages as slots, one for each unit.
 
     Args:
         stages: The network's stages, in order.
-        in_filters: Channels of the stem's output.
-        activated: Whether the stem ends in norm and activation; only the first slot is told.
+        in_filters: Output channels of the stem.
+        activated: Whether the stem ends in norm and activation, which only concerns the first slot. Defaults to
+            `False`.
 
     Returns:
         The slots, in order.
 
     Raises:
-        ValueError: if there is no stage, or a number is not a positive int.
+        ValueError: if there are no stages, or a number is not a positive int.
 
     Example:
 

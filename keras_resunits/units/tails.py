@@ -1,6 +1,6 @@
-"""What ends `F`: layers on the branch's edge, after its last weights.
+"""Tails: the layers that end `F`, after its last weights.
 
-A choice of tail is a function `Slot -> [layers]`; `chained` puts several one after the other.
+A choice of tail is a function `Slot -> [layers]`; `chained` combines several.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ Tail = Callable[[Slot], list[keras.layers.Layer]]
 
 @register
 class StochasticDepth(keras.layers.Layer):
-    """`b F`, `b` 1 with probability `survival` in training, else 0 (Huang et al. 2016, Eq. 2 and 5).
+    """`b F`, where `b` is 1 with probability `survival` in training and else 0 (Huang et al. 2016, Eq. 2 and 5).
 
     Args:
-        survival: `p`, in (0, 1]; with 1 the layer is the identity.
-        scaling: "paper", the default: `b F` in training, `p F` at inference. "inverted": `b F / p` in training, `F` at
-            inference. The two have the same expectation at inference as in training, the second costs nothing there.
-        per: "batch", the default, as in the paper: one draw for all images, a branch is on or off as a whole. "sample":
-            a draw for each image.
-        seed: An int; drawn from Keras' global generator if not given.
+        survival: `p`, in (0, 1]. With 1 the layer is the identity.
+        scaling: "paper" (default): `b F` in training, `p F` at inference. "inverted": `b F / p` in training, `F` at
+            inference, where it costs nothing. In both, the output at inference is the expectation of that in training.
+        per: "batch" (default), as in the paper: one draw for all images, so a branch is on or off as a whole. "sample":
+            one draw for each image.
+        seed: An int. By default drawn from Keras' global generator.
 
     Raises:
-        ValueError: for a survival outside (0, 1], or an unknown scaling or unit of drawing.
+        ValueError: if `survival` is outside (0, 1], or `scaling` or `per` is unknown.
 
     Example:
 
@@ -80,13 +80,13 @@ class StochasticDepth(keras.layers.Layer):
 
 @register
 class LayerScale(keras.layers.Layer):
-    """`gamma F` with one trainable `gamma` a channel (Touvron et al. 2021, arXiv 2103.17239, Eq. 3).
+    """`gamma F` with one trainable `gamma` per channel (Touvron et al. 2021, arXiv 2103.17239, Eq. 3).
 
     Args:
-        initial: What `gamma` is at first; 1e-4 by default.
+        initial: Initial value of `gamma`. Defaults to 1e-4.
 
     Raises:
-        ValueError: for an initial value that is no finite number.
+        ValueError: if `initial` is not a finite number.
 
     Example:
 
@@ -102,7 +102,7 @@ class LayerScale(keras.layers.Layer):
 
     @property
     def starts_at_zero(self) -> bool:
-        """Whether `gamma` starts at 0."""
+        """Whether `gamma` is initialised to 0."""
         return self.initial == 0
 
     def build(self, input_shape):
@@ -121,15 +121,15 @@ class LayerScale(keras.layers.Layer):
 
 @register
 class SqueezeExcite(keras.layers.Layer):
-    """`s F`, `s = sigmoid(W2 relu(W1 mean(F)))` a number for each channel (Hu et al. 2018, Eq. 2 to 4).
+    """`s F` with one factor per channel, `s = sigmoid(W2 relu(W1 mean(F)))` (Hu et al. 2018, Eq. 2 to 4).
 
     Args:
-        ratio: Channels are squeezed to one in `ratio` (at least one); 16 by default.
+        ratio: Factor by which `W1` reduces the channels, to at least one. Defaults to 16.
 
     Shapes: `[batch, height, width, channels]` to the same.
 
     Raises:
-        ValueError: for a ratio that is not a positive int.
+        ValueError: if `ratio` is not a positive int.
 
     Example:
 
@@ -163,7 +163,7 @@ class SqueezeExcite(keras.layers.Layer):
 
 
 def no_tail(slot: Slot) -> list[keras.layers.Layer]:
-    """Nothing at the end of the branch.
+    """Add nothing to the end of the branch.
 
     Example:
 
@@ -175,10 +175,10 @@ def no_tail(slot: Slot) -> list[keras.layers.Layer]:
 
 
 def branch_scaling(slot: Slot, factor: float = 0.5) -> list[keras.layers.Layer]:
-    """A constant factor on the branch, 1/2 by default (He et al. 2016, Table 1: "frozen gating" with `h(z) = z / 2`).
+    """Multiply the branch by a constant, 1/2 by default (He et al. 2016, Table 1: "frozen gating" with `h(z) = z / 2`).
 
     Raises:
-        ValueError: for a factor that is no finite number.
+        ValueError: if `factor` is not a finite number.
 
     Example:
 
@@ -191,10 +191,10 @@ def branch_scaling(slot: Slot, factor: float = 0.5) -> list[keras.layers.Layer]:
 
 
 def residual_gate(slot: Slot, g="relu", initial: float = 1.0) -> list[keras.layers.Layer]:
-    """`g(k) F`, `k` 1 at first (Savarese et al. 2016): a `ScalarGate`.
+    """Multiply the branch by a `ScalarGate`, `g(k) F` with `k` initialised to 1 (Savarese et al. 2016).
 
     Raises:
-        ValueError: for an initial value that is no finite number.
+        ValueError: if `initial` is not a finite number, or `g` is not a known activation.
 
     Example:
 
@@ -206,10 +206,10 @@ def residual_gate(slot: Slot, g="relu", initial: float = 1.0) -> list[keras.laye
 
 
 def rezero(slot: Slot) -> list[keras.layers.Layer]:
-    """`alpha F`, `alpha` 0 at first, so that every unit starts as its shortcut.
+    """Multiply the branch by a scalar, `alpha F` with `alpha` initialised to 0, so that units start as their shortcuts.
 
-    ReZero (Bachlechner et al. 2020, Eq. 1), best with the order "relu_before_add"; SkipInit (De and Smith 2020) with an
-    order without norm.
+    This is ReZero (Bachlechner et al. 2020, Eq. 1), best with the order "relu_before_add". With an order without norm
+    it is SkipInit (De and Smith 2020).
 
     Example:
 
@@ -221,7 +221,10 @@ def rezero(slot: Slot) -> list[keras.layers.Layer]:
 
 
 def layer_scale(slot: Slot, initial: float = 1e-4) -> list[keras.layers.Layer]:
-    """`LayerScale`.
+    """Multiply the branch by one trainable factor per channel, with `LayerScale`.
+
+    Raises:
+        ValueError: if `initial` is not a finite number.
 
     Example:
 
@@ -233,7 +236,10 @@ def layer_scale(slot: Slot, initial: float = 1e-4) -> list[keras.layers.Layer]:
 
 
 def squeeze_excite(slot: Slot, ratio: int = 16) -> list[keras.layers.Layer]:
-    """`SqueezeExcite`.
+    """Multiply the branch by factors computed from its channel means, with `SqueezeExcite`.
+
+    Raises:
+        ValueError: if `ratio` is not a positive int.
 
     Example:
 
@@ -247,16 +253,16 @@ def squeeze_excite(slot: Slot, ratio: int = 16) -> list[keras.layers.Layer]:
 def stochastic_depth(
     slot: Slot, final_survival: float = 0.5, scaling: str = "paper", per: str = "batch"
 ) -> list[keras.layers.Layer]:
-    """`StochasticDepth` that survives ever less, `p_l = 1 - l / L (1 - p_L)`, `l` = 1..L (Huang et al. 2016, Eq. 4).
+    """`StochasticDepth` with linear decay, `p_l = 1 - l / L (1 - p_L)` for `l` = 1..L (Huang et al. 2016, Eq. 4).
 
     Args:
-        slot: Where the unit stands: `l` is `slot.index + 1`, `L` is `slot.total`.
-        final_survival: `p_L`, in (0, 1]; 0.5 by default.
+        slot: Slot of the unit: `l` is `slot.index + 1`, `L` is `slot.total`.
+        final_survival: `p_L`, in (0, 1]. Defaults to 0.5.
         scaling: "paper" (default) or "inverted".
         per: "batch" (default) or "sample".
 
     Raises:
-        ValueError: for a survival outside (0, 1].
+        ValueError: if `final_survival` is outside (0, 1], or `scaling` or `per` is unknown.
 
     Example:
 
@@ -271,10 +277,10 @@ def stochastic_depth(
 
 
 def branch_dropout(slot: Slot, rate: float = 0.2) -> list[keras.layers.Layer]:
-    """Dropout at the end of the branch (Huang et al. 2017: 0.2 in DenseNets trained without augmentation).
+    """Apply dropout at the end of the branch (Huang et al. 2017: 0.2 in DenseNets trained without augmentation).
 
     Raises:
-        ValueError: for a rate outside [0, 1).
+        ValueError: if `rate` is outside [0, 1).
 
     Example:
 
@@ -286,10 +292,10 @@ def branch_dropout(slot: Slot, rate: float = 0.2) -> list[keras.layers.Layer]:
 
 
 def chained(*tails: str | Tail) -> Tail:
-    """Several tails, one after the other, each a function or a name.
+    """Combine several tails into one that applies them in order; each is a function or a name.
 
     Raises:
-        ValueError: for a name that is not known.
+        ValueError: if a name is unknown.
 
     Example: a squeeze-and-excite network with stochastic depth
 

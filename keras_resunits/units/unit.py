@@ -22,20 +22,20 @@ class Unit(keras.layers.Layer):
 
     which is He et al. 2016, Eq. 1 and 2 (`y = h(x) + F(x)`, `x' = f(y)`) with a shared entry `e` and any merge `M`.
 
-    A unit holds five concrete layers and knows no policy: what goes into the slots is a `Recipe`'s business.
+    A unit holds five concrete layers; which ones is decided by a `Recipe`.
 
     Args:
         branch: `F`, the residual function: a one-input layer.
-        shortcut: `h`, a one-input layer; the identity by default.
-        merge: `M`, a `Merge`; `Add` by default.
-        entry: `e`, a one-input layer that both paths share; the identity by default.
-        exit: `f`, a one-input layer; the identity by default.
-        name: The layer's name; the position (`unit007`) inside the networks of this package.
+        shortcut: `h`, a one-input layer. Defaults to the identity.
+        merge: `M`, a `Merge`. Defaults to `Add`.
+        entry: `e`, a one-input layer that both paths share. Defaults to the identity.
+        exit: `f`, a one-input layer. Defaults to the identity.
+        name: Name of the layer; in the networks of this package its position (`unit007`).
 
     Shapes: any that the five layers accept; `[batch, height, width, channels]` in the networks of this package.
 
     Raises:
-        ValueError: when built with edges that the merge refuses.
+        ValueError: if the merge refuses the edges.
 
     Example:
 
@@ -60,14 +60,14 @@ class Unit(keras.layers.Layer):
         built(self.exit, y)
 
     def edges(self, x):
-        """The unit's two edges before they meet, for whoever wants to look inside without a second forward pass.
+        """Return the two edges of the unit before they are merged, for analysis without a second forward pass.
 
         Args:
-            x: The unit's input.
+            x: Input of the unit.
 
         Returns:
-            `(z, carry, branch)`, that is `e(x)`, `h(z)` and `F(z)`, in the caller's mode (training or inference);
-            called from no layer or model, in inference mode.
+            `(z, carry, branch)`, that is `e(x)`, `h(z)` and `F(z)`, in the mode of the calling layer or model (training
+            or inference). Without one, the mode is inference.
 
         Example:
 
@@ -106,7 +106,7 @@ def _(layer: Unit, shape) -> Parts:
 
 
 def units_of(model: keras.Model) -> list[Unit]:
-    """The model's units, in order."""
+    """Return the units of a model, in order."""
     return [layer for layer in model.layers if isinstance(layer, Unit)]
 
 

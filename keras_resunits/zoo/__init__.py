@@ -1,1 +1,1 @@
-"""Every network by name, with what was published of it."""
+"""Every network by name, with its published figures."""

@@ -1,4 +1,4 @@
-"""A row of the zoo: a network's name, how it is made, and what was published of it."""
+"""A row of the zoo: how a named network is made, and its published figures."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class Entry:
     """A named network.
 
     Args:
-        factory: Makes it.
-        arguments: The factory's arguments.
-        source: The paper, or the library.
-        parameters: Trainable ones, exact; `None` where no count is known.
-        half_operations: Half of the floating-point operations as pytorchcv publishes them, in millions.
-        derived: Whether `parameters` were counted by hand from the layers' shapes, not published.
-        stated_parameters: What the source states instead, rounded or counted otherwise.
+        factory: The function that makes the network.
+        arguments: Arguments of the factory.
+        source: The paper or library.
+        parameters: Exact number of trainable parameters; `None` if no count is known.
+        half_operations: Half of the floating-point operations in millions, as published by pytorchcv.
+        derived: Whether `parameters` is not published but derived by hand from the layer shapes.
+        stated_parameters: The figure in the source, if it is rounded or counted differently.
         stated_operations: The same for the operations of one image.
     """
 
@@ -50,7 +50,7 @@ def by_depth(
     stated_operations: Mapping[int, str] | None = None,
     **arguments: Any,
 ) -> dict[str, Entry]:
-    """A row for each depth, its figures looked up in tables by depth.
+    """Return a row for each depth, with its figures looked up in tables by depth.
 
     Example:
 

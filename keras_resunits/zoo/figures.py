@@ -1,36 +1,36 @@
-"""What was published of the networks, or derived by hand, each figure once: tables by depth.
+"""Published figures of the networks, and figures derived by hand: tables by depth, with each figure once.
 
-Networks with the same units have the same number of parameters whoever names them, so the rows of `networks` and
-`libraries` share these tables. Trainable parameters are exact; operations are half of the floating-point operations,
-in millions, as pytorchcv publishes them.
+Networks with the same units have the same number of parameters under any name, so the rows of `networks` and
+`libraries` share these tables. Counts of trainable parameters are exact. Operations are half of the floating-point
+operations in millions, as published by pytorchcv.
 """
 
 from __future__ import annotations
 
 OPTION_A = {20: 269_722, 32: 464_154, 44: 658_586, 56: 853_018, 110: 1_727_962, 1202: 19_421_274}
-"""CIFAR networks of basic units, post- or pre-activated or plain, whose shortcuts have no weights."""
+"""CIFAR networks of basic units, with post- or pre-activation or plain, whose shortcuts have no weights."""
 
 OPTION_B = {20: 272_474, 32: 466_906, 44: 661_338, 56: 855_770, 110: 1_730_714, 1202: 19_424_026}
-"""The same with projections, post-activated."""
+"""The same with post-activation and projections."""
 OPTION_B_OPERATIONS = {20: 41.29, 56: 127.06, 110: 255.70, 1202: 2_857.17}
 RAW_STEM_B = {20: 272_282, 56: 855_578, 110: 1_730_522, 1202: 19_423_834}
-"""The same pre-activated, behind a bare convolution."""
+"""The same with pre-activation and projections, after a bare convolution."""
 RAW_STEM_B_OPERATIONS = {20: 41.27, 56: 127.03, 110: 255.68, 1202: 2_857.14}
 BOTTLENECK = {164: 1_704_154, 272: 2_816_986, 542: 5_599_066, 1001: 10_328_602}
-"""CIFAR networks of bottlenecks, post-activated."""
+"""CIFAR networks of bottlenecks with post-activation."""
 BOTTLENECK_V1_5_OPERATIONS = {164: 255.31, 272: 420.61, 542: 833.87, 1001: 1_536.40}
 PRE_BOTTLENECK = {164: 1_703_258, 272: 2_816_090, 542: 5_598_170, 1001: 10_327_706}
-"""CIFAR networks of bottlenecks, pre-activated."""
+"""CIFAR networks of bottlenecks with pre-activation."""
 PRE_BOTTLENECK_V1_5_OPERATIONS = {164: 255.08, 272: 420.38, 542: 833.64, 1001: 1_536.18}
 GATED_110 = 1_824_186
 """ResNet-110 for CIFAR with a 1x1 gate in every unit."""
 
 IMAGENET = {18: 11_689_512, 34: 21_797_672, 50: 25_557_032, 101: 44_549_160, 152: 60_192_808, 200: 64_673_832}
-"""ImageNet networks, post-activated, the stride on either convolution."""
+"""ImageNet networks with post-activation, and the stride on either convolution."""
 IMAGENET_OPERATIONS = {18: 1_820.41, 34: 3_672.68, 50: 3_877.95, 101: 7_597.95, 152: 11_321.85}
 IMAGENET_V1_5_OPERATIONS = {50: 4_110.48, 101: 7_830.48, 152: 11_554.38}
 PRE_IMAGENET = {18: 11_687_720, 34: 21_795_880, 50: 25_549_352, 101: 44_541_480, 152: 60_185_128, 200: 64_666_152}
-"""ImageNet networks, pre-activated."""
+"""ImageNet networks with pre-activation."""
 
 REPEATED_PRE_IMAGENET = {
     18: 11_687_848,
@@ -85,5 +85,5 @@ DENSE_BC_OPERATIONS = {
 DENSE_IMAGENET = {121: 7_978_856, 161: 28_681_000, 169: 14_149_480, 201: 20_013_928}
 DENSE_IMAGENET_OPERATIONS = {121: 2_872.13, 161: 7_793.16, 169: 3_403.89, 201: 4_347.15}
 KERAS = {50: 25_583_592, 101: 44_601_832, 152: 60_268_520}
-"""`keras.applications.ResNet50` and its sisters."""
+"""`keras.applications.ResNet50` and its deeper variants."""
 KERAS_V2 = {50: 25_568_360, 101: 44_577_896, 152: 60_236_904}

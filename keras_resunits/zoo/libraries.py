@@ -1,4 +1,4 @@
-"""Networks that other libraries publish weights of, each as ours that computes the same, by the library's name."""
+"""Equivalents of the networks for which other libraries publish weights, by the name of the library."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ AKAMASTER, PYTORCHCV = "akamaster/pytorch_resnet_cifar10", "pytorchcv (osmr/imgc
 
 
 def zero_pad_both_sides(slot: Slot, order: Order) -> keras.layers.Layer:
-    """Option A as akamaster has it: half of the zeros before the old channels, half behind.
+    """Option A as in akamaster's code: half of the zeros before the old channels, half after them.
 
     Raises:
-        ValueError: if the unit has fewer filters than arrive.
+        ValueError: if the unit has fewer filters than input channels.
     """
     if not slot.changes_shape:
         return identity(slot, order)
@@ -38,10 +38,10 @@ def zero_pad_both_sides(slot: Slot, order: Order) -> keras.layers.Layer:
 
 
 class RepeatedPreAct(Wrapped):
-    """A pre-activation in every unit, the first one too, whatever the stem has activated already.
+    """A pre-activation in every unit, including the first one after an activated stem.
 
-    So are pytorchcv's PreResNets for ImageNet, with 128 parameters more than `PreActResNet`: the authors' code leaves
-    out the first unit's (He et al. 2016, appendix).
+    pytorchcv's PreResNets for ImageNet have this order, with 128 parameters more than `PreActResNet`. The authors' code
+    omits the first unit's pre-activation (He et al. 2016, appendix).
 
     Example:
 
@@ -191,4 +191,4 @@ LIBRARIES: dict[str, Entry] = {
         for depth, growth in figures.DENSE_BC
     },
 }
-"""By name; the word before the first underscore is the library's."""
+"""The rows by name; the word before the first underscore is the library."""

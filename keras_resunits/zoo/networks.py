@@ -1,4 +1,4 @@
-"""The networks of the papers by name: how each is made, its source, and what was published of it."""
+"""The networks of the papers by name: how each is made, its source, and its published figures."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from keras_resunits.zoo.libraries import LIBRARIES
 
 
 def _table1(parameters: int = figures.OPTION_A[110], **choices: Any) -> Entry:
-    """A row of He et al. 2016, Table 1: ResNet-110 with one choice changed."""
+    """Return a row of He et al. 2016, Table 1: ResNet-110 with one choice changed."""
     return Entry(ResNet, {"depth": 110, **choices}, f"{HE16}, Table 1", parameters, derived=True)
 
 
 def _table2(depth: int, order: str) -> Entry:
-    """A row of He et al. 2016, Table 2."""
+    """Return a row of He et al. 2016, Table 2."""
     return Entry(ResNet, {"depth": depth, "order": order}, f"{HE16}, Table 2")
 
 
 def _wide(name: str, places: dict[tuple[int, int], dict[str, Any]], source: str, **arguments: Any) -> dict[str, Entry]:
-    """Rows of wide residual networks, by depth and width."""
+    """Return rows of wide residual networks, by depth and width."""
     return {
         name.format(depth, width): Entry(
             WideResNet,

@@ -1,4 +1,4 @@
-"""Networks by name: which there are, and how one is made."""
+"""Networks by name: listing and creating them."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from keras_resunits.zoo.networks import MODELS
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """The names of the networks that `create` makes, sorted.
+    """Return the sorted names of the networks that `create` makes.
 
-    Those that begin with another library's name (`torchvision_resnet50`) answer as that library's do with its weights.
+    Networks whose names begin with another library's (`torchvision_resnet50`) return the same logits as that library's
+    networks with its weights.
 
     Args:
-        pattern: A wildcard, "*" and "?"; all by default.
+        pattern: A pattern with the wildcards "*" and "?". Defaults to all names.
 
     Returns:
-        Names; none where nothing matches.
+        A list of names, empty if nothing matches.
 
     Raises:
-        ValueError: for a pattern that is no string.
+        ValueError: if `pattern` is not a string.
 
     Example:
 
@@ -40,7 +41,7 @@ def list_models(pattern: str = "*") -> list[str]:
 
 
 def require_name(name: str) -> None:
-    """Refuse a name that is neither a network's nor a family's."""
+    """Refuse a name that is neither that of a network nor that of a family."""
     if not isinstance(name, str):
         raise ValueError(f"`name` must be a string such as 'resnet50' or 'ResNet'. Received: name={name!r} (create).")
     if name not in {*MODELS, *FAMILIES}:
@@ -52,10 +53,10 @@ def require_name(name: str) -> None:
 
 
 def check_depth(name: str, depth, block: str | Body | None = None) -> None:
-    """Refuse a depth that the network or family `name` does not have, without making it.
+    """Refuse a depth that does not exist for the network or family `name`, without building a network.
 
     Raises:
-        ValueError: naming the nearest, as the factories do.
+        ValueError: if the depth does not exist; the message is that of the factory and names the nearest.
     """
     made = _entry(name)
     if rule := FAMILIES[made.factory.__name__].depths:
@@ -63,30 +64,30 @@ def check_depth(name: str, depth, block: str | Body | None = None) -> None:
 
 
 def _entry(name: str) -> Entry:
-    """Of a network or a family."""
+    """Return the entry of a network or a family."""
     return MODELS.get(name) or Entry(FAMILIES[name].build)
 
 
 def accepts(name: str) -> set[str]:
-    """The arguments that `create(name, ...)` takes."""
+    """Return the arguments that `create(name, ...)` accepts."""
     return FAMILIES[_entry(name).factory.__name__].accepts
 
 
 def create(name: str, /, weights: str | Path | None = None, **overrides) -> keras.Model:
-    """A network by its name in `list_models()`, or by its family's.
+    """Create a network by its name in `list_models()`, or by the name of its family.
 
     Args:
-        name: "preactresnet164_cifar", "resnet50", ...; or a family, "DenseNet", with the arguments that follow.
+        name: A network such as "preactresnet164_cifar" or "resnet50", or a family such as "DenseNet".
         weights: "imagenet" for a layout of `keras.applications`, from Keras' download cache; or a PyTorch checkpoint
-            or a weights file of `keras.applications` (see `keras_resunits.converters`). By default random.
-        **overrides: Arguments of the family's factory, in place of the named network's.
+            or a weights file of `keras.applications` (see `keras_resunits.converters`). Defaults to random weights.
+        **overrides: Arguments of the family's factory, which replace those of the named network.
 
     Returns:
         A functional `keras.Model`, named `name`.
 
     Raises:
-        ValueError: for a name that is not known (naming near ones), an argument that the factory does not have or
-            refuses, or weights that are not there or not this network's.
+        ValueError: if the name is unknown (the message suggests similar ones), the factory lacks or refuses an
+            argument, or the weights are missing or do not fit the network.
 
     Example:
 
@@ -104,7 +105,7 @@ def create(name: str, /, weights: str | Path | None = None, **overrides) -> kera
     arguments = {**({} if name in FAMILIES else {"name": name}), **entry.arguments, **overrides}
     if weights is None:
         return entry.factory(**arguments)
-    from keras_resunits.converters.loading import loader  # here: it reads files with libraries that few want
+    from keras_resunits.converters.loading import loader  # late: few users need the libraries that it imports
 
     load = loader(weights)
     model = entry.factory(**arguments)

@@ -5,9 +5,11 @@
     python -m studies.he2016_tables --epochs=1 --output=OUT          digits: the smoke twin, minutes
 
 Every run is `python -m train --model=NAME --depth=20 ...`, one after the other. What OUT holds already, as a run or as
-a row of OUT/runs.csv, is not run again: the study can be stopped and goes on, on another machine too, and can be given
-more seeds where they are wanted. Of all that OUT holds it writes OUT/runs.csv (a row a run), OUT/table.md and
-OUT/table.png.
+a row of OUT/runs.csv, is not run again: the study can be stopped and resumes, on another machine too, and can be given
+more seeds where they are needed. Of all that OUT holds it writes OUT/runs.csv (a row a run), OUT/table.md and
+OUT/table.png. The picture of runs that are already in a file takes a second:
+
+    python -m studies.he2016_tables --rows=docs/results/shortcuts_and_orders.csv --picture=docs/images/study.png
 
 The paper's errors are those of depth 110 after 164 epochs, on the lossless CIFAR-10; "fail" is more than 20 %.
 """
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import statistics
 import subprocess
 import sys
@@ -23,16 +26,33 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `train`, from whatever folder the study is started
 
 from train.run.history import read_history
 
-FAIL = 20.0  # percent: what the paper calls a failure
-FAILS = 100.0  # percent: worse than all that it gives a figure of
-COLOR = "#3569b5"
+ROOT = Path(__file__).resolve().parents[2]
+FAILS = 100.0  # percent: worse than all that the paper gives a figure of
+MOVES = {  # from the paper's rank to ours: how it is drawn
+    "ranks better here than in the paper": "#1b7f4d",
+    "the same rank or the next": "#8a8a8a",
+    "ranks worse here": "#c2541b",
+}
+COLUMNS = {  # of the picture: where, in inches from its left, and on which side of that
+    "name": (2.5, "right"),
+    "error": (3.05, "right"),
+    "range": (4.05, "right"),
+    "rank": (4.35, "right"),
+    "ours": (4.5, "center"),
+    "between": (5.625, "center"),
+    "theirs": (6.75, "center"),
+    "its rank": (6.9, "left"),
+    "its error": (7.6, "right"),
+    "its name": (7.75, "left"),
+}
 
 
 @dataclass(frozen=True)
@@ -52,6 +72,8 @@ class Variant:
     paper: float | None
 
 
+Ranks = dict[Variant, tuple[int, int]]  # ours and the paper's
+ROW = 0.27  # inches
 VARIANTS = [
     Variant("original", "resnet110_cifar", 1, 6.61),
     Variant("constant scaling 0 (plain)", "resnet110_constant_scaling0", 1, None),
@@ -87,14 +109,17 @@ def train(variant: Variant, seed: int, args: argparse.Namespace) -> None:
     """One run, from where it stopped."""
     flags = [f"--dataset={args.dataset}", f"--model={variant.model}", "--depth=20", f"--epochs={args.epochs}"]
     flags += [f"--seed={seed}", f"--run={run_name(variant, seed)}", f"--output={args.output}"]
-    subprocess.run([sys.executable, "-m", "train", *flags, "--resume", "--noexport"], check=True)
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    command = [sys.executable, "-m", "train", *flags, "--resume", "--noexport"]
+    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": path})
 
 
 def held(output: Path, epochs: int) -> dict[Variant, dict[int, float]]:
     """The errors of all finished runs that OUT holds, by variant and seed."""
+    rows = noted(output / "runs.csv", epochs)
     found: dict[Variant, dict[int, float]] = {}
     for variant in VARIANTS:
-        runs = noted(output / "runs.csv", variant, epochs)
+        runs = rows.get(variant, {})
         for folder in (output / "runs").glob(f"{variant.model}-*"):
             if (value := error(folder / "history.csv", epochs)) is not None:
                 runs[int(folder.name.rpartition("-")[2])] = value
@@ -103,18 +128,35 @@ def held(output: Path, epochs: int) -> dict[Variant, dict[int, float]]:
     return found
 
 
-def noted(path: Path, variant: Variant, epochs: int) -> dict[int, float]:
-    """The errors by seed that a file of rows has of a variant."""
+def noted(path: Path, epochs: int | None = None) -> dict[Variant, dict[int, float]]:
+    """The errors that a file of rows has, by variant and seed: of runs of so many epochs, or of all."""
     if not path.exists():
         return {}
+    found: dict[Variant, dict[int, float]] = {}
+    variants = {variant.model: variant for variant in VARIANTS}
     with open(path, newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["model"] == variant.model and int(row["epochs"]) == epochs]
-    return {int(row["seed"]): float(row["test error %"]) for row in rows}
+        for row in csv.DictReader(file):
+            if row["model"] in variants and epochs in (None, int(row["epochs"])):
+                found.setdefault(variants[row["model"]], {})[int(row["seed"])] = float(row["test error %"])
+    return found
 
 
 def paper(variant: Variant) -> str:
     """The paper's error as it prints it."""
     return "fail" if variant.paper is None else f"{variant.paper:.2f}"
+
+
+def ranks(errors: dict[Variant, dict[int, float]], number: int) -> Ranks:
+    """`(ours, the paper's)` of one table's variants, the best first; in the paper, failures share the last rank."""
+    rows = [variant for variant in errors if variant.table == number or variant.title == "original"]
+    ours = sorted(rows, key=lambda variant: statistics.mean(errors[variant].values()))
+    theirs = sorted(map(published, rows))
+    return {variant: (i, theirs.index(published(variant)) + 1) for i, variant in enumerate(ours, 1)}
+
+
+def published(variant: Variant) -> float:
+    """The paper's error, 100 % where it fails."""
+    return FAILS if variant.paper is None else variant.paper
 
 
 def table(errors: dict[Variant, dict[int, float]]) -> str:
@@ -123,36 +165,71 @@ def table(errors: dict[Variant, dict[int, float]]) -> str:
         "| | table | runs | mean error % | lowest to highest | rank | paper, depth 110 | its rank |",
         "|---|---|---:|---:|---:|---:|---:|---:|",
     ]
-    means = {variant: statistics.mean(runs.values()) for variant, runs in errors.items()}
     for number in (1, 2):
-        rows = [v for v in errors if v.table == number or v.title == "original"]
-        ours = sorted(rows, key=means.__getitem__)
-        theirs = sorted(FAILS if v.paper is None else v.paper for v in rows)  # those that fail share the last rank
-        for variant in rows:
+        ranked = ranks(errors, number)
+        for variant in (variant for variant in errors if variant in ranked):
             values = errors[variant].values()
             spread = f"{min(values):.2f} to {max(values):.2f}" if len(values) > 1 else ""
-            rank = theirs.index(FAILS if variant.paper is None else variant.paper) + 1
+            ours, theirs = ranked[variant]
             lines.append(
-                f"| {variant.title} | {number} | {len(values)} | {means[variant]:.2f} | {spread} "
-                f"| {ours.index(variant) + 1} | {paper(variant)} | {rank} |"
+                f"| {variant.title} | {number} | {len(values)} | {statistics.mean(values):.2f} | {spread} "
+                f"| {ours} | {paper(variant)} | {theirs} |"
             )
     return "\n".join(lines) + "\n"
 
 
 def picture(errors: dict[Variant, dict[int, float]], path: Path) -> None:
-    """Every run as a dot, beside the paper's figure."""
-    figure, (ours, theirs) = plt.subplots(1, 2, figsize=(10, 5), sharey=True, layout="constrained")
-    for y, (variant, runs) in enumerate(errors.items()):
-        ours.plot(list(runs.values()), [y] * len(runs), "o", color=COLOR, alpha=0.6)
-        fails = variant.paper is None
-        theirs.plot([FAIL if fails else variant.paper], [y], "x" if fails else "o", color=COLOR)
-    ours.set(title="depth 20, this study (a dot a run)", xlabel="test error, %", yticks=range(len(errors)))
-    ours.set_yticklabels([variant.title for variant in errors])
-    ours.invert_yaxis()
-    theirs.set(title="depth 110, the paper (x: fails, above 20 %)", xlabel="test error, %")
-    for axes in (ours, theirs):
-        axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=110)
+    """A slope chart of each table: our ranks and errors on the left, the paper's on the right."""
+    tables = {number: ranked for number in (1, 2) if (ranked := ranks(errors, number))}
+    height, row = 0.7 + sum(0.5 + ROW * len(ranked) for ranked in tables.values()) + 0.3, 0.85
+    figure = Figure(figsize=(10.0, height), dpi=120)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, 10), ylim=(height, 0))
+    axes.axis("off")
+    write(axes, 0.25, {"name": "this study, depth 20", "its name": "the paper, depth 110"}, fontweight="bold")
+    write(axes, 0.25, {"between": "ranked by test error"})
+    heads = {"error": "error, %", "range": "range of runs", "rank": "rank", "its rank": "rank", "its error": "error, %"}
+    write(axes, 0.52, heads, fontsize=8, color="0.4")
+    for number, ranked in tables.items():
+        write(axes, row, {"between": f"He et al. 2016, Table {number}"}, fontweight="bold")
+        draw_slopes(axes, row + 0.32, errors, ranked)
+        row += 0.5 + ROW * len(ranked)
+    keys = [Line2D([], [], color=colour, lw=2) for colour in MOVES.values()]
+    figure.legend(keys, MOVES, loc="lower center", ncols=3, frameon=False, fontsize=9)
+    figure.savefig(path)
+
+
+def draw_slopes(axes: Axes, top: float, errors: dict[Variant, dict[int, float]], ranked: Ranks) -> None:
+    """A line for each variant from its place here to its place in the paper, where those that fail keep our order."""
+    there = sorted(ranked, key=lambda variant: (published(variant), ranked[variant]))
+    ours, theirs = COLUMNS["ours"][0], COLUMNS["theirs"][0]
+    if failing := [place for place, variant in enumerate(there) if variant.paper is None]:
+        middle = top + ROW * (failing[0] + failing[-1]) / 2
+        axes.axhspan(top + ROW * (failing[0] - 0.47), top + ROW * (failing[-1] + 0.47), 0.667, 1, color="#f6e3da", lw=0)
+        axes.text(9.93, middle, "above 20 %", ha="right", va="center", rotation=90, fontsize=8, color="#a0522d")
+    for place, (variant, (rank, its_rank)) in enumerate(ranked.items()):
+        y, its_y = top + ROW * place, top + ROW * there.index(variant)
+        axes.plot([ours, theirs], [y, its_y], "o-", color=MOVES[move(variant, rank, its_rank)], lw=1.8, ms=5)
+        values = errors[variant].values()
+        write(axes, y, {"name": variant.title, "error": f"{statistics.mean(values):.2f}", "rank": f"{rank}"})
+        if len(values) > 1:
+            write(axes, y, {"range": f"{min(values):.2f} to {max(values):.2f}"}, fontsize=8, color="0.4")
+        write(axes, its_y, {"its rank": f"{its_rank}", "its error": paper(variant), "its name": variant.title})
+
+
+def write(axes: Axes, y: float, cells: dict[str, str], **style) -> None:
+    """Texts into columns of a row."""
+    for column, text in cells.items():
+        x, side = COLUMNS[column]
+        axes.text(x, y, text, ha=side, va="center", **{"fontsize": 9.5, **style})
+
+
+def move(variant: Variant, rank: int, its_rank: int) -> str:
+    """What a rank here is beside the one in the paper; of those that fail there, none is worse for a rank below it."""
+    better, same, worse = MOVES
+    if abs(rank - its_rank) <= 1 or (variant.paper is None and rank > its_rank):
+        return same
+    return better if rank < its_rank else worse
 
 
 def main() -> None:
@@ -162,22 +239,35 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--seeds", type=int, default=1, help="runs of each variant")
     parser.add_argument("--only", default="*", help="a wildcard for the models; all by default")
-    parser.add_argument("--output", required=True, help="the folder that gets everything")
+    parser.add_argument("--output", type=Path, help="the folder that gets everything")
+    parser.add_argument("--rows", type=Path, help="instead of training: a runs.csv to draw")
+    parser.add_argument("--picture", type=Path, help="with --rows: the PNG file to write")
     args = parser.parse_args()
-    output = Path(args.output)
-    there = held(output, args.epochs)
+    if (args.output is None) == (args.rows is None) or (args.rows is None) != (args.picture is None):
+        parser.error("either --output, or --rows and --picture")
+    if args.output:
+        study(args)
+    elif errors := noted(args.rows):
+        picture(errors, args.picture)
+    else:
+        parser.error(f"{args.rows} has no runs of the study")
+
+
+def study(args: argparse.Namespace) -> None:
+    """Train what is missing, and write down all that there is."""
+    there = held(args.output, args.epochs)
     for seed in range(args.seeds):
         for variant in VARIANTS:
             if fnmatch(variant.model, args.only) and seed not in there.get(variant, {}):
                 train(variant, seed, args)
-    errors = held(output, args.epochs)
-    with open(output / "runs.csv", "w", newline="") as file:
+    errors = held(args.output, args.epochs)
+    with open(args.output / "runs.csv", "w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["title", "model", "epochs", "seed", "test error %"])
         for variant, runs in errors.items():
             writer.writerows([variant.title, variant.model, args.epochs, i, f"{runs[i]:.2f}"] for i in sorted(runs))
-    (output / "table.md").write_text(table(errors))
-    picture(errors, output / "table.png")
+    (args.output / "table.md").write_text(table(errors))
+    picture(errors, args.output / "table.png")
     print(table(errors))
 
 

@@ -1,4 +1,4 @@
-"""Reading checkpoints: every kind of file, every wrapping, and every refusal."""
+"""Reading checkpoints: every type of file, every wrapping, and every refusal."""
 
 import re
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.peers
 
 
 def holds_the_state(read):
-    assert list(read) == ["conv.weight", "bn.running_var"]  # and no counter
+    assert list(read) == ["conv.weight", "bn.running_var"]  # without the counter
     for name, array in read.items():
         assert array.dtype == np.float32
         np.testing.assert_array_equal(array, STATE[name].numpy())
@@ -71,11 +71,11 @@ def test_a_safetensors_file_is_read_whatever_its_precision(tmp_path, dtype):
         "numpy",
     ],
 )
-def test_what_a_training_program_puts_around_the_weights_comes_off(wrapped):
+def test_what_a_training_program_puts_around_the_weights_is_removed(wrapped):
     holds_the_state(state_of(wrapped))
 
 
-def test_a_prefix_that_not_every_name_has_is_a_name():
+def test_a_prefix_that_not_all_names_share_is_kept():
     assert list(state_of({"module.a": np.ones(1), "b": np.ones(1)})) == ["module.a", "b"]
 
 
@@ -88,9 +88,9 @@ def test_a_prefix_that_not_every_name_has_is_a_name():
     [
         ("x.onnx", b"", r"a PyTorch checkpoint ends in .pt, .pth, .th, .safetensors. Received: '.*x.onnx'"),
         ("x.pth", None, r"no such file: '.*x.pth'"),
-        ("x.pth", b"", r"'.*x.pth' is no readable PyTorch checkpoint"),
+        ("x.pth", b"", r"'.*x.pth' is not a readable PyTorch checkpoint"),
         ("x.pth", b"not a checkpoint at all", r"'.*x.pth' is damaged, or holds more than weights"),
-        ("x.safetensors", b"not a checkpoint at all", r"'.*x.safetensors' is no readable safetensors file"),
+        ("x.safetensors", b"not a checkpoint at all", r"'.*x.safetensors' is not a readable safetensors file"),
     ],
     ids=["kind", "missing", "empty", "damaged", "damaged-safetensors"],
 )
@@ -108,7 +108,7 @@ def test_half_a_file_is_refused(tmp_path):
     torch.save(STATE, tmp_path / "whole.pth")
     content = (tmp_path / "whole.pth").read_bytes()
     (tmp_path / "half.pth").write_bytes(content[: len(content) // 2])
-    with pytest.raises(ConversionError, match=r"half.pth' is no readable PyTorch checkpoint"):
+    with pytest.raises(ConversionError, match=r"half.pth' is not a readable PyTorch checkpoint"):
         read_checkpoint(tmp_path / "half.pth")
 
 
@@ -121,7 +121,7 @@ def test_a_pickled_network_is_refused_and_not_run(tmp_path):
 
 
 @pytest.mark.parametrize("source", [42, None, [1]])
-def test_what_is_no_path_is_refused(source):
+def test_a_source_that_is_not_a_path_is_refused(source):
     with pytest.raises(ConversionError, match=rf"is a state dict or a path\. Received: {re.escape(repr(source))}\."):
         load_torch_weights(None, source)
     with pytest.raises(ConversionError, match=r"are a model, 'imagenet', or a file .* Received: "):
@@ -137,6 +137,6 @@ def test_what_is_no_path_is_refused(source):
     ],
     ids=["list", "empty", "elsewhere"],
 )
-def test_what_is_no_state_dict_is_refused(content, match):
+def test_content_that_is_not_a_state_dict_is_refused(content, match):
     with pytest.raises(ConversionError, match=match):
         state_of(content)

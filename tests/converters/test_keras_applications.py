@@ -1,4 +1,4 @@
-"""Weights from `keras.applications`: equal logits from a model and from each kind of its files."""
+"""Weights of `keras.applications`: equal logits from a model and from each type of its files."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ QUICK = ["ResNet50", "ResNet50V2", "DenseNet121"]
 
 
 def randomized(model: keras.Model, seed: int = 5) -> keras.Model:
-    """With no bias, gamma, beta or statistic left at a value that it might also have by accident."""
+    """The model with random biases, gammas, betas and statistics, so that no weight is right by accident."""
     rng = np.random.default_rng(seed)
     for variable in model.variables:
         if len(variable.shape) == 1:
@@ -46,9 +46,9 @@ def largest_difference(model: keras.Model, theirs: keras.Model) -> float:
 
 
 @pytest.mark.parametrize("name", long_but(QUICK, {name: name for name in sorted(APPLICATIONS.values())}))
-def test_both_networks_answer_alike(name):
+def test_both_networks_return_the_same_logits(name):
     model, theirs = ours(name), application(name)
-    assert largest_difference(model, theirs) > 1e-2  # there is something to carry
+    assert largest_difference(model, theirs) > 1e-2  # the weights make a difference
     assert load_keras_weights(model, theirs).startswith("keras_")
     assert largest_difference(model, theirs) < 1e-4
 
@@ -59,7 +59,7 @@ def theirs():
 
 
 @pytest.mark.parametrize("file", ["x.keras", "x.weights.h5", "x.h5"])
-def test_each_kind_of_file_is_read_by_name(tmp_path, theirs, file):
+def test_each_type_of_file_is_read_by_name(tmp_path, theirs, file):
     save = theirs.save_weights if file == "x.weights.h5" else theirs.save
     save(tmp_path / file)
     model = ours("ResNet50")
@@ -76,7 +76,10 @@ def test_a_file_of_keras_2_is_read(tmp_path):
         "fc1000": {"kernel": rng.normal(size=(4, 5)), "bias": rng.normal(size=5)},
     }
     with h5py.File(tmp_path / "x.h5", "w") as file:
-        file.attrs["layer_names0"] = [b"input_1", b"conv1/conv"]  # a list too long for one attribute comes in several
+        file.attrs["layer_names0"] = [
+            b"input_1",
+            b"conv1/conv",
+        ]  # a list too long for one attribute is stored in several
         file.attrs["layer_names1"] = [b"conv1/bn", b"fc1000"]
         for layer, weights in layers.items():
             group = file.create_group(layer)
@@ -117,8 +120,8 @@ def small():
     [
         ("x.h5", None, r"no such file: '.*x.h5'"),
         ("x.txt", b"", r"a model, 'imagenet', or a file that ends in .h5, .hdf5, .keras. Received: '.*x.txt'"),
-        ("x.h5", b"no HDF5", r"'.*x.h5' is no readable Keras file"),
-        ("x.keras", b"no zip", r"'.*x.keras' is no readable Keras file"),
+        ("x.h5", b"no HDF5", r"'.*x.h5' is not a readable Keras file"),
+        ("x.keras", b"no zip", r"'.*x.keras' is not a readable Keras file"),
     ],
     ids=["missing", "kind", "damaged", "damaged-keras"],
 )
@@ -128,10 +131,10 @@ def test_a_file_that_cannot_be_read_is_refused_by_name(tmp_path, small, name, co
     refused(small, tmp_path / name, match)
 
 
-def test_a_file_without_layer_names_is_refused_with_the_way_out(tmp_path, small):
+def test_a_file_without_layer_names_is_refused_with_a_hint(tmp_path, small):
     with h5py.File(tmp_path / "x.weights.h5", "w") as file:
         file["layers/conv2d/vars/0"] = np.zeros(3)
-    refused(small, tmp_path / "x.weights.h5", r"does not name its layers.*give that model")
+    refused(small, tmp_path / "x.weights.h5", r"does not name its layers.*pass that model")
 
 
 def test_other_classes_are_one_error(theirs):
@@ -143,11 +146,11 @@ def test_other_classes_are_one_error(theirs):
 
 
 def test_a_network_that_is_not_that_of_the_weights_is_refused(theirs):
-    refused(kr.ResNet(50, SHAPE, CLASSES), theirs, r"computes otherwise than those of layout 'keras_resnet'")
+    refused(kr.ResNet(50, SHAPE, CLASSES), theirs, r"computes something other than those of layout 'keras_resnet'")
 
 
 def test_imagenet_has_no_weights_for_other_networks(small):
-    refused(small, "imagenet", r"ImageNet's weights are those of keras_resnet50, .*stages of \(1, 1, 1\) units")
+    refused(small, "imagenet", r"ImageNet's weights fit keras_resnet50, .*stages of \(1, 1, 1\) units")
 
 
 @pytest.mark.parametrize(
@@ -155,15 +158,15 @@ def test_imagenet_has_no_weights_for_other_networks(small):
 )
 def test_the_networks_that_have_imagenets_weights_are_named(name, fitting):
     model = kr.create(name, input_shape=SHAPE)
-    refused(model, "imagenet", rf"ImageNet's weights are those of {fitting}, which compute as .* Received: '{name}'")
+    refused(model, "imagenet", rf"ImageNet's weights fit {fitting}, which compute the same as .* Received: '{name}'")
 
 
 def test_other_classes_than_imagenets_are_refused_before_a_download(monkeypatch):
     monkeypatch.setattr(keras.applications, "ResNet50", None)
-    refused(ours("ResNet50"), "imagenet", r"know 1000 classes\. Received: classes=5 \('keras_resnet50'\)")
+    refused(ours("ResNet50"), "imagenet", r"are for 1000 classes\. Received: classes=5 \('keras_resnet50'\)")
 
 
-def test_weights_that_cannot_be_downloaded_are_a_sentence_with_the_folder_of_the_cache(monkeypatch, tmp_path):
+def test_a_failed_download_is_reported_with_the_folder_of_the_cache(monkeypatch, tmp_path):
     def fails(**_):
         raise Exception("no route\nto host.")
 

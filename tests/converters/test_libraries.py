@@ -1,6 +1,6 @@
 """The libraries' own networks, where the libraries are installed: `pip install torchvision timm pytorchcv`.
 
-CI does without them; `torch_networks.py` has the same layouts written out.
+CI runs without them; `torch_networks.py` contains the same layouts.
 """
 
 import numpy as np
@@ -40,7 +40,7 @@ def theirs(library: str, name: str):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("library", "name", "ours"), CASES)
-def test_the_librarys_own_network_gives_the_same_logits(library, name, ours):
+def test_the_librarys_own_network_returns_the_same_logits(library, name, ours):
     network = randomized(theirs(library, name)).eval()
     shape = (32, 32, 3) if name.endswith("cifar10") else (224, 224, 3) if library == "pytorchcv" else (96, 96, 3)
     images = np.random.default_rng(0).normal(size=(2, *shape)).astype("float32")

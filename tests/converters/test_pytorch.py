@@ -1,4 +1,4 @@
-"""Weights from PyTorch: equal logits in every layout, or an error that says what does not fit."""
+"""Weights of PyTorch: equal logits in every layout, or an error that states what does not fit."""
 
 import re
 from dataclasses import replace
@@ -24,9 +24,9 @@ pytestmark = pytest.mark.peers
 
 
 def residual(body, order, stem, width, units=(2, 1, 2), size=32, shortcut=kr.projection, ends=None, **top):
-    """Ours, small: stages of `units`, the second and later ones halve the image and double the width.
+    """Our network, small: stages of `units`, of which the second and later ones halve the image and double the width.
 
-    The stem and what stands before the pooling are of the order `ends`, where it is another.
+    The stem and the layers before the pooling have the order `ends`, by default `order`.
     """
     stages = [kr.Stage(n, width * body.expansion * 2**i, strides=1 + (i > 0)) for i, n in enumerate(units)]
     recipe = kr.Recipe(body, order, shortcut)
@@ -152,15 +152,15 @@ def largest_difference(model: keras.Model, network) -> float:
 
 
 def smallest() -> tuple[keras.Model, "theirs.nn.Module"]:
-    """A network that fits, to spoil."""
+    """A model and a network that fits it, for tests that break the fit."""
     _, torch_network, network = CASES["torchvision-basic"]
     return network(), theirs.randomized(torch_network())
 
 
 @cases
-def test_both_networks_answer_alike(layout, torch_network, network):
+def test_both_networks_return_the_same_logits(layout, torch_network, network):
     model, torch_network = network(), theirs.randomized(torch_network())
-    assert largest_difference(model, torch_network) > 1e-2  # there is something to carry
+    assert largest_difference(model, torch_network) > 1e-2  # the weights make a difference
     assert load_torch_weights(model, torch_network.state_dict()) == layout
     assert largest_difference(model, torch_network) < 1e-5
 
@@ -193,7 +193,7 @@ def test_a_densenet_of_the_old_names_is_read():
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What does not fit is said, and nothing is assigned.
+# Refusals: the error states what does not fit, and nothing is assigned.
 
 
 def refused(model, state, match, layout=None):
@@ -204,7 +204,7 @@ def refused(model, state, match, layout=None):
         np.testing.assert_array_equal(was, now)
 
 
-def test_what_is_left_over_on_either_side_is_listed():
+def test_weights_left_over_on_either_side_are_listed():
     model, torch_network = smallest()
     state = dict(torch_network.state_dict())
     del state["layer2.0.bn2.running_var"], state["fc.bias"]
@@ -212,7 +212,7 @@ def test_what_is_left_over_on_either_side_is_listed():
     refused(
         model,
         state,
-        r"2 that the network wants are not in the state dict: layer2.0.bn2.running_var \(for "
+        r"2 that the network requires are not in the state dict: layer2.0.bn2.running_var \(for "
         r"'unit002/branch/norm2/moving_variance'\), fc.bias \(for 'classifier/bias'\). "
         r"1 of the state dict have no place in the network: layer9.0.conv1.weight.$",
     )
@@ -226,14 +226,14 @@ def test_a_network_of_fewer_units_leaves_weights_over():
     )
 
 
-def test_weights_of_another_architecture_are_told_from_those_that_are_left_over():
+def test_weights_of_another_architecture_are_distinguished_from_those_left_over():
     model, _ = smallest()
     source = {"dense.weight": torch.zeros(2, 2), "a": torch.zeros(1)}
-    with pytest.raises(ConversionError, match=r"^the state dict is of another architecture .*; got a, dense\.weight"):
+    with pytest.raises(ConversionError, match=r"^the state dict has a different architecture .*; got a, dense\.weight"):
         load_torch_weights(model, source)
 
 
-def test_a_long_list_of_what_is_left_over_ends_in_a_number_and_is_whole_in_the_error():
+def test_a_long_list_of_weights_left_over_is_cut_in_the_text_and_complete_in_the_error():
     model, torch_network = smallest()
     state = {f"other.{name}": tensor for name, tensor in torch_network.state_dict().items()}
     refused(model, state, r"conv1.weight \(for 'stem/conv/kernel'\).* and \d+ more", "torchvision_resnet")
@@ -293,8 +293,8 @@ def test_a_kernel_of_another_shape_is_refused(shape, got):
         (
             "akamaster-A",
             partial(kr.ResNet, UNITS, (8, 8, 3), CLASSES),
-            r"half of the zeros on either side, got h: zeros behind, F: conv/2 norm ReLU conv norm, M: add, f: ReLU "
-            r"in 'unit002'",
+            r"half of the zeros on either side, got h: zeros at the end, F: conv/2 norm ReLU conv norm, M: add, f: "
+            r"ReLU in 'unit002'",
         ),
         (
             "timm-v2-basic",
@@ -309,17 +309,17 @@ def test_a_kernel_of_another_shape_is_refused(shape, got):
         (
             "pytorchcv-preresnet-imagenet",
             partial(residual, kr.basic, kr.FullPreAct(), STEM, 8),
-            r"the first one too.*, got F: conv norm ReLU conv, M: add in 'unit000'",
+            r"also in the first;.*, got F: conv norm ReLU conv, M: add in 'unit000'",
         ),
     ],
     ids=["stride", "order", "activation", "epsilon", "zeros", "margin", "head", "first unit"],
 )
-def test_weights_are_refused_where_the_network_computes_otherwise(case, network, match):
+def test_weights_are_refused_if_the_network_computes_something_else(case, network, match):
     layout, torch_network, _ = CASES[case]
     refused(network(), torch_network().state_dict(), match, layout)
 
 
-def test_an_unknown_layout_is_refused_with_those_that_are_known():
+def test_an_unknown_layout_is_refused_with_the_known_ones():
     model, torch_network = smallest()
     with pytest.raises(ValueError, match=r"unknown layout 'torchvison_resnet'. Did you mean 'torchvision_resnet'"):
         load_torch_weights(model, torch_network.state_dict(), "torchvison_resnet")
@@ -382,6 +382,6 @@ def test_a_network_is_created_with_its_weights(tmp_path):
         (42, r"or are 'imagenet'\. Received: 42"),
     ],
 )
-def test_weights_that_are_not_there_are_refused(weights, text):
+def test_missing_weights_are_refused(weights, text):
     with pytest.raises(ConversionError, match=text):
         kr.create("resnet20_cifar", weights=weights)

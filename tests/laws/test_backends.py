@@ -22,7 +22,7 @@ PROBED = {
 }
 SLOW = {
     **NETWORKS,
-    # two images on one pixel: in training rounding alone decides which side of their mean each of them is on
+    # two images on one pixel: in training, only rounding decides on which side of their mean each of them is
     **{name: replace(case, random=True) for name, case in KERAS_LAYOUTS.items()},
 }
 
@@ -40,7 +40,7 @@ def test_a_saved_network_computes_the_same_under_another_backend(backend, probed
         model.save(tmp_path / f"{name}.keras")
         named = {f"input {i}": each for i, each in enumerate(inputs)}
         np.savez(tmp_path / f"{name}.inputs.npz", cotangent=cotangent, random=case.random, **named)
-        wanted[name] = observed(model, inputs, cotangent, case.random)  # its statistics move, as they do in the probe
+        wanted[name] = observed(model, inputs, cotangent, case.random)  # updates its statistics, as in the probe
         twins[name] = model
     for name, make in OPTIMIZERS.items():
         (tmp_path / f"{name}.optimizer.json").write_text(json.dumps(keras.optimizers.serialize(make())))
@@ -50,20 +50,20 @@ def test_a_saved_network_computes_the_same_under_another_backend(backend, probed
     probe = [sys.executable, str(ROOT / "tests" / "support" / "backend_probe.py"), str(tmp_path)]
     done = subprocess.run(probe, env=environment, capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stderr[-4000:]
-    assert f"export_saved_model wants Keras on TensorFlow. Received: {backend}." in done.stdout
+    assert f"`export_saved_model` requires Keras on TensorFlow. Received: {backend}." in done.stdout
     assert not (tmp_path / "exported").exists()
     for name, case in probed.items():
         found = np.load(tmp_path / f"{name}.{backend}.npz")
         assert set(found) == set(wanted[name])
         for key, value in wanted[name].items():
             if case.random and not key.startswith("inference"):
-                continue  # backends draw otherwise
+                continue  # backends draw differently
             # a scalar's gradient sums all positions, to 0 where a normalisation follows: what is left is rounding
             atol = (1e-4 if value.ndim else 1e-3) * max(1.0, np.abs(value).max())
             np.testing.assert_allclose(found[key], value, rtol=1e-4, atol=atol, err_msg=f"{name}: {key}")
         back = keras.saving.load_model(tmp_path / "back" / f"{name}.keras", safe_mode=True)
         if case.random:
-            continue  # and so do the statistics that the draws left
+            continue  # so the statistics differ too
         again, one = (network(given(case.arrays()), training=False) for network in (back, twins[name]))
         np.testing.assert_allclose(again, one, rtol=1e-3, atol=1e-3 * np.abs(one).max(), err_msg=name)
     for name, make in OPTIMIZERS.items():

@@ -1,4 +1,4 @@
-"""Law: everything that the package exports is in the catalog, as what it is, and nothing else is."""
+"""Law: the catalog contains everything that the package exports, under its kind, and nothing else."""
 
 import inspect
 from types import ModuleType
@@ -46,7 +46,7 @@ def exported_names(table):
 NAMESPACES = {"bodies": bodies, "merges": merges, "orders": orders, "shortcuts": shortcuts, "tails": tails}
 
 
-def test_everything_exported_is_listed_in_all_and_the_other_way_round():
+def test_everything_exported_is_listed_in_all_and_vice_versa():
     assert sorted(kr.__all__) == sorted({*EXPORTED, *NAMESPACES})
     assert all(getattr(kr, name) is module for name, module in NAMESPACES.items())
 
@@ -60,12 +60,12 @@ def test_a_namespace_holds_every_variant_of_its_kind(namespace, kind):
         assert getattr(NAMESPACES[namespace], name) is getattr(kr, name)
 
 
-def test_no_order_is_a_subclass_of_one_that_may_be_used_itself():
+def test_no_order_is_a_subclass_of_a_concrete_one():
     final = [thing for name, thing in EXPORTED.items() if name in exported_names(ALL_ORDERS)]
     assert [order for order in final if any(base in final for base in order.__mro__[1:])] == []
 
 
-def test_everything_exported_says_what_it_does_with_an_example_that_runs():
+def test_everything_exported_has_a_docstring_with_an_example():
     described = {name: thing for name, thing in EXPORTED.items() if inspect.isfunction(thing) or inspect.isclass(thing)}
     assert [name for name, thing in described.items() if ">>>" not in inspect.getdoc(thing)] == []
 
@@ -78,7 +78,7 @@ def test_everything_exported_is_in_the_catalog():
 @pytest.mark.parametrize("kind", KINDS)
 def test_everything_in_the_catalog_is_exported_and_of_its_kind(kind):
     table, is_of_kind = KINDS[kind]
-    assert exported_names(table) - set(EXPORTED) == set(), "the catalog holds what is not exported"
+    assert exported_names(table) - set(EXPORTED) == set(), "the catalog contains what is not exported"
     assert [name for name in exported_names(table) if not is_of_kind(EXPORTED[name])] == []
 
 
@@ -88,7 +88,7 @@ def test_nothing_is_catalogued_twice():
 
 
 @pytest.mark.parametrize("kind", ["layer", "record", "order"])
-def test_an_instance_is_of_the_class_it_is_filed_under(kind):
+def test_an_instance_is_of_the_class_it_is_listed_under(kind):
     table = {"layer": catalog.LAYERS, "record": catalog.RECORDS, "order": ALL_ORDERS}[kind]
     made = {name: thing.make() if isinstance(thing, catalog.Case) else thing for name, thing in table.items()}
     assert {name: type(thing) for name, thing in made.items()} == {n: EXPORTED[n.partition("-")[0]] for n in table}
@@ -107,8 +107,12 @@ def test_an_instance_is_of_the_class_it_is_filed_under(kind):
     ids=["bodies", "orders", "shortcuts", "merges", "tails", "factories"],
 )
 def test_the_names_at_the_public_edge_are_those_of_the_catalog(named, catalogued):
-    assert all(thing in list(catalogued.values()) for thing in named.values()), "a name for what the catalog lacks"
-    assert all(thing in list(named.values()) for thing in catalogued.values()), "the catalog holds what has no name"
+    assert all(thing in list(catalogued.values()) for thing in named.values()), (
+        "a name for something that the catalog lacks"
+    )
+    assert all(thing in list(named.values()) for thing in catalogued.values()), (
+        "the catalog contains something without a name"
+    )
 
 
 def test_every_named_stem_and_every_network_family_has_an_instance():

@@ -1,4 +1,4 @@
-"""Law: a layer is its config and its weights; nothing else."""
+"""Law: config and weights determine a layer completely."""
 
 import json
 

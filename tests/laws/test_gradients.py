@@ -13,7 +13,7 @@ def test_the_gradient_reaches_every_trainable_parameter_and_an_input(case):
     with tf.GradientTape() as tape:
         tape.watch(inputs)
         loss = 0.0
-        for _ in range(12 if case.random else 1):  # what one draw leaves out another takes in
+        for _ in range(12 if case.random else 1):  # a parameter dropped by one draw is included in another
             outputs = layer(*inputs, training=True)
             loss += tf.reduce_sum(outputs * tf.random.stateless_normal(outputs.shape, seed=(1, 2)))
     names = [w.path for w in layer.trainable_weights]

@@ -12,7 +12,7 @@ def test_a_graph_trains_as_eager_execution_does(case):
 
 
 @over(LAYERS, NETWORKS)
-def test_a_graph_answers_as_eager_execution_does(case):
+def test_a_graph_infers_as_eager_execution_does(case):
     assert_graph_computes_what_eager_execution_does(case, training=False)
 
 

@@ -1,4 +1,4 @@
-"""Law: a `.keras` file gives the same bits back, in safe mode, under any precision."""
+"""Law: a `.keras` file restores a network bit for bit, in safe mode, under any precision."""
 
 import keras
 import numpy as np
@@ -8,7 +8,7 @@ from tests.catalog import KERAS_LAYOUTS, LAYERS, NETWORKS, PAIRS, STEMS, over
 
 
 @over(LAYERS, STEMS, PAIRS, NETWORKS, KERAS_LAYOUTS)
-def test_a_keras_file_gives_the_same_bits_back(case, tmp_path):
+def test_a_keras_file_restores_a_network_bit_for_bit(case, tmp_path):
     model, inputs = case.model(), case.arrays()
     inputs = inputs if case.inputs > 1 else inputs[0]
     model.save(tmp_path / "model.keras")

@@ -1,4 +1,4 @@
-"""Law: under a 16-bit policy activations are 16-bit, variables and logits float32, and answers nearly the same."""
+"""Law: under a 16-bit policy, activations are 16-bit, variables and logits float32, and outputs nearly the same."""
 
 import keras
 import numpy as np
@@ -7,12 +7,12 @@ from tests.catalog import LAYERS, NETWORKS, PAIRS, STEMS, over
 
 
 @over(LAYERS, STEMS, PAIRS, NETWORKS)
-def test_bfloat16_stays_bfloat16_and_answers_nearly_the_same(case):
+def test_bfloat16_stays_bfloat16_and_outputs_are_nearly_the_same(case):
     assert_sixteen_bits_stay_and_answer_nearly_the_same(case, "bfloat16")
 
 
 @over(LAYERS, NETWORKS)
-def test_float16_stays_float16_and_answers_nearly_the_same(case):
+def test_float16_stays_float16_and_outputs_are_nearly_the_same(case):
     assert_sixteen_bits_stay_and_answer_nearly_the_same(case, "float16")
 
 
@@ -33,7 +33,7 @@ def assert_sixteen_bits_stay_and_answer_nearly_the_same(case, dtype):
 
 
 @over(NETWORKS)
-def test_every_unit_of_a_network_passes_sixteen_bits_on(case):
+def test_every_unit_of_a_network_outputs_sixteen_bits(case):
     keras.config.set_dtype_policy("mixed_bfloat16")
     model = case.make()
     inside = [layer for layer in model.layers if layer.name.startswith(("stem", "unit", "post"))]

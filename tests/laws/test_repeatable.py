@@ -1,4 +1,4 @@
-"""Law: gradients meet two by two, so that their sums have one order and a step gives one and the same gradient."""
+"""Law: gradients are added in pairs, so their sums have a fixed order and the gradient of a step is reproducible."""
 
 import keras
 import pytest
@@ -10,11 +10,11 @@ from tests.support.backend_probe import given
 
 FORKING = ("DenseNet", "FractalNet", "GatedPlainNet", "HighwayNet", "PreActResNet", "ResNet", "shortcut_gating")
 CASES = {"units": Case(side_by_side), **{name: NETWORKS[name] for name in FORKING}}
-QUICK = ("units", "DenseNet", "FractalNet", "HighwayNet", "PreActResNet")  # all that fork otherwise
+QUICK = ("units", "DenseNet", "FractalNet", "HighwayNet", "PreActResNet")  # all that fork in different ways
 
 
 def gradient(model: keras.Model, inputs):
-    """A graph of the gradient of every weight."""
+    """A `tf.function` of the gradients of all weights."""
 
     @tf.function
     def gradient():
@@ -34,7 +34,7 @@ def test_no_sum_has_more_than_two_gradients(case):
 
 
 @pytest.mark.parametrize("merge", ["exclusive_gating", "scalar_highway"])
-def test_a_hundred_gradients_of_gated_units_are_one(merge):
+def test_a_hundred_gradients_of_gated_units_are_identical(merge):
     keras.utils.set_random_seed(0)
     model = kr.ResNet(depth=[2, 2, 2], input_shape=(16, 16, 3), merge=merge)
     step = gradient(model, [tf.random.stateless_normal((16, 16, 16, 3), (0, 1))])

@@ -1,4 +1,4 @@
-"""Law: two replicas train as one does, where batch normalisation is synchronised."""
+"""Law: two replicas train as one does if batch normalisation is synchronised."""
 
 from functools import partial
 
@@ -11,7 +11,7 @@ import keras_resunits as kr
 from tests.catalog import CLASSES, IMAGES, OPTIMIZERS, ORDERS, long_but, of_order
 
 BATCH = 8
-STEPS = 2  # the second one uses the momentum of the first
+STEPS = 2  # the second step uses the momentum of the first
 
 
 def synchronized(order):
@@ -20,7 +20,7 @@ def synchronized(order):
 
 
 def trained(strategy, make, optimizer, start=None):
-    """`(weights before, weights after)` a few steps of plain classification under `strategy`."""
+    """`(weights before, weights after)` a few steps of classification under `strategy`."""
     rng = np.random.default_rng(0)
     images = rng.normal(size=(STEPS, BATCH, *IMAGES)).astype("float32")
     labels = rng.integers(0, CLASSES, (STEPS, BATCH))
@@ -58,7 +58,7 @@ def assert_two_replicas_train_as_one(two_devices, make, optimizer):
         np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-5)
 
 
-PAPERS = ("PostAct", "FullPreAct")  # the others take as long, and share their parts
+PAPERS = ("PostAct", "FullPreAct")  # the others take equally long and share their parts
 
 
 @pytest.mark.parametrize("order", long_but(PAPERS, ORDERS))
@@ -71,7 +71,7 @@ def test_two_replicas_train_with_every_optimizer_as_one_does(optimizer, two_devi
     assert_two_replicas_train_as_one(two_devices, synchronized(kr.FullPreAct()), OPTIMIZERS[optimizer])
 
 
-def test_without_synchronisation_two_replicas_train_otherwise(two_devices):
+def test_without_synchronisation_two_replicas_train_differently(two_devices):
     make = of_order(kr.FullPreAct())
     with pytest.raises(AssertionError, match="Not equal to tolerance"):
         assert_two_replicas_train_as_one(two_devices, make, lambda: keras.optimizers.SGD(0.1))

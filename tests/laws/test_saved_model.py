@@ -1,4 +1,4 @@
-"""Law: an exported network answers as the model does, through TF2 and through the TF1 session of a server."""
+"""Law: an exported network returns what the model does, through TF2 and through the TF1 session of a server."""
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ NAMES = [f"class {i}" for i in range(CLASSES)]
 
 
 @over(NETWORKS, quick=REPRESENTATIVE)
-def test_an_exported_network_answers_as_the_model_does(case, tmp_path):
+def test_an_exported_network_returns_what_the_model_does(case, tmp_path):
     model, images = case.model(), pixels(case.shape)
     path = kr.export_saved_model(model, tmp_path, NAMES, keras.layers.Rescaling(1 / 255))
     outputs = model(images / np.float32(255), training=False)

@@ -1,4 +1,4 @@
-"""Law: `compute_output_shape` tells the truth, for odd sizes and for sizes that are not known yet."""
+"""Law: `compute_output_shape` is right, for odd sizes and for unknown sizes."""
 
 import keras
 import numpy as np
@@ -9,12 +9,12 @@ SIZES = [(7, 7), (28, 28), (5, 9)]
 
 
 @over(LAYERS, STEMS, UNITS)
-def test_the_shape_told_is_the_shape_given(case):
+def test_the_computed_shape_is_the_actual_shape(case):
     layer, channels = case.layer(), case.shape[-1]
     for size in SIZES:
         shape = (2, *size, channels)
-        told = layer.compute_output_shape(*[shape] * case.inputs)
-        assert told == tuple(layer(*[np.ones(shape, "float32")] * case.inputs).shape)
+        computed = layer.compute_output_shape(*[shape] * case.inputs)
+        assert computed == tuple(layer(*[np.ones(shape, "float32")] * case.inputs).shape)
 
 
 @over(LAYERS, STEMS, PAIRS)

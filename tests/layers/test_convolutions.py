@@ -35,7 +35,7 @@ def test_the_classifier_starts_as_torchs_linear_with_a_bias_of_zero():
 @pytest.mark.peers
 @pytest.mark.parametrize("size", [(8, 8), (7, 7), (5, 9)], ids=str)
 @pytest.mark.parametrize(("kernel_size", "strides"), [(3, 2), (3, 1), (7, 2), (1, 2), (5, 3)])
-def test_a_padded_convolution_is_that_of_torch(size, kernel_size, strides):
+def test_a_padded_convolution_equals_torchs(size, kernel_size, strides):
     torch = pytest.importorskip("torch")
     x = np.random.default_rng(0).normal(size=(2, *size, 3)).astype("float32")
     layer = kr.PaddedConv2D(4, kernel_size, strides=strides, bias_initializer="normal")
@@ -49,7 +49,7 @@ def test_a_padded_convolution_is_that_of_torch(size, kernel_size, strides):
 
 
 @pytest.mark.parametrize(("kernel_size", "strides"), [(1, 1), (3, 1), (3, 2), (1, 2), (7, 2)])
-def test_the_projects_convolution_pads_all_sides_alike(kernel_size, strides):
+def test_the_packages_convolution_pads_all_sides_equally(kernel_size, strides):
     layer = conv(4, kernel_size, strides)
     x = np.random.default_rng(0).normal(size=(1, 9, 9, 3)).astype("float32")  # odd: symmetric centres stay on the grid
     y, turned = np.asarray(layer(x)), None

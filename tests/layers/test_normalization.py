@@ -1,4 +1,4 @@
-"""The project's batch normalisation against Keras' own, and the promise of one gradient."""
+"""The package's batch normalisation against Keras' own, and the reproducibility of its gradient."""
 
 import hashlib
 
@@ -25,7 +25,7 @@ def pair(shape, **kwargs):
 
 
 def learned(layer, x, training):
-    """Outputs, gradients with respect to the input and the weights, and the statistics that are left."""
+    """Outputs, gradients with respect to the input and the weights, and the resulting statistics."""
     cotangent = tf.random.stateless_normal(x.shape, seed=(1, 2))
     with tf.GradientTape() as tape:
         tape.watch(x)
@@ -124,7 +124,7 @@ def test_a_policy_of_one_dtype_works_as_with_keras(policy, training):
     np.testing.assert_allclose(tf.cast(found, "float32"), tf.cast(wanted, "float32"), atol=0.05)
 
 
-def test_one_hundred_gradients_of_one_batch_are_one_and_the_same():
+def test_one_hundred_gradients_of_one_batch_are_identical():
     recipe = kr.Recipe(kr.basic, kr.FullPreAct(), kr.projection)
     slots = kr.plan([kr.Stage(3, 8), kr.Stage(3, 16, strides=2)], in_filters=8, activated=True)
     model = kr.network([(recipe, slot) for slot in slots], kr.Stem(8), kr.FullPreAct(), input_shape=(16, 16, 3))
@@ -146,7 +146,7 @@ def test_one_hundred_gradients_of_one_batch_are_one_and_the_same():
 
 @pytest.mark.parametrize("shares", [(3, 2), (1, 4), (5, 0)])
 def test_replicas_with_shares_of_different_sizes_normalise_as_one_device_does(two_devices, shares):
-    """As the last, partial batch of `Model.fit` gives them."""
+    """The last, partial batch of `Model.fit` is split into such shares."""
     rng = np.random.default_rng(5)
     x, weights = (rng.normal(size=(5, 4, 4, 3)).astype("float32") for _ in range(2))
 

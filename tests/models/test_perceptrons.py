@@ -1,4 +1,4 @@
-"""Fully connected residual networks: the equation with matrices, written down by hand."""
+"""Fully connected residual networks, against the equation with matrices written out by hand."""
 
 import keras
 import numpy as np
@@ -45,7 +45,7 @@ def test_it_is_a_chain_of_matrix_products(options, unit):
 
 
 @pytest.mark.parametrize("order", ["post_act", "full_pre_act", "fixup", "looks_linear"])
-def test_other_orders_give_networks_too(order):
+def test_other_orders_make_networks_too(order):
     model = kr.FullyConnectedResNet(depth=4, **SMALL, order=order)
     assert model(np.ones((2, 4, 5, 2), "float32")).shape == (2, 3)
 
@@ -56,7 +56,7 @@ def test_a_dense_layer_without_bias_is_two_operations_a_multiply_add():
     assert {(row.F, row.operations) for row in units} == {("dense norm act dense norm act", 2 * (2 * 2_500 + 5 * 50))}
 
 
-def test_without_its_top_it_gives_the_last_layer():
+def test_without_its_top_it_returns_the_last_layer():
     assert kr.FullyConnectedResNet(2, include_top=False, pooling="avg").output.shape == (None, 50)
 
 
@@ -72,6 +72,6 @@ def test_without_its_top_it_gives_the_last_layer():
         (lambda: kr.FullyConnectedResNet(input_shape=784), r"`input_shape` must be \(height, width, channels\).*784"),
     ],
 )
-def test_what_cannot_be_is_refused_in_words(make, text):
+def test_invalid_arguments_are_refused_with_an_explanation(make, text):
     with pytest.raises(ValueError, match=text):
         make()

@@ -73,13 +73,13 @@ def counts(layer):
 
 
 def shaped(layer, channels):
-    """The layer, built for so many channels."""
+    """The layer, built for a number of input channels."""
     layer.build((None, 8, 8, channels))
     return layer
 
 
 def counts_by_slot(body, order, shortcut, units):
-    """The same of a three-stage network of `units` units a stage, from one unit for each distinct slot."""
+    """The same for three stages of `units` units, from one unit for each distinct slot."""
     base = 16 * body.expansion
     slots = kr.plan([kr.Stage(units, base * 2**i, strides=1 + (i > 0)) for i in range(3)], 16, activated=True)
     recipe, known = kr.Recipe(body, order, shortcut), {}
@@ -136,7 +136,7 @@ def test_one_hundred_classes_add_ninety_rows():
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What a depth stands for.
+# The meaning of a depth.
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_networks_are_named_by_family_and_depth():
     assert kr.ResNet(**SMALL, name="mine").name == "mine"
 
 
-def test_the_shortcut_by_default_is_that_of_the_papers():
+def test_the_default_shortcut_is_that_of_the_papers():
     def changing(model):
         return type(next(unit for unit in units_of(model) if unit.input.shape != unit.output.shape).shortcut)
 
@@ -247,7 +247,7 @@ def test_pooling_reduces_the_feature_map(pooling, reduce):
     np.testing.assert_allclose(pooled(x), reduce(features(x), axis=(1, 2)), rtol=1e-4, atol=1e-5)
 
 
-def test_softmax_gives_the_probabilities_of_the_logits():
+def test_softmax_returns_the_probabilities_of_the_logits():
     probabilities, logits = (kr.ResNet(**SMALL, classifier_activation=a) for a in ("softmax", None))
     logits.set_weights(probabilities.get_weights())
     x = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype("float32")
@@ -318,7 +318,7 @@ def test_a_stage_without_units_is_refused():
 
 
 @pytest.mark.parametrize("width", [0, -1, 1.5])
-def test_a_width_that_gives_no_filters_is_refused(width):
+def test_a_width_that_is_not_a_positive_int_is_refused(width):
     with pytest.raises(ValueError, match="`width` must be a positive int"):
         kr.ResNet(**SMALL, width=width)
 
@@ -352,20 +352,20 @@ def test_the_strides_of_the_stem_count_too():
 
 @pytest.mark.parametrize("shape", [(32, 32), (32, 32, None), (1, 32, 32, 3), 32, None])
 def test_an_input_shape_without_channels_is_refused(shape):
-    with pytest.raises(ValueError, match=r"`input_shape` must be \(height, width, channels\), positive ints"):
+    with pytest.raises(ValueError, match=r"`input_shape` must be \(height, width, channels\) in positive ints"):
         kr.ResNet(20, shape)
 
 
 def test_an_identity_where_the_shape_changes_is_refused_with_the_unit():
-    with pytest.raises(ValueError, match=r"\(in 'unit001/merge'\).*'zero_pad' or 'projection', brings them together"):
+    with pytest.raises(ValueError, match=r"\(in 'unit001/merge'\)\. Use a shortcut .*'zero_pad' or 'projection'\."):
         kr.ResNet(**SMALL, shortcut="identity")
 
 
 @pytest.mark.parametrize(
     ("stem", "activated", "text"),
     [
-        (kr.Stem(8), True, r"the stem gives 8 channels, unit 'unit000' wants 16\."),
-        (kr.Stem(16, activated=False), True, r"unit 'unit000' counts on a stem that ends in norm and activation"),
+        (kr.Stem(8), True, r"must output the 16 channels that unit 'unit000' expects\. Received: 8 channels\."),
+        (kr.Stem(16, activated=False), True, r"unit 'unit000' expects a stem that ends in norm and activation"),
     ],
 )
 def test_a_stem_that_does_not_fit_the_first_unit_is_refused(stem, activated, text):
@@ -381,7 +381,7 @@ def test_a_network_of_no_units_is_refused():
 
 @pytest.mark.parametrize("input_shape", [None, 32, (32, 32), (32, 32, None)])
 @pytest.mark.parametrize("depth", [20, 18])
-def test_a_shape_that_is_none_of_images_is_refused(depth, input_shape):
+def test_a_shape_that_is_not_one_of_images_is_refused(depth, input_shape):
     with pytest.raises(ValueError, match=r"`input_shape` must be \(height, width, channels\)"):
         kr.ResNet(depth, input_shape)
 
@@ -394,7 +394,7 @@ def test_option_a_in_a_narrowing_network_is_refused_with_the_unit():
 
 
 @pytest.mark.parametrize(("family", "projected"), [(kr.ResNet, "conv1 norm"), (kr.PreActResNet, "conv1")])
-def test_a_wider_stem_than_the_first_stage_wants_a_projection(family, projected):
+def test_a_wider_stem_than_the_first_stage_requires_a_projection(family, projected):
     rows = kr.describe(family(20, (64, 64, 3), stem="imagenet"))
     assert [row.h for row in rows if row.h][:2] == [projected, "id"]
 
@@ -416,10 +416,10 @@ def test_the_arguments_of_both_factories_are_the_same_and_can_be_seen():
         (lambda: kr.network(kr.plan([kr.Stage(1, 16)], 16), None, kr.PostAct()), r"\(recipe, slot\) pairs.*Slot\("),
         (lambda: kr.network([], "cifr", "post_act"), r"unknown stem 'cifr'\. Did you mean 'cifar'"),
         (lambda: kr.chained("squeeze_excit"), r"unknown tail 'squeeze_excit'\. Did you mean 'squeeze_excite'"),
-        (lambda: kr.ZeroPad("8"), r"`ZeroPad` wants ints.*extra='8'.*\(layer 'zero_pad"),
+        (lambda: kr.ZeroPad("8"), r"`ZeroPad` requires ints.*extra='8'.*\(layer 'zero_pad"),
     ],
 )
-def test_what_is_no_part_of_a_network_is_named(network, text):
+def test_an_invalid_part_of_a_network_is_named(network, text):
     with pytest.raises(ValueError, match=text):
         network()
 
@@ -432,19 +432,19 @@ def test_recipes_networks_and_chains_take_names():
 
 
 @pytest.mark.parametrize("family", [kr.HighwayNet, kr.GatedPlainNet, kr.StochasticDepthResNet])
-def test_families_stand_behind_a_stem_of_more_filters(family):
+def test_families_work_with_a_stem_of_more_filters(family):
     model = family(depth=8, input_shape=(64, 64, 3), stem="imagenet")
     assert next(row.h for row in kr.describe(model) if row.h).startswith("conv1")
 
 
-def test_edges_whose_open_sides_differ_are_refused_when_they_meet():
+def test_edges_of_unknown_sizes_that_turn_out_to_differ_are_refused_when_merged():
     merge = kr.Concat()
     merge.build((None, None, None, 2), (None, None, None, 3), (None, None, None, 2))
-    with pytest.raises(ValueError, match="`Concat` wants a shortcut and a branch that differ in their channels alone"):
+    with pytest.raises(ValueError, match="`Concat` requires a shortcut and a branch that differ only in"):
         merge(keras.ops.ones((1, 4, 4, 2)), keras.ops.ones((1, 2, 2, 3)), keras.ops.ones((1, 4, 4, 2)))
 
 
-def test_a_keras_layout_takes_none_for_what_it_has_by_default():
+def test_a_keras_layout_takes_none_for_its_default():
     with shapes_alone():
         none = kr.KerasResNet(50, (32, 32, 3), 10, block=None, shortcut=None, name=None)
         default = kr.KerasResNet(50, (32, 32, 3), 10)
@@ -452,7 +452,7 @@ def test_a_keras_layout_takes_none_for_what_it_has_by_default():
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What could never learn.
+# Networks that could never learn.
 
 
 @pytest.mark.parametrize(
@@ -462,23 +462,26 @@ def test_a_keras_layout_takes_none_for_what_it_has_by_default():
         (partial(kr.PlainNet, order="fixup"), r"merge BranchOnly, 'conv2' in the branch"),
         (partial(kr.PlainNet, tail="rezero"), r"merge BranchOnly, 'gate' in the branch"),
         (partial(kr.GatedPlainNet, block="basic", order="zero_gamma"), r"merge ScalarHighway, 'norm2' in the branch"),
-        (partial(kr.ResNet, order="fixup", tail="rezero"), r"once.*Received: 'conv2' and 'gate' \(unit 'unit000'\)"),
-        (partial(kr.ResNet, order="zero_gamma", tail="skip_init"), r"once.*Received: 'norm2' and 'gate'"),
+        (
+            partial(kr.ResNet, order="fixup", tail="rezero"),
+            r"only one .*Received: 'conv2' and 'gate' \(unit 'unit000'\)",
+        ),
+        (partial(kr.ResNet, order="zero_gamma", tail="skip_init"), r"only one .*Received: 'norm2' and 'gate'"),
         (
             partial(kr.ResNet, order="zero_gamma", tail=partial(kr.layer_scale, initial=0.0)),
             "'norm2' and 'layer_scale'",
         ),
     ],
 )
-def test_a_network_whose_zeros_no_gradient_passes_is_refused(make, text):
+def test_a_network_with_zeros_that_no_gradient_passes_is_refused(make, text):
     with pytest.raises(ValueError, match=text):
         make(depth=8)
 
 
 @pytest.mark.parametrize("order", ["fixup", "zero_gamma"])
 @pytest.mark.parametrize("make", [partial(kr.DenseNet, depth=[2, 2, 2]), partial(kr.FractalNet, columns=2)])
-def test_a_family_that_carries_nothing_past_some_branch_is_refused_orders_that_start_at_zero(make, order):
-    with pytest.raises(ValueError, match=r"start at zero once|starts at zero wants"):
+def test_a_family_with_a_unit_that_carries_nothing_refuses_orders_that_start_at_zero(make, order):
+    with pytest.raises(ValueError, match=r"one layer of a branch may start at zero|starts at zero requires"):
         make(order=order)
 
 
@@ -497,9 +500,9 @@ def test_a_branch_may_start_at_zero_once_beside_a_carry(options):
     model = kr.ResNet(depth=8, input_shape=(8, 8, 3), **options)
     images, labels = tf.random.normal((4, 8, 8, 3)), tf.range(4)
     sgd, variables = kr.CoupledSGD(0.1), model.trainable_variables
-    for _ in range(2):  # Fixup's classifier is 0 at first too, and passes a gradient from the second step on
+    for _ in range(2):  # Fixup's classifier is also initialised to 0 and passes a gradient from the second step on
         with tf.GradientTape() as tape:
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(labels, model(images, training=True))
         gradients = tape.gradient(loss, [variable.value for variable in variables])
         sgd.apply(gradients, variables)
-    assert any(tf.reduce_any(gradient != 0) for gradient in gradients[:-2])  # not the classifier's alone
+    assert any(tf.reduce_any(gradient != 0) for gradient in gradients[:-2])  # not only the classifier's

@@ -1,4 +1,4 @@
-"""Features by stage, new heads, and bodies that stay frozen, statistics and all."""
+"""Features by stage, new heads, and backbones that stay frozen, including their statistics."""
 
 import os
 import subprocess
@@ -40,29 +40,29 @@ def test_the_last_stage_is_what_the_classifier_reads():
 
 
 def test_features_of_a_model_without_units_are_refused():
-    with pytest.raises(ValueError, match=r"wanted a network of units\. Received: 'mlp'"):
+    with pytest.raises(ValueError, match=r"`features` requires a network with units\. Received: 'mlp'"):
         kr.features(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)], name="mlp"))
 
 
-def test_a_new_head_stands_on_the_old_body_and_leaves_the_old_model_alone():
+def test_a_new_head_follows_the_old_backbone_and_leaves_the_old_model_unchanged():
     model = kr.PreActResNet(depth=8)
     before = model.get_weights()
     changed = kr.new_head(model, classes=3, classifier_activation="softmax", name="mine")
     assert (changed.name, changed.output.shape) == ("mine", (None, 3))
-    body, old = (keras.Model(m.input, m.get_layer("pool").output) for m in (changed, model))
-    np.testing.assert_array_equal(body(IMAGES), old(IMAGES))
+    new, old = (keras.Model(m.input, m.get_layer("pool").output) for m in (changed, model))
+    np.testing.assert_array_equal(new(IMAGES), old(IMAGES))
     np.testing.assert_allclose(np.asarray(changed(IMAGES)).sum(1), 1, rtol=1e-5)
     changed.get_layer("unit000").set_weights([0 * w for w in changed.get_layer("unit000").get_weights()])
     for now, then in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(now, then)
 
 
-def test_a_new_head_wants_a_vector():
-    with pytest.raises(ValueError, match=r"`new_head` wants a network with a pooling"):
+def test_a_new_head_requires_a_pooling_layer():
+    with pytest.raises(ValueError, match=r"`new_head` requires a network with a pooling layer"):
         kr.new_head(kr.PreActResNet(depth=8, include_top=False), classes=3)
 
 
-def test_a_frozen_body_keeps_its_weights_and_its_statistics():
+def test_a_frozen_backbone_keeps_its_weights_and_its_statistics():
     model = kr.new_head(kr.PreActResNet(depth=8), classes=10)
     kr.freeze(model)
     model.compile(keras.optimizers.SGD(0.5), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
@@ -72,7 +72,7 @@ def test_a_frozen_body_keeps_its_weights_and_its_statistics():
     assert moved == {"classifier/kernel", "classifier/bias"}
 
 
-def test_what_comes_behind_the_frozen_part_still_learns():
+def test_the_layers_after_the_frozen_part_still_learn():
     model = kr.PreActResNet(depth=8)
     kr.freeze(model, until="unit002")
     with tf.GradientTape() as tape:
@@ -86,29 +86,29 @@ def test_freezing_up_to_a_layer_that_is_not_there_is_refused():
         kr.freeze(kr.PreActResNet(depth=8), until="unit999")
 
 
-def test_freezing_again_up_to_an_earlier_layer_thaws_what_comes_behind():
+def test_freezing_again_up_to_an_earlier_layer_unfreezes_the_layers_after_it():
     model = kr.PreActResNet(depth=8)
     kr.freeze(model)
     kr.freeze(model, until="unit002")
     assert {w.path.split("/")[0] for w in model.trainable_weights} == {"unit002", "post", "classifier"}
 
 
-def test_a_body_without_a_classifier_is_frozen_as_a_whole():
-    body = kr.PreActResNet(depth=8, include_top=False, pooling="avg")
-    kr.freeze(body)
-    assert body.trainable_weights == []
+def test_a_backbone_without_a_classifier_is_frozen_as_a_whole():
+    backbone = kr.PreActResNet(depth=8, include_top=False, pooling="avg")
+    kr.freeze(backbone)
+    assert backbone.trainable_weights == []
 
 
 def headed(nested):
-    """A body under a head that is the user's own; the body one layer of the model, or all of its layers."""
-    body = kr.GatedResNet(depth=8, include_top=False, pooling="avg", name="body")
-    images = keras.Input((32, 32, 3)) if nested else body.input
-    hidden = keras.layers.Dense(6, "relu", name="hidden")(body(images) if nested else body.output)
+    """A backbone with a head of the user's own; the backbone is one layer of the model, or all but its last ones."""
+    backbone = kr.GatedResNet(depth=8, include_top=False, pooling="avg", name="backbone")
+    images = keras.Input((32, 32, 3)) if nested else backbone.input
+    hidden = keras.layers.Dense(6, "relu", name="hidden")(backbone(images) if nested else backbone.output)
     return keras.Model(images, keras.layers.Dense(3, name="mine")(hidden), name="whole")
 
 
 @pytest.mark.parametrize("nested", [False, True])
-def test_a_head_of_the_users_own_learns_on_a_frozen_body(nested):
+def test_a_head_of_the_users_own_learns_on_a_frozen_backbone(nested):
     model = headed(nested)
     kr.freeze(model)
     model.compile(keras.optimizers.SGD(0.5), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
@@ -121,27 +121,27 @@ def test_a_head_of_the_users_own_learns_on_a_frozen_body(nested):
 
 
 @pytest.mark.parametrize("nested", [False, True])
-def test_the_gates_of_a_body_under_a_head_are_read_by_unit(nested):
+def test_the_gates_of_a_backbone_with_a_head_are_read_by_unit(nested):
     assert kr.gates(headed(nested)) == {f"unit00{i}": 1.0 for i in range(3)}
 
 
-def test_the_gates_of_two_bodies_are_told_apart():
+def test_the_gates_of_two_backbones_are_distinguished():
     images = keras.Input((32, 32, 3))
-    bodies = [kr.GatedResNet(depth=8, name=name) for name in ("one", "two")]
-    model = keras.Model(images, keras.layers.Add()([body(images) for body in bodies]))
+    backbones = [kr.GatedResNet(depth=8, name=name) for name in ("one", "two")]
+    model = keras.Model(images, keras.layers.Add()([backbone(images) for backbone in backbones]))
     assert list(kr.gates(model)) == ["unit000", "unit001", "unit002", "two/unit000", "two/unit001", "two/unit002"]
 
 
-def test_features_of_a_nested_body_are_refused_with_the_way_to_them():
-    text = r"wanted a network of units\. Received: 'whole', .*'body' are had by `features\(model.get_layer\('body'\)\)`"
+def test_features_of_a_nested_backbone_are_refused_with_a_hint():
+    text = r"with units\. Received: 'whole', .*'backbone' has units: use `features\(model.get_layer\('backbone'\)\)`"
     with pytest.raises(ValueError, match=text):
         kr.features(headed(nested=True))
-    assert list(kr.features(headed(nested=True).get_layer("body")).output) == ["stage1", "stage2", "stage3"]
+    assert list(kr.features(headed(nested=True).get_layer("backbone")).output) == ["stage1", "stage2", "stage3"]
 
 
 def test_a_model_without_units_is_not_frozen_by_default():
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="last")], name="mlp")
-    with pytest.raises(ValueError, match=r"wanted a network of units\. Received: 'mlp'"):
+    with pytest.raises(ValueError, match=r"`freeze` requires a network with units\. Received: 'mlp'"):
         kr.freeze(model)
     kr.freeze(model, until="last")
     assert len(model.trainable_weights) == 2

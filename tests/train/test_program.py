@@ -128,7 +128,7 @@ def test_a_run_that_was_asked_to_stop_saves_prints_how_to_resume_and_resumes(tmp
 def test_a_second_sigint_ends_the_run_at_once(spawn, tmp_path):
     script = """
 import os, signal
-from train.signals import noticed
+from train.run.signals import noticed
 with noticed() as notice:
     for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
         print(bool(notice), flush=True)

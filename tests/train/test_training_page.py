@@ -1,4 +1,4 @@
-"""docs/training.md matches the program."""
+"""docs/guide/train.md matches the program."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from train.process.errors import BadInput
 from train.settings.experiments import names
 from train.settings.resolving import resolve
 
-PAGE = (ROOT / "docs" / "training.md").read_text()
+PAGE = (ROOT / "docs" / "guide" / "train.md").read_text()
 COMMANDS = [line.strip().split("  #")[0] for line in PAGE.splitlines() if line.startswith("    python -m ")]
 
 
@@ -33,7 +33,7 @@ def test_the_pages_commands_are_valid(line, parse, monkeypatch, tmp_path):
         name, _, value = argument.removeprefix("--").partition("=")
         assert (
             not value
-            or name == "config"
+            or name in ("config", "run")
             or str(values[name]).strip("[]").replace(" ", "")
             == str(float(value) if isinstance(values[name], float) else value)
         )

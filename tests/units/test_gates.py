@@ -1,4 +1,4 @@
-"""Gates: what they multiply, what they start from, how they are read."""
+"""Gates: their factors, their initial values, and how they are read."""
 
 from functools import partial
 
@@ -36,7 +36,7 @@ def test_a_gate_is_the_sigmoid_of_a_biased_convolution_of_the_units_shape(slot, 
 
 @pytest.mark.parametrize("bias", ["-6", None, float("nan"), float("inf"), True])
 @pytest.mark.parametrize("choice", [kr.exclusive_gating, kr.highway, partial(kr.shortcut_gating, order=None)])
-def test_a_bias_that_is_no_number_is_refused(choice, bias):
+def test_a_bias_that_is_not_a_number_is_refused(choice, bias):
     with pytest.raises(ValueError, match=r"`bias` must be a finite number\. Received: bias=.*gate of unit 'unit003'"):
         choice(SLOT, bias=bias)
 
@@ -69,7 +69,7 @@ def test_a_closed_relu_gate_stays_closed_and_a_leaky_one_can_reopen(g, reopens):
 
 
 @pytest.mark.parametrize("initial", ["1", None, float("nan")])
-def test_a_scalar_that_is_no_number_is_refused(initial):
+def test_a_scalar_that_is_not_a_number_is_refused(initial):
     with pytest.raises(ValueError, match=r"`initial` must be a finite number"):
         kr.ScalarGate(initial=initial)
 
@@ -92,7 +92,7 @@ def test_a_family_keeps_its_gates_beside_another_tail():
 
 
 @pytest.mark.parametrize("depth", [8, 29, 18, pytest.param(50, marks=pytest.mark.slow)])
-def test_a_gated_network_at_first_is_the_pre_activation_network_of_its_depth(depth):
+def test_a_gated_network_is_initially_the_pre_activation_network_of_its_depth(depth):
     gated, bare = (make(depth, (64, 64, 3)) for make in (kr.GatedResNet, kr.PreActResNet))
     bare.set_weights([keras.ops.convert_to_numpy(w) for w in gated.weights if w.path not in of_gates(gated)])
     x = np.random.default_rng(0).normal(size=(1, 64, 64, 3)).astype("float32")
@@ -115,7 +115,7 @@ def one_stage(merge):
     return kr.network([(recipe, slot) for slot in slots], kr.Stem(8), kr.ReluBeforeAdd(), input_shape=(8, 8, 3))
 
 
-# Weight decay: with a rate of 0.1, a decay of 5 and a loss of gradient 0 every decayed weight is halved in a step.
+# Weight decay: with a rate of 0.1, a decay of 5 and a loss of gradient 0, one step halves every decayed weight.
 
 
 def decaying():
@@ -128,7 +128,7 @@ def nothing(labels, logits):
 
 
 def decayed(model):
-    """The weights that one step of `fit` moves, by path; all trainable ones are 1 before."""
+    """The paths of the weights that one step of `fit` decays; all trainable weights are set to 1 before."""
     for variable in model.trainable_variables:
         variable.assign(keras.ops.ones(variable.shape))
     model.fit(np.zeros((4, 8, 8, 3), "float32"), np.zeros(4), batch_size=4, verbose=0)

@@ -1,4 +1,4 @@
-"""Merges: linear in both edges, and of one shape."""
+"""Merges: linear in both edges, which must have the same shape."""
 
 import keras
 import numpy as np
@@ -38,7 +38,7 @@ def test_a_merge_has_the_coefficients_of_the_table(merge, of_carry, of_branch):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
-def test_a_gated_plain_layer_that_is_open_is_its_branch_to_the_bit(dtype):
+def test_an_open_gated_plain_layer_is_its_branch_bit_for_bit(dtype):
     merge = kr.ScalarHighway(kr.ScalarGate(dtype=dtype), dtype=dtype)
     carry, branch = np.array([[1e3] * 3, [7e-3] * 3], "float32"), np.full((2, 3), 1e-3, "float32")
     given = keras.ops.cast(branch, merge.compute_dtype)
@@ -54,7 +54,9 @@ def test_branch_only_ignores_the_carry_whatever_its_shape():
 @pytest.mark.parametrize("shape", [(2, 4, 4, 1), (2, 1, 1, 8), (1, 4, 4, 8), (2, 2, 2, 8), (2, 4, 4, 16)])
 def test_add_refuses_edges_that_keras_would_broadcast(shape):
     _, branch, z = edges(1)
-    with pytest.raises(ValueError, match=r"`Add` wants a shortcut and a branch of one shape.*branch \(2, 4, 4, 8\)"):
+    with pytest.raises(
+        ValueError, match=r"`Add` requires a shortcut and a branch of the same shape.*branch \(2, 4, 4, 8\)"
+    ):
         kr.Add(name="merge")(np.zeros(shape, "float32"), branch, z)
 
 
@@ -68,7 +70,7 @@ def test_the_gradient_of_a_plain_unit_does_not_pass_the_shortcut():
     np.testing.assert_array_equal(along_branch, np.ones_like(branch))
 
 
-def test_the_abstract_merge_cannot_be_made():
+def test_the_abstract_merge_cannot_be_instantiated():
     with pytest.raises(TypeError, match="abstract"):
         kr.Merge()
 
@@ -81,5 +83,5 @@ def test_the_abstract_merge_cannot_be_made():
 def test_edges_that_would_broadcast_are_refused_however_the_merge_was_built(merge):
     x = np.ones((2, 4, 4, 8), "float32")
     merge(x, x, x)
-    with pytest.raises(ValueError, match=r"one shape\. Received: shortcut \(2, 4, 4, 8\), branch \(2, 1, 1, 8\)"):
+    with pytest.raises(ValueError, match=r"same shape\. Received: shortcut \(2, 4, 4, 8\), branch \(2, 1, 1, 8\)"):
         merge(x, x[:, :1, :1], x)

@@ -66,7 +66,7 @@ HEADS = {
 
 
 def names(layer):
-    """The names in a series; nothing for the identity, which stands for an empty one."""
+    """The names of the layers in a series; none for the identity, which stands for an empty series."""
     return [] if isinstance(layer, keras.layers.Identity) else [part.name for part in layer.layers]
 
 
@@ -77,7 +77,7 @@ def test_a_unit_holds_the_layers_of_the_figure(order, body, place, literal):
     assert found == [part.split() for part in literal.split("|")]
 
 
-def test_the_names_say_what_the_layers_are():
+def test_the_names_match_the_kinds_of_the_layers():
     kinds = {"conv": keras.layers.Conv2D, "norm": kr.BatchNormalization, "act": keras.layers.ReLU}
     for order in ORDERS.values():
         unit = kr.Recipe(kr.bottleneck, order, kr.projection)(PLACES["changed"])
@@ -91,7 +91,7 @@ def test_each_order_is_tested_in_each_place():
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_the_head_ends_what_the_last_unit_leaves_open(order):
+def test_the_head_completes_the_last_unit(order):
     assert [layer.name for layer in ORDERS[order].head()] == HEADS[order]
     model = kr.ResNet([1, 1, 1], (8, 8, 3), order=ORDERS[order])
     post = [layer for layer in model.layers if layer.name == "post"]
@@ -110,7 +110,7 @@ def test_without_an_activated_stem_the_first_unit_activates():
     assert names(unit.branch) == ["norm1", "act1", "conv1", "norm2", "act2", "conv2"]
 
 
-def test_an_order_makes_the_norm_and_the_activation_that_it_is_given():
+def test_an_order_uses_the_norm_and_the_activation_that_it_is_given():
     order = kr.FullPreAct(norm=keras.layers.LayerNormalization, activation=keras.layers.ELU)
     unit = kr.Recipe(kr.basic, order, kr.projection)(PLACES["same"])
     kinds = [type(layer).__name__ for layer in unit.branch.layers]
@@ -118,7 +118,7 @@ def test_an_order_makes_the_norm_and_the_activation_that_it_is_given():
 
 
 @pytest.mark.parametrize("abstract", [kr.Order, kr.PreAct])
-def test_an_abstract_order_cannot_be_made(abstract):
+def test_an_abstract_order_cannot_be_instantiated(abstract):
     with pytest.raises(TypeError, match="abstract"):
         abstract()
 

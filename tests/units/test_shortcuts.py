@@ -37,7 +37,7 @@ def test_zero_padding_has_no_weights():
 
 
 @pytest.mark.parametrize(("extra", "strides"), [(-1, 1), (0, 0), (3, -2)])
-def test_zero_padding_refuses_to_drop_channels_and_to_stand_still(extra, strides):
+def test_zero_padding_refuses_to_drop_channels_and_strides_below_one(extra, strides):
     with pytest.raises(ValueError, match=f"drops no channels.*Received: extra={extra}, strides={strides}"):
         kr.ZeroPad(extra, strides)
 

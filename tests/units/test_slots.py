@@ -1,4 +1,4 @@
-"""Slots and stages: the plan of a network before any layer exists."""
+"""Slots and stages: the plan of a network, before any layer exists."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def test_a_plan_has_one_slot_for_each_unit_and_the_stride_on_the_first_of_a_stag
     )
 
 
-def test_only_the_first_slot_is_told_that_the_stem_has_activated():
+def test_only_the_first_slot_is_marked_as_activated_by_the_stem():
     assert [slot.activated for slot in plan([Stage(2, 8), Stage(1, 8)], 8, activated=True)] == [True, False, False]
     assert not any(slot.activated for slot in plan([Stage(2, 8)], 8))
 
@@ -27,7 +27,7 @@ def test_a_slot_knows_whether_the_shape_changes(in_filters, filters, strides, ch
 
 
 @pytest.mark.parametrize("index", [-1, 1.5, True, "7"])
-def test_a_position_is_no_negative_number_and_no_word(index):
+def test_a_position_that_is_not_a_non_negative_int_is_refused(index):
     with pytest.raises(ValueError, match=rf"`index` must be a.* int.*Received: index={index!r}"):
         Slot(index, 2000, 8, 8)
 
@@ -39,7 +39,7 @@ def test_a_slot_is_named_by_its_position(index, name):
 
 @pytest.mark.parametrize("wrong", [0, -1, 1.5, "3", True, None])
 @pytest.mark.parametrize("field", ["total", "in_filters", "filters", "strides"])
-def test_a_slot_wants_positive_ints(field, wrong):
+def test_a_slot_requires_positive_ints(field, wrong):
     numbers = {"total": 3, "in_filters": 8, "filters": 8, "strides": 1, field: wrong}
     with pytest.raises(
         ValueError, match=rf"`{field}` must be a positive int\. Received: {field}={wrong!r} \(unit 'unit007'\)"
@@ -49,7 +49,7 @@ def test_a_slot_wants_positive_ints(field, wrong):
 
 @pytest.mark.parametrize("wrong", [0, -1, 1.5, "3", True, None])
 @pytest.mark.parametrize("field", ["units", "filters", "strides"])
-def test_a_stage_wants_positive_ints(field, wrong):
+def test_a_stage_requires_positive_ints(field, wrong):
     numbers = {"units": 3, "filters": 8, "strides": 1, field: wrong}
     with pytest.raises(ValueError, match=rf"`{field}` must be a positive int\. Received: {field}={wrong!r} \(stage\)"):
         Stage(**numbers)

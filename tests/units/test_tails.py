@@ -1,4 +1,4 @@
-"""What ends a branch: linear decay of survival, expectations, and identity where it is promised."""
+"""Tails and initialisation: linear decay of survival, expectations, and units that start as their shortcut."""
 
 from functools import partial
 
@@ -53,7 +53,7 @@ def test_survival_falls_linearly_to_the_last_unit():
     np.testing.assert_allclose(survivals, [1 - 0.5 * (i + 1) / 9 for i in range(9)])
 
 
-def test_a_branch_that_always_survives_is_no_layer():
+def test_a_branch_that_always_survives_is_unchanged():
     sure, without = kr.StochasticDepthResNet(depth=8, final_survival=1.0), kr.ResNet(depth=8, shortcut="avg_pool_pad")
     sure.set_weights(without.get_weights())
     images = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype("float32")
@@ -62,7 +62,7 @@ def test_a_branch_that_always_survives_is_no_layer():
 
 
 @pytest.mark.parametrize("survival", [0, -0.1, 1.1, "0.5", None, True])
-def test_a_survival_that_is_no_probability_is_refused(survival):
+def test_a_survival_that_is_not_a_probability_is_refused(survival):
     with pytest.raises(ValueError, match=r"`survival` must be a number in \(0, 1\]"):
         kr.StochasticDepth(survival)
     with pytest.raises(ValueError, match=r"`final_survival` must be a number in \(0, 1\].*unit 'unit001'"):
@@ -84,7 +84,7 @@ def test_a_survival_that_is_no_probability_is_refused(survival):
         (lambda: kr.wide_basic(dropout=1), r"`dropout` must be a number in \[0, 1\).*dropout=1"),
     ],
 )
-def test_a_setting_that_cannot_be_is_refused(make, text):
+def test_an_invalid_setting_is_refused(make, text):
     with pytest.raises(ValueError, match=text):
         make()
 
@@ -110,11 +110,11 @@ def test_units_that_promise_it_start_as_their_shortcut(options):
             _, _, branch = layer.edges(x)
             np.testing.assert_array_equal(branch, np.zeros_like(branch))
             if not options["order"].startswith("relu") and layer.compute_output_shape(x.shape) == x.shape:
-                np.testing.assert_array_equal(layer(x), x)  # behind a rectifier x >= 0, so f changes nothing
+                np.testing.assert_array_equal(layer(x), x)  # after a rectifier x >= 0, so f changes nothing
         x = np.asarray(layer(x))
 
 
-def test_identity_at_first_is_lost_where_it_is_not_promised():
+def test_other_units_do_not_start_as_their_shortcut():
     unit = kr.Recipe(kr.basic, kr.PostAct(), kr.identity)(SLOTS["same"])
     _, _, branch = unit.edges(np.ones((1, 8, 8, 8), "float32"))
     assert np.any(branch)
@@ -128,17 +128,17 @@ def test_fixup_scales_the_inner_weights_by_the_depth():
     assert bottleneck.scale == 2 * 54**-0.5  # a variance: the factor is 54 ** (-1 / 4)
 
 
-def test_a_fixup_network_has_no_norm_and_answers_zero_at_first():
+def test_a_fixup_network_has_no_norm_and_initially_outputs_zero():
     model = kr.ResNet(depth=8, order="fixup")
     assert not [w for w in model.weights if "norm" in w.path]
     assert model.non_trainable_weights == []
     assert not np.any(model(np.ones((1, 32, 32, 3), "float32")))
 
 
-def test_zero_gamma_wants_a_norm_behind_the_last_weights():
-    for order in (kr.FullPreAct(), kr.BnAfterAdd(), kr.ReluBeforeAdd()):  # behind a ReLU of zeros nothing would learn
+def test_zero_gamma_requires_a_norm_after_the_last_weights():
+    for order in (kr.FullPreAct(), kr.BnAfterAdd(), kr.ReluBeforeAdd()):  # after a ReLU of zeros nothing would learn
         named = type(order).__name__
-        with pytest.raises(ValueError, match=rf"`ZeroGamma` wants an order whose .* norm.*{named}.*unit 'unit000'"):
+        with pytest.raises(ValueError, match=rf"`ZeroGamma` requires an order whose .* norm.*{named}.*unit 'unit000'"):
             kr.ResNet(depth=8, order=kr.ZeroGamma(order=order))
 
 
@@ -172,8 +172,8 @@ def test_layers_of_one_shape_start_with_kernels_of_their_own():
         assert kernels[0].shape == kernels[1].shape and not np.array_equal(*kernels)
 
 
-def test_looks_linear_wants_pairs_of_channels():
-    with pytest.raises(ValueError, match=r"`LooksLinear` wants an even number of input channels"):
+def test_looks_linear_requires_pairs_of_channels():
+    with pytest.raises(ValueError, match=r"`LooksLinear` requires an even number of input channels"):
         kr.LooksLinear()((3, 3, 5, 8))
 
 

@@ -65,14 +65,14 @@ def test_edges_inside_a_training_model_are_in_training_mode():
     assert not all(np.array_equal(a, b) for a, b in zip(before, unit.get_weights(), strict=True))
 
 
-def test_what_is_left_out_is_the_identity_and_the_sum():
+def test_omitted_slots_are_the_identity_and_the_sum():
     unit = kr.Unit(keras.layers.Rescaling(2.0))
     np.testing.assert_array_equal(unit(np.array([[1.0, -1.0]])), [[3.0, -3.0]])
     assert [type(getattr(unit, slot)) for slot in ("entry", "shortcut", "exit")] == [keras.layers.Identity] * 3
     assert type(unit.merge) is kr.Add
 
 
-def test_each_slot_stands_where_the_equation_says():
+def test_each_slot_has_its_place_in_the_equation():
     def times(factor):
         return keras.layers.Rescaling(factor)
 
@@ -80,7 +80,7 @@ def test_each_slot_stands_where_the_equation_says():
     assert float(unit(np.array([[1.0]]))[0, 0]) == 10 * (5 * 2 + 3 * 2)
 
 
-def test_a_unit_refuses_edges_of_two_shapes_and_says_which_unit():
+def test_a_unit_refuses_edges_of_two_shapes_and_names_itself():
     recipe = kr.Recipe(kr.basic, kr.FullPreAct(), kr.identity)
     unit = recipe(kr.Slot(index=7, total=9, in_filters=8, filters=16, strides=2))
     with pytest.raises(ValueError, match=r"shortcut \(2, 8, 8, 8\), branch \(2, 4, 4, 16\) \(in 'unit007/merge'\)"):

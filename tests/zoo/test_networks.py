@@ -1,4 +1,4 @@
-"""Families beyond ResNet: their published counts, what is in them, and what they refuse."""
+"""Families beyond ResNet: their published counts, their layers, and the arguments that they refuse."""
 
 import keras
 import numpy as np
@@ -18,7 +18,7 @@ def trainable(model):
     return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
 
 
-MOVING = {  # moving statistics, where published; those of ResNet and PreActResNet: test_models.py
+MOVING = {  # moving statistics, if published; those of ResNet and PreActResNet: tests/models/test_residual.py
     "wrn16_4_cifar": 3_616,
     "wrn16_8_cifar": 7_200,
     "wrn40_4_cifar": 10_784,
@@ -41,8 +41,8 @@ MOVING = {  # moving statistics, where published; those of ResNet and PreActResN
 }
 
 
-HUGE = ("1001", "1202", "190", "250", "264", "200", "272", "542")  # depths: they take long without values too
-SAMPLED = {  # of the libraries' networks, whose counts other rows have too
+HUGE = ("1001", "1202", "190", "250", "264", "200", "272", "542")  # depths: slow even without values
+SAMPLED = {  # of the libraries' networks, whose counts other rows share
     f"{library}_{name}"
     for library, names in {
         "torchvision": ("resnet50", "densenet121"),
@@ -73,7 +73,7 @@ def test_published_moving_statistics_are_those_of_named_networks():
     assert MOVING.keys() <= MODELS.keys()
 
 
-def test_names_are_found_by_wildcard_and_near_names_are_offered():
+def test_names_are_found_by_wildcard_and_similar_names_are_suggested():
     assert kr.list_models("preactresnet1??_cifar") == ["preactresnet110_cifar", "preactresnet164_cifar"]
     assert kr.list_models() == sorted(MODELS)
     assert set(LIBRARIES) <= set(MODELS)
@@ -83,7 +83,7 @@ def test_names_are_found_by_wildcard_and_near_names_are_offered():
         kr.create("preactresnet160_cifar")
 
 
-def test_a_family_is_created_by_its_name_too_and_overrides_win():
+def test_a_family_is_created_by_its_name_too_and_overrides_take_precedence():
     assert kr.create("ResNet", depth=8).count_params() == kr.ResNet(depth=8).count_params()
     assert kr.create("resnet20_cifar", depth=8, name="mine").name == "mine"
     smaller = kr.create("torchvision_resnet50", depth=[1, 1, 1], input_shape=(32, 32, 3))
@@ -104,7 +104,7 @@ def test_a_highway_gate_starts_the_more_closed_the_deeper_the_network(depth, bia
     np.testing.assert_array_equal(gate.layers[0].bias, np.full(16, bias))
 
 
-def test_a_plain_network_computes_what_its_branches_say():
+def test_a_plain_network_computes_its_branches_only():
     model = kr.PlainNet(depth=8, input_shape=(8, 8, 3))
     twin = kr.ResNet(depth=8, input_shape=(8, 8, 3))
     twin.set_weights(model.get_weights())
@@ -142,15 +142,17 @@ def test_a_dense_unit_appends_and_a_transition_halves():
     ],
     ids=str,
 )
-def test_a_dense_network_that_cannot_be_is_refused(options, text):
+def test_an_invalid_dense_network_is_refused(options, text):
     with pytest.raises(ValueError, match=text):
         kr.DenseNet(**{"depth": 40, **options})
 
 
 def test_concat_refuses_edges_of_other_sizes_and_growth_units_that_shrink():
-    with pytest.raises(ValueError, match=r"`Concat` wants .* in their channels alone.*\(2, 8, 8, 4\).*\(2, 4, 4, 4\)"):
+    with pytest.raises(
+        ValueError, match=r"`Concat` requires .* only in their channels.*\(2, 8, 8, 4\).*\(2, 4, 4, 4\)"
+    ):
         kr.Concat()(np.zeros((2, 8, 8, 4)), np.zeros((2, 4, 4, 4)), np.zeros((2, 8, 8, 4)))
-    with pytest.raises(ValueError, match=r"body 'growth' wants filters > in_filters.*in_filters=8, filters=8"):
+    with pytest.raises(ValueError, match=r"body 'growth' requires filters > in_filters.*in_filters=8, filters=8"):
         kr.growth()(kr.Slot(0, 1, 8, 8))
 
 
@@ -165,7 +167,7 @@ def test_concat_refuses_edges_of_other_sizes_and_growth_units_that_shrink():
         ({"dropout": 1.0}, r"`dropout` must be a number in \[0, 1\)"),
     ],
 )
-def test_a_wide_network_that_cannot_be_is_refused(options, text):
+def test_an_invalid_wide_network_is_refused(options, text):
     with pytest.raises(ValueError, match=text):
         kr.WideResNet(**options)
 
@@ -205,7 +207,7 @@ def ones_and_twos(drop_path=0.0, **options):
     return kr.Fractal([[double(3.0)], [double(2.0), double(2.0)]], drop_path, **options)
 
 
-def test_a_join_is_the_mean_of_what_lives_and_the_deepest_column_can_answer_alone():
+def test_a_join_is_the_mean_of_what_stays_and_the_deepest_column_can_be_used_alone():
     x = np.ones((1, 1), "float32")
     assert float(ones_and_twos()(x)[0, 0]) == 3.5
     assert float(ones_and_twos(deepest=True)(x)[0, 0]) == 4.0
@@ -227,7 +229,7 @@ def test_global_drop_path_leaves_the_same_column_in_every_block():
         return keras.layers.Rescaling(1.0, offset=value)
 
     def outcomes(*seeds):
-        """What blocks with these seeds give, call by call: 1 or 10, as one column or the other lives, or between."""
+        """The outputs of blocks with these seeds, call by call: 1 or 10 if one column stays, or between."""
         blocks = [
             kr.Fractal([[plus(1.0)], [plus(5.0), plus(5.0)]], drop_path=0.999, seed=seed, place=place)
             for place, seed in enumerate(seeds)
@@ -236,9 +238,9 @@ def test_global_drop_path_leaves_the_same_column_in_every_block():
         return np.array([[float(block(zero, training=True)[0, 0]) for block in blocks] for _ in range(200)])
 
     shared, apart = outcomes(7, 7), outcomes(7, 8)
-    assert set(np.unique(shared)) == {1.0, 10.0}  # one always stays
+    assert set(np.unique(shared)) == {1.0, 10.0}  # one input always stays
     together, by_chance = (np.mean(pairs[:, 0] == pairs[:, 1]) for pairs in (shared, apart))
-    assert together > 0.64 and by_chance < 0.6  # half of the time global, and half of the rest agrees by chance
+    assert together > 0.64 and by_chance < 0.6  # global half of the time, and half of the rest agrees by chance
 
 
 @pytest.mark.parametrize(
@@ -256,7 +258,7 @@ def test_global_drop_path_leaves_the_same_column_in_every_block():
         (lambda: kr.FractalNet(2, drop_path=1.0), r"`drop_path` must be a number in \[0, 1\)"),
     ],
 )
-def test_a_fractal_that_cannot_be_is_refused(make, text):
+def test_an_invalid_fractal_is_refused(make, text):
     with pytest.raises(ValueError, match=text):
         make()
 
@@ -278,7 +280,7 @@ def test_a_keras_layout_of_another_depth_is_refused(make):
         (lambda: kr.DenseNet([2, -1, 2]), r"`depth` as a list must hold positive ints.*\[2, -1, 2\]"),
         (lambda: kr.ResNet([0, 1, 1]), r"`depth` as a list must hold positive ints"),
         (lambda: kr.ResNet(8, ("a", 32, 3)), r"`input_shape` must be .* positive ints"),
-        (lambda: kr.ResNet(8, merge="concat"), r"unit 'unit000' gives 32 channels, its slot promises the next one 16"),
+        (lambda: kr.ResNet(8, merge="concat"), r"its slot plans, 16\. Received: 32 channels \(unit 'unit000'\)"),
         (lambda: kr.PostAct(activation="relu"), r"`activation` must make a layer.*'relu' \(order 'PostAct'\)"),
         (
             lambda: kr.ZeroGamma(order=kr.PostAct(), activation=keras.layers.ELU),
@@ -290,23 +292,23 @@ def test_a_keras_layout_of_another_depth_is_refused(make):
         (lambda: kr.HighwayNet(18), r"no network of depth 18: depths are 3n\+2 \(three stages\)\. Nearest: 17, 20"),
     ],
 )
-def test_what_cannot_be_is_refused_in_words(make, text):
+def test_invalid_arguments_are_refused_with_an_explanation(make, text):
     with pytest.raises(ValueError, match=text):
         make()
 
 
-def test_nothing_given_is_the_families_own_choice():
+def test_none_selects_the_familys_own_choice():
     assert kr.PreActResNet(8, block=None, shortcut=None).count_params() == kr.PreActResNet(8).count_params()
     explicit, plain = (kr.PreActResNet(50, (64, 64, 3), **options) for options in ({"block": None}, {}))
     assert kr.describe(explicit).multiply_adds == kr.describe(plain).multiply_adds
 
 
-def test_a_plain_network_has_no_weights_that_nobody_reads():
+def test_a_plain_network_has_no_unused_weights():
     plain = kr.ResNet([1, 1, 1], block="bottleneck", merge="branch_only")
     assert plain.count_params() == kr.PlainNet([1, 1, 1], block="bottleneck").count_params()
 
 
-def test_every_order_gives_a_fractal_its_activation():
+def test_a_fractal_has_an_activation_in_every_order():
     for order in ("relu_before_add", "post_act", "bn_after_add"):
         fractal = kr.FractalNet(1, filters=(8,), dropout=(0,), order=order).get_layer("unit000").branch.layers[0]
         assert [type(layer).__name__ for layer in fractal.columns[0].layers[0].layers] == [
@@ -316,18 +318,18 @@ def test_every_order_gives_a_fractal_its_activation():
         ]
 
 
-def test_the_deepest_column_of_a_trained_network_answers_alone():
+def test_the_deepest_column_of_a_trained_network_is_used_alone():
     model = kr.FractalNet(2, filters=(8, 8), dropout=(0, 0), input_shape=(8, 8, 3))
     alone = kr.deepest_column(model)
     deepest = model.get_layer("unit000").branch.layers[0].columns[-1]
     pooled = keras.layers.MaxPooling2D(2)(deepest(IMAGES))
     np.testing.assert_allclose(alone.get_layer("unit000")(IMAGES), pooled, rtol=1e-5)
     assert not np.allclose(model(IMAGES), alone(IMAGES))
-    with pytest.raises(ValueError, match=r"`deepest_column` wants a network of `Fractal` layers"):
+    with pytest.raises(ValueError, match=r"`deepest_column` requires a network with `Fractal` layers"):
         kr.deepest_column(kr.ResNet(8))
 
 
-def test_a_dense_network_drops_behind_every_convolution():
+def test_a_dense_network_has_dropout_after_every_convolution():
     unit = kr.DenseNet([1, 1, 1], growth=4, dropout=0.2).get_layer("unit000")
     dropping = [layer for layer in unit.branch.layers if isinstance(layer, kr.Series)]
     assert [[inner.name for inner in layer.layers] for layer in dropping] == [
@@ -352,7 +354,7 @@ def test_a_dense_network_drops_behind_every_convolution():
         ("fc_resnet20_mnist", 21, "no network of depth 21: depths are 2n"),
     ],
 )
-def test_a_depth_is_refused_without_a_network_as_with_it(name, depth, text):
+def test_a_depth_is_refused_with_and_without_building_a_network(name, depth, text):
     for refuse in (lambda: check_depth(name, depth), lambda: kr.create(name, depth=depth)):
         with pytest.raises(ValueError, match=text):
             refuse()
@@ -361,7 +363,7 @@ def test_a_depth_is_refused_without_a_network_as_with_it(name, depth, text):
 
 
 @pytest.mark.parametrize("name", ["ResNet", "GatedPlainNet", "HighwayNet", "resnet20_cifar", "timm_resnetv2_50"])
-def test_a_depth_that_is_there_is_let_through(name):
+def test_a_depth_that_exists_is_accepted(name):
     check_depth(name, 20)
 
 
@@ -382,7 +384,7 @@ def test_a_fractal_network_takes_a_stem():
     assert [layer.output.shape[1:3] for layer in model.layers[1:4]] == [(16, 16), (8, 8), (4, 4)]
 
 
-def test_stochastic_depths_own_shortcut_stands_where_option_a_would():
+def test_stochastic_depths_own_shortcut_replaces_option_a():
     def shapes(depth, **options):
         return kr.StochasticDepthResNet(depth, **options).get_layer("unit003").shortcut
 

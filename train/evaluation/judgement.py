@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import matplotlib
 import numpy as np
-from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 
-matplotlib.use("Agg")  # a server has no screen
-
-
-NAMED = 40  # classes; the names of more do not fit on a picture
-COUNTED = 20  # classes; nor do the counts
+DPI = 120
+NAMED = 100  # classes; of more, only so many names fit beside the matrix
+COUNTED = 25  # classes; of more, the counts do not fit into the cells
+TILE, SIDE, CAPTION = 1.7, 1.58, 0.36  # inches on the contact sheet: from image to image, an image, what is above it
+SMALL, TINY = 9.0, 7.0  # points
 
 
 @dataclass(frozen=True)
@@ -87,30 +91,70 @@ class Judgement:
 
 
 def draw_confusion(judgement: Judgement, picture: Path) -> None:
-    """The confusion matrix as a picture: rows are the truth, columns the answers, colour the part of the row.
+    """The confusion matrix as a picture: rows are the truth, columns the answers, colour the share of the row.
 
-    Small parts are raised (a power of 0.4): it is the mistakes that are looked for.
+    Small shares are raised (a power of 0.4): it is the mistakes that are looked for. Up to 25 classes the cells hold
+    the counts; of more than 100 classes only every second name is shown, or every third, and so on.
+
+    Args:
+        judgement: Of all images.
+        picture: The PNG file to write.
     """
-    counts, names = judgement.confusion(), judgement.class_names
-    parts = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    side = min(max(4.0, 0.5 * len(names)), 12.0)
-    figure, axes = plt.subplots(figsize=(side + 1.5, side), layout="constrained")
-    shown = axes.imshow(parts, cmap="Blues", norm=PowerNorm(0.4, 0.0, 1.0), interpolation="nearest")
-    figure.colorbar(shown, ax=axes, ticks=[0, 0.01, 0.1, 0.5, 1], format="{x:g}", label="part of the class")
-    axes.set(xlabel="answer", ylabel="truth", title=f"accuracy {judgement.accuracy:.2%} of {len(judgement.labels):,}")
-    if len(names) <= NAMED:
-        axes.set_xticks(range(len(names)), names, rotation=90)
-        axes.set_yticks(range(len(names)), names)
-    if len(names) <= COUNTED:
-        for (row, column), count in np.ndenumerate(counts):
-            if count:
-                colour = "white" if parts[row, column] > 0.3 else "black"
-                axes.text(column, row, f"{count}", ha="center", va="center", color=colour, fontsize="small")
-    figure.savefig(picture, dpi=120)
-    plt.close(figure)
+    classes, images = len(judgement.class_names), len(judgement.labels)
+    side = min(max(3.6, 0.55 * classes), 13.0)
+    cell, every = 72 * side / classes, -(-classes // NAMED)
+    size = float(np.clip(0.75 * cell * every, 5.0, SMALL))
+    names = [_fitted(name, 110, size) for name in judgement.class_names[::every]]
+    widest = max(_width(name, size) for name in names)
+    turn = 0 if widest < 0.9 * cell * every else 45 if classes <= COUNTED else 90
+    below = widest * np.sin(np.radians(turn)) + 2 * size
+    figure = Figure(dpi=DPI)
+    axes, beside = _square(figure, side, left=(widest + 36) / 72, right=0.7, bottom=(below + 24) / 72, top=0.45)
+    counts = judgement.confusion()
+    shares = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    raised = PowerNorm(0.4, 0.0, 100.0)
+    colours = ScalarMappable(raised, "Blues")
+    axes.imshow(shares, "Blues", raised, interpolation="nearest")
+    bar = figure.colorbar(colours, cax=beside, ticks=[0, 1, 10, 50, 100], format="{x:g}")
+    bar.set_label("share of the true class's images, %")
+    places = range(0, classes, every)
+    look: dict[str, Any] = {"fontsize": size, "parse_math": False}
+    anchored: dict[str, Any] = {"ha": "right", "rotation_mode": "anchor"} if turn == 45 else {}
+    axes.set_xticks(places, names, rotation=turn, **look, **anchored)
+    axes.set_yticks(places, names, **look)
+    title = f"accuracy {100 * judgement.accuracy:.2f} % on {images:,} image{'s' * (images != 1)}"
+    axes.set(xlabel="answer", ylabel="truth", title=title)
+    if classes <= COUNTED:
+        _write_counts(axes, counts, colours.to_rgba(shares), cell)
+    figure.savefig(picture)
 
 
-def draw_mistakes(judgement: Judgement, numbers: np.ndarray, images: Sequence[np.ndarray], picture: Path) -> None:
+def _square(figure: Figure, side: float, left: float, right: float, bottom: float, top: float) -> tuple[Axes, Axes]:
+    """Square axes with a narrow strip for a colour bar on their right; all in inches, the margins around both."""
+    gap, strip = 0.12, 0.2
+    width, height = left + side + gap + strip + right, bottom + side + top
+    figure.set_size_inches(width, height)
+    square = figure.add_axes((left / width, bottom / height, side / width, side / height))
+    return square, figure.add_axes(((left + side + gap) / width, bottom / height, strip / width, side / height))
+
+
+def _write_counts(axes: Axes, counts: np.ndarray, colours: np.ndarray, cell: float) -> None:
+    """How many images, into each cell that has some; dark on light and light on dark."""
+    size = min(SMALL, SMALL * 0.85 * cell / _width(f"{counts.max():,}", SMALL))
+    bright = colours[..., :3] @ (0.299, 0.587, 0.114)  # as they look
+    for (row, column), count in np.ndenumerate(counts):
+        if count:
+            ink = "white" if bright[row, column] < 0.55 else "black"
+            axes.text(column, row, f"{count:,}", ha="center", va="center", color=ink, fontsize=size)
+
+
+def draw_mistakes(
+    judgement: Judgement,
+    numbers: np.ndarray,
+    images: Sequence[np.ndarray],
+    picture: Path,
+    names: Sequence[str] | None = None,
+) -> None:
     """The worst mistakes as a contact sheet: each image with its class, the answer, and how sure it was.
 
     Args:
@@ -118,23 +162,67 @@ def draw_mistakes(judgement: Judgement, numbers: np.ndarray, images: Sequence[np
         numbers: Which of them to show, one at least.
         images: These, uint8 `[height, width, channels]` each.
         picture: The PNG file to write.
+        names: Their files' names, to be shown below them; none by default.
     """
-    columns = min(6, len(images))
-    rows = -(-len(images) // columns)
-    figure, grid = plt.subplots(rows, columns, figsize=(1.7 * columns, 2.0 * rows), layout="constrained", squeeze=False)
-    for axes in grid.flat:
-        axes.axis("off")
-    for index, image, axes in zip(numbers, images, grid.flat, strict=False):
-        answer = judgement.answers[index]
-        axes.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255)
-        sure = judgement.probabilities[index, answer]
-        names = judgement.class_names
-        title = f"{_short(names[judgement.labels[index]])}\n→ {_short(names[answer])} {sure:.0%}"
-        axes.set_title(title, fontsize="small", parse_math=False)
-    figure.savefig(picture, dpi=120)
-    plt.close(figure)
+    columns = max(2, min(6, len(images)))  # two at least: room for the headline
+    width, row, head = TILE * columns, CAPTION + SIDE + (0.18 if names is None else 0.28), 0.4
+    height = head + row * -(-len(images) // columns)
+    figure = Figure(figsize=(width, height), dpi=DPI)
+    figure.text(0.5, 1 - head / 2 / height, _headline(judgement, len(images)), ha="center", va="center", fontsize=11)
+    indent = TILE * (columns - min(columns, len(images))) / 2
+    for i, (index, image) in enumerate(zip(numbers, images, strict=True)):
+        centre, top = indent + TILE * (i % columns + 0.5), height - head - row * (i // columns) - CAPTION
+        _place(figure, image, centre / width, top / height)
+        _write(figure, _verdict(judgement, index), centre / width, (top + 0.04) / height, va="bottom", fontsize=SMALL)
+        if names is not None:
+            name = _fitted(names[i], 72 * SIDE, TINY)
+            _write(figure, name, centre / width, (top - SIDE - 0.03) / height, va="top", fontsize=TINY, color="0.4")
+    figure.savefig(picture)
 
 
-def _short(name: str) -> str:
-    """A name that fits above a picture."""
-    return name if len(name) <= 18 else f"{name[:17]}…"
+def _place(figure: Figure, image: np.ndarray, centre: float, top: float) -> None:
+    """An image in a square of `SIDE`; small ones with sharp pixels."""
+    width, height = figure.get_size_inches()
+    axes = figure.add_axes((centre - SIDE / width / 2, top - SIDE / height, SIDE / width, SIDE / height))
+    axes.axis("off")
+    sharp = max(image.shape[:2]) <= SIDE * DPI
+    shown = image[..., 0] if image.shape[-1] == 1 else image
+    axes.imshow(shown, cmap="gray", vmin=0, vmax=255, interpolation="nearest" if sharp else "antialiased")
+
+
+def _write(figure: Figure, text: str, x: float, y: float, **style) -> None:
+    figure.text(x, y, text, ha="center", parse_math=False, **style)
+
+
+def _verdict(judgement: Judgement, index: int) -> str:
+    """An image's class, and below it the answer and how sure it was; no wider than a tile."""
+    answer = judgement.answers[index]
+    truth, taken = (judgement.class_names[number] for number in (judgement.labels[index], answer))
+    sure, room = f" {judgement.probabilities[index, answer]:.0%}", 72 * TILE - 10
+    return f"{_fitted(truth, room, SMALL)}\n{_fitted(f'→ {taken}', room - _width(sure, SMALL), SMALL)}{sure}"
+
+
+def _headline(judgement: Judgement, shown: int) -> str:
+    """How many mistakes are shown, of how many."""
+    mistakes, images = len(judgement.mistakes()), f"of {len(judgement.labels):,} images"
+    if shown < mistakes:
+        return f"the {shown} worst of {mistakes:,} mistakes, {images}"
+    return f"all {mistakes} mistakes, {images}" if mistakes > 1 else f"the only mistake, {images}"
+
+
+def _fitted(name: str, width: float, size: float) -> str:
+    """A name of at most so many points at this size; of a longer one the beginning and the end.
+
+    >>> _fitted("dog", 60, 9), _fitted("a_class_with_a_long_name_2", 60, 9)
+    ('dog', 'a_cla…me_2')
+    """
+    kept, written = len(name), name
+    while kept > 2 and _width(written, size) > width:
+        kept -= 1
+        written = f"{name[: -(-kept // 2)]}…{name[len(name) - kept // 2 :]}"
+    return written
+
+
+def _width(text: str, size: float) -> float:
+    """Of a text, in points."""
+    return text_to_path.get_text_width_height_descent(text, FontProperties(size=size), ismath=False)[0]

@@ -20,6 +20,7 @@ SURVIVAL = tuple(each.name for each in fields(Survival))
 DECIDES_NO_NUMBER = frozenset({"config", "smoke", "class_names", "data_dir", *SURVIVAL})
 SECTION_OF = {each.name: section for section, record in SECTIONS.items() for each in fields(record)}
 """The section of every option, in the order of the pipeline."""
+OWN = ("config", "smoke", "shuffle_rounds")  # what a configuration has beside its sections
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Config:
         source, augmenting, network, recipe, survival: Its sections.
         config: The experiment that it comes from; none by default.
         smoke: Whether it is the experiment's smoke version.
+        shuffle_rounds: Rounds of the shuffle; `None` in runs of earlier versions, which have 4.
         given: Names of the options given on the command line; not saved with the run.
     """
 
@@ -40,6 +42,7 @@ class Config:
     survival: Survival = field(default_factory=Survival)
     config: str | None = None
     smoke: bool = False
+    shuffle_rounds: int | None = 8
     given: Collection[str] = field(default=frozenset(), compare=False)
 
     @classmethod
@@ -53,13 +56,15 @@ class Config:
             name: record(**{each.name: values[each.name] for each in fields(record) if each.name in values})
             for name, record in SECTIONS.items()
         }
-        return cls(**sections, config=values.get("config"), smoke=values.get("smoke", False), given=given)
+        own = {name: values[name] for name in OWN if name in values}
+        return cls(**sections, **own, given=given)
 
     @property
     def flat(self) -> dict[str, Any]:
         """The options' values by name, as they are saved with the run."""
         sections = (asdict(getattr(self, name)) for name in SECTIONS)
-        return {**{k: v for each in sections for k, v in each.items()}, "config": self.config, "smoke": self.smoke}
+        options = {name: value for each in sections for name, value in each.items()}
+        return options | {name: getattr(self, name) for name in OWN}
 
     def resolved(
         self, image_shape: tuple[int, int, int], images: int, class_names: list[str], resumed: bool = False
@@ -176,7 +181,11 @@ def read(path: Path) -> Config:
     Raises:
         BadInput: if the file cannot be read, is from another version, or was changed.
     """
-    return Config.of(saved_values(path))
+    return Config.of({**OF_EARLIER, **saved_values(path)})
+
+
+OF_EARLIER = {"shuffle_rounds": None}
+"""What runs of earlier versions have where their configuration has no such value."""
 
 
 def saved_values(path: Path) -> dict[str, Any]:
@@ -211,7 +220,7 @@ def _hints() -> dict[str, Any]:
     """The type of every option that is saved with a run."""
     sections = {name: hint for record in SECTIONS.values() for name, hint in get_type_hints(record).items()}
     own = get_type_hints(Config)
-    return {name: sections[name] for name in SECTION_OF} | {name: own[name] for name in ("config", "smoke")}
+    return {name: sections[name] for name in SECTION_OF} | {name: own[name] for name in OWN}
 
 
 def _is_a(value, hint) -> bool:

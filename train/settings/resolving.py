@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..process.errors import BadInput, say
-from .config import SECTION_OF, SURVIVAL, Config, saved_values
+from .config import OF_EARLIER, SECTION_OF, SURVIVAL, Config, saved_values
 from .experiments import experiment
 from .flags import FLAGS
 
@@ -90,4 +90,4 @@ def _resumed(flag_values: dict[str, Any], saved: dict[str, Any], path: Path) -> 
     if changed:
         now, then = (", ".join(f"{name}={values.get(name)}" for name in changed) for values in (given, saved))
         raise BadInput(f"--{now.replace(', ', ', --')}, but the run to resume has {then} ({path}).")
-    return {**flag_values, **saved, **given}
+    return {**flag_values, **OF_EARLIER, **saved, **given}

@@ -1,6 +1,6 @@
-"""The order of normalisation, activation and weights, and how each order's weights start.
+"""Orders of normalisation, activation and weights, and the initialisation of their weights.
 
-`Order` and `PreAct` are abstract; `ORDERS` has the others by name.
+`Order` and `PreAct` are abstract; `ORDERS` contains the others by name.
 """
 
 from keras_resunits.units.orders.arrangements import (

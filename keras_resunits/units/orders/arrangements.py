@@ -1,4 +1,4 @@
-"""The orders of He et al. 2016, Fig. 4, by their letters there, and pre-activations of other families."""
+"""The orders of He et al. 2016, Fig. 4, with their letters there, and the pre-activations of other families."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from keras_resunits.units.orders.order import ORDERS, Layers, Order, PreAct
 
 
 def _post_activated(order: Order, weights) -> Layers:
-    """Norm and activation behind every weight layer but the last, which is bare."""
+    """Return the weight layers, each but the last followed by norm and activation."""
     *inner, last = weights
     return [*(layer for i, weight in enumerate(inner, 1) for layer in (weight, *order.norm_act(i))), last]
 
@@ -89,7 +89,9 @@ class ReluOnlyPreAct(PreAct):
 
 
 class FullPreAct(PreAct):
-    """(e) full pre-activation: BN ReLU conv BN ReLU conv, add. The identity mappings of the paper's title.
+    """(e) full pre-activation: BN ReLU conv BN ReLU conv, add.
+
+    This is the order with the identity mappings of the paper's title.
 
     Example:
 
@@ -104,7 +106,7 @@ class FullPreAct(PreAct):
 
 
 class PreActBranch(PreAct):
-    """Full pre-activation inside the branch alone; the carry stays raw (Huang et al. 2017, DenseNet, sec. 3).
+    """Full pre-activation inside the branch only; the carry stays raw (Huang et al. 2017, DenseNet, sec. 3).
 
     Example:
 
@@ -123,7 +125,7 @@ class PreActBranch(PreAct):
 
 
 class PreActOnWidening(PreAct):
-    """Full pre-activation, shared where the filters change, not where the stride alone does (`keras.applications`).
+    """Full pre-activation, shared where the filters change but not where only the stride does (`keras.applications`).
 
     Example:
 

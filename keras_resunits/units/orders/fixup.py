@@ -1,4 +1,4 @@
-"""Fixup: residual networks without normalisation, by the right start (Zhang et al. 2019, arXiv 1901.09321)."""
+"""Fixup: residual networks initialised to need no normalisation (Zhang et al. 2019, arXiv 1901.09321)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from keras_resunits.units.orders.starts import started
 
 @register
 class Bias(keras.layers.Layer):
-    """`x + b` with one trainable scalar `b`, 0 at first (Zhang et al. 2019, Fixup, sec. 3.2).
+    """`x + b` with one trainable scalar `b`, initialised to 0 (Zhang et al. 2019, Fixup, sec. 3.2).
 
     Example:
 
@@ -34,7 +34,7 @@ class Bias(keras.layers.Layer):
 
 @register
 class Scale(keras.layers.Layer):
-    """`s x` with one trainable scalar `s`, 1 at first (Zhang et al. 2019, Fixup, sec. 3.2).
+    """`s x` with one trainable scalar `s`, initialised to 1 (Zhang et al. 2019, Fixup, sec. 3.2).
 
     Example:
 
@@ -55,12 +55,12 @@ class Scale(keras.layers.Layer):
 
 
 def fixup_scalars(model: keras.Model) -> list[keras.Variable]:
-    """The scalars of all `Bias` and `Scale` layers of a network, whose rate Fixup divides by ten; often none.
+    """Return the scalars of all `Bias` and `Scale` layers, whose learning rate Fixup divides by ten.
 
     Args:
         model: A network of the package.
 
-    Example: two biases of the classifier's and the stem's, and five scalars a unit (six where a shortcut has weights)
+    Example: a bias in the stem, one before the classifier, and five scalars per unit
 
     >>> import keras_resunits as kr
     >>> len(kr.fixup_scalars(kr.ResNet(depth=8, order="fixup")))
@@ -77,9 +77,9 @@ word.register(Scale, lambda layer: "scale")
 class Fixup(Order):
     """Post-activation without norm: bias conv bias ReLU bias conv scale bias, add, ReLU (Zhang et al. 2019, Fig. 1).
 
-    The last weights of a branch and the classifier are 0 at first, the others He normal times `L^(-1 / (2m - 2))`, `L`
-    units of `m` weights each, so that every unit starts as its shortcut. The authors train the scalars at a tenth of
-    the rate: `CoupledSGD.scale_learning_rate(fixup_scalars(model), 0.1)`.
+    The last weights of a branch and the classifier are initialised to 0, so that every unit starts as its shortcut.
+    The other weights are He normal times `L^(-1 / (2m - 2))`, for `L` units of `m` weight layers each. The authors
+    train the scalars at a tenth of the learning rate: `CoupledSGD.scale_learning_rate(fixup_scalars(model), 0.1)`.
 
     Example:
 

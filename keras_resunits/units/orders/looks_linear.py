@@ -1,4 +1,4 @@
-"""Looks-linear networks: rectifiers that cancel at first, so that the network starts linear (Balduzzi et al. 2017)."""
+"""Looks-linear networks, which start linear because their rectifiers initially cancel (Balduzzi et al. 2017)."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class CReLU(keras.layers.Layer):
 
 @register
 class LooksLinear(keras.initializers.Initializer):
-    """Kernels `[W, -W]` over the input channels, for weights that read a `CReLU`: together they are `W`.
+    """Initialiser of kernels `[W, -W]` over the input channels, with which a layer after a `CReLU` starts as `W`.
 
     Args:
-        base: Makes `W`; by default an orthogonal matrix, which a convolution has at its kernel's centre alone (so that
-            a layer keeps the norm of what it reads).
+        base: Initialiser of `W`. Defaults to an orthogonal matrix at the centre of the kernel and zeros around it, with
+            which a layer preserves the norm of its input.
 
     Raises:
-        ValueError: for a kernel with an odd number of input channels.
+        ValueError: if a kernel has an odd number of input channels.
 
     Example:
 
@@ -57,7 +57,7 @@ class LooksLinear(keras.initializers.Initializer):
         *window, channels, filters = shape
         if channels % 2:
             raise ValueError(
-                "`LooksLinear` wants an even number of input channels, as `CReLU` gives. "
+                "`LooksLinear` requires an even number of input channels, as `CReLU` outputs. "
                 f"Received: shape={tuple(shape)}."
             )
         half = (*window, channels // 2, filters)
@@ -73,7 +73,7 @@ class LooksLinear(keras.initializers.Initializer):
 
 
 def _centred(shape, dtype):
-    """An orthogonal matrix at the kernel's centre, zeros around it."""
+    """Return a kernel with an orthogonal matrix at its centre and zeros around it."""
     *window, channels, filters = shape
     matrix = keras.initializers.Orthogonal()((channels, filters), dtype=dtype)
     before = [size // 2 for size in window]
@@ -82,7 +82,7 @@ def _centred(shape, dtype):
 
 
 def no_norm(name: str) -> keras.layers.Layer:
-    """In the place of a norm: nothing. `FullPreAct(norm=no_norm)` is ReLU conv ReLU conv.
+    """Make an identity in place of a norm: `FullPreAct(norm=no_norm)` is ReLU conv ReLU conv.
 
     Example:
 
@@ -94,10 +94,10 @@ def no_norm(name: str) -> keras.layers.Layer:
 
 
 def looks_linear() -> Order:
-    """Pre-activation without norm whose rectifiers cancel at first (Balduzzi et al. 2017, sec. 4).
+    """Make the pre-activation order without norm whose rectifiers initially cancel (Balduzzi et al. 2017, sec. 4).
 
-    A network in this order starts as a linear function of its image, with `branch_only` as merge a plain one. What a
-    shortcut projects has passed no rectifier: those kernels start orthogonal.
+    A network in this order starts as a linear function of its image, also as a plain network with the merge
+    `branch_only`. Projections on shortcuts do not follow a rectifier, so their kernels start orthogonal.
 
     Example:
 

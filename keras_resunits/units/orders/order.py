@@ -1,7 +1,7 @@
-"""What an order is: where normalisation and activation stand around a body's weight layers.
+"""Base classes of orders: where normalisation and activation stand around a body's weight layers.
 
-An order also says what stands at the unit's entry and exit and before the network's head. Orders are abstract or final:
-a new one is a subclass of `Order` or `PreAct`, one that changes another order a subclass of `Wrapped`.
+An order also defines a unit's entry and exit, and the layers before the network's head. Orders are abstract or final: a
+new order is a subclass of `Order` or `PreAct`, one that modifies another order is a subclass of `Wrapped`.
 """
 
 from __future__ import annotations
@@ -18,16 +18,19 @@ from keras_resunits.units.slots import Slot
 
 Layers = list[keras.layers.Layer]
 ORDERS: dict[str, Order] = {}
-"""The orders by name; each file of this room adds its own."""
+"""The orders by name; each file of this folder adds its own."""
 
 
 @dataclass(frozen=True)
 class Order(ABC):
-    """Abstract: where normalisation and activation stand.
+    """Abstract base class of orders: where normalisation and activation stand.
 
     Args:
-        norm: Makes a normalisation layer of a `name`; `BatchNormalization` by default.
-        activation: Makes an activation layer of a `name`; `keras.layers.ReLU` by default.
+        norm: Makes a normalisation layer from a `name`. Defaults to `BatchNormalization`.
+        activation: Makes an activation layer from a `name`. Defaults to `keras.layers.ReLU`.
+
+    Raises:
+        ValueError: if `norm` or `activation` is not callable.
 
     Example: He's network with another activation
 
@@ -43,58 +46,59 @@ class Order(ABC):
         for name in ("norm", "activation"):
             if not callable(getattr(self, name)):
                 raise ValueError(
-                    f"`{name}` must make a layer of a `name`, as a layer class does. "
+                    f"`{name}` must make a layer from a `name`, as a layer class does. "
                     f"Received: {name}={getattr(self, name)!r} (order '{type(self).__name__}')."
                 )
 
     def norm_act(self, i: int | str = "") -> Layers:
-        """Norm, then activation; `i` numbers their names."""
+        """Return norm and activation; `i` numbers their names."""
         return [self.norm(name=f"norm{i}"), self.activation(name=f"act{i}")]
 
     def stem(self, weight: keras.layers.Layer) -> keras.layers.Layer:
-        """The stem's weight layer."""
+        """Return the weight layer of the stem."""
         return weight
 
     @property
     def raw_stem(self) -> bool:
-        """Whether the networks of this order begin with a bare convolution; no by default."""
+        """Whether networks of this order begin with a bare convolution. Defaults to `False`."""
         return False
 
     @property
     def activates_first(self) -> bool:
-        """Whether units activate what they read, so that a bare convolution may come before them; no by default."""
+        """Whether units activate their input, so that a bare convolution may precede them. Defaults to `False`."""
         return False
 
     def entry(self, slot: Slot) -> Layers:
-        """`e`: what both paths share."""
+        """Return the layers of `e`, which both paths share."""
         return []
 
     @abstractmethod
     def branch(self, weights: Sequence[keras.layers.Layer], slot: Slot) -> Layers:
-        """`F`: the weight layers with all that stands between them."""
+        """Return the layers of `F`: the weight layers and all layers around them."""
 
     def projection(self, weight: keras.layers.Layer) -> Layers:
-        """A weight layer on the shortcut, with what belongs to it."""
+        """Return a weight layer of the shortcut and the layers that accompany it."""
         return [weight, self.norm(name="norm")]
 
     def exit(self, slot: Slot) -> Layers:
-        """`f`: what follows the merge."""
+        """Return the layers of `f`, which follow the merge."""
         return []
 
     def head(self) -> Layers:
-        """What stands between the last unit and the network's head."""
+        """Return the layers between the last unit and the network's head."""
         return []
 
     def classifier(self) -> keras.initializers.Initializer:
-        """What the classifier's kernel is at first: as Torch's `Linear`, U(+-1/sqrt(fan_in))."""
+        """Return the initialiser of the classifier's kernel: that of Torch's `Linear`, U(+-1/sqrt(fan_in))."""
         return keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
 
 
 class PreAct(Order):
-    """Abstract: activation before weights, with nothing after the addition.
+    """Abstract base class of orders with activation before the weights and nothing after the addition.
 
-    Where the shape changes, the first pre-activation moves to the unit's entry, so that the shortcut reads it too; in
-    the first unit the stem has done it (He et al. 2016, appendix). One pre-activation follows the last addition.
+    Where the shape changes, the first pre-activation moves to the unit's entry, so that the shortcut reads it too. In
+    the first unit, the stem has already applied it (He et al. 2016, appendix). One pre-activation follows the last
+    addition.
 
     Example:
 
@@ -108,11 +112,11 @@ class PreAct(Order):
         return True
 
     def pre_activation(self, i: int | str = "") -> Layers:
-        """What stands before a weight layer: norm and activation by default."""
+        """Return the layers before a weight layer; by default norm and activation."""
         return self.norm_act(i)
 
     def post_weight(self, i: int | str = "") -> Layers:
-        """What stands after a weight layer; nothing by default."""
+        """Return the layers after a weight layer; by default none."""
         return []
 
     @abstractmethod
@@ -138,10 +142,13 @@ class PreAct(Order):
 
 @dataclass(frozen=True)
 class Wrapped(Order):
-    """Another order, with something changed.
+    """Base class of orders that modify another order.
 
     Args:
         order: The other order, or its name.
+
+    Raises:
+        ValueError: if `order` is unknown, or `norm` or `activation` is given, which `order` already has.
     """
 
     order: Order = field(kw_only=True)
@@ -151,7 +158,7 @@ class Wrapped(Order):
         if not isinstance(self.order, Order):
             object.__setattr__(self, "order", resolve("order", self.order, ORDERS, Order))
         if (self.norm, self.activation) != (Order.norm, Order.activation):
-            raise ValueError(f"`{type(self).__name__}` takes norm and activation from `order`: give them to that one.")
+            raise ValueError(f"`{type(self).__name__}` takes norm and activation from `order`; set them there.")
 
     @property
     def raw_stem(self):

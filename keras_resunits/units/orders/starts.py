@@ -1,4 +1,4 @@
-"""Orders that change what another order starts from: its last gammas, its kernels."""
+"""Orders that change the initialisation of another order: its last gammas or its kernels."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from keras_resunits.units.orders.order import ORDERS, Order, Wrapped
 
 
 def remade(layer: keras.layers.Layer, **changes) -> keras.layers.Layer:
-    """A layer that is not built yet, made again with other arguments."""
+    """Return a copy of a layer that is not built yet, with some arguments changed."""
     return type(layer).from_config({**layer.get_config(), **changes})
 
 
 def started(layer: keras.layers.Layer, initializer: keras.initializers.Initializer) -> keras.layers.Layer:
-    """A weight layer, or a series with one, made again so that its kernel starts by an initialiser of its own.
+    """Return a copy of a weight layer, or of a series of them, with another kernel initialiser.
 
     Raises:
-        ValueError: for a layer that holds kernels otherwise than in a series.
+        ValueError: if a layer other than a series contains layers with kernels.
     """
     if isinstance(layer, Series):
         return Series([started(inner, initializer) for inner in layer.layers], name=layer.name)
@@ -28,20 +28,20 @@ def started(layer: keras.layers.Layer, initializer: keras.initializers.Initializ
         return remade(layer, kernel_initializer=initializer.clone())
     if any(hasattr(inner, "kernel_initializer") for inner in layer._flatten_layers(include_self=False)):
         raise ValueError(
-            "weights that start by another initialiser must be layers with a kernel, or a `Series` of them. "
+            "another initialiser requires layers with a kernel, or a `Series` of them. "
             f"Received: {type(layer).__name__} '{layer.name}'."
         )
     return layer
 
 
 class ZeroGamma(Wrapped):
-    """An order whose branches' last norm has `gamma` 0 at first (Goyal et al. 2017, sec. 5.1).
+    """An order that initialises `gamma` to 0 in the last norm of every branch (Goyal et al. 2017, sec. 5.1).
 
-    Every branch then starts at 0, so that every unit starts as its shortcut and `f`.
+    Every branch then starts at 0, so every unit starts as its shortcut followed by `f`.
 
     Raises:
-        ValueError: when asked for a branch that does not end in a norm: without one there is no gamma, and behind
-            one a ReLU would see nothing but zeros, and pass no gradient, ever.
+        ValueError: if a branch does not end in a norm. Without a norm there is no gamma, and a ReLU after the norm
+            would only ever see zeros and pass no gradient.
 
     Example:
 
@@ -55,7 +55,7 @@ class ZeroGamma(Wrapped):
         layers = self.order.branch(weights, slot)
         if not hasattr(layers[-1], "gamma_initializer"):
             raise ValueError(
-                "`ZeroGamma` wants an order whose branches end in a norm, such as 'post_act'. "
+                "`ZeroGamma` requires an order whose branches end in a norm, such as 'post_act'. "
                 f"Received: order={self.order!r} (unit '{slot.name}')."
             )
         *others, last = layers
@@ -64,14 +64,14 @@ class ZeroGamma(Wrapped):
 
 @dataclass(frozen=True)
 class Initialized(Wrapped):
-    """An order whose weight layers start otherwise than He normal over fan-out.
+    """An order whose weight layers have initialisers other than He normal over fan-out.
 
     Args:
         order: The order, or its name.
-        kernels: Initial value of the units' kernels, on branches and shortcuts.
-        projections: Initial value of those on shortcuts, where it is another.
-        stems: Initial value of the stem's kernel; the order's own by default.
-        classifiers: Initial value of the classifier's kernel; the order's own by default.
+        kernels: Initialiser of the units' kernels, on branches and shortcuts.
+        projections: Initialiser of the kernels on shortcuts. Defaults to `kernels`.
+        stems: Initialiser of the stem's kernel. Defaults to the order's own.
+        classifiers: Initialiser of the classifier's kernel. Defaults to the order's own.
 
     Example:
 
@@ -99,7 +99,7 @@ class Initialized(Wrapped):
 
 
 def fan_in(order: Order) -> Order:
-    """He normal over fan-in, untruncated, in all convolutions (the code of Zagoruyko and Komodakis 2016).
+    """Initialise all convolutions with He normal over fan-in, untruncated (the code of Zagoruyko and Komodakis 2016).
 
     Example:
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from train.data.augmentation import Augmentation
-from train.data.batches import test_batches, training_batches
+from train.data.batches import order, test_batches, training_batches
 from train.data.datasets import ImageData
 
 COUNT, HEIGHT, WIDTH, BATCH = 10, 5, 4, 4
@@ -194,3 +195,36 @@ def test_a_single_image_makes_a_stream(data):
     images, labels = take(3, one, 1, PLAIN, 0)
     np.testing.assert_array_equal(images[:, 0], np.repeat(data.train[0][:1], 3, axis=0))
     assert (labels == 0).all()
+
+
+SIZES = (1437, 10_000, 50_000, 60_000, 1_281_167)
+
+
+@pytest.mark.parametrize("count", SIZES)
+@pytest.mark.parametrize(("seed", "epoch"), [(0, 0), (0, 7), (12345, 1)])
+def test_neighbours_in_the_order_of_an_epoch_are_not_correlated(count, seed, epoch):
+    found = order(tf.range(count, dtype=tf.int64) + epoch * count, count, seed).numpy()
+    assert np.array_equal(np.sort(found), np.arange(count))
+    deviations = (found - found.mean()) / found.std()
+    for lag in (1, 2, 3, 10):
+        correlation = (deviations[lag:] * deviations[:-lag]).mean()
+        assert abs(correlation) < 5 / np.sqrt(count)  # a random permutation's has the deviation 1 / sqrt(count)
+
+
+@pytest.mark.parametrize("count", SIZES)
+@pytest.mark.parametrize(("seed", "epoch"), [(0, 0), (3, 5)])
+def test_batches_of_a_set_stored_class_by_class_are_as_unbalanced_as_random_ones(count, seed, epoch):
+    classes, batch = 10, 128
+    found = order(tf.range(count, dtype=tf.int64) + epoch * count, count, seed).numpy()
+    labels = (found * classes // count)[: count // batch * batch].reshape(-1, batch)
+    counts = np.stack([(labels == each).sum(1) for each in range(classes)], 1)
+    share = np.bincount(np.arange(count) * classes // count) / count
+    variance = batch * share * (1 - share) * (count - batch) / (count - 1)  # hypergeometric
+    ratio = ((counts - batch * share) ** 2 / variance).mean()
+    assert abs(ratio - 1) < 5 * np.sqrt(2 / (len(labels) * (classes - 1)))
+
+
+def test_runs_of_earlier_versions_keep_their_order():
+    positions = tf.range(8, dtype=tf.int64)
+    old, new = (order(positions, count=8, seed=0, rounds=rounds).numpy().tolist() for rounds in (4, 8))
+    assert sorted(old) == sorted(new) == list(range(8)) and old != new

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
@@ -10,6 +11,8 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from PIL import Image
 
 from keras_resunits import PreActResNet, export_saved_model
@@ -190,7 +193,7 @@ def test_a_damaged_checkpoint_is_skipped_and_one_of_another_network_is_named(eva
         (("{tmp}", "digits"), r"{tmp} must be a run \(config\.json\), a \.keras file or a SavedModel"),
         (("{tmp}/broken", "digits"), r"broken is not a SavedModel of this program: "),
         (("{tmp}/empty", "digits"), r"empty has neither a checkpoint nor an export yet"),
-        (("{tmp}/garbled", "digits"), r"garbled/config\.json cannot be read"),
+        (("{tmp}/garbled",), r"garbled/config\.json cannot be read"),
         (("{tmp}/net.keras",), r"net\.keras is not a run: pass DATA, the images to evaluate it on"),
         (("{tmp}/broken.keras", "digits"), r"broken\.keras is not a \.keras file: it is not a zip archive"),
         (("{tmp}/net.keras", "digit"), r"unknown dataset 'digit'\. Did you mean 'digits'"),
@@ -306,17 +309,98 @@ def test_judgement_matches_scikit_learn():
     assert judged.loss == pytest.approx(log_loss(labels, probabilities))
 
 
-def test_pictures_of_a_thousand_classes_and_of_none_mistaken_are_drawn(tmp_path):
+@pytest.fixture
+def saved(monkeypatch):
+    """The figures that are written, which stay as they are."""
+    figures = []
+    save = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *args: (figures.append(figure), save(figure, *args)))
+    return figures
+
+
+def guessed(classes, images, names, right=0.8):
+    """A judgement of random answers, of which so many are right."""
     rng = np.random.default_rng(0)
-    labels = rng.integers(0, 1000, 300)
-    many = Judgement(rng.dirichlet(np.ones(1000), 300).astype("float32"), labels, [f"class $ {i}" for i in range(1000)])
-    draw_confusion(many, tmp_path / "many.png")
-    images = list(rng.integers(0, 256, (8, 5, 7, 3), dtype=np.uint8))
-    draw_mistakes(many, many.mistakes()[:8], images, tmp_path / "sheet.png")
-    draw_confusion(Judgement(np.eye(2), np.arange(2), ["yes", "no"]), tmp_path / "right.png")
-    sizes = {}
-    for name in ("many", "sheet", "right"):
-        with Image.open(tmp_path / f"{name}.png") as picture:
-            sizes[name] = picture.size
-    assert sizes["many"][1] == 1440 and sizes["right"][1] == 480  # 12 and 4 inches
-    assert sizes["sheet"] == (round(6 * 1.7 * 120), 2 * 2 * 120)  # six in a row
+    labels, probabilities = rng.integers(0, classes, images), rng.dirichlet(np.ones(classes), images)
+    probabilities[np.arange(images), labels] += 9.0 * (rng.random(images) < right)
+    return Judgement(probabilities / probabilities.sum(1, keepdims=True), labels, names)
+
+
+def assert_apart(texts, figure):
+    """No text on another, none beyond the picture."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    extents = [text.get_window_extent(canvas.get_renderer()).padded(-0.5) for text in texts if text.get_text()]
+    assert extents and not any(one.overlaps(other) for one, other in itertools.combinations(extents, 2))
+    for extent in extents:
+        assert 0 <= extent.x0 <= extent.x1 <= figure.bbox.x1 and 0 <= extent.y0 <= extent.y1 <= figure.bbox.y1
+
+
+@pytest.mark.parametrize(
+    ("classes", "shown"), [(2, 2), (10, 10), (25, 25), (100, 100), pytest.param(1000, 100, marks=pytest.mark.slow)]
+)
+def test_the_confusion_matrix_names_its_classes_on_both_axes(saved, tmp_path, classes, shown):
+    names = [f"a kind of $ thing with a long name, number {i}" for i in range(classes)]
+    draw_confusion(guessed(classes, 5000, names), tmp_path / "confusion.png")
+    (figure,) = saved
+    axes, bar = figure.axes
+    across, down = axes.get_xticklabels(), axes.get_yticklabels()
+    for labels in (across, down):
+        written = [label.get_text() for label in labels]
+        assert len(written) == len(set(written)) == shown
+        for text, name in zip(written, names[:: classes // shown], strict=True):
+            begin, _, end = text.partition("…")
+            assert name.startswith(begin) and name.endswith(end) and len(text) < len(name)
+    upright = across[0].get_rotation() in (0, 90)  # slanted ones lie in each other's boxes, side by side
+    assert_apart([*down, *(across if upright else across[:1]), axes.title, axes.xaxis.label, axes.yaxis.label], figure)
+    assert re.fullmatch(r"accuracy \d\d\.\d\d % on 5,000 images", axes.get_title())
+    assert bar.get_ylabel() == "share of the true class's images, %"
+    with Image.open(tmp_path / "confusion.png") as picture:
+        assert 500 < picture.width < 2000 and 500 < picture.height < 2000
+
+
+def test_short_names_are_written_as_they_are_and_counts_differ_from_their_ground(saved, tmp_path):
+    judged = Judgement(np.eye(3)[[0, 0, 0, 1, 2, 1]], np.array([0, 0, 0, 1, 2, 2]), ["cat", "dog", "cow"])
+    draw_confusion(judged, tmp_path / "confusion.png")
+    axes = saved[0].axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["cat", "dog", "cow"]
+    assert axes.get_title() == "accuracy 83.33 % on 6 images"
+    (shown,) = axes.images
+    for text in axes.texts:
+        column, row = text.get_position()
+        assert int(text.get_text()) == judged.confusion()[row, column]
+        ground = shown.to_rgba(shown.get_array())[row, column, :3].mean()
+        assert abs(ground - {"white": 1.0, "black": 0.0}[text.get_color()]) > 0.4
+    assert len(axes.texts) == 4  # nothing is written where nothing was answered
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["without-names", "with-names"])
+def test_the_contact_sheet_tells_how_many_are_shown_and_no_text_lies_on_another(saved, tmp_path, named):
+    judged = guessed(3, 500, ["a $ class that is called something Very Long", "WWWWWWWWWWWWWWWWWWWWWWWW", "ok"])
+    worst = judged.mistakes()
+    rng = np.random.default_rng(0)
+    images = list(rng.integers(0, 256, (8, 8, 8, 1), dtype=np.uint8))
+    images[3] = rng.integers(0, 256, (300, 400, 3), dtype=np.uint8)
+    names = [f"test/a folder/of $/images_{i:08d}_with_long_names.jpeg" for i in range(8)] if named else None
+    draw_mistakes(judged, worst[:8], images, tmp_path / "sheet.png", names)
+    (figure,) = saved
+    headline, *texts = figure.texts
+    assert headline.get_text() == f"the 8 worst of {len(worst)} mistakes, of 500 images"
+    assert len(texts) == (16 if named else 8)
+    assert_apart(figure.texts, figure)
+    shown = [axes.images[0] for axes in figure.axes]
+    assert [image.get_interpolation() for image in shown] == ["nearest"] * 3 + ["antialiased"] + ["nearest"] * 4
+    if named:
+        files = [text.get_text() for text in texts[1::2]]
+        assert [file.startswith("test/") and file.endswith(".jpeg") and "…" in file for file in files] == [True] * 8
+
+
+@pytest.mark.parametrize(
+    ("mistaken", "headline"),
+    [(1, "the only mistake, of 4 images"), (2, "all 2 mistakes, of 4 images")],
+)
+def test_the_contact_sheet_of_a_few_shows_all_of_them(saved, tmp_path, mistaken, headline):
+    judged = Judgement(np.eye(2)[[0] * 4], np.array([0] * (4 - mistaken) + [1] * mistaken), ["yes", "no"])
+    draw_mistakes(judged, judged.mistakes(), [np.zeros((8, 8, 1), np.uint8)] * mistaken, tmp_path / "sheet.png")
+    assert [text.get_text() for text in saved[0].texts] == [headline, *["no\n→ yes 100%"] * mistaken]
+    assert_apart(saved[0].texts, saved[0])

@@ -42,14 +42,15 @@ def test_another_process_restores_every_variable(tmp_path, data, parse, flags):
     parse("--learning_rate=0.05", *flags)
     one = Sitting(tmp_path, data).run()
     other = Sitting(tmp_path, data, seed=99)
-    assert other.restored == Position(epoch=2, step=6)
+    assert (other.restored.epoch, other.restored.step) == (2, 6)
+    assert set(other.restored.tested) >= {"val_loss", "val_accuracy"}
     for path, a, b in zip([v.name for v in one.trainer.variables], one.values, other.values, strict=True):
         np.testing.assert_array_equal(a, b, err_msg=path)
     assert one.state == other.state != Sitting(tmp_path / "none", data, seed=99).state
 
 
 def test_a_position_is_restored(tmp_path):
-    position = Position(2, 17, 1 / 3, 5.0, 8.0, 0.1 + 0.2, [3, 11])
+    position = Position(2, 17, 1 / 3, 5.0, 8.0, 0.1 + 0.2, [3, 11], {"val_accuracy": 1 / 7})
     small(tmp_path)[0].save(position)
     assert small(tmp_path)[0].restore() == position
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -105,7 +106,7 @@ def test_a_callback_may_end_the_training_after_an_epoch(tmp_path, data):
     model = dense()
     session = sgd_session(tmp_path, data, model, 0.05, 5, stop)
     session.run()
-    assert session.position == Position(epoch=2, step=2 * STEPS)
+    assert (session.position.epoch, session.position.step) == (2, 2 * STEPS)
 
 
 def test_the_loss_falls_and_the_accuracy_rises_on_a_problem_that_can_be_learnt(tmp_path, data):
@@ -282,7 +283,7 @@ def test_a_loss_that_is_nan_stops_the_run_names_the_step_and_leaves_the_last_che
 @pytest.mark.parametrize("way", ["skip", "rollback"])
 def test_patience_ends_where_one_batch_after_the_other_makes_nan(tmp_path, data, configured, way, capsys):
     sitting = Sitting(tmp_path, data, bad=range(1, 100), on_nan=way)
-    sitting.session.steps = 20
+    sitting.session.plan = replace(sitting.session.plan, steps=20)
     with pytest.raises(NumericError, match=rf"at step {PATIENCE + 2} .*Lower --learning_rate in another --run\.$"):
         sitting.run()
     assert len(said(capsys)) == PATIENCE
@@ -309,7 +310,7 @@ def test_an_epoch_does_not_end_with_weights_that_its_last_step_spoilt(tmp_path, 
     """The loss of a step is the one before its update: the last update of an epoch shows only in the test loss."""
     events = Events()
     session = sgd_session(tmp_path, data, dense(), float("inf"), 2, events)
-    session.steps = 1
+    session.plan = replace(session.plan, steps=1)
     with pytest.raises(
         NumericError, match=r"test loss became NaN or infinite at step 1 \(epoch 1, .*\)\. Not saved\. There is no"
     ):

@@ -79,6 +79,10 @@ class EncodedData:
         """The number of test images."""
         return self.test.count
 
+    def file_of(self, split: str, number: int) -> str | None:
+        """The name of an image."""
+        return getattr(self, split).name(number)
+
     def sample(self, count: int) -> np.ndarray:
         """The first test images: uint8 `[count, size, size, 3]`."""
         return self._views(self.test, range(min(count, self.test.count)))

@@ -45,7 +45,10 @@ def decoded(
     colour = any(picture.ndim == 3 for picture in pictures.values())
     _check_sizes(pictures)
     train, test = (_stack(pictures, split, colour) for split in files.values())
-    return ImageData(train, test, classes)
+    named = {
+        name: [str(path) for paths in split for path in paths if path in pictures] for name, split in files.items()
+    }
+    return ImageData(train, test, classes, files=named)
 
 
 def class_folders(root: Path) -> tuple[list[str], dict[str, list[list[Path]]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,12 +25,18 @@ class ImageData:
             integers `[n]`.
         class_names: One name for each class; `None` where the source has none.
         own_names: The source's own class names, even where the user gave others.
+        files: The file of each image, by split; `None` where images are not files.
     """
 
     train: tuple[np.ndarray, np.ndarray]
     test: tuple[np.ndarray, np.ndarray]
     class_names: Sequence[str] | None = None
     own_names: Sequence[str] | None = None
+    files: Mapping[str, Sequence[str]] | None = None
+
+    def file_of(self, split: str, number: int) -> str | None:
+        """The file of an image; `None` where images have none."""
+        return self.files[split][number] if self.files else None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
