@@ -270,7 +270,7 @@ def test_a_split_whose_every_image_is_bad_cannot_be_skipped(loaded, files, tmp_p
         loaded(root, "--skip_bad_images")
 
 
-@pytest.mark.skipif(not CIFAR10.exists(), reason="the archive lies beside the checkout in the project's own workplace")
+@pytest.mark.skipif(not CIFAR10.exists(), reason="the archive of CIFAR-10 as JPEGs is not available")
 def test_a_few_images_a_class_of_cifar10_as_jpegs(loaded, tmp_path):
     taken: dict[str, int] = {}
     with tarfile.open(CIFAR10) as archive:

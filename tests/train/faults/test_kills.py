@@ -151,7 +151,7 @@ def test_a_run_killed_within_its_saves_ends_like_an_undisturbed_one(wholes, way,
     whole.require_equal(run, state(finished(*command)))
 
 
-@pytest.mark.long  # in CI: test_main.py, and the two workers below
+@pytest.mark.long  # in CI: test_program.py, and the two workers below
 @pytest.mark.parametrize("asked_by", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("way", WAYS)
 def test_after_a_signal_the_printed_command_resumes_to_the_same_end(wholes, way, asked_by):

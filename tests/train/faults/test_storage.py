@@ -195,7 +195,7 @@ def test_a_disk_that_is_full_when_the_model_is_exported_costs_no_training(disk, 
     outcome = command(*line)
     assert outcome.code == 4 and "Traceback" not in outcome.err, outcome.err
     assert re.match(
-        r"train: disk full writing the export to \S+/mine, or checking it; the run is whole: free .*", outcome.said[-1]
+        r"train: disk full writing the export to \S+/mine, or checking it; the run is saved: free .*", outcome.said[-1]
     )
     assert list((folder / "mine").iterdir()) == []
     (output / "saved_models").unlink()

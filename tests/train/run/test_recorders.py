@@ -96,11 +96,11 @@ def test_the_records_of_a_whole_run_with_averages_and_accumulation(command, file
     averaged = f"{history['val_ema_accuracy'][-1]:.2%}"
     assert f"test accuracy {history['val_accuracy'][-1]:.2%} ({averaged} averaged: exported)\n" in outcome.out
     resumed = command(*line.split(), "--epochs=3", "--resume", "--noexport")
-    stretched = "train: --epochs=3 in place of 2: the schedule is stretched to them."
+    stretched = "train: --epochs=3 instead of 2: the schedule is stretched accordingly."
     assert (resumed.code, resumed.said) == (0, [stretched]), resumed.err
     assert read_history(tmp_path / "runs" / "mine" / "history.csv")["epoch"] == [0, 1, 2]
     shorter = command(*line.split(), "--epochs=1", "--resume", "--noexport")
-    assert (shorter.code, shorter.said) == (2, ["train: --epochs=1, but the run to resume has done 3."])
+    assert (shorter.code, shorter.said) == (2, ["train: --epochs=1, but the run to resume has already done 3."])
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (3599.4, "59:59"), (3599.5, "1:00:00")])
