@@ -88,8 +88,12 @@ def conv(
         A Keras layer on `[batch, height, width, channels]`.
     """
     require_odd(kernel_size, f"convolution '{name}'")
-    symmetric = kernel_size == 1 or strides == 1  # where "same" pads both sides equally
-    convolution = partial(keras.layers.Conv2D, padding="same") if symmetric else PaddedConv2D
+    if kernel_size == 1:  # nothing to pad: "same" crops a row and a column there under Torch in Keras 3.8
+        convolution = partial(keras.layers.Conv2D, padding="valid")
+    elif strides == 1:  # where "same" pads both sides equally
+        convolution = partial(keras.layers.Conv2D, padding="same")
+    else:
+        convolution = PaddedConv2D
     return convolution(
         filters,
         kernel_size,
