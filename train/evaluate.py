@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from .process.commands import command, extra_needed
 from .process.errors import BadInput, RunError
+from .process.files import local, whole
 from .process.startup import importing
 from .run.folder import Run
 from .settings.config import Config, read
@@ -89,7 +90,8 @@ def main(arguments: argparse.Namespace) -> None:
     require_classifier(arguments.model)
     folder = run_folder(arguments.model)
     source, streamed = judged_on(arguments, folder)
-    output = Path(arguments.output or (folder / "evaluation" if folder else default_output(arguments.model)))
+    beside = folder / "evaluation" if folder else default_output(arguments.model)
+    output = beside if arguments.output is None else local(arguments.output, "--output")
     data = load(source, streamed)
     if folder is not None and arguments.data is None:
         require_own_data(Run.at(folder), identity(data))
@@ -105,12 +107,15 @@ def main(arguments: argparse.Namespace) -> None:
             judged = judge(classifier, batches, list(data.class_names or ()))
         write(judged, batches, output, partial(data.file_of, arguments.split))
         result = summary(judged, classifier.title, source.dataset, arguments.split)
-        (output / "evaluation.json").write_text(json.dumps(result, indent=2) + "\n")
+        with whole(output / "evaluation.json") as unfinished:
+            unfinished.write_text(json.dumps(result, indent=2) + "\n")
     report(result, judged, output)
 
 
 def judged_on(arguments: argparse.Namespace, folder: Path | None) -> tuple[Source, bool]:
     """The images, and whether they are streamed: the run's own, unless the command line overrides them."""
+    if arguments.data == "":
+        raise BadInput("DATA is empty (an unset variable?); leave it out for a run's own images.")
     if folder is None and arguments.data is None:
         raise BadInput(f"{arguments.model} is not a run: pass DATA, the images to evaluate it on; see --help.")
     own = read(folder / "config.json") if folder is not None and arguments.data is None else Config()

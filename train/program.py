@@ -79,6 +79,9 @@ def pipeline(config, run, asked, place, again: str) -> None:
             session = prepare(config, run, data, model, preprocessing, plan, place, asked.resume)
             with noticed() as session.notice:
                 session.run()
+            if place.is_chief and session.notice:  # after the last step
+                received, step = session.notice.received, session.position.step
+                raise Preempted(f"asked to stop ({received.name}): saved at step {step}, not exported.")
         if place.is_chief:
             finish(run, data, session, asked.export, again)
 
@@ -163,18 +166,23 @@ def finish(run, data, session, wanted: bool, again: str) -> None:
 def export(run, data, model, preprocessing, state: str, step: int):
     """Export; return the version's folder, and the largest difference of its answers from the network's."""
     with stored(f"the export to {run.saved_models}, or checking it; the run is saved: free space, and pass --resume"):
-        version = export_saved_model(model, run.saved_models, data.class_names, preprocessing)
-        difference = check_answers(version, model, preprocessing, data.sample(64))
-    with stored(str(run.folder)):
-        run.note_export(version, state, step)
-    return version, difference
+        differences: list[float] = []
+
+        def check(version):
+            differences.append(check_answers(version, model, preprocessing, data.sample(64)))
+
+        noted = {"state": state, "step": step}
+        version = export_saved_model(
+            model, run.saved_models, data.class_names, preprocessing, metadata=noted, check=check
+        )
+    return version, differences[0]
 
 
 def report(run, state: str, tested: dict[str, float], exported, again: str) -> None:
     """Print the results, their folders, and commands to try next."""
     tries = [f"{python()} -m tensorboard.main --logdir {shlex.quote(str(run.tensorboard))}"]
     if exported is None:
-        told = f"not this state yet: {again} --export"
+        told = f"not this state yet: {again.replace(' --noexport', '')}"
     else:
         version, difference = exported
         told = f"{version} (its answers differ from the trained network's by at most {difference:.0e})"

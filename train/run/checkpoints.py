@@ -265,8 +265,10 @@ def _position(path: Path) -> Position:
     for name, wanted in manifest["files"].items():
         try:
             found = _digest(path / name)
-        except OSError as error:
+        except FileNotFoundError as error:
             raise _Damage(f"{name}: {error.strerror}") from error
+        except OSError as error:
+            raise _unreadable(error) from error
         if found != wanted:
             raise _Damage(f"{name}: checksum")
     return Position(**manifest["position"])
@@ -281,8 +283,15 @@ def _manifest(path: Path) -> dict[str, Any]:
         if manifest.pop("seal") != _seal(manifest):
             raise ValueError("checksum")
         return manifest
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _Damage(f"manifest.json: {first_line(error)}") from error
+    except OSError as error:
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: OSError) -> StorageError:
+    """A file that is there and cannot be read says nothing about its content: the checkpoint is left as it is."""
+    return StorageError(f"{error.filename} cannot be read ({error.strerror}); nothing was changed.")
 
 
 def _seal(manifest: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..process.errors import BadInput, say
-from ..process.files import UNFINISHED, stored, whole
+from ..process.files import UNFINISHED, local, stored, whole
 
 
 @dataclass(frozen=True)
@@ -160,20 +160,19 @@ class Run:
         changed = {name: value for name, value in data.items() if name in began and began[name] != value}
         return [f"{name} was {began[name]!r}, is {value!r}" for name, value in changed.items()]
 
-    def note_export(self, version: Path, state: str, step: int) -> None:
-        """Save which version was exported, from which state, and after which step."""
-        with whole(self.folder / "exported.json") as unfinished:
-            unfinished.write_text(json.dumps({"version": version.name, "state": state, "step": step}) + "\n")
-
     def exported_version(self, **of: str | int) -> Path | None:
-        """The version exported from a `state` or `step`, if it still exists."""
-        try:
-            noted = json.loads((self.folder / "exported.json").read_text())
-            version = self.saved_models / noted["version"]
-            same = all(noted.get(name) == value for name, value in of.items())
-            return version if same and (version / "saved_model.pb").is_file() else None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):  # none yet, or damaged: export again
-            return None
+        """The newest version exported from a `state` or `step`: each version's metadata.json tells which."""
+        versions = [each for each in self.saved_models.glob("*") if each.name.isdecimal()]
+        for version in sorted(versions, key=lambda each: int(each.name), reverse=True):
+            noted = _metadata(version) or self._noted_by_earlier_versions(version)
+            if noted and (version / "saved_model.pb").is_file() and of.items() <= noted.items():
+                return version
+        return None
+
+    def _noted_by_earlier_versions(self, version: Path) -> dict[str, Any]:
+        """What exported.json, which stood beside the run, tells of a version."""
+        noted = _metadata(self.folder, "exported.json")
+        return noted if noted.get("version") == version.name else {}
 
     def _clean(self) -> None:
         """Remove the unfinished files of killed processes."""
@@ -205,18 +204,26 @@ class Run:
                 folder.rmdir()
 
 
+def _metadata(folder: Path, name: str = "metadata.json") -> dict[str, Any]:
+    """What a JSON file tells; empty where there is none, or it is damaged."""
+    try:
+        return dict(json.loads((folder / name).read_text()))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
 def new_run(output: str, name: str | None, default: str) -> Run:
     """A new run: `name`, or the first of `default`, `default-2`, ... that is free.
 
     Raises:
         BadInput: if `name` is taken.
     """
-    output = os.path.expanduser(output)
+    folder = local(output, "--output", plain=True)
     if name is None:
         names = (default if i == 1 else f"{default}-{i}" for i in count(1))
-        return next(run for run in (Run(Path(output), name) for name in names) if not run.begun)
+        return next(run for run in (Run(folder, name) for name in names) if not run.begun)
     _require_name(name)
-    run = Run(Path(output), name)
+    run = Run(folder, name)
     if run.begun:
         raise BadInput(f"--run={name} already exists in {run.folder}; pass --resume to continue it, or another name.")
     return run
@@ -228,15 +235,15 @@ def old_run(output: str, name: str | None, default: str) -> Run:
     Raises:
         BadInput: if no name is given and no run exists, or the run's configuration is missing.
     """
-    output = os.path.expanduser(output)
+    folder = local(output, "--output", plain=True)
     if name is not None:
         _require_name(name)
-        run = Run(Path(output), name)
+        run = Run(folder, name)
     else:
         names = (default if i == 1 else f"{default}-{i}" for i in count(1))
-        begun = list(takewhile(lambda run: run.begun, (Run(Path(output), name) for name in names)))
+        begun = list(takewhile(lambda run: run.begun, (Run(folder, name) for name in names)))
         if not begun:
-            raise BadInput(f"--resume: there is no run {default!r} in {Path(output) / 'runs'}.")
+            raise BadInput(f"--resume: there is no run {default!r} in {folder / 'runs'}.")
         run = begun[-1]
     if run.begun and not os.path.exists(run.config):
         raise BadInput(
@@ -249,3 +256,4 @@ def old_run(output: str, name: str | None, default: str) -> Run:
 def _require_name(name: str) -> None:
     if name in ("", "..") or name != Path(name).name:
         raise BadInput(f"--run={name} must be the name of a folder, not a path.")
+    local(name, "--run", plain=True)

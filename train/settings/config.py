@@ -12,7 +12,7 @@ from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from ..process.errors import BadInput
-from ..process.files import whole
+from ..process.files import WILDCARDS, whole
 from .sections import SECTIONS, Augmenting, Network, Recipe, Source, Survival
 
 SURVIVAL = tuple(each.name for each in fields(Survival))
@@ -116,7 +116,8 @@ class Config:
         if self.config:
             return Path(self.config).stem + "-smoke" * self.smoke
         dataset = Path(self.source.dataset.replace(":", "-")).resolve().name.removesuffix(".npz")
-        return f"{dataset}-{self.network.model.lower()}{self.network.depth or ''}"
+        plain = "".join("_" if letter in WILDCARDS else letter for letter in dataset)
+        return f"{plain}-{self.network.model.lower()}{self.network.depth or ''}"
 
     @property
     def deciding(self) -> dict[str, Any]:

@@ -24,9 +24,12 @@ class Numbers(flags.ListParser):
             ValueError: for anything else.
         """
         try:
-            return [float(part) for part in super().parse(argument)]
+            numbers = [float(part) for part in (argument if isinstance(argument, tuple) else super().parse(argument))]
         except (ValueError, TypeError):
-            raise ValueError("expected numbers, separated by commas") from None
+            numbers = []
+        if not numbers or not isinstance(argument, (str, list, tuple)):
+            raise ValueError("expected numbers, separated by commas")
+        return numbers
 
 
 def _define(name: str, hint: Any, default: Any, help: str, choices: tuple[str, ...] = ()) -> None:

@@ -11,6 +11,7 @@ from ..process.errors import BadInput, say
 from .config import OF_EARLIER, SECTION_OF, SURVIVAL, Config, saved_values
 from .experiments import experiment
 from .flags import FLAGS
+from .sections import DROPS
 
 OPTIONS = (*SECTION_OF, "config", "smoke")
 
@@ -65,11 +66,12 @@ def _check_schedule(values: dict[str, Any]) -> None:
     for name in ("warm_up", "drops"):
         if values[name] is not None and name not in heeded:
             raise BadInput(f"--{name} has no effect with --schedule={values['schedule']}.")
-    parts = [values["warm_up"] or 0.0, *(values["drops"] or ()), 1.0]
+    drops = values["drops"] or (DROPS if "drops" in heeded else ())
+    parts = [values["warm_up"] or 0.0, *drops, 1.0]
     if not all(before < after for before, after in itertools.pairwise(parts)):
         raise BadInput(
             f"--warm_up and --drops must be fractions of the run, ascending from 0 to 1; "
-            f"got warm_up={values['warm_up']}, drops={values['drops']}."
+            f"got warm_up={values['warm_up']}, drops={list(drops)}."
         )
 
 

@@ -282,6 +282,9 @@ class Command(Section):
     )
 
 
+DROPS = (0.5, 0.75)
+"""The papers' drops: at 32,000 and 48,000 of 64,000 steps (He et al. 2016), to a tenth and a hundredth of the rate."""
+
 SECTIONS: Mapping[str, type[Section]] = {
     "source": Source,
     "augmenting": Augmenting,

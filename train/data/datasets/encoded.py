@@ -18,6 +18,7 @@ from tqdm import tqdm
 from ...process.backend import tf
 from ...process.errors import BadInput
 from .decoding import test_view
+from .images import memory
 
 DEFAULT_SIZE = 224
 MEMORY_SHARE = 1 / 4  # of the machine's memory, for file contents
@@ -189,15 +190,3 @@ def why_undecodable(contents: tf.Tensor | bytes) -> str:
     except tf.errors.OpError as error:
         return error.message.split("}} ")[-1].split(" [Op:")[0].rstrip(".")
     return ""
-
-
-def memory(cgroups: Path = Path("/sys/fs/cgroup")) -> int:
-    """The memory in bytes: the machine's, or its container's limit if that is lower.
-
-    Args:
-        cgroups: Where Linux reports a container's limits.
-    """
-    limits = [cgroups / "memory.max", cgroups / "memory" / "memory.limit_in_bytes"]  # version 2, version 1
-    told = [path.read_text().strip() for path in limits if path.exists()]
-    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min([machine, *(int(limit) for limit in told if limit != "max")])

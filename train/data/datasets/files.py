@@ -8,9 +8,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ...process.errors import BadInput
-from .encoded import DEFAULT_SIZE, MEMORY_SHARE, EncodedData, EncodedSplit, from_files, memory, why_undecodable
+from .encoded import DEFAULT_SIZE, MEMORY_SHARE, EncodedData, EncodedSplit, from_files, why_undecodable
 from .folder import UNREADABLE, class_folders, decoded, opened, report_bad
-from .images import ImageData
+from .images import ImageData, memory
 
 
 def load_files(

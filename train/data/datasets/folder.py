@@ -106,7 +106,7 @@ def _deeper(folder: Path) -> list[Path]:
 
 
 def _names_an_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and path.name[0] != "."
+    return path.suffix.lower() in SUFFIXES and path.name[0] != "." and not path.is_fifo()
 
 
 @contextmanager

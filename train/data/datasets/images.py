@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -82,6 +84,32 @@ class ImageData:
     def classes(self) -> int:
         """The number of classes."""
         return len(self.class_names or ())
+
+
+def require_file(path: Path, before: str = "") -> None:
+    """Refuse a pipe, device or other thing that is there and no file: reading it might never end."""
+    if path.exists() and not path.is_file():
+        raise BadInput(f"{before}{path} is not a regular file.")
+
+
+def require_room(size: int, path: Path) -> None:
+    """Refuse an array of `size` bytes that does not fit into the machine's memory."""
+    if size > memory():
+        raise BadInput(
+            f"{path} declares {size / 1e9:,.1f} GB, more than this machine's memory, {memory() / 1e9:,.1f} GB."
+        )
+
+
+def memory(cgroups: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return the machine's memory in bytes, or its container's limit if that is lower.
+
+    Args:
+        cgroups: Where Linux keeps a container's limits.
+    """
+    limits = [cgroups / "memory.max", cgroups / "memory" / "memory.limit_in_bytes"]  # version 2, version 1
+    read = [path.read_text().strip() for path in limits if path.exists()]
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min([machine, *(int(limit) for limit in read if limit != "max")])
 
 
 def checked(data: ImageData, class_names: Sequence[str] | None) -> ImageData:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 import zlib
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ...process.errors import BadInput
-from .images import ImageData
+from .images import ImageData, require_file, require_room
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
@@ -25,6 +26,7 @@ def load_npz(path: Path) -> ImageData:
     """
     _require_npz(path)
     try:
+        _require_sizes(path)
         with np.load(path, allow_pickle=False) as arrays:
             missing = [name for name in ARRAYS if name not in arrays]
             if missing:
@@ -35,8 +37,25 @@ def load_npz(path: Path) -> ImageData:
     return ImageData((x_train, y_train), (x_test, y_test))
 
 
+def _require_sizes(path: Path) -> None:
+    """Refuse arrays that declare more than the file holds, or than fits in memory, before any memory is taken."""
+    declared = 0
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            with archive.open(info) as member:
+                version = np.lib.format.read_magic(member)
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                shape, _, dtype = read(member)
+                size = math.prod(shape) * dtype.itemsize
+                if member.tell() + size > info.file_size and not dtype.hasobject:
+                    raise BadInput(f"{path}: {info.filename} declares {size:,} bytes and holds {info.file_size:,}.")
+            declared += size
+    require_room(declared, path)
+
+
 def _require_npz(path: Path) -> None:
     """Check the first bytes, because NumPy would take other files for pickled objects."""
+    require_file(path, "--dataset=")
     try:
         with open(path, "rb") as file:
             begins = file.read(len(NPY))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -88,6 +89,7 @@ def _labelled(builder, split: str, label: str) -> bool:
 
 
 def _builder(name: str, data_dir: str | None):
+    _require_own_features(name, data_dir)
     try:
         builder = tfds.builder(name, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError:
@@ -99,6 +101,15 @@ def _builder(name: str, data_dir: str | None):
         hint = near_matches(name.replace("-", "_"), tfds.list_builders())
         raise BadInput(f"--dataset={name!r}:{hint} {error}") from error
     return builder
+
+
+def _require_own_features(name: str, data_dir: str | None) -> None:
+    """Refuse a prepared set whose description names features of foreign code, which reading it would import."""
+    root = Path(data_dir or tfds.core.constants.DATA_DIR).expanduser() / name.partition("/")[0].partition(":")[0]
+    for path in root.rglob("features.json"):
+        foreign = re.findall(r'"pythonClassName"\s*:\s*"((?!tensorflow_datasets\.)[^"]*)"', path.read_text())
+        if foreign:
+            raise BadInput(f"{path} names {foreign[0]!r}; expected features of tensorflow_datasets only.")
 
 
 def _pair(builder, name: str) -> tuple[str, str]:
