@@ -153,7 +153,7 @@ def _class(label, data: EncodedData):
 def order(positions, count: int, seed: int, rounds: int = ROUNDS):
     """The indices of the examples at these positions of the endless sequence.
 
-    With 4 rounds, as in earlier versions, neighbours are correlated (by -0.06 to -0.18 at 50,000 examples), and
+    With 4 rounds, as in earlier versions, neighbours are correlated (by -0.06 to -0.18 at 50,000 examples). Also,
     batches of a set that is stored class by class are too balanced. With 8, neither differs from a random order.
 
     Args:

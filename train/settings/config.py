@@ -20,7 +20,7 @@ SURVIVAL = tuple(each.name for each in fields(Survival))
 DECIDES_NO_NUMBER = frozenset({"config", "smoke", "class_names", "data_dir", *SURVIVAL})
 SECTION_OF = {each.name: section for section, record in SECTIONS.items() for each in fields(record)}
 """The section of every option, in the order of the pipeline."""
-OWN = ("config", "smoke", "shuffle_rounds")  # what a configuration has beside its sections
+OWN = ("config", "smoke", "shuffle_rounds")  # the options outside the sections
 
 
 @dataclass(frozen=True)
