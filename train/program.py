@@ -79,8 +79,8 @@ def pipeline(config, run, asked, place, again: str) -> None:
             session = prepare(config, run, data, model, preprocessing, plan, place, asked.resume)
             with noticed() as session.notice:
                 session.run()
-            if place.is_chief and session.notice:  # after the last step
-                received, step = session.notice.received, session.position.step
+            if place.is_chief and (received := session.notice.received):  # after the last step
+                step = session.position.step
                 raise Preempted(f"asked to stop ({received.name}): saved at step {step}, not exported.")
         if place.is_chief:
             finish(run, data, session, asked.export, again)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import keras
@@ -88,6 +89,7 @@ def conv(
         A Keras layer on `[batch, height, width, channels]`.
     """
     require_odd(kernel_size, f"convolution '{name}'")
+    convolution: Callable[..., keras.layers.Layer]
     if kernel_size == 1:  # nothing to pad: "same" crops a row and a column there under Torch in Keras 3.8
         convolution = partial(keras.layers.Conv2D, padding="valid")
     elif strides == 1:  # where "same" pads both sides equally

@@ -93,7 +93,7 @@ def test_sets_of_characters_are_not_mirrored(resolved, dataset, mirrored):
         ("--clip_norm=0", r"--clip_norm must be > 0, got 0\.0\."),
         ("--clip_norm=nan", r"--clip_norm must be .*got nan"),
         ("--ema=1", r"--ema must be > 0 and < 1, got 1\.0\."),
-        ("--warm_up=1", r"ascending from 0 to 1; got warm_up=1\.0, drops=None"),
+        ("--warm_up=1", r"ascending from 0 to 1; got warm_up=1\.0, drops=\[0\.5, 0\.75\]"),
         ("--drops=0.5,0.5", r"ascending from 0 to 1; got warm_up=None, drops=\[0\.5, 0\.5\]"),
         ("--drops=0.5,1", r"ascending from 0 to 1"),
         ("--width=0", r"--width must be >= 1, got 0\."),
@@ -287,3 +287,14 @@ def test_the_configuration_is_printed_one_choice_per_line(resolved):
     lines = str(resolved("--depth=8")).splitlines()
     assert "  depth           8" in lines
     assert not any("None" in line for line in lines)
+
+
+@pytest.mark.parametrize("arguments", [["--warm_up=0.8"], ["--warm_up=0.5"]])
+def test_a_warm_up_beyond_the_default_drops_is_refused(resolved, arguments):
+    with pytest.raises(BadInput, match=r"ascending from 0 to 1; got warm_up=0\.\d, drops=\[0\.5, 0\.75\]"):
+        resolved(*arguments)
+
+
+def test_no_drops_are_none_to_apply(parse):
+    with pytest.raises(flags.IllegalFlagValueError, match="--drops=: expected numbers, separated by commas"):
+        parse("--drops=")
