@@ -24,7 +24,7 @@ class Recipe:
 
     Args:
         body: The weight layers of `F`: a `Body`.
-        order: Where norm and activation stand: an `Order`.
+        order: The placement of norm and activation: an `Order`.
         shortcut: `h`: a function `(Slot, Order) -> Layer`.
         merge: `M`: a function `Slot -> Merge`. Defaults to `add`.
         tail: The layers that end `F`: a function `Slot -> [layers]`. Defaults to none.
