@@ -36,6 +36,18 @@ def require_positive_int(value, name: str, where: str) -> int:
     return int(value)
 
 
+def require_bool(value, name: str, where: str) -> bool:
+    """Return `value` as a bool, or raise a `ValueError` unless it is a bool of Python or NumPy.
+
+    >>> require_bool("False", "include_top", "network")
+    Traceback (most recent call last):
+    ValueError: `include_top` must be True or False. Received: include_top='False' (network).
+    """
+    if not (isinstance(value, bool) or type(value).__name__ in ("bool_", "bool")):
+        raise ValueError(f"`{name}` must be True or False. Received: {name}={value!r} ({where}).")
+    return bool(value)
+
+
 def require_number(value, name: str, where: str) -> float:
     """Return `value` as a float, or raise a `ValueError` unless it is a finite number."""
     if not is_number(value):

@@ -198,3 +198,49 @@ def test_near_matches_are_similar_names_if_there_are_any():
         " Did you mean 'resnet200' or 'resnet20_cifar' or 'resnet20b_cifar'?"
     )
     assert near_matches("Identiti", ["identity", "zero_pad"]) == " Did you mean 'identity'?"
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: kr.BatchNormalization(momentum=1.5), r"`momentum` must be a number in \[0, 1\].*=1.5 \(layer 'batch"),
+        (lambda: kr.BatchNormalization(epsilon=-1), r"`epsilon` must be a number > 0.*=-1 \(layer 'batch_norm"),
+        (lambda: kr.PaddedConv2D(8, 3, padding="same"), r"requires `padding` to be 'valid'.*Received: padding='same'"),
+        (lambda: kr.PaddedConv2D(8, 3, data_format="channels_first"), r"requires `data_format` to be 'channels_last'"),
+        (lambda: kr.ResNet(8, include_top="False"), r"`include_top` must be True or False.*include_top='False'"),
+        (lambda: kr.DenseNet(40, bottleneck="no"), r"`bottleneck` must be True or False.*bottleneck='no' \(DenseNet\)"),
+        (lambda: kr.FractalNet(2, deepest=1), r"`deepest` must be True or False.*deepest=1 \(layer 'fractal'"),
+        (lambda: kr.ResNet(8, shortcut=lambda slot, order: None), r"`shortcut` must return a Keras layer.*None \(unit"),
+        (lambda: kr.ResNet(8, merge=lambda slot: None), r"`merge` must return a `Merge` for each unit.*None \(unit"),
+        (lambda: kr.ResNet(8, merge=lambda slot: keras.layers.Add()), r"`merge` must return a `Merge` for each unit"),
+        (lambda: kr.ResNet(8, tail=lambda slot: None), r"`tail` must return a list of Keras layers.*None \(unit"),
+        (lambda: kr.ResNet(8, tail=lambda slot: ["x"]), r"`tail` must return a list of Keras layers.*\['x'\] \(unit"),
+        (lambda: kr.ResNet(8, block=kr.Body(lambda slot: None, depth=2)), r"`body` must return a list of Keras layers"),
+    ],
+)
+def test_a_value_or_result_of_another_kind_is_refused_with_its_place(make, text):
+    with pytest.raises(ValueError, match=text):
+        make()
+
+
+@pytest.mark.parametrize("part", ["shortcut", "merge", "tail", "whole"])
+def test_one_layer_for_several_units_is_refused(part):
+    shared = keras.layers.Conv2D(16, 1)
+    merge, unit = kr.Add(), kr.Unit(keras.layers.Conv2D(16, 1))
+    choices = {
+        "shortcut": {"shortcut": lambda slot, order: shared},
+        "merge": {"merge": lambda slot: merge},
+        "tail": {"tail": lambda slot: [shared]},
+    }
+    with pytest.raises(ValueError, match=r"each unit must have layers of its own.*in 'unit\d*' and in 'unit\d*'"):
+        if part == "whole":
+            slots = kr.plan([kr.Stage(2, 16)], 16)
+            kr.network([(lambda slot: unit, slot) for slot in slots], kr.Stem(16, activated=False), kr.PostAct())
+        else:
+            kr.ResNet([2, 2, 2], **choices[part])
+
+
+def test_a_padded_convolution_may_be_dilated():
+    layer = kr.PaddedConv2D(4, 3, dilation_rate=2)
+    assert layer(np.zeros((1, 9, 7, 3), "float32")).shape == (1, 9, 7, 4)
+    assert layer.compute_output_shape((None, 9, 7, 3)) == (None, 9, 7, 4)

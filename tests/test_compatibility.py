@@ -1,7 +1,8 @@
 """What an earlier version wrote is still read: a `.keras` file of every layer, and a run's folder.
 
 Both were written by version 0.1.0 before its folders were rearranged. The file holds one of each exported layer and
-units in every order, side by side on the same features; the run is one of two epochs that was stopped after the first.
+units in every order, side by side on the same features. Keras 3.9.0 wrote it: a newer Keras reads the files of an older
+one, not the other way round. The run is one of two epochs that was stopped after the first.
 """
 
 from __future__ import annotations

@@ -17,12 +17,12 @@ from PIL import Image
 import keras_resunits as kr
 from keras_resunits.layers.words import word
 from keras_resunits.zoo.networks import MODELS
-from tests.support.paths import ROOT
+from tests.support.paths import ROOT, python_path
 
 
 def run(*arguments, folder=ROOT):
     """Run a script and return what it prints."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment = {**os.environ, "PYTHONPATH": python_path(), "TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, *map(str, arguments)]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]

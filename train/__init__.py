@@ -1,1 +1,1 @@
-"""The training program: from images to a served answer. `python -m train --help`."""
+"""The training program, from images to a served model: `python -m train --help`."""

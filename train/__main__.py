@@ -1,4 +1,4 @@
-"""The training command: `python -m train`, or `keras-resunits-train` where the package is installed."""
+"""The training command: `python -m train`, or `keras-resunits-train` if the package is installed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .settings.flags import FLAGS
 from .settings.flags import command as asked_for
 from .settings.resolving import resolve
 
-INTRODUCTION = """Train a residual network on images and export what TensorFlow Serving answers from.
+INTRODUCTION = """Train a residual network on images and export it for TensorFlow Serving.
 
     {train}
         PreActResNet-20 on scikit-learn's handwritten digits: no download, under three minutes.
@@ -33,7 +33,7 @@ INTRODUCTION = """Train a residual network on images and export what TensorFlow 
 
 Writes runs/<run>/ (config.json, history.csv, curves.png, example.png, tensorboard/, checkpoints/) and
 saved_models/<run>/<version>/.
-Exit codes: 0 done; 2 a mistake in the flags or the data, or too little memory; 3 the loss became NaN or infinite;
+Exit codes: 0 done; 2 a mistake in the flags or the data, or not enough memory; 3 the loss became NaN or infinite;
 4 checkpoints cannot be written or read; 5 another worker is gone; each is reported in one line. 42 stopped by SIGTERM
 or SIGINT, and saved; 130 interrupted before or after training.
 """
@@ -42,17 +42,17 @@ RESUMED = {"--resume", "-resume", "--noresume", "-noresume"}
 
 
 def main() -> None:
-    """Find out what to do and where; then train."""
+    """Resolve the configuration and the run, then train."""
     asked = asked_for()
     check_strategy(asked.strategy, asked.tpu, asked.cpu_devices)
     config, run = configure(asked)
-    with importing():  # after the flags: a typing error is answered at once, not after seconds of imports
+    with importing():  # after the flags, so that a typing error is reported at once, not after seconds of imports
         from .program import train
     train(config, run, asked, resuming(run))
 
 
 def configure(asked):
-    """`(Config, Run)`: what to do, and under which name."""
+    """`(Config, Run)`: the configuration, and the new or resumed run."""
     from .run.folder import new_run, old_run
 
     config = resolve()
@@ -63,7 +63,7 @@ def configure(asked):
 
 
 def resuming(run) -> str:
-    """The command that resumes a run that was stopped."""
+    """The command that resumes a stopped run."""
     arguments = [argument for argument in sys.argv[1:] if argument.split("=")[0] not in RESUMED]
     name = [] if FLAGS["run"].present else [f"--run={run.name}"]
     started = os.environ.get(LAUNCHED) or command("train")
@@ -71,13 +71,13 @@ def resuming(run) -> str:
 
 
 def help_page(full: bool) -> str:
-    """What --help prints; with --helpfull the libraries' flags too."""
+    """The text of --help, or of --helpfull, which includes the flags of libraries."""
     introduction = INTRODUCTION.format(train=command("train"))
     return f"{introduction}\n{FLAGS.get_help()}" if full else f"{introduction}{usage.page()}\n\n--helpfull shows more."
 
 
 def run_main(argv: list[str]) -> int:
-    """Parse the flags, run, and turn what a user can fix into one line and its exit code."""
+    """Parse the flags and run; report errors that a user can fix in one line, with their exit code."""
     try:
         if (HELP | FULL_HELP) & set(argv[1:]):
             print(help_page(full=bool(FULL_HELP & set(argv[1:]))))
@@ -108,7 +108,7 @@ def entry() -> NoReturn:
     app.define_help_flags()
     outlive_full_disks()
     code = run_main(sys.argv)
-    if code == 130:  # at once: a download's threads would retry for minutes
+    if code == 130:  # at once, because a download's threads would retry for minutes
         sys.stdout.flush()
         os._exit(code)
     sys.exit(code)

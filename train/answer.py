@@ -1,6 +1,6 @@
-"""The command that asks an exported SavedModel, as TensorFlow Serving does: a TF1 session, TensorFlow and nothing else.
+"""The command that classifies images with an exported SavedModel as TensorFlow Serving does: with a TF1 session.
 
-It is also run by its path, outside the package, so it imports nothing of it.
+It requires only TensorFlow. It also runs by its path, outside the package, so it imports nothing from it.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-USAGE = """Ask an exported SavedModel, as TensorFlow Serving does, with TensorFlow and nothing else.
+USAGE = """Classify images with an exported SavedModel as TensorFlow Serving does, using only TensorFlow.
 
     {answer} saved_models/RUN/1 PICTURE.png ...
         Prints the classes of pictures.
     {answer} saved_models/RUN/1 IMAGES.npy OUT.npz
         Writes the answers to uint8 [n, height, width, channels].
 
-A run keeps a picture to try: runs/RUN/example.png. saved_models/RUN stands for its newest version, as for a server.
+A run saves a picture to try: runs/RUN/example.png. saved_models/RUN stands for its newest version, as in a server.
 """
 
 
 def tensorflow() -> Any:
-    """TensorFlow, imported without its messages about drivers that it did not find, which no log level silences."""
+    """Import TensorFlow without its messages about missing drivers, which no log level silences."""
     if "tensorflow" not in sys.modules:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
@@ -36,12 +36,12 @@ def tensorflow() -> Any:
             os.dup2(stderr, 2)
             os.close(stderr)
             os.close(nowhere)
-        tensorflow.get_logger().setLevel("ERROR")  # the TF1 loader calls itself deprecated: servers use it
+        tensorflow.get_logger().setLevel("ERROR")  # hides that the TF1 loader is deprecated, which servers use
     return sys.modules["tensorflow"]
 
 
 def answer(saved_model: str, images) -> dict:
-    """The answers of signature `serving_default`, by name, to uint8 images (an array, or a function of their shape)."""
+    """The outputs of signature `serving_default`, by name, for uint8 images (an array or a function of the shape)."""
     tf = tensorflow()
     graph = tf.Graph()
     with closing(tf.compat.v1.Session(graph=graph)) as session:
@@ -54,7 +54,7 @@ def answer(saved_model: str, images) -> dict:
             if pixels.dtype != tf.uint8.as_datatype_enum or len(shape) != 4 or "classes" not in signature.outputs:
                 raise ValueError("its signature 'serving_default' does not take uint8 images and return classes")
         except (OSError, RuntimeError, KeyError, ValueError, tf.errors.OpError) as error:
-            refuse(f"{saved_model} is no SavedModel of this program: {error}.")
+            refuse(f"{saved_model} is not a SavedModel of this program: {error}.")
         if callable(images):  # outside the graph: decoding pictures requires eager execution
             images = images(shape[1:])
         require_images(images, shape)
@@ -62,7 +62,7 @@ def answer(saved_model: str, images) -> dict:
 
 
 def require_images(images: np.ndarray, shape) -> None:
-    """Refuse an array that is not uint8 images of the model's size: a cast would give answers to other images."""
+    """Refuse an array that is not uint8 images of the model's size; a cast would change the images."""
     fits = images.ndim == 4 and all(want in (-1, got) for want, got in zip(shape, images.shape, strict=False))
     if images.dtype != np.uint8 or not fits or not len(images):
         expected = ["n", *("any" if side == -1 else side for side in shape[1:])]
@@ -74,7 +74,7 @@ def require_images(images: np.ndarray, shape) -> None:
 
 
 def pictures(paths, shape):
-    """Image files as uint8 `[n, height, width, channels]`, resized where they are of another size."""
+    """Image files as uint8 `[n, height, width, channels]`, resized if they have another size."""
     tf = tensorflow()
     height, width, channels = shape
 
@@ -82,7 +82,7 @@ def pictures(paths, shape):
         try:
             image = tf.io.decode_image(tf.io.read_file(path), channels=channels, expand_animations=False)
         except tf.errors.OpError:
-            refuse(f"{path} is no image that TensorFlow reads (PNG, JPEG, GIF, BMP).")
+            refuse(f"{path} must be an image that TensorFlow reads (PNG, JPEG, GIF, BMP).")
         if image.shape[:2] != (height, width):
             image = tf.cast(tf.round(tf.image.resize(image, (height, width), antialias=True)), tf.uint8)
         return image.numpy()
@@ -91,13 +91,13 @@ def pictures(paths, shape):
 
 
 def refuse(why: str) -> NoReturn:
-    """End with one line and exit code 2."""
+    """Print one line, and exit with code 2."""
     print(f"answer: {why}", file=sys.stderr)
     sys.exit(2)
 
 
 def newest(saved_model: str) -> str:
-    """The highest version in a folder of versions, or what is given."""
+    """The highest version in a folder of versions, or the path itself."""
     versions = [name for name in (os.listdir(saved_model) if os.path.isdir(saved_model) else ()) if name.isdecimal()]
     return os.path.join(saved_model, max(versions, key=int)) if versions else saved_model
 
@@ -107,11 +107,11 @@ def array(path: str) -> np.ndarray:
     try:
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        refuse(f"{path} is no readable .npy file: {error}.")
+        refuse(f"{path} is not a readable .npy file: {error}.")
 
 
 def write(answers: dict, path: str) -> None:
-    """Answers as an .npz file, whole or not at all; names as text, so that a plain `np.load` reads them."""
+    """Write the answers as an .npz file, whole or not at all; names as text, so that a plain `np.load` reads them."""
     unfinished = f"{path}.unfinished-{os.getpid()}.npz"
     try:
         text = {
@@ -122,16 +122,16 @@ def write(answers: dict, path: str) -> None:
         np.savez(unfinished, **{**answers, **text})
         os.replace(unfinished, path)
     except OSError as error:
-        with suppress(OSError):  # it may never have been made
+        with suppress(OSError):  # it may not exist
             os.remove(unfinished)
         refuse(f"{path} cannot be written: {error.strerror}.")
 
 
 def main(saved_model: str, *paths: str) -> None:
-    """Answer, and print or write the answers."""
+    """Call the model, and print or write its answers."""
     saved_model, arrays = newest(saved_model), paths[0].endswith(".npy")
     if arrays and len(paths) != 2:
-        refuse(f"IMAGES.npy goes with one OUT.npz; got {' '.join(paths[1:]) or 'none'}.")
+        refuse(f"IMAGES.npy must be followed by one OUT.npz; got {' '.join(paths[1:]) or 'none'}.")
     for path in (os.path.join(saved_model, "saved_model.pb"), *(paths[:1] if arrays else paths)):
         if not os.path.isfile(path):
             refuse(f"{path}: there is no such file.")
@@ -146,7 +146,7 @@ def main(saved_model: str, *paths: str) -> None:
 
 
 def usage() -> str:
-    """How this command is used, by the name under which it was started."""
+    """The usage of this command, under the name by which it was started."""
     started = os.path.basename(sys.argv[0])
     module = f"python -m {__spec__.name}" if __spec__ else f"python {started}"
     return USAGE.format(answer=started if started.startswith("keras-resunits") else module)
@@ -161,7 +161,7 @@ def entry() -> None:
         print(usage(), file=sys.stderr)
         sys.exit(2)
     else:
-        gc.disable()  # a million objects come with the import, and all stay to the end, which is near
+        gc.disable()  # the import creates a million objects, which all stay alive until the process ends
         main(*arguments)
 
 

@@ -1,4 +1,4 @@
-"""The command that draws histories: `python -m train.curves PICTURE.png NAME=HISTORY.csv ...`."""
+"""The command that plots histories: `python -m train.curves PICTURE.png NAME=HISTORY.csv ...`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["draw_curves", "read_history"]
 
 DRAWN = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 
-USAGE = """Histories as pictures.
+USAGE = """Plot the histories of runs.
 
     {curves} PICTURE.png NAME=HISTORY.csv ...
         Several runs in one picture.
@@ -21,10 +21,10 @@ USAGE = """Histories as pictures.
 
 
 def given(arguments: list[str]) -> list[tuple[str, Path]]:
-    """The histories by name, each of them one that can be drawn.
+    """The histories by name, after checking that each can be plotted.
 
     Raises:
-        BadInput: for one that cannot.
+        BadInput: for one that cannot be plotted.
     """
     histories = [(name, Path(path)) for name, path in (argument.rsplit("=", 1) for argument in arguments)]
     for _, path in histories:
@@ -39,7 +39,7 @@ def given(arguments: list[str]) -> list[tuple[str, Path]]:
 
 
 def run_main(argv: list[str]) -> int:
-    """Draw, and turn what a user can fix into one line and its exit code."""
+    """Plot the histories; report errors that a user can fix in one line, with their exit code."""
     if {"-h", "--help"} & set(argv):
         print(USAGE.format(curves=command("curves")))
         return 0

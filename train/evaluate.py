@@ -1,4 +1,4 @@
-"""The command that judges a trained network: accuracy, top-5, a confusion matrix, the worst mistakes."""
+"""The command that evaluates a trained network: accuracy, top-5, a confusion matrix, the worst mistakes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from typing import NoReturn
 
 from .process.commands import command, extra_needed
 from .process.errors import BadInput, RunError
+from .process.files import local, whole
 from .process.startup import importing
 from .run.folder import Run
 from .settings.config import Config, read
 from .settings.sections import Source
 
-INTRODUCTION = """Judge a trained network: accuracy, top-5, a confusion matrix, the worst mistakes.
+INTRODUCTION = """Evaluate a trained network: accuracy, top-5, a confusion matrix, the worst mistakes.
 
     {evaluate} digits-preactresnet20
         a run, by name or folder, on its own test images
@@ -29,57 +30,57 @@ INTRODUCTION = """Judge a trained network: accuracy, top-5, a confusion matrix, 
     {evaluate} saved_models/digits/1 digits
         a SavedModel, or the folder of its versions
 
-Writes evaluation.json, confusion.png and mistakes.png beside the run, or to --output.
-Exit codes: 0 done; 2 a mistake in the arguments or the files, 3 answers that are NaN or infinite: reported in one line.
+Writes evaluation.json, confusion.png and mistakes.png to the run's folder, or to --output.
+Exit codes: 0 done; 2 a mistake in the arguments or files; 3 NaN or infinite answers; both are reported in one line.
 """
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are this program's."""
+    """A parser whose errors are reported like all others."""
 
     def error(self, message):
         raise BadInput(f"{message}; see --help.")
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """The command line, checked as far as it can be without reading anything."""
+    """Parse the command line, and check what can be checked without reading files."""
     parser = Parser(
         prog=command("evaluate"),
         description=INTRODUCTION.format(evaluate=command("evaluate")).strip(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("model", metavar="RUN|MODEL.keras|SAVEDMODEL", help="what is judged")
+    add("model", metavar="RUN|MODEL.keras|SAVEDMODEL", help="the network to evaluate")
     add(
         "data",
         metavar="DATA",
         nargs="?",
         help="images, as for the training command's --dataset; by default the run's own",
     )
-    add("--split", choices=("test", "train"), default="test", help="which images are judged; test by default")
-    add("--output", metavar="FOLDER", help="where the results go; by default RUN/evaluation, or evaluations/NAME")
-    add("--batch_size", type=_positive, default=128, metavar="N", help="images at once; 128 by default")
+    add("--split", choices=("test", "train"), default="test", help="the images to evaluate on; test by default")
+    add("--output", metavar="FOLDER", help="the folder for the results; by default RUN/evaluation, or evaluations/NAME")
+    add("--batch_size", type=_positive, default=128, metavar="N", help="images per batch; 128 by default")
     add("--image_size", type=_positive, metavar="N", help="resize DATA's images to this height and width")
     add(
         "--test_view",
         choices=("paper", "central", "ten_crop"),
         help="the view of images of any size, at --image_size (224 by default), as in training",
     )
-    add("--class_names", type=lambda text: text.split(","), metavar="A,B,...", help="of DATA, in the labels' order")
+    add("--class_names", type=lambda text: text.split(","), metavar="A,B,...", help="of DATA, in the order of labels")
     add("--data_dir", metavar="FOLDER", help="where tensorflow-datasets keeps its sets")
-    add("--skip_bad_images", action="store_true", help="leave out images of a folder that cannot be read")
+    add("--skip_bad_images", action="store_true", help="skip images of a folder that cannot be read")
     add(
         "--normalize",
         choices=("auto", "data", "none"),
         default="auto",
-        help="the pixels that a .keras file expects: normalised by the mean and variance of DATA's training images, as "
-        "in training, or as they are, 0..255; by default as they are where the model normalises itself",
+        help="the pixels that a .keras file expects: 'data', normalised by the mean and variance of DATA's training "
+        "images, as in training; 'none', raw pixels, 0..255; or 'auto', raw if the model itself normalises (default)",
     )
     return parser.parse_args(argv)
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Read, ask, judge, write, say."""
+    """Read the data and the network, evaluate, write and print the results."""
     with importing():
         from .data.batches import test_batches
         from .data.datasets import bad_images_named, identity, load
@@ -89,30 +90,34 @@ def main(arguments: argparse.Namespace) -> None:
     require_classifier(arguments.model)
     folder = run_folder(arguments.model)
     source, streamed = judged_on(arguments, folder)
-    output = Path(arguments.output or (folder / "evaluation" if folder else default_output(arguments.model)))
+    beside = folder / "evaluation" if folder else default_output(arguments.model)
+    output = beside if arguments.output is None else local(arguments.output, "--output")
     data = load(source, streamed)
     if folder is not None and arguments.data is None:
         require_own_data(Run.at(folder), identity(data))
     classifier = open_classifier(arguments.model, data, arguments.normalize)
     if data.image_shape != classifier.image_shape:
         raise BadInput(
-            f"{arguments.model} takes images of {shape(classifier.image_shape)}, {source.dataset} has "
+            f"{arguments.model} expects images of {shape(classifier.image_shape)}, but {source.dataset} has "
             f"{shape(data.image_shape)}; --image_size resizes those of a folder or a tensorflow-datasets set."
         )
-    with made(output):  # before the long part
+    with made(output):  # before the evaluation, which takes long
         batches = test_batches(replace(data, test=getattr(data, arguments.split)), arguments.batch_size)
         with bad_images_named(data):
             judged = judge(classifier, batches, list(data.class_names or ()))
         write(judged, batches, output, partial(data.file_of, arguments.split))
         result = summary(judged, classifier.title, source.dataset, arguments.split)
-        (output / "evaluation.json").write_text(json.dumps(result, indent=2) + "\n")
+        with whole(output / "evaluation.json") as unfinished:
+            unfinished.write_text(json.dumps(result, indent=2) + "\n")
     report(result, judged, output)
 
 
 def judged_on(arguments: argparse.Namespace, folder: Path | None) -> tuple[Source, bool]:
-    """Which images, and whether they are streamed: the run's own, with what the command line says otherwise."""
+    """The images, and whether they are streamed: the run's own, unless the command line overrides them."""
+    if arguments.data == "":
+        raise BadInput("DATA is empty (an unset variable?); leave it out for a run's own images.")
     if folder is None and arguments.data is None:
-        raise BadInput(f"{arguments.model} is no run: pass DATA, the images to judge it on; see --help.")
+        raise BadInput(f"{arguments.model} is not a run: pass DATA, the images to evaluate it on; see --help.")
     own = read(folder / "config.json") if folder is not None and arguments.data is None else Config()
     given = {"dataset": arguments.data and os.path.expanduser(arguments.data)}
     options = ("image_size", "class_names", "data_dir", "skip_bad_images", "test_view")
@@ -123,17 +128,17 @@ def judged_on(arguments: argparse.Namespace, folder: Path | None) -> tuple[Sourc
 
 
 def require_own_data(run: Run, seen: dict) -> None:
-    """Refuse to judge a run on its own data when they have changed."""
+    """Refuse to evaluate a run on its own data if they have changed."""
     if not run.data.exists():
-        print(f"evaluate: {run.data} is gone: nothing compares the data with the run's.", file=sys.stderr)
+        print(f"evaluate: {run.data} is missing: the data cannot be compared with the run's.", file=sys.stderr)
     elif changed := run.changed_data(seen):
         raise BadInput(
-            f"the data are not those that the run started with: {'; '.join(changed)}. Pass DATA to judge it on others."
+            f"the data are not those that the run started with: {'; '.join(changed)}. Pass DATA to evaluate on others."
         )
 
 
 def default_output(model: str) -> Path:
-    """`evaluations/NAME` in the current folder: not among the versions that a server may be watching.
+    """`evaluations/NAME` in the current folder, not among the versions that a server may watch.
 
     >>> default_output("saved_models/digits/1").as_posix(), default_output("/some/resnet20.keras").as_posix()
     ('evaluations/digits-1', 'evaluations/resnet20')
@@ -150,7 +155,7 @@ def _positive(text: str) -> int:
 
 
 def run_main(argv: list[str]) -> int:
-    """Parse, judge, and turn what a user can fix into one line and exit code 2."""
+    """Parse and evaluate; report errors that a user can fix in one line, with their exit code."""
     try:
         main(parse(argv))
     except RunError as error:

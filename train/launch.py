@@ -15,22 +15,22 @@ from .cluster.processes import LAUNCHED, free_addresses, start
 from .process.commands import command
 from .process.files import outlive_full_disks
 
-INTRODUCTION = """Several workers on this machine, to try and to test what runs on several machines.
+INTRODUCTION = """Start several workers on this machine, to try and test runs for several machines.
 
     {launch} --workers=2 -- --epochs=3 --run=mine
 
-Everything behind `--` goes to the training command. Each worker's lines begin with its number. SIGTERM and SIGINT are
-passed on to all workers. When one fails, the others have a minute to notice, and the exit code is that of the first
+Everything after `--` goes to the training command. Each worker's lines begin with its number. SIGTERM and SIGINT are
+passed on to all workers. When one fails, the others have a minute to end, and the exit code is that of the first
 that failed.
 """
-GRACE = 60.0  # seconds that the others have after the first failure
+GRACE = 60.0  # seconds that the other workers have to end after the first failure
 
 
 def launch(workers: int, arguments: list[str]) -> int:
-    """Run `workers` workers to their end.
+    """Run `workers` workers until all end.
 
     Returns:
-        0 if all ended well, else the exit code of the first that failed.
+        0 if all succeeded, else the exit code of the first that failed.
     """
     addresses = free_addresses(workers)
     os.environ[LAUNCHED] = f"{command('launch')} --workers={workers} --"
@@ -74,24 +74,24 @@ def _repeat(number: int, process: subprocess.Popen) -> None:
 
 
 def main() -> int:
-    """The command line."""
+    """Parse the command line, and launch the workers."""
     parser = argparse.ArgumentParser(
         prog=command("launch"),
         description=INTRODUCTION.format(launch=command("launch")),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--workers", type=int, default=2, help="how many; 2 by default")
-    parser.add_argument("arguments", nargs="*", help="for the training command, behind --")
+    parser.add_argument("--workers", type=int, default=2, help="the number of workers; 2 by default")
+    parser.add_argument("arguments", nargs="*", help="arguments for the training command, after --")
     given = parser.parse_args()
     if given.workers < 1:
         parser.error(f"--workers must be >= 1, got {given.workers}")
     code = launch(given.workers, given.arguments)
-    return code if code >= 0 else 128 - code  # killed by a signal, as shells tell it
+    return code if code >= 0 else 128 - code  # killed by a signal: the exit code that shells return
 
 
 def entry() -> NoReturn:
     """The command `keras-resunits-launch`, and `python -m train.launch`."""
-    outlive_full_disks()  # workers whose lines nobody reads would wait for ever
+    outlive_full_disks()  # workers whose output nobody reads would wait forever
     sys.exit(main())
 
 

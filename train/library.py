@@ -1,6 +1,6 @@
-"""The command `keras-resunits`: networks listed, described, and given other libraries' weights.
+"""The command `keras-resunits`: list and describe networks, and convert weights of other libraries.
 
-It lies here and not in `keras_resunits`, whose import takes seconds: --help answers without it.
+It is here and not in `keras_resunits`, whose import takes seconds, so that --help does without it.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from .process.startup import importing
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """The command line; what follows `convert` is left to the converters' own parser."""
+    """Parse the command line; the converters parse the arguments after `convert` themselves."""
     parser = argparse.ArgumentParser(
         prog=CONSOLE,
-        description="Residual networks for Keras 3: the networks by name, and weights of other libraries for them.",
+        description="Residual networks for Keras 3: list and describe networks by name, and convert weights for them.",
         epilog=f"Training and its tools: {CONSOLE}-train, -evaluate, -answer, -launch, each with --help.",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -33,7 +33,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 
 def run_main(argv: list[str]) -> int:
-    """Parse, and run the library's own command."""
+    """Parse the command line, and run the library's command."""
     given = parse(argv)
     with importing():
         from keras_resunits.__main__ import main as networks

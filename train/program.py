@@ -30,16 +30,16 @@ from .step.optimizer import optimizer
 from .step.trainer import Trainer
 
 NEXT = f"\n{' ' * 14}"
-STEPS_TOGETHER = ("checkpoint_every", "on_nan")  # workers that save at other steps would wait for each other
+STEPS_TOGETHER = ("checkpoint_every", "on_nan")  # workers that save at different steps would wait for each other
 
 
 def train(config, run, asked, again: str) -> None:
-    """Take the devices, and run the pipeline on them.
+    """Set up the devices, and run the pipeline on them.
 
     Args:
         config: The run's `Config`.
-        run: Its `Run`: where it writes.
-        asked: The `Command`: devices, export, timeouts, whether to resume.
+        run: The `Run`, which has its files and folders.
+        asked: The `Command`, with devices, export, timeouts, and whether to resume.
         again: The command that resumes the run, for messages.
     """
     check_network(config.network)
@@ -54,7 +54,7 @@ def train(config, run, asked, again: str) -> None:
 
 
 def pipeline(config, run, asked, place, again: str) -> None:
-    """All of a run, under the strategy of its place."""
+    """Run the whole pipeline, under the strategy of its place."""
     keras.utils.set_random_seed(config.recipe.seed)
     keras.config.set_dtype_policy(config.network.precision)
     with ExitStack() as stack:
@@ -67,7 +67,7 @@ def pipeline(config, run, asked, place, again: str) -> None:
         together = {name: getattr(config.survival, name) for name in STEPS_TOGETHER}
         require_agreement(place, {**config.deciding, **seen, **together})
         with bad_images_named(data), memory_named():
-            with place.watch("making the network"):  # all begin with the first one's weights
+            with place.watch("making the network"):  # all workers start with the weights of the first
                 model, preprocessing = build(config, data, place)
             plan = planned(config, data)
             if place.is_chief:
@@ -79,36 +79,39 @@ def pipeline(config, run, asked, place, again: str) -> None:
             session = prepare(config, run, data, model, preprocessing, plan, place, asked.resume)
             with noticed() as session.notice:
                 session.run()
+            if place.is_chief and session.notice:  # after the last step
+                received, step = session.notice.received, session.position.step
+                raise Preempted(f"asked to stop ({received.name}): saved at step {step}, not exported.")
         if place.is_chief:
             finish(run, data, session, asked.export, again)
 
 
 def build(config, data, place):
-    """`(network, normalisation)` for the data's images."""
+    """Build `(network, normalisation)` for the data's images."""
     model = network(config.network, data.image_shape, data.classes)
     if place.strategy.num_replicas_in_sync > 1:
         synchronize(model)
     mean, variance = data.statistics()
     preprocessing = keras.layers.Normalization(mean=mean, variance=variance, dtype="float32", name="normalization")
-    preprocessing.build((None, *data.image_shape))  # here, not in a traced step: its constants live outside
+    preprocessing.build((None, *data.image_shape))  # not in a traced step: its constants live outside
     return model, preprocessing
 
 
 def planned(config, data) -> Plan:
-    """How long the run is, and what happens on the way."""
+    """The plan of a run: its length, saves, and reaction to NaN."""
     steps = data.train_count // config.recipe.batch_size
     return Plan(config.recipe.epochs, steps, config.survival.checkpoint_every, config.survival.on_nan)
 
 
 def introduce(config, run, data, model, plan, place) -> None:
-    """Print what is about to be trained, on what."""
+    """Print the run's name, size, devices and configuration."""
     steps = f"{plan.steps:,} step{'s' * (plan.steps != 1)} an epoch"
     sizes = f"{model.count_params():,} parameters, {data.train_count:,} images, {steps}"
     print(f"{run.name}: {sizes}, on {place.taken}\n{config}", flush=True)
 
 
 def prepare(config, run, data, model, preprocessing, plan, place, resume: bool) -> Session:
-    """The session, standing where the run's last checkpoint is, or at the beginning."""
+    """The session, at the position of the run's last checkpoint, or at the start."""
     recipe = config.recipe
     sgd = optimizer(recipe, plan.epochs * plan.steps, model)
     average = Average(model, sgd, recipe.ema) if recipe.ema else None
@@ -116,15 +119,15 @@ def prepare(config, run, data, model, preprocessing, plan, place, resume: bool) 
     told = about(config, data, preprocessing)
     checkpoints = Checkpoints(run.checkpoints, model, sgd, average, config.survival.keep, place.number, told)
     position = chief_first(place, checkpoints.restore) if resume else Position()
-    require_agreement(place, {"step to resume from": position.step})  # all must see the same folder
+    require_agreement(place, {"step to resume from": position.step})  # all must use the same folder
     if position.epoch > plan.epochs:
-        raise BadInput(f"--epochs={plan.epochs}, but the run to resume has done {position.epoch}.")
+        raise BadInput(f"--epochs={plan.epochs}, but the run to resume has already done {position.epoch}.")
     records = []
     if place.is_chief:
         require_checkpoint(run.history, run.checkpoints, position.step)
         with stored(str(run.folder)):
             if (before := run.saved_epochs()) not in (None, plan.epochs):
-                say(f"--epochs={plan.epochs} in place of {before}: the schedule is stretched to them.")
+                say(f"--epochs={plan.epochs} instead of {before}: the schedule is stretched accordingly.")
             config.save(run.config)
             records = recorders(run, plan, recipe.batch_size, position.epoch)
     rounds = config.shuffle_rounds or 4
@@ -133,7 +136,7 @@ def prepare(config, run, data, model, preprocessing, plan, place, resume: bool) 
 
 
 def about(config, data, preprocessing) -> dict:
-    """What a checkpoint tells of its run: whose it is, and how its network is asked."""
+    """What a checkpoint records about its run: its identity, and the values needed to use its network."""
     return {
         "run": config.run_identity,
         "data": data.digest,
@@ -145,7 +148,7 @@ def about(config, data, preprocessing) -> dict:
 
 
 def finish(run, data, session, wanted: bool, again: str) -> None:
-    """Export the trained network, where that is wanted and not done yet, and report."""
+    """Export the trained network, if requested and not done yet, and print the results."""
     trainer = session.trainer
     state, average = state_hash(trainer.variables), trainer.average
     if version := run.exported_version(state=state):
@@ -156,25 +159,30 @@ def finish(run, data, session, wanted: bool, again: str) -> None:
         with average.swapped() if average else nullcontext():
             exported = export(run, data, trainer.model, trainer.preprocessing, state, session.position.step)
     else:
-        run.release()  # the folder for exports, where it is empty
+        run.release()  # removes the folder for exports if it is empty
     report(run, state, session.tested(), exported, again)
 
 
 def export(run, data, model, preprocessing, state: str, step: int):
-    """`(version, difference)`: the SavedModel's folder, and how far its answers are from the network's."""
-    with stored(f"the export to {run.saved_models}, or checking it; the run is whole: free space, and pass --resume"):
-        version = export_saved_model(model, run.saved_models, data.class_names, preprocessing)
-        difference = check_answers(version, model, preprocessing, data.sample(64))
-    with stored(str(run.folder)):
-        run.note_export(version, state, step)
-    return version, difference
+    """Export; return the version's folder, and the largest difference of its answers from the network's."""
+    with stored(f"the export to {run.saved_models}, or checking it; the run is saved: free space, and pass --resume"):
+        differences: list[float] = []
+
+        def check(version):
+            differences.append(check_answers(version, model, preprocessing, data.sample(64)))
+
+        noted = {"state": state, "step": step}
+        version = export_saved_model(
+            model, run.saved_models, data.class_names, preprocessing, metadata=noted, check=check
+        )
+    return version, differences[0]
 
 
 def report(run, state: str, tested: dict[str, float], exported, again: str) -> None:
-    """Print what came out, where it lies, and what to try next."""
+    """Print the results, their folders, and commands to try next."""
     tries = [f"{python()} -m tensorboard.main --logdir {shlex.quote(str(run.tensorboard))}"]
     if exported is None:
-        told = f"not this state yet: {again} --export"
+        told = f"not this state yet: {again.replace(' --noexport', '')}"
     else:
         version, difference = exported
         told = f"{version} (its answers differ from the trained network's by at most {difference:.0e})"

@@ -32,7 +32,8 @@ class PaddedConv2D(keras.layers.Conv2D):
     Shapes: `[batch, height, width, channels]` to `[batch, ceil(height / strides), ceil(width / strides), filters]`.
 
     Raises:
-        ValueError: if `kernel_size` is even, since it cannot be padded equally on all sides.
+        ValueError: if `kernel_size` is even, since it cannot be padded equally on all sides, or if `padding` or
+            `data_format` is another.
 
     Example:
 
@@ -43,18 +44,29 @@ class PaddedConv2D(keras.layers.Conv2D):
     """
 
     def __init__(self, filters, kernel_size, **kwargs):
-        kwargs = {**kwargs, "padding": "valid", "data_format": "channels_last"}
-        super().__init__(filters, kernel_size, **kwargs)
+        fixed = {"padding": "valid", "data_format": "channels_last"}
+        for name, only in fixed.items():
+            if kwargs.get(name) not in (None, only):
+                raise ValueError(
+                    f"`PaddedConv2D` pads by itself and requires `{name}` to be '{only}', its default. "
+                    f"Received: {name}={kwargs[name]!r}."
+                )
+        super().__init__(filters, kernel_size, **{**kwargs, **fixed})
         for size in self.kernel_size:
             require_odd(size, f"layer '{self.name}'")
 
+    @property
+    def margins(self) -> list[int]:
+        """The zeros on either side, in height and width."""
+        return [size // 2 * dilation for size, dilation in zip(self.kernel_size, self.dilation_rate, strict=True)]
+
     def call(self, inputs):
-        height, width = (size // 2 for size in self.kernel_size)
+        height, width = self.margins
         return super().call(ops.pad(inputs, ((0, 0), (height, height), (width, width), (0, 0))))
 
     def compute_output_shape(self, input_shape):
         batch, *sides, channels = input_shape
-        padded = (side and side + 2 * (size // 2) for side, size in zip(sides, self.kernel_size, strict=True))
+        padded = (side and side + 2 * margin for side, margin in zip(sides, self.margins, strict=True))
         return super().compute_output_shape((batch, *padded, channels))
 
 
@@ -76,8 +88,12 @@ def conv(
         A Keras layer on `[batch, height, width, channels]`.
     """
     require_odd(kernel_size, f"convolution '{name}'")
-    symmetric = kernel_size == 1 or strides == 1  # where "same" pads both sides equally
-    convolution = partial(keras.layers.Conv2D, padding="same") if symmetric else PaddedConv2D
+    if kernel_size == 1:  # nothing to pad: "same" crops a row and a column there under Torch in Keras 3.8
+        convolution = partial(keras.layers.Conv2D, padding="valid")
+    elif strides == 1:  # where "same" pads both sides equally
+        convolution = partial(keras.layers.Conv2D, padding="same")
+    else:
+        convolution = PaddedConv2D
     return convolution(
         filters,
         kernel_size,

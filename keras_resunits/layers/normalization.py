@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 
+from keras_resunits.arguments import is_number
 from keras_resunits.layers.backend import ON_TENSORFLOW, tf
 from keras_resunits.layers.serialization import register
 
@@ -30,6 +31,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
         epsilon: Added to the variance. Defaults to 1e-5, as in the authors' code.
         **kwargs: Keyword arguments of `keras.layers.BatchNormalization`, including `synchronized`.
 
+    Raises:
+        ValueError: if `momentum` is not in [0, 1], or `epsilon` is not positive.
+
     Example:
 
     >>> import numpy as np
@@ -42,6 +46,11 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     def __init__(self, axis=-1, momentum=0.9, epsilon=1e-5, **kwargs):
         super().__init__(axis=axis, momentum=momentum, epsilon=epsilon, **kwargs)
+        where = f"layer '{self.name}'"
+        if not (is_number(momentum) and 0 <= momentum <= 1):
+            raise ValueError(f"`momentum` must be a number in [0, 1]. Received: momentum={momentum!r} ({where}).")
+        if not (is_number(epsilon) and epsilon > 0):
+            raise ValueError(f"`epsilon` must be a number > 0. Received: epsilon={epsilon!r} ({where}).")
 
     def call(self, inputs, training=None, mask=None):
         if not self._fusible(inputs, mask):

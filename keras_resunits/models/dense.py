@@ -8,7 +8,7 @@ from typing import Any, Unpack
 
 import keras
 
-from keras_resunits.arguments import require_positive_int, require_rate, require_share, resolve
+from keras_resunits.arguments import require_bool, require_positive_int, require_rate, require_share, resolve
 from keras_resunits.models.depths import named, require_depth
 from keras_resunits.models.family import Depth, Design, family
 from keras_resunits.models.head import Top
@@ -90,6 +90,7 @@ def DenseNet(
     """
     depth = require_depth(depth)
     dropout = require_rate(dropout, "dropout", "DenseNet")
+    bottleneck = require_bool(bottleneck, "bottleneck", "DenseNet")
     blocks, published_growth = dense_blocks(depth, bottleneck)
     growth = require_positive_int(published_growth if growth is None else growth, "growth", "DenseNet")
     compression = (0.5 if bottleneck else 1.0) if compression is None else compression

@@ -9,7 +9,7 @@ from typing import Unpack
 import keras
 from keras import ops
 
-from keras_resunits.arguments import require_positive_int, require_rate, resolve
+from keras_resunits.arguments import require_bool, require_positive_int, require_rate, resolve
 from keras_resunits.layers.convolutions import conv
 from keras_resunits.layers.forks import forks
 from keras_resunits.layers.parts import Parts, parts
@@ -71,6 +71,7 @@ class Fractal(keras.layers.Layer):
         if lengths != [2**i for i in range(len(columns))] or not columns:
             raise ValueError(f"`columns` must hold 1, 2, 4, ... layers. Received: {lengths} (layer '{self.name}').")
         drop_path = require_rate(drop_path, "drop_path", f"layer '{self.name}'")
+        deepest = require_bool(deepest, "deepest", f"layer '{self.name}'")
         self.columns = tuple(Series(column, name=f"column{i}") for i, column in enumerate(columns))
         self.drop_path, self.deepest, self.seed, self.place = drop_path, deepest, seed, place
         self.global_draws = ReplicaSeedGenerator(seed)

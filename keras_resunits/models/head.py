@@ -8,6 +8,8 @@ from typing import Any, TypedDict
 
 import keras
 
+from keras_resunits.arguments import require_bool
+
 POOLINGS: dict[str | None, Callable[..., keras.layers.Layer] | None] = {
     None: None,
     "avg": keras.layers.GlobalAveragePooling2D,
@@ -54,6 +56,7 @@ class Head:
     classifier_activation: str | Callable | None = None
 
     def __post_init__(self):
+        object.__setattr__(self, "include_top", require_bool(self.include_top, "include_top", "network"))
         if self.pooling not in list(POOLINGS):
             raise ValueError(f"`pooling` must be None, 'avg' or 'max'. Received: pooling={self.pooling!r}.")
 

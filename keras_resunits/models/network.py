@@ -76,8 +76,10 @@ def network(
     _require_size(input_shape, stem, [slot for _, slot in units])
     images = keras.Input(input_shape, name="images")
     x = stem(order)(images) if stem else images
+    owners: dict[int, str] = {}
     for recipe, slot in units:
         unit = recipe(slot)
+        _require_own_layers(unit, slot.name, owners)
         require_alive(unit)
         x = unit(x)
         if x.shape[-1] != slot.filters:
@@ -91,6 +93,19 @@ def network(
         x = Series(post, name="post")(x)
     x = head(x, order.classifier())
     return keras.Model(images, x, name=name)
+
+
+def _require_own_layers(unit: Unit, name: str, owners: dict[int, str]) -> None:
+    """Refuse a layer that another unit has already: their weights would be one, and the saved model would not load."""
+    if not isinstance(unit, Unit):
+        raise ValueError(f"a recipe must return a `Unit` for a slot. Received: {unit!r}.")
+    for layer in unit._flatten_layers():
+        other = owners.setdefault(id(layer), name)
+        if other != name:
+            raise ValueError(
+                "each unit must have layers of its own: a choice must make a new layer for every slot, not share one. "
+                f"Received: layer '{layer.name}' in '{other}' and in '{name}'."
+            )
 
 
 def require_shape(input_shape) -> Shape:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import errno
+import io
+import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager, redirect_stdout, suppress
 from numbers import Integral
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -23,6 +26,8 @@ def export_saved_model(
     class_names: Sequence[str | bytes] | None = None,
     preprocessing: keras.layers.Layer | None = None,
     top_k: int | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    check: Callable[[Path], object] | None = None,
 ) -> Path:
     """Export `model` to `path/<version>/` as a SavedModel for TensorFlow Serving.
 
@@ -48,6 +53,8 @@ def export_saved_model(
         preprocessing: A layer from float32 pixels 0..255 to the model's input, such as a `keras.layers.Normalization`.
             Defaults to none.
         top_k: Number of classes in `classes` and `scores`. Defaults to all.
+        metadata: Content of `metadata.json` in the directory. Defaults to no such file.
+        check: Called with the complete directory before it is published; an exception keeps it from being published.
 
     Returns:
         The directory of the new version.
@@ -55,7 +62,8 @@ def export_saved_model(
     Raises:
         ValueError: if `class_names` is not a sequence of one name for each class, or two names are equal. If `top_k` is
             not an int in 1..classes, or `preprocessing` is not a Keras layer. If the model's output is not
-            `[batch, classes]`, or its last activation is neither linear nor softmax. Nothing is written then.
+            `[batch, classes]`, or its last activation is neither linear nor softmax. If `path` holds a wildcard.
+            Nothing is written then.
         RuntimeError: if the Keras backend is not TensorFlow.
 
     Example:
@@ -65,6 +73,11 @@ def export_saved_model(
     >>> path.name
     '1'
     """
+    if special := sorted(set(str(path)) & set("*?[]\\")):
+        raise ValueError(
+            f"`path` must not hold {' '.join(special)}: TensorFlow takes them for wildcards, and could not load the "
+            f"model. Received: path={str(path)!r}."
+        )
     if not ON_TENSORFLOW:
         raise RuntimeError(f"`export_saved_model` requires Keras on TensorFlow. Received: {keras.backend.backend()}.")
     names = _checked_names(model, class_names)
@@ -77,6 +90,10 @@ def export_saved_model(
         shutil.rmtree(unfinished, ignore_errors=True)  # left by a killed process of the same number
         try:
             _write(model, gives_probabilities, preprocessing, names, k, unfinished)
+            if metadata is not None:
+                (unfinished / "metadata.json").write_text(json.dumps(dict(metadata), indent=2) + "\n")
+            if check is not None:
+                check(unfinished)
             return _publish(unfinished, root)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)  # already renamed after a success
@@ -165,7 +182,8 @@ def _write(model, gives_probabilities: bool, preprocessing, names: list[str], k:
         archive.track(preprocessing)
     images = tf.TensorSpec(model.input_shape, tf.uint8, name="images")
     archive.add_endpoint("serving_default", serve, input_signature=[images])
-    archive.write_out(str(path), verbose=False)
+    with redirect_stdout(io.StringIO()):  # Keras 3.8 prints the endpoints even where it should not
+        archive.write_out(str(path), verbose=False)
 
 
 def _publish(unfinished: Path, root: Path) -> Path:

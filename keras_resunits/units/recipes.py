@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import keras
+
 from keras_resunits.arguments import resolve
 from keras_resunits.layers.series import series
 from keras_resunits.units.bodies import BODIES, Body
@@ -57,11 +59,22 @@ class Recipe:
             object.__setattr__(self, part, resolve(part, getattr(self, part), known, wanted))
 
     def __call__(self, slot: Slot) -> Unit:
+        layer, layers = (keras.layers.Layer, "a Keras layer"), (list, "a list of Keras layers")
+        weights = _made("body", self.body(slot), slot, *layers)
+        tail = _made("tail", self.tail(slot), slot, *layers)
         return Unit(
             entry=series(self.order.entry(slot), name="entry"),
-            shortcut=self.shortcut(slot, self.order),
-            branch=series([*self.order.branch(self.body(slot), slot), *self.tail(slot)], name="branch"),
-            merge=self.merge(slot),
+            shortcut=_made("shortcut", self.shortcut(slot, self.order), slot, *layer),
+            branch=series([*self.order.branch(weights, slot), *tail], name="branch"),
+            merge=_made("merge", self.merge(slot), slot, Merge, "a `Merge`"),
             exit=series(self.order.exit(slot), name="exit"),
             name=slot.name,
         )
+
+
+def _made(part: str, result, slot: Slot, kind: type, words: str):
+    """What a choice returned for a slot, refusing anything that is not of its kind."""
+    inside = result if isinstance(result, list) else []
+    if not isinstance(result, kind) or not all(isinstance(each, keras.layers.Layer) for each in inside):
+        raise ValueError(f"`{part}` must return {words} for each unit. Received: {result!r} (unit '{slot.name}').")
+    return result

@@ -12,7 +12,7 @@ import pytest
 
 from tests.catalog import KERAS_LAYOUTS, LAYERS, NETWORKS, OPTIMIZERS, REPRESENTATIVE, STEMS, Case, side_by_side
 from tests.support.backend_probe import given, observed, stepped
-from tests.support.paths import ROOT
+from tests.support.paths import ROOT, python_path
 
 PROBED = {
     "units": Case(side_by_side),
@@ -45,7 +45,7 @@ def test_a_saved_network_computes_the_same_under_another_backend(backend, probed
     for name, make in OPTIMIZERS.items():
         (tmp_path / f"{name}.optimizer.json").write_text(json.dumps(keras.optimizers.serialize(make())))
     (tmp_path / "back").mkdir()
-    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
+    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": python_path(), "JAX_PLATFORMS": "cpu"}
     environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # compiling takes longer than running here
     probe = [sys.executable, str(ROOT / "tests" / "support" / "backend_probe.py"), str(tmp_path)]
     done = subprocess.run(probe, env=environment, capture_output=True, text=True, timeout=1800)

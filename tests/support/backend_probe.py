@@ -1,4 +1,4 @@
-"""What a saved network computes under the backend of this process, as plain arrays.
+"""The results of a saved network under this process's backend, as plain arrays.
 
 `KERAS_BACKEND=jax python backend_probe.py FOLDER` reads `<name>.keras` and `<name>.inputs.npz` and writes
 `<name>.jax.npz`. TensorFlow cannot be imported there: neither the package nor a saved network needs it.
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 class WithoutTensorFlow(MetaPathFinder, Loader):
-    """Refuses to import TensorFlow; whoever only looks whether it is there (Torch does) is not hindered."""
+    """Refuses to import TensorFlow, but allows checks whether it is installed, as in Torch."""
 
     def find_spec(self, name, path=None, target=None):
         return ModuleSpec(name, self) if name.partition(".")[0] == "tensorflow" else None
@@ -50,7 +50,7 @@ def observed(model, inputs, cotangent, random) -> dict[str, np.ndarray]:
 
 
 def stepped(optimizer) -> np.ndarray:
-    """Where an optimiser's steps take a variable that it slows down, and one that it does not."""
+    """The values of a slowed-down and a normal variable after an optimiser's steps."""
     values, gradients = np.random.default_rng(6).normal(size=(2, 4, 3)).astype("float32")
     slow, free = keras.Variable(values[0]), keras.Variable(values[1])
     if hasattr(optimizer, "scale_learning_rate"):
@@ -61,7 +61,7 @@ def stepped(optimizer) -> np.ndarray:
 
 
 def given(inputs: list):
-    """As a model takes them."""
+    """The inputs in the form that a model takes."""
     return inputs if len(inputs) > 1 else inputs[0]
 
 

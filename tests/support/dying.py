@@ -1,7 +1,7 @@
 """`python -m tests.support.dying MOMENT STEP -- ...`: `python -m train ...` that SIGKILLs itself at that save.
 
-Moments of the save at step STEP: "before" it, "half" (the state's files are there, no manifest), "written" (all is
-there, not yet renamed), "renamed"; or, whatever the step, "exported" (the SavedModel is there, not yet renamed).
+Moments of the save at step STEP: "before" it, "half" (the state's files exist, but no manifest), "written" (all files
+exist, not yet renamed), "renamed"; or, at any step, "exported" (the SavedModel exists, not yet renamed).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MOMENTS = ("before", "half", "written", "renamed", "exported")
 
 
 def dying(moment: str, step: int) -> None:
-    """Change what saves, so that the process ends within it."""
+    """Patch the save, so that the process dies within it."""
     cls = checkpoints.Checkpoints
     write, forget, digest = cls._write, cls._forget, checkpoints._digest
     saving = None
@@ -45,7 +45,7 @@ def dying(moment: str, step: int) -> None:
 
 
 def dying_in_the_export(event: str, arguments: tuple) -> None:
-    """An audit hook: SIGKILL once the SavedModel is there, not yet renamed."""
+    """An audit hook: SIGKILL once the SavedModel exists, but is not yet renamed."""
     if event == "os.rename" and ".unfinished-" in str(arguments[0]) and os.path.isdir(arguments[0]):
         os.kill(os.getpid(), signal.SIGKILL)
 

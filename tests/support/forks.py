@@ -1,10 +1,9 @@
-"""`python -m MODULE ...`, forked from a process that has the imports behind it: they are half of a small run's seconds.
+"""`python -m MODULE ...`, forked from a process with the imports done, which are half of a small run's time.
 
-The server that forks is multiprocessing's. A forked process differs from a command in its beginning and its end:
-nothing is written while TensorFlow is imported, what TensorFlow reads from the environment then is the server's,
-strings have the server's hashes, there is no standard input, and the process leaves by `os._exit`, without what is
-registered for the interpreter's end. Where that matters, and once for each strategy (`test_strategy.py`,
-`test_main.py`), tests `spawn`.
+The fork server is multiprocessing's. A forked process differs from a command in its start and end. Importing TensorFlow
+prints nothing, and reads the server's environment; strings have the server's hashes; there is no standard input; and
+the process ends by `os._exit`, without exit handlers. Where that matters, and once for each strategy
+(`test_strategy.py`, `test_program.py`), tests use `spawn`.
 """
 
 from __future__ import annotations
@@ -24,13 +23,13 @@ CONTEXT.set_forkserver_preload(["tests.support.preloaded"])
 
 
 class Forked:
-    """As much of a `subprocess.Popen` as the tests use.
+    """The part of `subprocess.Popen` that the tests use.
 
     Args:
-        module: What runs as `__main__`.
+        module: The module to run as `__main__`.
         arguments: Its command line.
-        cwd: The folder that it runs in.
-        environment: Beside the test's own.
+        cwd: The working folder.
+        environment: Variables in addition to the test's.
     """
 
     def __init__(self, module: str, *arguments: str, cwd: Path = ROOT, **environment: str):
@@ -48,33 +47,33 @@ class Forked:
         return self._process.exitcode
 
     def wait(self, timeout: float | None = None) -> int:
-        """Until it ends."""
+        """Wait until it ends; return the exit code."""
         self._process.join(timeout)
         if (code := self.poll()) is None:
             raise subprocess.TimeoutExpired(self._process.name, timeout or 0)
         return code
 
     def send_signal(self, number: int) -> None:
-        """Unless it has ended."""
+        """Send a signal, unless the process has ended."""
         if self.poll() is None:
             os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Send SIGKILL."""
         self._process.kill()
 
     def terminate(self) -> None:
-        """SIGTERM."""
+        """Send SIGTERM."""
         self._process.terminate()
 
 
 def forked_worker(addresses: list[str], number: int, module: str, *arguments: str, **options) -> Forked:
-    """Worker `number` of a cluster, as `train.launch` starts it."""
+    """Worker `number` of a cluster, started as by `train.launch`."""
     return Forked(module, *arguments, **worker_environment(addresses, number), **options)
 
 
 def _run(module: str, arguments: tuple[str, ...], cwd: Path, environment: dict[str, str], streams) -> None:
-    """In the forked process."""
+    """Run the module in the forked process."""
     for number, stream in enumerate(streams, start=1):
         os.dup2(stream.fileno(), number)
         stream.close()

@@ -1,7 +1,7 @@
-"""`python -m tests.support.odd WAY ...`: a worker that behaves oddly in the third epoch's test, while it beats.
+"""`python -m tests.support.odd WAY ...`: a worker that behaves oddly in the third epoch's test.
 
-It "raises" an error of no kind that is expected, "leaves" without a word, or "sleeps", as where a disk does not answer;
-or it "dawdles" over its first save, as where a disk is slow.
+It "raises" an unexpected error, "leaves" silently, or "sleeps", as when a disk does not respond; or it "dawdles" over
+its first save, as when a disk is slow.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from train.run import checkpoints, session
 
 
 def raises() -> None:
-    """An error."""
+    """Raise an unexpected error."""
     raise RuntimeError("odd")
 
 
@@ -23,7 +23,7 @@ WAYS = {"raises": raises, "leaves": lambda: os._exit(0), "sleeps": lambda: time.
 
 
 def behave(way: str) -> None:
-    """Change what tests, or what saves."""
+    """Patch the test, or the save."""
     if way == "dawdles":
         dawdle()
         return
@@ -39,7 +39,7 @@ def behave(way: str) -> None:
 
 
 def dawdle() -> None:
-    """Let the first save take 12 seconds."""
+    """Make the first save take 12 seconds."""
     write = checkpoints.Checkpoints._write
 
     def slow(self, *arguments):

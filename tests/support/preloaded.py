@@ -1,4 +1,4 @@
-"""What a forked process finds imported: all that a run needs (`tests/support/forks.py`)."""
+"""The imports of forked processes: everything that a run needs (`tests/support/forks.py`)."""
 
 from train.process.startup import importing
 

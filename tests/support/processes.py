@@ -1,4 +1,4 @@
-"""Commands that run beside a test, which reads what they say as they say it."""
+"""Commands that run alongside a test, which reads their output as it comes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Process:
             reader.start()
 
     def ended(self, within: float = 300) -> Outcome:
-        """What it left."""
+        """Wait for its end; return its result."""
         try:
             code = self.popen.wait(within)
         finally:
@@ -39,10 +39,10 @@ class Process:
 
 
 def begun(*arguments: str) -> Process:
-    """`python -m ...`, begun."""
+    """Start `python -m ...`."""
     return Process(Forked(*arguments))
 
 
 def finished(*arguments: str, **environment: str) -> Outcome:
-    """`python -m ...`, to its end."""
+    """Run `python -m ...` to its end."""
     return Process(Forked(*arguments, **environment)).ended()

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 
 def pixels(shape, seed: int = 3) -> np.ndarray:
-    """Images as a server gets them."""
+    """Random images like those that a server receives."""
     return np.random.default_rng(seed).integers(0, 256, shape).astype("uint8")
 
 

@@ -1,4 +1,4 @@
-"""A run of a tiny network within the test's process: the objects that the program makes, made anew for each sitting."""
+"""A run of a tiny network in the test's process, with new objects of the program for each sitting."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def dense() -> keras.Model:
 
 
 def image_data(files) -> ImageData:
-    """As many images as `STEPS` batches hold."""
+    """Images for `STEPS` batches."""
     arrays = files.arrays(train=STEPS * BATCH, shape=SHAPE, classes=CLASSES)
     return ImageData((arrays["x_train"], arrays["y_train"]), (arrays["x_test"], arrays["y_test"]), ["0", "1"])
 
 
 class Spoilt(Feed):
-    """Batches as ever, but for those of the steps `bad`, which hold infinite pixels."""
+    """Normal batches, except for those of the steps `bad`, which hold infinite pixels."""
 
     bad: frozenset[int] = frozenset()
 
@@ -55,7 +55,7 @@ class Spoilt(Feed):
 
 
 class Diary(keras.callbacks.Callback):
-    """Writes down the epochs' logs."""
+    """Records the logs of the epochs."""
 
     def __init__(self):
         super().__init__()
@@ -66,7 +66,7 @@ class Diary(keras.callbacks.Callback):
 
 
 class Stop(keras.callbacks.Callback):
-    """A signal comes in the session's step `step`, counted from 1, or in the test after it; never by default."""
+    """Sends a signal in the session's step `step`, counted from 1, or in the test after it; never by default."""
 
     session: Session
     step: int | None = None
@@ -82,17 +82,17 @@ class Stop(keras.callbacks.Callback):
 
 
 class Sitting:
-    """One process's part of a run, standing where the newest checkpoint in `folder` is.
+    """One process's part of a run, resumed from the newest checkpoint in `folder`.
 
     Args:
         folder: The checkpoints' folder.
         data: The images.
-        network: Makes the network.
-        seed: Of the weights.
-        bad: The steps whose batches hold infinite pixels; `None` for a plain feed.
-        keep: How many checkpoints stay.
-        callbacks: Beside the diary.
-        options: For the `Plan`.
+        network: The function that makes the network.
+        seed: The seed of the weights.
+        bad: The steps whose batches hold infinite pixels; `None` for a normal feed.
+        keep: How many checkpoints to keep.
+        callbacks: Callbacks in addition to the diary.
+        options: Arguments for the `Plan`.
     """
 
     def __init__(self, folder: Path, data, network=dense, seed=0, bad=None, keep=3, callbacks=(), **options):
@@ -120,21 +120,21 @@ class Sitting:
         self._stop.session = self.session
 
     def run(self) -> Sitting:
-        """To the end."""
+        """Run to the end."""
         self.session.run()
         return self
 
     def stopped_after(self, step: int, in_test: bool = False) -> Sitting:
-        """A signal will come in this step, or in the test after it."""
+        """Send a signal in this step, or in the test after it."""
         self._stop.step, self._stop.in_test = step, in_test
         return self
 
     @property
     def state(self) -> str:
-        """Equal where all variables are equal to the last bit."""
+        """The hash of all variables, equal if they are equal bit for bit."""
         return state_hash(self.trainer.variables)
 
     @property
     def values(self) -> list[np.ndarray]:
-        """All variables' values."""
+        """The values of all variables."""
         return [variable.numpy() for variable in self.trainer.variables]

@@ -1,4 +1,4 @@
-"""What the tests of the training program share: small data sets on disk, flags, and the command line itself."""
+"""Fixtures for tests of the training program: small data sets on disk, flags, and the command line itself."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from absl.testing import flagsaver
 from tests.support.paths import ROOT
 from train.process.startup import FRUITLESS
 
-# what TensorFlow writes past TF_CPP_MIN_LOG_LEVEL: glog lines, and the line that announces them
+# TensorFlow's output in spite of TF_CPP_MIN_LOG_LEVEL: glog lines, and the line that announces them
 NOISE = re.compile(
     r"WARNING: All log messages before absl::InitializeLog|[IWE]\d{4} [\d:.]+|\d{4}-\d\d-\d\d \S+ [IWE] "
 )
@@ -26,7 +26,7 @@ NOISE = re.compile(
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command left: its exit code and what it wrote."""
+    """The result of a command: its exit code and output."""
 
     code: int
     out: str
@@ -34,13 +34,13 @@ class Outcome:
 
     @property
     def said(self) -> list[str]:
-        """The lines on stderr that are the program's."""
+        """The program's own lines on stderr."""
         return [line for line in self.err.splitlines() if line.strip() and not NOISE.match(line)]
 
 
 @pytest.fixture(autouse=True)
 def defaults_again():
-    """A run sets Keras' dtype policy and TensorFlow's graph optimisers for its process; here many runs share one."""
+    """Reset Keras' dtype policy and TensorFlow's graph optimisers, which a run sets for the whole process."""
     yield
     if "keras" in sys.modules:
         sys.modules["keras"].config.set_dtype_policy("float32")
@@ -50,7 +50,7 @@ def defaults_again():
 
 @pytest.fixture
 def parse():
-    """`parse("--depth=8", ...)` parses a command line from nothing; the flags' defaults come back after the test."""
+    """`parse("--depth=8", ...)` parses a command line from the defaults, which are restored after the test."""
     import train.settings.flags  # noqa: F401  (defines them)
 
     untouched = flagsaver.save_flag_values()
@@ -58,7 +58,7 @@ def parse():
     def parse(*arguments: str) -> None:
         nonlocal untouched
         flagsaver.restore_flag_values(untouched)
-        untouched = flagsaver.save_flag_values()  # what was restored from is now the flags' own, and changes with them
+        untouched = flagsaver.save_flag_values()  # the restored values now belong to the flags, and change with them
         flags.FLAGS(["train", *arguments])
 
     yield parse
@@ -83,7 +83,7 @@ def command(capsys):
 
 @pytest.fixture
 def spawn():
-    """`spawn("-m", "train", ...)` runs Python in a process of its own, in the repository's root."""
+    """`spawn("-m", "train", ...)` runs Python in a separate process, in the repository's root."""
 
     def spawn(*arguments: str | Path, cwd: Path = ROOT, **environment: str) -> Outcome:
         process = subprocess.run(
@@ -106,13 +106,13 @@ def files():
 
 
 class Files:
-    """Small data sets, seeded, in every form that the program reads."""
+    """Small seeded data sets, in every form that the program reads."""
 
     @staticmethod
     def arrays(
         train: int = 16, test: int = 8, shape=(8, 8, 1), classes: int = 2, seed: int = 0
     ) -> dict[str, np.ndarray]:
-        """`x_train, y_train, x_test, y_test`: noise, brighter the higher the class, which can be learnt."""
+        """`x_train, y_train, x_test, y_test`: learnable noise, brighter for higher classes."""
         rng = np.random.default_rng(seed)
         arrays = {}
         for split, count in (("train", train), ("test", test)):
@@ -138,7 +138,7 @@ class Files:
 
     @staticmethod
     def idx_folder(folder: Path, packed: bool = False, **changes) -> Path:
-        """`arrays()` as the four files of MNIST; `changes` gives arrays, or bytes to write as they are."""
+        """`arrays()` as the four files of MNIST; `changes` are arrays, or bytes to write unchanged."""
         folder.mkdir(parents=True)
         contents = {**Files.arrays(shape=(8, 8)), **changes}
         stems = {"x_train": "train-images-idx3", "y_train": "train-labels-idx1"}
@@ -153,7 +153,7 @@ class Files:
 
     @staticmethod
     def image(path: Path, pixels: np.ndarray) -> Path:
-        """One image file; its folder is made."""
+        """Write one image file, and make its folder."""
         from PIL import Image
 
         path.parent.mkdir(parents=True, exist_ok=True)

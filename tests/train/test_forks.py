@@ -1,4 +1,4 @@
-"""Forked processes run a module as `python -m` does."""
+"""Forked processes run a module like `python -m`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.processes import Process, finished
 TOLD = "import os, sys; print(sys.argv[-1][:6], 'sklearn' in sys.modules, os.getcwd(), os.environ['GIVEN'])"
 
 
-def test_a_forked_process_has_the_imports_behind_it_and_ends_as_a_command_does():
+def test_a_forked_process_has_its_imports_done_and_ends_like_a_command():
     outcome = finished("timeit", "-n1", "-r1", f"{TOLD}; raise ValueError('odd')", GIVEN="word")
     assert outcome.out == f"import True {ROOT} word\n"
     assert outcome.code == 1 and outcome.err.splitlines()[-1] == "ValueError: odd"

@@ -1,4 +1,4 @@
-"""The command line, in processes of its own: from images to a served answer."""
+"""The command line, in separate processes: from images to a served model."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from train.settings.flags import GROUPS, defined
 
 RUN = "digits-preactresnet8"
 NUMBERS = {"epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "gradient_norm"}
-MEASURED = {"images_per_second", "memory_gb"}  # other ones each time
+MEASURED = {"images_per_second", "memory_gb"}  # different each time
 
 
 def versions(output: Path, run: str) -> list[str]:
@@ -37,7 +37,7 @@ def assert_done(outcome) -> None:
     assert (outcome.code, outcome.said) == (0, []), outcome.err
 
 
-def test_a_run_leaves_all_it_promises_the_next_takes_the_next_name_and_resume_goes_on(spawn, command, tmp_path):
+def test_a_run_leaves_all_its_files_the_next_takes_the_next_name_and_resume_continues(spawn, command, tmp_path):
     arguments = ["--depth=8", f"--output={tmp_path}"]
     first = spawn("-m", "train", *arguments, "--epochs=1")
     assert_done(first)
@@ -82,7 +82,7 @@ def test_a_run_leaves_all_it_promises_the_next_takes_the_next_name_and_resume_go
 
     more = finished("train", *arguments, "--epochs=2", "--resume", f"--run={RUN}")
     assert more.code == 0, more.err
-    assert more.said == ["train: --epochs=2 in place of 1: the schedule is stretched to them."]
+    assert more.said == ["train: --epochs=2 instead of 1: the schedule is stretched accordingly."]
     longer = read_history(folder / "history.csv")
     assert longer["epoch"] == [0, 1]
     assert {name: values[0] for name, values in longer.items()} == {name: values[0] for name, values in history.items()}
@@ -92,7 +92,7 @@ def test_a_run_leaves_all_it_promises_the_next_takes_the_next_name_and_resume_go
     assert json.loads((folder / "config.json").read_text())["epochs"] == 2
 
 
-def test_a_run_that_was_asked_to_stop_saves_says_how_to_go_on_and_goes_on(tmp_path, files, command):
+def test_a_run_that_was_asked_to_stop_saves_prints_how_to_resume_and_resumes(tmp_path, files, command):
     """By SIGINT; SIGTERM, under every strategy: test_kills.py."""
     data = files.npz(tmp_path / "set.npz")
     arguments = ["--depth=8", f"--dataset={data}", f"--output={tmp_path}", "--batch_size=8"]
@@ -128,7 +128,7 @@ def test_a_run_that_was_asked_to_stop_saves_says_how_to_go_on_and_goes_on(tmp_pa
 def test_a_second_sigint_ends_the_run_at_once(spawn, tmp_path):
     script = """
 import os, signal
-from train.signals import noticed
+from train.run.signals import noticed
 with noticed() as notice:
     for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
         print(bool(notice), flush=True)
@@ -173,7 +173,7 @@ def test_every_choice_of_network_and_recipe_reaches_the_run(command, files, tmp_
     )
 
 
-def test_a_folder_of_images_is_trained_on_and_bad_ones_are_left_out_and_named(command, files, tmp_path):
+def test_a_folder_of_images_is_trained_on_and_bad_ones_are_skipped_and_named(command, files, tmp_path):
     root = files.image_folder(tmp_path / "pets", train=8, shape=(8, 8, 3))
     (root / "train" / "cat" / "3.png").write_bytes(b"no image")
     outcome = command(
@@ -185,7 +185,7 @@ def test_a_folder_of_images_is_trained_on_and_bad_ones_are_left_out_and_named(co
     assert "pets-preactresnet8: 75,250 parameters, 15 images" in outcome.out
 
 
-def test_help_shows_the_programs_own_flags_at_once_and_is_no_error(spawn):
+def test_help_shows_the_programs_own_flags_at_once_and_is_not_an_error(spawn):
     began = time.monotonic()
     outcome = spawn("-m", "train", "--help")
     assert time.monotonic() - began < 3  # TensorFlow is not imported for it
@@ -200,13 +200,13 @@ def test_help_shows_the_programs_own_flags_at_once_and_is_no_error(spawn):
     assert outcome.code == 0
 
 
-def test_full_help_is_no_error_either(command):
+def test_full_help_is_not_an_error_either(command):
     outcome = command("--helpfull")
     assert (outcome.code, outcome.said) == (0, [])
     assert "--dataset" in outcome.out and "only_check_args" in outcome.out
 
 
-def test_the_command_that_goes_on_is_the_one_that_began_it(parse, monkeypatch):
+def test_the_resuming_command_is_the_one_that_started_the_run(parse, monkeypatch):
     run = SimpleNamespace(name="resumed")
     for argv, going in (
         (["--run", "resumed", "--epochs=3", "--resume"], "train --run resumed --epochs=3 --resume"),
@@ -225,14 +225,14 @@ def test_a_run_cannot_end_before_the_epochs_that_it_has_done(tmp_path, files, co
     assert command(*arguments, "--epochs=2").code == 0
     outcome = command(*arguments, "--epochs=1", "--resume")
     assert outcome.code == 2
-    assert outcome.said[-1] == "train: --epochs=1, but the run to resume has done 2."
+    assert outcome.said[-1] == "train: --epochs=1, but the run to resume has already done 2."
 
 
-def test_a_run_does_not_go_on_with_other_data(tmp_path, files, command):
+def test_a_run_does_not_resume_with_other_data(tmp_path, files, command):
     data = files.npz(tmp_path / "set.npz")
     arguments = ["--depth=8", f"--dataset={data}", f"--output={tmp_path}", "--noexport"]
     assert command(*arguments, "--epochs=1").code == 0
     files.npz(data, y_train=1 - files.arrays()["y_train"])
     outcome = command(*arguments, "--epochs=2", "--resume")
     assert outcome.code == 2
-    assert re.search(r"--resume: the data are not those that the run began with: digest was '", outcome.said[-1])
+    assert re.search(r"--resume: the data are not those that the run started with: digest was '", outcome.said[-1])

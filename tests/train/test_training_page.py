@@ -1,4 +1,4 @@
-"""docs/guide/train.md describes the program as it is."""
+"""docs/guide/train.md matches the program."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def arguments(program: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("line", arguments("python -m train"), ids=" ".join)
-def test_the_pages_commands_are_understood(line, parse, monkeypatch, tmp_path):
+def test_the_pages_commands_are_valid(line, parse, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     experiment = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL).group(1)
     (tmp_path / "my_experiment.py").write_text(experiment)
@@ -39,7 +39,7 @@ def test_the_pages_commands_are_understood(line, parse, monkeypatch, tmp_path):
         )
 
 
-def test_the_experiment_on_the_page_runs_and_so_does_its_twin(parse, tmp_path):
+def test_the_experiment_on_the_page_runs_and_so_does_its_smoke_version(parse, tmp_path):
     path = tmp_path / "wide.py"
     path.write_text(re.search(r"```python\n(.*?)```", PAGE, re.DOTALL).group(1))
     parse(f"--config={path}")
@@ -49,13 +49,13 @@ def test_the_experiment_on_the_page_runs_and_so_does_its_twin(parse, tmp_path):
 
 
 @pytest.mark.parametrize("line", arguments("python -m train.evaluate"), ids=" ".join)
-def test_the_pages_evaluations_are_understood(line):
+def test_the_pages_evaluations_are_valid(line):
     assert parse_evaluate(line).model == line[0]
     with pytest.raises(BadInput):
         parse_evaluate([*line, "--no_such_flag"])
 
 
-def test_every_flag_on_the_page_is_there_and_every_experiment():
+def test_every_flag_and_experiment_on_the_page_exists():
     known = set(flags.FLAGS) | {"noexport", "normalize", "split", "logdir", "help"}
     assert set(re.findall(r"--(\w+)", PAGE)) <= known
     table = set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE))

@@ -21,8 +21,8 @@ def cluster() -> tuple[list[str], int] | None:
     Raises:
         BadInput: for an invalid `TF_CONFIG` or Slurm environment.
     """
-    if "TF_CONFIG" in os.environ:
-        return _from_tf_config(os.environ["TF_CONFIG"])
+    if text := os.environ.get("TF_CONFIG"):  # empty is unset
+        return _from_tf_config(text)
     return _from_slurm() if _started_by_srun() else None
 
 
@@ -114,7 +114,8 @@ def check_strategy(name: str, tpu: str = "", cpu_devices: int = 1) -> None:
     Raises:
         BadInput: for `multiworker` without a cluster, for a bad `TF_CONFIG`, and for a flag of another strategy.
     """
-    found = _from_tf_config(os.environ["TF_CONFIG"]) if "TF_CONFIG" in os.environ else None
+    text = os.environ.get("TF_CONFIG")
+    found = _from_tf_config(text) if text else None
     several = len(found[0]) > 1 if found else _started_by_srun()
     for flag, given, strategy in ("tpu", tpu, "tpu"), ("cpu_devices", cpu_devices > 1 and cpu_devices, "mirrored"):
         if given and name not in ("auto", strategy):

@@ -73,8 +73,8 @@ def make_strategy(name: str, tpu: str, cpu_devices: int, startup_timeout: float,
     workers = cluster() if name in ("auto", "multiworker") else None
     if name == "multiworker" or (workers and len(workers[0]) > 1):
         return _multiworker(workers, startup_timeout, worker_timeout)
-    if name == "tpu" or (name == "auto" and (tpu or "TPU_NAME" in os.environ)):
-        return _tpu(tpu or os.environ.get("TPU_NAME", "local"))
+    if name == "tpu" or (name == "auto" and (tpu or os.environ.get("TPU_NAME"))):
+        return _tpu(tpu or (os.environ.get("TPU_NAME") or "local"))
     gpus = tf.config.list_physical_devices("GPU")
     if name == "mirrored" or (name == "auto" and (len(gpus) > 1 or cpu_devices > 1)):
         return _mirrored(len(gpus), cpu_devices)

@@ -90,7 +90,7 @@ def _cause(error: tf.errors.OpError, place: Place) -> str:
     elif isinstance(error, tf.errors.AbortedError):
         what = f"{other} ended, or was restarted without the others"
     elif isinstance(error, (tf.errors.UnavailableError, tf.errors.CancelledError, tf.errors.InternalError)):
-        what = f"{other} is gone; its own last line gives the reason"
+        what = f"{other} {'is' if len(named) < 2 else 'or one of them is'} gone; its own last line gives the reason"
     else:
         return f"{type(error).__name__}: {said[:200]}."
     where = said.startswith("Graph execution error")  # only names the place in the graph, which is no help

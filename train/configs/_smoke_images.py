@@ -60,7 +60,7 @@ def _folder() -> Path:
 
 
 def _crops(name: str, split: str, count: int, side: int, channels: int) -> np.ndarray:
-    """Seeded square crops, uint8 `[count, side, side, channels]`; the left half trains, the right half tests."""
+    """Seeded square crops, uint8 `[count, side, side, channels]`; left halves train, right halves test."""
     from sklearn.datasets import load_sample_image
 
     photograph = load_sample_image(f"{name}.jpg")

@@ -1,1 +1,1 @@
-"""Images to batches."""
+"""From images to batches."""

@@ -1,4 +1,4 @@
-"""Batches: a function of (seed, step) alone, so that any step can be the first, and any number of workers share it."""
+"""Batches as a function of only (seed, step): a run can start at any step, and any number of workers can share it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .augmentation.draws import keys
 from .datasets import EncodedData, ImageData
 from .datasets.decoding import random_crop, test_view
 
-SALT = (0x1E3779B97F4A7C15, 0x3F58476D1CE4E5B9, 0x14D049BB133111EB)  # a key near zero hardly shuffles small sets
+SALT = (0x1E3779B97F4A7C15, 0x3F58476D1CE4E5B9, 0x14D049BB133111EB)  # keys near zero hardly shuffle small sets
 ROUNDS = 8
 
 
@@ -26,29 +26,29 @@ def training_batches(
 ) -> tf.data.Dataset:
     """An endless stream of augmented batches, from `first_step` on.
 
-    Step `s` takes the examples at positions `s * batch_size ...` of an endless sequence in which every epoch is a
-    permutation of its own. All draws for an example follow from `(seed, position)`, so that the shards' batches, one
-    after the other, are the batch of one worker alone, to the bit.
+    Step `s` takes the examples at positions `s * batch_size ...` of an endless sequence, in which every epoch is its
+    own permutation. All draws for an example follow from `(seed, position)`. So the batches of all shards,
+    concatenated, equal the batch of a single worker, bit for bit.
 
     Args:
         data: The images.
-        batch_size: Images a step, over all shards.
-        augmentation: What is done to them.
-        seed: Of order and augmentation.
-        first_step: The first step to give; 0 by default.
-        shard, shards: Which of how many equal, consecutive parts of every batch to give; all of it by default.
-        rounds: Of the cipher that shuffles; see `order`.
+        batch_size: Images per step, over all shards.
+        augmentation: The augmentation to apply.
+        seed: Seed of order and augmentation.
+        first_step: The first step to return; 0 by default.
+        shard, shards: Which of how many equal, consecutive parts of every batch to return; all of it by default.
+        rounds: Rounds of the shuffle; see `order`.
 
     Returns:
         `(uint8 [b, height, width, channels], labels)` with `b = batch_size / shards`; labels are int64 `[b]`, or
-        float32 `[b, classes]` where the augmentation gives distributions.
+        float32 `[b, classes]` where the augmentation makes distributions.
 
     Raises:
-        ValueError: if the batch does not divide, or its parts are odd where neighbours are mixed.
+        ValueError: if the shards cannot share the batch evenly, or their parts are odd where neighbours are mixed.
     """
     part = _part(batch_size, shard, shards)
     if augmentation.mixes and part % 2:
-        raise ValueError(f"MixUp and CutMix want an even batch a shard. Received: {batch_size} over {shards} shards.")
+        raise ValueError(f"MixUp and CutMix need an even batch per shard. Received: {batch_size} over {shards} shards.")
     mean, count = data.statistics()[0], data.train_count
     local = shard * part + tf.range(part, dtype=tf.int64)
 
@@ -67,19 +67,19 @@ def training_batches(
 def test_batches(data: ImageData | EncodedData, batch_size: int, shard: int = 0, shards: int = 1) -> tf.data.Dataset:
     """Every test image once, in order, over all shards.
 
-    Every shard gives equally many batches, all of one shape: the last ones are filled up with images of weight 0.
+    Every shard returns the same number of batches, all of one shape: the last ones are padded with images of weight 0.
 
     Args:
         data: The images.
-        batch_size: Images a step, over all shards.
-        shard, shards: Which of how many equal, consecutive parts of every batch to give; all of it by default.
+        batch_size: Images per step, over all shards.
+        shard, shards: Which of how many equal, consecutive parts of every batch to return; all of it by default.
 
     Returns:
         `(images, labels, weights)`: uint8 `[b, height, width, channels]`, or `[b, 10, height, width, channels]` for
-        ten crops; int64 `[b]`; float32 `[b]`, 1 or 0. Metrics are exact where every sum is weighted.
+        ten crops; int64 `[b]`; float32 `[b]`, 1 or 0. With weighted sums, metrics are exact.
 
     Raises:
-        ValueError: if the batch does not divide.
+        ValueError: if the shards cannot share the batch evenly.
     """
     part = _part(batch_size, shard, shards)
     local = shard * part + tf.range(part, dtype=tf.int64)
@@ -93,21 +93,21 @@ def test_batches(data: ImageData | EncodedData, batch_size: int, shard: int = 0,
     return _looked_up(steps.map(examples), _test_view(data), data, part).prefetch(tf.data.AUTOTUNE)
 
 
-test_batches.__test__ = False  # type: ignore[attr-defined]  # pytest: it is no test
+test_batches.__test__ = False  # type: ignore[attr-defined]  # tells pytest that this is not a test
 
 
 def _part(batch_size: int, shard: int, shards: int) -> int:
-    """Images a step of one shard."""
+    """Images per step of one shard."""
     if batch_size % shards or not 0 <= shard < shards:
         raise ValueError(
-            f"`batch_size` must divide by `shards`, and `shard` be one of them. "
+            f"`batch_size` must be divisible by `shards`, and `shard` be in 0..shards - 1. "
             f"Received: batch_size={batch_size}, shard={shard}, shards={shards}."
         )
     return batch_size // shards
 
 
 def _looked_up(batches: tf.data.Dataset, view, data, part: int) -> tf.data.Dataset:
-    """The images of batches of numbers: at once from memory, one by one where each is decoded."""
+    """The images at batches of indices: gathered at once from memory, or decoded one by one."""
     if isinstance(data, ImageData):
         return _parallel(batches, view)
     return _parallel(batches.unbatch(), view).batch(part, drop_remainder=True)
@@ -144,23 +144,23 @@ def _test_view(data: ImageData | EncodedData):
 
 
 def _class(label, data: EncodedData):
-    """The label, which must be a class: the loss would be an error that names no image, or on a GPU no number."""
+    """Check that the label is a class: else the loss fails without naming the image, or is NaN on a GPU."""
     known = tf.debugging.Assert((label >= 0) & (label < data.classes), ["a label outside the classes:", label])
     with tf.control_dependencies([known]):
         return tf.identity(label)
 
 
 def order(positions, count: int, seed: int, rounds: int = ROUNDS):
-    """The examples at these positions of the endless sequence.
+    """The indices of the examples at these positions of the endless sequence.
 
-    With 4 rounds, which earlier versions took, neighbours are correlated (by -0.06 to -0.18 at 50,000 examples), and
-    batches of a set that is stored class by class are too balanced. With 8 neither can be told from a random order.
+    With 4 rounds, as in earlier versions, neighbours are correlated (by -0.06 to -0.18 at 50,000 examples). Also,
+    batches of a set that is stored class by class are too balanced. With 8, neither differs from a random order.
 
     Args:
         positions: int64 `[b]`.
-        count: How many examples there are.
-        seed: Of the run.
-        rounds: Of the cipher; 8 by default.
+        count: The number of examples.
+        seed: The run's seed.
+        rounds: Rounds of the cipher that shuffles; 8 by default.
 
     Example: every epoch is a permutation
 

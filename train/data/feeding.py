@@ -1,4 +1,4 @@
-"""Batches for all replicas of a strategy, from any step on."""
+"""Batches for all replicas of a strategy, starting at any step."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from .batches import ROUNDS, test_batches, training_batches
 
 
 class Feed:
-    """One data set's batches under the current strategy: every worker reads its own part, every replica gets its share.
+    """A data set's batches under the current strategy: every worker reads its part, every replica gets its share.
 
-    Which images a global batch holds, and in which order the replicas' shares follow, does not depend on the strategy.
+    The images in a global batch, and the order of the replicas' shares, do not depend on the strategy.
 
     Args:
         data: The images.
-        batch_size: Images a step, over all replicas.
-        augmentation: What is done to those that are trained on.
-        seed: Of order and augmentation.
+        batch_size: Images per step, over all replicas.
+        augmentation: The augmentation of training images.
+        seed: Seed of order and augmentation.
         workers: How many processes the strategy spans; 1 by default.
         rounds: Of the shuffle; see `batches.order`.
 
@@ -36,12 +36,12 @@ class Feed:
         part = batch_size // workers
         if augmentation.mixes and part % 2:
             raise BadInput(
-                f"--mixup and --cutmix mix neighbours and want an even batch a worker; got --batch_size={batch_size} "
-                f"over {workers} workers, {part} each."
+                f"--mixup and --cutmix mix neighbours and require an even batch per worker; got "
+                f"--batch_size={batch_size} over {workers} workers, {part} each."
             )
 
     def training(self, first_step: int) -> Iterator:
-        """Batches for the steps from `first_step` on, endlessly."""
+        """An endless stream of batches, starting at `first_step`."""
 
         def batches(shard: int):
             return training_batches(
@@ -51,7 +51,7 @@ class Feed:
         return iter(self._distributed(batches))
 
     def testing(self):
-        """Every test image once, over all replicas."""
+        """Batches with every test image once, over all replicas."""
         return self._distributed(lambda shard: test_batches(self.data, self.batch_size, shard, self.workers))
 
     def _distributed(self, batches):

@@ -1,4 +1,4 @@
-"""The exported model answers as the trained one: asked in a process of its own, which imports TensorFlow alone."""
+"""Checks an exported model against the trained one, in a separate process that imports only TensorFlow."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ TOLERANCE = {"float32": 1e-5, "bfloat16": 2e-2, "float16": 2e-3}
 def check_answers(
     saved_model: Path, model: keras.Model, preprocessing: keras.layers.Layer, images: np.ndarray
 ) -> float:
-    """The largest difference between the two models' probabilities over `images`.
+    """The largest difference between the probabilities of the two models over `images`.
 
     Raises:
-        RuntimeError: if it is larger than the network's precision explains, or the other process fails.
+        RuntimeError: if it is larger than the network's precision allows, or the other process fails.
     """
-    with tf.device("CPU"):  # both on the processor: an accelerator rounds otherwise, and its memory may be taken
+    with tf.device("CPU"):  # both on the CPU: an accelerator rounds differently, and its memory may be in use
         expected = tf.nn.softmax(tf.cast(model(preprocessing(images), training=False), tf.float32)).numpy()
     with tempfile.TemporaryDirectory() as folder:
         asked, answered = f"{folder}/images.npy", f"{folder}/answers.npz"
@@ -35,15 +35,15 @@ def check_answers(
         environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
         process = subprocess.run(command, capture_output=True, text=True, env=environment)
         if process.returncode:
-            raise RuntimeError(f"{saved_model} cannot be read back:\n{process.stderr}")
+            raise RuntimeError(f"{saved_model} cannot be read:\n{process.stderr}")
         with np.load(answered) as answers:
             difference = float(np.abs(answers["probabilities"] - expected).max())
     if not difference <= TOLERANCE[model.compute_dtype]:
-        raise RuntimeError(f"{saved_model} answers otherwise than the trained network: {difference} off.")
+        raise RuntimeError(f"{saved_model}: its answers differ from the trained network's by {difference}.")
     return difference
 
 
 def save_picture(image: np.ndarray, path: Path) -> None:
-    """uint8 `[height, width, channels]` as a PNG of these pixels; nothing where its channels make no picture."""
+    """Save a uint8 image `[height, width, channels]` as a PNG, if it has 1, 3 or 4 channels."""
     if image.shape[-1] in (1, 3, 4):
         Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(path)

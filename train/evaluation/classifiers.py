@@ -1,4 +1,4 @@
-"""What can be asked for the classes of images: a run, a `.keras` file, a SavedModel."""
+"""Classifiers that can be evaluated: a run, a `.keras` file, a SavedModel."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ NORMALIZED = (keras.layers.Normalization, keras.layers.Rescaling)
 
 @dataclass(frozen=True)
 class Classifier:
-    """A trained network, whatever it was kept in.
+    """A trained network, from a run, a `.keras` file or a SavedModel.
 
     Args:
-        title: What it is and where it lies, for people.
-        image_shape: `(height, width, channels)` that it takes.
-        answer: From uint8 images `[n, *image_shape]`, 0..255, to probabilities `[n, classes]`.
-        class_names: In the order of the probabilities, where they are known.
+        title: Its kind and path, for messages.
+        image_shape: `(height, width, channels)` of its input.
+        answer: Maps uint8 images `[n, *image_shape]`, 0..255, to probabilities `[n, classes]`.
+        class_names: The names, in the order of the probabilities; `None` if unknown.
     """
 
     title: str
@@ -43,7 +43,7 @@ class Classifier:
     class_names: list[str] | None = None
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
-        """`[b, classes]` of images `[b, *image_shape]`, or the mean over crops `[b, crops, *image_shape]`."""
+        """`[b, classes]` for images `[b, *image_shape]`, or the mean over crops `[b, crops, *image_shape]`."""
         if images.ndim == 4:
             return self.answer(images)
         answers = self.answer(images.reshape(-1, *images.shape[2:]))
@@ -51,21 +51,21 @@ class Classifier:
 
 
 def run_folder(name: str) -> Path | None:
-    """The folder of the run that `name` is the path or, under `runs/`, the name of; `None` where it is neither."""
+    """The folder of the run with this path, or this name under `runs/`; `None` if there is none."""
     candidates = (Path(name).expanduser(), Path("runs") / name)
     return next((folder for folder in candidates if (folder / "config.json").is_file()), None)
 
 
 def open_classifier(name: str, data: ImageData | EncodedData, normalize: str) -> Classifier:
-    """The classifier that `name` is.
+    """Open the classifier at `name`.
 
     Args:
         name: A run (its folder, or its name under `runs/`), a `.keras` file, a SavedModel, or the folder of versions.
-        data: What a `.keras` file's images may be normalised with.
+        data: The data whose statistics may normalise the images for a `.keras` file.
         normalize: "data", "none" or "auto"; see `keras_file`.
 
     Raises:
-        BadInput: if it is none of them, or damaged.
+        BadInput: if it is none of these, or damaged.
     """
     require_classifier(name)
     folder, path = run_folder(name), Path(name).expanduser()
@@ -77,21 +77,21 @@ def open_classifier(name: str, data: ImageData | EncodedData, normalize: str) ->
 
 
 def require_classifier(name: str) -> None:
-    """Refuse what is none, by a look at the files: before any image is read.
+    """Check from its files that `name` is a classifier, before any image is read.
 
     Raises:
-        BadInput: with what was looked for.
+        BadInput: with the files that were expected.
     """
     path = Path(name).expanduser()
     if run_folder(name) or _newest_version(path) or (path.suffix == ".keras" and path.is_file()):
         return
     if not path.exists():
         raise BadInput(f"{name}: there is no such run, file or folder.")
-    raise BadInput(f"{name} is neither a run (config.json), nor a .keras file, nor a SavedModel (saved_model.pb).")
+    raise BadInput(f"{name} must be a run (config.json), a .keras file or a SavedModel (saved_model.pb).")
 
 
 def saved_model(path: Path) -> Classifier:
-    """An exported version, asked by its signature `serving_default`."""
+    """An exported version, called by its signature `serving_default`."""
     try:
         loaded = tf.saved_model.load(str(path))
         signature = loaded.signatures["serving_default"]
@@ -100,52 +100,52 @@ def saved_model(path: Path) -> Classifier:
             raise KeyError("probabilities")
     except (KeyError, OSError, ValueError, tf.errors.OpError) as error:
         why = f"it lacks {error}" if isinstance(error, KeyError) else first_line(error)
-        raise BadInput(f"{path} is no SavedModel of this program: {why}.") from error
+        raise BadInput(f"{path} is not a SavedModel of this program: {why}.") from error
 
     def answer(images: np.ndarray) -> np.ndarray:
         return signature(images=tf.constant(images))["probabilities"].numpy()
 
-    answer.model = loaded  # type: ignore[attr-defined]  # whose variables go when it goes
+    answer.model = loaded  # type: ignore[attr-defined]  # keeps the model, and so its variables, alive
     return Classifier(f"SavedModel {path}", shape, answer, _names(signature, shape))
 
 
 def _names(signature, shape: tuple[int, ...]) -> list[str] | None:
-    """The classes' names in order, from an answer that lists them by their probability; `None` if it lists some."""
+    """The class names in order, from an answer that sorts them by probability; `None` if it lists only some."""
     answers = signature(images=tf.zeros((1, *shape), tf.uint8))
-    order = np.argsort(-answers["probabilities"].numpy()[0], kind="stable")  # ties in order, as in tf.math.top_k
+    order = np.argsort(-answers["probabilities"].numpy()[0], kind="stable")  # stable for ties, like tf.math.top_k
     names = [name.decode() for name in answers["classes"].numpy()[0]]
     return [names[place] for place in np.argsort(order)] if len(names) == len(order) else None
 
 
 def keras_file(path: Path, data: ImageData | EncodedData, normalize: str) -> Classifier:
-    """A `.keras` file that gives logits or probabilities.
+    """A `.keras` file that returns logits or probabilities.
 
     Args:
         path: The file.
-        data: With whose training images "data" normalises each channel, as `python -m train` does.
-        normalize: "data"; "none" for a model that takes pixels 0..255; "auto" for "none" where a layer of the model
+        data: The data whose training images give the statistics for "data", as in `python -m train`.
+        normalize: "data"; "none" for a model that expects pixels 0..255; "auto" for "none" if a layer of the model
             normalises or rescales, else "data".
     """
-    if not is_zipfile(path):  # Keras would speak of a file that is not there
-        raise BadInput(f"{path} is not a .keras file: it is no zip archive.")
+    if not is_zipfile(path):  # Keras would report a missing file
+        raise BadInput(f"{path} is not a .keras file: it is not a zip archive.")
     try:
         model = keras.saving.load_model(path, compile=False)
     except Exception as error:  # whatever the file's content makes Keras raise
         raise BadInput(f"{path} cannot be read: {first_line(error)}.") from error
     if not isinstance(model.output_shape, tuple) or len(model.output_shape) != 2:
-        raise BadInput(f"{path} gives {model.output_shape}; wanted [batch, classes].")
+        raise BadInput(f"{path} must return [batch, classes]; got {model.output_shape}.")
     normalizes = any(isinstance(layer, NORMALIZED) for layer in model._flatten_layers())
     if normalize == "none" or (normalize == "auto" and normalizes):
-        return Classifier(f"{path}, of pixels as they are", model.input_shape[1:], _asked(model, lambda x: x))
+        return Classifier(f"{path}, raw pixels", model.input_shape[1:], _asked(model, lambda x: x))
     return Classifier(
-        f"{path}, of normalised pixels",
+        f"{path}, normalised pixels",
         model.input_shape[1:],
         _asked(model, _normalization(*data.statistics(), data.image_shape)),
     )
 
 
 def _run(folder: Path) -> Classifier:
-    """A run's newest state: its export where that is of the newest checkpoint, else the checkpoint."""
+    """A run's newest state: its export if that is from the newest checkpoint, else the checkpoint."""
     run = Run.at(folder)
     checkpoint = newest_checkpoint(run.checkpoints)
     of_state = {"step": step_of(checkpoint)} if checkpoint else {}
@@ -157,10 +157,10 @@ def _run(folder: Path) -> Classifier:
 
 
 def _checkpoint(path: Path, config: Config) -> Classifier:
-    """The network of a checkpoint, with the averaged weights where the run keeps them.
+    """The network of a checkpoint, with the averaged weights if the run has them.
 
-    The pixels are normalised as in training: by the statistics that the checkpoint holds, or, for one of an earlier
-    version, by those of the run's training images.
+    Pixels are normalised as in training: by the statistics in the checkpoint, or, for one of an earlier version, by
+    those of the run's training images.
     """
     keras.config.set_dtype_policy(config.network.precision)
     told = about(path) or _told_by_data(config)
@@ -182,7 +182,7 @@ def _checkpoint(path: Path, config: Config) -> Classifier:
 
 
 def _told_by_data(config: Config) -> dict[str, Any]:
-    """What a checkpoint of an earlier version does not tell, from the run's data."""
+    """The values that a checkpoint of an earlier version lacks, from the run's data."""
     data = load(config.source, streamed=config.augmenting.crop == "resized")
     mean, variance = data.statistics()
     names = list(data.class_names or ())
@@ -191,12 +191,12 @@ def _told_by_data(config: Config) -> dict[str, Any]:
 
 def _normalization(mean, variance, shape: tuple[int, ...]) -> keras.layers.Layer:
     layer = keras.layers.Normalization(mean=mean, variance=variance, dtype="float32")
-    layer.build((None, *shape))  # here, not in a traced step: its constants live outside
+    layer.build((None, *shape))  # not in a traced step: its constants live outside
     return layer
 
 
 def _asked(model: keras.Model, preprocessing: Callable) -> Callable[[np.ndarray], np.ndarray]:
-    """From images to the probabilities of a Keras model that gives them, or logits."""
+    """A function from images to probabilities, for a Keras model that returns these or logits."""
 
     @tf.function(reduce_retracing=True)
     def outputs(images):
@@ -211,7 +211,7 @@ def _asked(model: keras.Model, preprocessing: Callable) -> Callable[[np.ndarray]
 
 
 def _newest_version(path: Path) -> Path | None:
-    """`path` if it is a SavedModel, or its highest version."""
+    """`path` if it is a SavedModel, else its highest version; `None` if there is none."""
     if (path / "saved_model.pb").is_file():
         return path
     versions = [each for each in path.glob("*") if each.name.isdecimal() and (each / "saved_model.pb").is_file()]

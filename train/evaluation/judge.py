@@ -1,4 +1,4 @@
-"""A classifier asked about images: its judgement, pictures, figures."""
+"""Evaluates a classifier on images: judgement, pictures, figures."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ SHOWN = 36  # mistakes on the contact sheet
 
 
 def judge(classifier, batches, data_names: list[str]):
-    """The classifier's answers beside the labels; classes are matched by name where the names are the classifier's.
+    """Compare the classifier's answers with the labels; classes are matched by name where it has all names.
 
     Args:
-        classifier: Who is asked.
-        batches: What `data.batches.test_batches` gives; images of weight 0 only fill the last one up.
-        data_names: The classes' names in the order of the data's labels.
+        classifier: The classifier to evaluate.
+        batches: Batches from `data.batches.test_batches`; images of weight 0 only pad the last batch.
+        data_names: The class names, in the order of the data's labels.
 
     Raises:
-        BadInput: if the data has more classes than the classifier, or some of its names and others beside them.
+        BadInput: if the data has more classes than the classifier, or shares some names but not all.
         NumericError: if an answer is NaN or infinite.
     """
     answered = []
@@ -39,21 +39,19 @@ def judge(classifier, batches, data_names: list[str]):
         labels = np.array([names.index(name) for name in data_names])[labels]
     elif known:
         strange = sorted(set(data_names) - known)
-        raise BadInput(
-            f"the data has {len(strange)} classes that {classifier.title} does not know: {', '.join(strange[:5])}."
-        )
+        raise BadInput(f"the data has {len(strange)} classes that {classifier.title} lacks: {', '.join(strange[:5])}.")
     elif len(data_names) > classes:
-        raise BadInput(f"the data has {len(data_names)} classes, {classifier.title} knows {classes}.")
+        raise BadInput(f"the data has {len(data_names)} classes, but {classifier.title} has {classes}.")
     names = names or [*data_names, *map(str, range(len(data_names), classes))]
     return Judgement(probabilities, labels, names)
 
 
 @contextmanager
 def made(output: Path) -> Iterator[None]:
-    """The folder of the results, and those above it; taken back where an error leaves them empty.
+    """Make the folder of the results, and those above it; remove them if an error leaves them empty.
 
     Raises:
-        BadInput: if nothing can be written to it.
+        BadInput: if the folder cannot be written to.
     """
     missing = [folder for folder in (output, *output.parents) if not folder.exists()]
     try:
@@ -65,14 +63,14 @@ def made(output: Path) -> Iterator[None]:
         yield
     except BaseException:
         for folder in missing:
-            with suppress(OSError):  # not empty, or never made
+            with suppress(OSError):  # not empty, or not there
                 folder.rmdir()
         raise
 
 
 def write(judged, batches, output: Path, file_of: Callable[[int], str | None]) -> None:
-    """The pictures; the images of the mistakes are read again, since all of them may be more than memory holds."""
-    (output / "mistakes.png").unlink(missing_ok=True)  # an earlier one's
+    """Draw the pictures; images of mistakes are read again, because all images may not fit in memory."""
+    (output / "mistakes.png").unlink(missing_ok=True)  # of an earlier evaluation
     draw_confusion(judged, output / "confusion.png")
     worst = judged.mistakes()[:SHOWN]
     if len(worst):
@@ -82,7 +80,7 @@ def write(judged, batches, output: Path, file_of: Callable[[int], str | None]) -
 
 
 def picked(batches, numbers) -> list:
-    """The images with these numbers, in that order; of several crops the first."""
+    """The images with these numbers, in that order; the first of several crops."""
     images, begin, left = {}, 0, set(numbers.tolist())
     for batch, _, weights in batches.as_numpy_iterator():
         for number in [number for number in left if number < begin + len(weights)]:
@@ -96,7 +94,7 @@ def picked(batches, numbers) -> list:
 
 
 def summary(judged, title: str, dataset: str, split: str) -> dict:
-    """The figures, for other programs."""
+    """The figures as JSON values, for other programs."""
     result = {"model": title, "dataset": dataset, "split": split, "images": len(judged.labels)}
     result |= {"accuracy": judged.accuracy, "loss": judged.loss, "mistakes": len(judged.mistakes())}
     if len(judged.class_names) > 5:
@@ -105,7 +103,7 @@ def summary(judged, title: str, dataset: str, split: str) -> dict:
 
 
 def report(result: dict, judged, output: Path) -> None:
-    """The figures, for people."""
+    """Print the figures."""
     print(f"{result['model']} on {result['images']:,} {result['split']} images of {result['dataset']}")
     print(f"accuracy       {result['accuracy']:.2%}")
     if "top5_accuracy" in result:
@@ -117,7 +115,7 @@ def report(result: dict, judged, output: Path) -> None:
 
 
 def shape(sides) -> str:
-    """`28x28x1`.
+    """An image shape as text.
 
     >>> shape((28, 28, 1))
     '28x28x1'

@@ -5,15 +5,46 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .errors import StorageError, first_line
+from .errors import BadInput, StorageError, first_line
 
 FULL = (errno.ENOSPC, errno.EDQUOT)  # no space left on the disk, or in the user's quota
+LOST = (*FULL, errno.EPIPE)  # or nobody reads any more
+WILDCARDS = "*?[]\\"
 UNFINISHED = ".unfinished-"  # prefix of what a killed process may leave; exports use it too
+
+
+def local(text: str, what: str, plain: bool = False) -> Path:
+    """A path as the user means it: `~` is the user's folder.
+
+    Args:
+        text: What the user wrote.
+        what: The argument's name, for messages.
+        plain: Whether TensorFlow gets the path, which takes `*?[]\\` for wildcards.
+
+    Raises:
+        BadInput: for an empty path, an address of another machine, bytes that are not UTF-8, or a wildcard.
+
+    >>> local("runs/a", "--output").as_posix()
+    'runs/a'
+    >>> local("gs://bucket/x", "--output")
+    Traceback (most recent call last):
+    train.process.errors.BadInput: --output=gs://bucket/x must be a local path; copy or mount the bucket.
+    """
+    if not text:
+        raise BadInput(f"{what} is empty (an unset variable?); expected a path.")
+    if text != text.encode(errors="replace").decode():
+        raise BadInput(f"{what}={text!a} is not UTF-8.")
+    if re.match(r"\w+://", text):
+        raise BadInput(f"{what}={text} must be a local path; copy or mount the bucket.")
+    if plain and (special := sorted(set(text) & set(WILDCARDS))):
+        raise BadInput(f"{what}={text} holds {' '.join(special)}, which TensorFlow takes for wildcards; rename it.")
+    return Path(text).expanduser()
 
 
 @contextmanager
@@ -77,7 +108,7 @@ def why(error: Exception) -> str:
 
 
 class Unheard(io.FileIO):
-    """A file that drops bytes silently while its disk is full.
+    """A file that drops bytes silently while its disk is full, or once nobody reads the pipe any more.
 
     >>> Unheard("/dev/full", "w").write(b"nobody hears this")
     17
@@ -87,16 +118,19 @@ class Unheard(io.FileIO):
         try:
             return super().write(data)
         except OSError as error:
-            if error.errno not in FULL:
+            if error.errno not in LOST:
                 raise
             return len(data)
 
 
 def outlive_full_disks() -> None:
-    """Let standard output and standard error drop what a full disk cannot hold, by way of `Unheard`."""
-    for name in ("stdout", "stderr"):
+    """Let standard output and error drop what a full disk or a closed pipe cannot take, by way of `Unheard`."""
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
         stream = getattr(sys, name)
-        if stream is None:  # closed by the parent process: Python drops what is printed
+        if stream is None:  # closed by the parent process: the next file would get its number, and what is printed
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, descriptor)
+            setattr(sys, name, open(descriptor, "w", closefd=False))  # noqa: SIM115 -- as long as the process
             continue
         raw = Unheard(stream.fileno(), "w", closefd=False)
         settings = {key: getattr(stream, key) for key in ("encoding", "errors", "line_buffering", "write_through")}

@@ -1,1 +1,1 @@
-"""A run in time and on the disk."""
+"""A run: its session, and its files on the disk."""

@@ -1,8 +1,8 @@
-"""Checkpoints: all that a run needs to go on, in a folder a step that is whole or not there.
+"""Checkpoints: everything that a run needs to resume, in one folder per step that is either whole or absent.
 
-A folder `step-00000400/` holds `state.*` as `tf.train.Checkpoint` writes it and `manifest.json`: where the run stands,
-and the SHA-256 of every file. It is written under another name, flushed to the disk and renamed. No other file says
-which one is newest, so none can be lost.
+A folder `step-00000400/` has `state.*`, as written by `tf.train.Checkpoint`, and `manifest.json`, with the run's
+position and the SHA-256 of every file. It is written under another name, flushed to the disk and renamed. No other file
+records which checkpoint is the newest, so none can be lost.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from ..process.errors import BadInput, StorageError, first_line, say
 from ..process.files import flush, why
 from ..step.average import Average
 
-TRIES = 3  # saves that may fail one after the other
+TRIES = 3  # consecutive failed saves that end the run
 
 
 @dataclass
 class Position:
-    """Where a run stands, beside its variables.
+    """The position of a run, besides its variables.
 
     Args:
-        epoch: Epochs done, their tests included.
+        epoch: Epochs done, including their tests.
         step: Steps done, over all epochs.
-        loss, hits, images: Sums over the steps of the epoch that is under way.
+        loss, hits, images: Sums over the steps of the current epoch.
         rate: The learning rate of the last step.
-        left_out: Steps whose batches `--on_nan` left out.
-        tested: What the last test found: `val_loss`, `val_accuracy`, and the same of the averaged weights.
+        left_out: Steps whose batches `--on_nan` skipped.
+        tested: Results of the last test: `val_loss`, `val_accuracy`, and the same for the averaged weights.
     """
 
     epoch: int = 0
@@ -52,7 +52,7 @@ class Position:
 
 
 def state_hash(variables: Iterable) -> str:
-    """Twelve hexadecimal digits of the SHA-256 of the variables' bytes: runs that agree to the last bit agree here."""
+    """Twelve hexadecimal digits of the SHA-256 of the variables' bytes: equal for runs that agree bit for bit."""
     digest = hashlib.sha256()
     for variable in variables:
         digest.update(variable.numpy().tobytes())
@@ -60,17 +60,17 @@ def state_hash(variables: Iterable) -> str:
 
 
 class Checkpoints:
-    """The last checkpoints of a run, and its best.
+    """The newest checkpoints of a run, and its best.
 
     Args:
-        folder: Where they lie.
+        folder: The folder of the checkpoints.
         model: A built network.
         optimizer: A built optimiser.
-        average: Averages of the weights, where the run keeps them.
-        keep: How many of the newest to keep; 3 by default. The one of the highest score stays as well.
-        worker: This process's number; those behind the first take part in saving, and leave nothing.
-        about: What a checkpoint tells of its run, as JSON holds it: `run` and `data`, by which those of other runs are
-            refused, and what whoever reads it needs to ask the network.
+        average: Averages of the weights; none by default.
+        keep: How many of the newest to keep; 3 by default. The one with the highest score is kept as well.
+        worker: This process's number; only worker 0 leaves files, but all take part in saving.
+        about: What a checkpoint records about its run, as JSON: `run` and `data`, which identify the run, and the
+            values that are needed to use the network.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Checkpoints:
     ):
         self.folder, self.keep, self.worker = folder, keep, worker
         self._failures, self.about = 0, dict(about or {})
-        # Keras' random states are no weights, and tf.train.Checkpoint does not find them by itself
+        # Keras' random states are not weights, and tf.train.Checkpoint does not find them by itself
         weights = {id(weight) for weight in model.weights}
         random = [variable.value for variable in model.variables if id(variable) not in weights]
         parts: dict[str, Any] = {"model": model, "optimizer": optimizer, "random": random}
@@ -93,18 +93,18 @@ class Checkpoints:
 
     @property
     def steps(self) -> list[int]:
-        """The steps of the checkpoints that are there, rising."""
+        """The steps of the existing checkpoints, in ascending order."""
         return [step_of(path) for path in _folders(self.folder)]
 
     def save(self, position: Position, score: float | None = None) -> bool:
-        """Save; whether it worked. A disk that is full for a moment is said, and ends no run.
+        """Save, and return whether it worked; a full disk is reported, but does not end the run at once.
 
         Args:
-            position: Where the run stands.
-            score: How good it is, the higher the better; `None` for not measured.
+            position: The run's position.
+            score: The higher the better; `None` if not measured.
 
         Raises:
-            StorageError: when it fails for the third time in a row.
+            StorageError: when saving fails for the third time in a row.
         """
         path, unfinished = self._path(position.step), self.folder / f"unfinished-{self.worker}-{position.step}"
         try:
@@ -127,11 +127,11 @@ class Checkpoints:
         return True
 
     def restore(self) -> Position:
-        """Restore the newest that is whole, setting damaged ones aside; the beginning where none was ever saved.
+        """Restore the newest whole checkpoint, and rename damaged ones; without any, the position is the start.
 
         Raises:
-            BadInput: if it is another network's.
-            StorageError: if there are checkpoints, and all are damaged.
+            BadInput: if the checkpoint belongs to another run or network.
+            StorageError: if there are checkpoints, but all are damaged.
         """
         if self.worker == 0:
             self._clean()
@@ -152,19 +152,21 @@ class Checkpoints:
         aside = sorted(path.name for path in self.folder.glob("bad-*"))
         if damaged or aside:
             raise StorageError(
-                f"no usable checkpoint in {self.folder} ({'; '.join(damaged) or ', '.join(aside)}). Not starting from "
-                "zero over it: take another --run, or remove that folder."
+                f"no usable checkpoint in {self.folder} ({'; '.join(damaged) or ', '.join(aside)}). Refusing to "
+                "start over: use another --run, or remove that folder."
             )
         return Position()
 
     def _require_own(self, path: Path) -> None:
-        """Refuse a checkpoint of another run; those of earlier versions do not tell whose they are."""
+        """Refuse a checkpoint of another run; those of earlier versions do not record their run."""
         theirs = about(path)
         if other := [
             name for name in ("run", "data") if theirs.get(name, self.about.get(name)) != self.about.get(name)
         ]:
             what = " and ".join({"run": "another configuration", "data": "other data"}[name] for name in other)
-            raise BadInput(f"--resume: {path} is another run's: it was trained with {what}. Put the run's own back.")
+            raise BadInput(
+                f"--resume: {path} belongs to another run, trained with {what}. Restore this run's own checkpoints."
+            )
 
     def _path(self, step: int) -> Path:
         return self.folder / f"step-{step:08}"
@@ -187,17 +189,17 @@ class Checkpoints:
         made, here = _manifest(path)["made_with"], environment()
         changed = [f"{name} {made.get(name)} is now {here[name]}" for name in here if made.get(name) != here[name]]
         if changed:
-            say(f"{', '.join(changed)}: the run goes on, but not as it would have to the last bit.")
+            say(f"{', '.join(changed)}: the run continues, but no longer bit for bit.")
 
     def _failed(self, step: int, error: Exception) -> None:
         self._failures += 1
-        newest = f"step {self.steps[-1]} is intact" if self.steps else "there is none before"
+        newest = f"step {self.steps[-1]} is intact" if self.steps else "there is no earlier one"
         if self._failures == TRIES:
             raise StorageError(f"{why(error)} writing step {step} to {self.folder}, {TRIES} times in a row; {newest}.")
-        say(f"{why(error)} writing step {step} to {self.folder}; {newest}. Going on; tried again at the next save.")
+        say(f"{why(error)} writing step {step} to {self.folder}; {newest}. Continuing; trying again at the next save.")
 
     def _forget(self) -> None:
-        """Remove all but the newest and the best."""
+        """Remove all checkpoints except the newest ones and the best."""
         steps = self.steps
         scores = {step: score for step in steps if (score := _score(self._path(step))) is not None}
         best = max(scores, key=lambda step: scores[step], default=None)
@@ -206,7 +208,7 @@ class Checkpoints:
                 _remove(self._path(step))
 
     def _clean(self) -> None:
-        """Remove what a killed run was writing or removing; put back what it was replacing."""
+        """Remove what a killed run was writing or removing, and restore what it was replacing."""
         for path in self.folder.glob("replaced-*"):
             original = path.with_name(path.name.removeprefix("replaced-"))
             if original.exists():
@@ -218,11 +220,11 @@ class Checkpoints:
 
 
 class _Damage(Exception):
-    """What is wrong with a checkpoint's files."""
+    """A checkpoint's files are damaged; the text states how."""
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """The newest whole checkpoint in `folder`; `None` if there is none."""
+    """The newest undamaged checkpoint in `folder`; `None` if there is none."""
     for path in reversed(_folders(folder)):
         with suppress(_Damage):
             _position(path)
@@ -231,12 +233,12 @@ def newest_checkpoint(folder: Path) -> Path | None:
 
 
 def step_of(path: Path) -> int:
-    """The step of a checkpoint."""
+    """The step of a checkpoint, from its folder's name."""
     return int(path.name.removeprefix("step-"))
 
 
 def about(path: Path) -> dict[str, Any]:
-    """What a checkpoint tells of its run; empty in those of earlier versions."""
+    """What a checkpoint records about its run; empty for those of earlier versions."""
     return _manifest(path).get("about", {})
 
 
@@ -245,7 +247,7 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def environment() -> dict[str, Any]:
-    """What the last bits depend on, beside the program and the kind of machine."""
+    """What the last bits of results depend on, besides the program and the type of machine."""
     return {
         "TensorFlow": tf.__version__,
         "Keras": keras.__version__,
@@ -258,13 +260,15 @@ def environment() -> dict[str, Any]:
 
 
 def _position(path: Path) -> Position:
-    """Where a checkpoint's run stands, once every file is found to be what was written."""
+    """The position in a checkpoint, after checking every file's checksum."""
     manifest = _manifest(path)
     for name, wanted in manifest["files"].items():
         try:
             found = _digest(path / name)
-        except OSError as error:
+        except FileNotFoundError as error:
             raise _Damage(f"{name}: {error.strerror}") from error
+        except OSError as error:
+            raise _unreadable(error) from error
         if found != wanted:
             raise _Damage(f"{name}: checksum")
     return Position(**manifest["position"])
@@ -279,8 +283,15 @@ def _manifest(path: Path) -> dict[str, Any]:
         if manifest.pop("seal") != _seal(manifest):
             raise ValueError("checksum")
         return manifest
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _Damage(f"manifest.json: {first_line(error)}") from error
+    except OSError as error:
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: OSError) -> StorageError:
+    """A file that is there and cannot be read says nothing about its content: the checkpoint is left as it is."""
+    return StorageError(f"{error.filename} cannot be read ({error.strerror}); nothing was changed.")
 
 
 def _seal(manifest: dict[str, Any]) -> str:
@@ -296,23 +307,23 @@ def _score(path: Path) -> float | None:
 
 
 def require_checkpoint(history: Path, folder: Path, step: int) -> None:
-    """Refuse to begin anew over a run that had come further, and say so where its first epoch may have had none yet.
+    """Refuse to start over where the history shows more than one epoch; report it where the first epoch starts again.
 
     Args:
-        history: The run's rows, if it has any yet.
-        folder: Where its checkpoints were wanted.
-        step: Where it would go on.
+        history: The run's history, which need not exist.
+        folder: The folder of its checkpoints.
+        step: The step to resume from.
 
     Raises:
-        StorageError: if that is the beginning.
+        StorageError: if `step` is 0, but the history has more than one epoch.
     """
-    done = history.read_bytes().count(b"\n") - 1 if history.exists() else 0  # below the names of the columns
-    if not step and history.exists() and done <= 1:  # the row is written before the checkpoint
-        say(f"no checkpoint in {folder}: the first epoch begins anew.")
+    done = history.read_bytes().count(b"\n") - 1 if history.exists() else 0  # without the header
+    if not step and history.exists() and done <= 1:  # an epoch's row is written before its checkpoint
+        say(f"no checkpoint in {folder}: the first epoch starts again.")
     if not step and done > 1:
         raise StorageError(
-            f"no checkpoint in {folder}, but {history} has {done} epochs. Not starting from zero over it: put the "
-            f"checkpoints back, take another --run, or remove {history}."
+            f"no checkpoint in {folder}, but {history} has {done} epochs. Refusing to start over: restore the "
+            f"checkpoints, use another --run, or remove {history}."
         )
 
 
@@ -327,7 +338,7 @@ def _set_aside(path: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    """First under a name that no run reads: a removal that is killed leaves no half."""
+    """Rename before removing, so that a killed removal leaves no partial checkpoint."""
     doomed = path.with_name(f"unfinished-{path.name}")
     path.rename(doomed)
     shutil.rmtree(doomed, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""A run's folders, found fit before any work is done."""
+"""A run's folders, checked before any work starts."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from ..process.errors import BadInput, say
-from ..process.files import UNFINISHED, stored, whole
+from ..process.files import UNFINISHED, local, stored, whole
 
 
 @dataclass(frozen=True)
 class Run:
-    """Where a run writes.
+    """The files and folders of a run.
 
     Args:
-        output: The folder that holds `runs/` and `saved_models/`.
+        output: The folder of `runs/` and `saved_models/`.
         name: The run's name.
     """
 
@@ -49,66 +49,66 @@ class Run:
 
     @property
     def network(self) -> Path:
-        """The network, unit by unit: every choice that a family made by itself."""
+        """The network, unit by unit, with every choice that the family made by default."""
         return self.folder / "network.txt"
 
     @property
     def data(self) -> Path:
-        """What tells the run's data from others."""
+        """The values that identify the run's data."""
         return self.folder / "data.json"
 
     @property
     def history(self) -> Path:
-        """Loss and accuracy, a row an epoch."""
+        """Loss and accuracy, one row per epoch."""
         return self.folder / "history.csv"
 
     @property
     def curves(self) -> Path:
-        """The history as a picture."""
+        """The plot of the history."""
         return self.folder / "curves.png"
 
     @property
     def example(self) -> Path:
-        """A test image, to ask the export about."""
+        """A test image, to try the export with."""
         return self.folder / "example.png"
 
     @property
     def checkpoints(self) -> Path:
-        """The last epochs' checkpoints."""
+        """The run's checkpoints."""
         return self.folder / "checkpoints"
 
     @property
     def begun(self) -> bool:
-        """Whether there is something that another run must not be mixed with."""
-        # a folder that may not be looked into is told by `claim`, in one line
+        """Whether the run has a configuration or checkpoints, which another run must not overwrite."""
+        # a folder without read permission is reported by `claim`, in one line
         return os.path.exists(self.config) or bool(glob(f"{escape(str(self.checkpoints))}/*"))
 
     @property
     def tensorboard(self) -> Path:
-        """TensorBoard's events."""
+        """The folder of TensorBoard's events."""
         return self.folder / "tensorboard"
 
     @property
     def saved_models(self) -> Path:
-        """The exported versions."""
+        """The folder of the exported versions."""
         return self.output / "saved_models" / self.name
 
     def saved_epochs(self) -> int | None:
-        """How many epochs the saved configuration has; `None` before there is one."""
+        """The number of epochs in the saved configuration; `None` if there is no configuration yet."""
         return json.loads(self.config.read_text())["epochs"] if self.config.exists() else None
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
-        """The folders made, and other processes kept out of them; taken back where an error leaves them empty.
+        """Make the folders and lock them against other processes; remove them if an error leaves them empty.
 
         Raises:
-            BadInput: if a folder cannot be written to, or another process has it.
+            BadInput: if a folder cannot be written to, or another process uses it.
         """
         self.claim()
         lock = self.folder / "lock"
         with open(lock, "a+b", buffering=0) as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # gone with the process, however it ends
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # released when the process ends, however it ends
             except OSError:
                 file.seek(0)
                 raise BadInput(
@@ -120,24 +120,24 @@ class Run:
                     file.write(f"process {os.getpid()} on {socket.gethostname()}\n".encode())
                 self._clean()
                 yield
-            except BaseException:  # interrupted downloads too
+            except BaseException:  # including KeyboardInterrupt, as in a download
                 if list(self.folder.iterdir()) == [lock]:
                     lock.unlink()
                     self.release()
                 raise
 
     def require_same_data(self, data: dict[str, Any]) -> None:
-        """Write down what the data are, or, once the run has begun, refuse others.
+        """Save the data's identity when the run starts; refuse other data when it resumes.
 
         Args:
-            data: What tells them from others, as JSON holds it.
+            data: The values that identify the data, as JSON.
 
         Raises:
-            BadInput: if they are not those that the run began with.
+            BadInput: if the data are not those that the run started with.
         """
         if not (self.begun and self.data.exists()):
             if self.history.exists():
-                say(f"{self.data} is gone: nothing compares the data with those that the run began with.")
+                say(f"{self.data} is missing: the data cannot be compared with those that the run started with.")
             with whole(self.data) as unfinished:
                 unfinished.write_text(json.dumps(data) + "\n")
             return
@@ -148,10 +148,10 @@ class Run:
             )
 
     def changed_data(self, data: dict[str, Any]) -> list[str]:
-        """In what data differ from those that the run started with, a text each; what it did not note is not compared.
+        """How data differ from those that the run started with, one text per value; only saved values are compared.
 
         Raises:
-            BadInput: if the note cannot be read.
+            BadInput: if the saved values cannot be read.
         """
         try:
             began = dict(json.loads(self.data.read_text()))
@@ -160,23 +160,22 @@ class Run:
         changed = {name: value for name, value in data.items() if name in began and began[name] != value}
         return [f"{name} was {began[name]!r}, is {value!r}" for name, value in changed.items()]
 
-    def note_export(self, version: Path, state: str, step: int) -> None:
-        """Write down which version holds which state, and after which step that was."""
-        with whole(self.folder / "exported.json") as unfinished:
-            unfinished.write_text(json.dumps({"version": version.name, "state": state, "step": step}) + "\n")
-
     def exported_version(self, **of: str | int) -> Path | None:
-        """The version that was exported of a `state` or `step`, if it is still there."""
-        try:
-            noted = json.loads((self.folder / "exported.json").read_text())
-            version = self.saved_models / noted["version"]
-            same = all(noted.get(name) == value for name, value in of.items())
-            return version if same and (version / "saved_model.pb").is_file() else None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):  # none yet, or damaged: exported again
-            return None
+        """The newest version exported from a `state` or `step`: each version's metadata.json tells which."""
+        versions = [each for each in self.saved_models.glob("*") if each.name.isdecimal()]
+        for version in sorted(versions, key=lambda each: int(each.name), reverse=True):
+            noted = _metadata(version) or self._noted_by_earlier_versions(version)
+            if noted and (version / "saved_model.pb").is_file() and of.items() <= noted.items():
+                return version
+        return None
+
+    def _noted_by_earlier_versions(self, version: Path) -> dict[str, Any]:
+        """What exported.json, which stood beside the run, tells of a version."""
+        noted = _metadata(self.folder, "exported.json")
+        return noted if noted.get("version") == version.name else {}
 
     def _clean(self) -> None:
-        """Remove what processes that were killed had begun to write."""
+        """Remove the unfinished files of killed processes."""
         for folder in (self.folder, self.saved_models):
             for path in folder.glob(f"{UNFINISHED}*"):
                 if path.is_dir():
@@ -199,48 +198,56 @@ class Run:
                 raise BadInput(f"--output={self.output}: {folder} cannot be written to ({error.strerror}).") from None
 
     def release(self) -> None:
-        """Take the folders back as far as they are empty, and those above them."""
+        """Remove the folders, and those above them, where they are empty."""
         for folder in (self.folder, self.folder.parent, self.saved_models, self.saved_models.parent, self.output):
-            with suppress(OSError):  # not empty, or never made
+            with suppress(OSError):  # not empty, or not there
                 folder.rmdir()
 
 
+def _metadata(folder: Path, name: str = "metadata.json") -> dict[str, Any]:
+    """What a JSON file tells; empty where there is none, or it is damaged."""
+    try:
+        return dict(json.loads((folder / name).read_text()))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
 def new_run(output: str, name: str | None, default: str) -> Run:
-    """A run nobody has started: `name`, or `default`, `default-2`, ... whichever is free.
+    """A new run: `name`, or the first of `default`, `default-2`, ... that is free.
 
     Raises:
         BadInput: if `name` is taken.
     """
-    output = os.path.expanduser(output)
+    folder = local(output, "--output", plain=True)
     if name is None:
         names = (default if i == 1 else f"{default}-{i}" for i in count(1))
-        return next(run for run in (Run(Path(output), name) for name in names) if not run.begun)
+        return next(run for run in (Run(folder, name) for name in names) if not run.begun)
     _require_name(name)
-    run = Run(Path(output), name)
+    run = Run(folder, name)
     if run.begun:
-        raise BadInput(f"--run={name} exists already in {run.folder}; pass --resume to go on with it, or another name.")
+        raise BadInput(f"--run={name} already exists in {run.folder}; pass --resume to continue it, or another name.")
     return run
 
 
 def old_run(output: str, name: str | None, default: str) -> Run:
-    """The run to resume: `name`, whether it was begun or not, or the last of `default`, `default-2`, ...
+    """The run to resume: `name`, whether it exists or not, or the last existing one of `default`, `default-2`, ...
 
     Raises:
-        BadInput: if no name is given and none was begun, or its configuration is gone.
+        BadInput: if no name is given and no run exists, or the run's configuration is missing.
     """
-    output = os.path.expanduser(output)
+    folder = local(output, "--output", plain=True)
     if name is not None:
         _require_name(name)
-        run = Run(Path(output), name)
+        run = Run(folder, name)
     else:
         names = (default if i == 1 else f"{default}-{i}" for i in count(1))
-        begun = list(takewhile(lambda run: run.begun, (Run(Path(output), name) for name in names)))
+        begun = list(takewhile(lambda run: run.begun, (Run(folder, name) for name in names)))
         if not begun:
-            raise BadInput(f"--resume: there is no run {default!r} in {Path(output) / 'runs'}.")
+            raise BadInput(f"--resume: there is no run {default!r} in {folder / 'runs'}.")
         run = begun[-1]
     if run.begun and not os.path.exists(run.config):
         raise BadInput(
-            f"--resume: {run.config} is gone, and only it says whether these flags are the run's. Put it back, or take "
+            f"--resume: {run.config} is missing, so these flags cannot be compared with the run's. Restore it, or use "
             "another --run."
         )
     return run
@@ -249,3 +256,4 @@ def old_run(output: str, name: str | None, default: str) -> Run:
 def _require_name(name: str) -> None:
     if name in ("", "..") or name != Path(name).name:
         raise BadInput(f"--run={name} must be the name of a folder, not a path.")
+    local(name, "--run", plain=True)

@@ -1,4 +1,4 @@
-"""A run's history: a row an epoch, and its picture."""
+"""A run's history, one row per epoch, and its plot."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ ACCURACIES = {TRAIN: "accuracy", TEST: "val_accuracy", AVERAGED: "val_ema_accura
 
 
 def read_history(path: Path) -> dict[str, list[float]]:
-    """The columns of a CSV history; what an epoch has not measured (`NA`) is NaN.
+    """The columns of a CSV history, by name; missing values (`NA`) are NaN.
 
     Raises:
-        StorageError: if it is none, or a row is cut short.
+        StorageError: if the file is not a history, or a row is truncated.
     """
     try:
         with open(path, newline="") as file:
@@ -47,14 +47,14 @@ def read_history(path: Path) -> dict[str, list[float]]:
             name: [float("nan" if value == "NA" else value) for value in column]
             for name, column in zip(names, columns, strict=True)
         }
-    except (ValueError, csv.Error) as error:  # bytes that are no text among them
-        raise StorageError(f"{path} is damaged ({error}): mend or remove it, and it begins anew.") from None
+    except (ValueError, csv.Error) as error:
+        raise StorageError(f"{path} is damaged ({error}): fix it, or remove it to start a new one.") from None
 
 
 def cut_history(path: Path, epochs: int) -> None:
-    """Leave out the rows of epochs that no checkpoint remembers: those from number `epochs` on, counted from 0."""
+    """Remove the rows of epochs `epochs` (counted from 0) and later, which no checkpoint covers."""
     if path.exists():
-        with open(path, "rb") as file:  # whatever the bytes are: to read them is to find damage
+        with open(path, "rb") as file:  # as bytes, because `read_history` detects damage
             lines = file.readlines()
         kept = [line for line in lines if not _is_of_epoch(line, epochs)]
         if kept != lines:
@@ -63,7 +63,7 @@ def cut_history(path: Path, epochs: int) -> None:
 
 
 def _is_of_epoch(line: bytes, first: int) -> bool:
-    """Whether a line is the row of epoch `first` or a later one."""
+    """Whether a line is the row of epoch `first` or later."""
     number = line.split(b",", 1)[0].strip()
     return number.isdigit() and int(number) >= first
 

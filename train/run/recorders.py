@@ -1,4 +1,4 @@
-"""What a run shows and writes as it goes: Keras callbacks."""
+"""Keras callbacks that print and save the progress of a run."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from .session import Plan
 
 
 class Records(keras.callbacks.Callback):
-    """Adds to each epoch's logs what the callbacks after it write down:
+    """Adds measurements to each epoch's logs, for the callbacks after it:
 
-    - `images_per_second`: trained on, without the test;
-    - `memory_gb`: the most that the process has held so far, in 10^9 bytes;
-    - `gpu_memory_gb`: likewise on the first GPU, where there is one.
+    - `images_per_second`: the training speed, without the test;
+    - `memory_gb`: the peak memory of the process so far, in 10^9 bytes;
+    - `gpu_memory_gb`: the same for the first GPU, if any.
 
     Args:
-        batch_size: Images a step.
+        batch_size: Images per step.
     """
 
     def __init__(self, batch_size: int):
@@ -52,9 +52,9 @@ class Records(keras.callbacks.Callback):
 
 
 class History(keras.callbacks.CSVLogger):
-    """Keras' CSV file of the epochs' logs; a disk that is full for a moment is said, and written to later.
+    """Keras' CSV file of the epochs' logs; if the disk is full, it reports that and tries again later.
 
-    A file that is there keeps its columns: a run that goes on where there is a GPU, or is none any more, has others.
+    An existing file keeps its columns, even if the run resumes on a machine with or without a GPU.
     """
 
     def on_train_begin(self, logs=None):
@@ -62,25 +62,25 @@ class History(keras.callbacks.CSVLogger):
         columns = list(read_history(self.filename)) if there else []
         with stored(self.filename):
             super().on_train_begin(logs)
-        self.keys = columns[1:] or None  # behind the epoch
+        self.keys = columns[1:] or None  # all after the epoch
 
     def on_epoch_end(self, epoch, logs=None):
         try:
             super().on_epoch_end(epoch, logs)
         except OSError as error:  # the row stays in the file's buffer
-            say(f"{self.filename}: {error.strerror}; tried again after the next epoch.")
+            say(f"{self.filename}: {error.strerror}; trying again after the next epoch.")
 
 
 class Progress(keras.callbacks.Callback):
-    """A bar for the epoch's steps with images a second, and a line for each epoch with the time left.
+    """A progress bar for the steps of an epoch, and a line for each epoch with the time left.
 
-    After `Records`, whose rate it shows.
+    Place it after `Records`, whose images per second it prints.
 
     Args:
-        epochs: Epochs in all.
+        epochs: Total number of epochs.
         first_epoch: Epochs done before.
-        steps: Steps an epoch.
-        batch_size: Images a step.
+        steps: Steps per epoch.
+        batch_size: Images per step.
     """
 
     def __init__(self, epochs: int, first_epoch: int, steps: int, batch_size: int):
@@ -98,7 +98,7 @@ class Progress(keras.callbacks.Callback):
             unit="img",
             unit_scale=True,
             leave=False,
-            disable=None,  # on a terminal only: a log file gets the epochs' lines
+            disable=None,  # only on a terminal: a log file gets the lines of the epochs
             file=sys.stdout,
         )
 
@@ -124,7 +124,7 @@ class Progress(keras.callbacks.Callback):
 
 
 class Curves(keras.callbacks.Callback):
-    """Draws the history as a picture when training ends.
+    """Plots the history when training ends.
 
     Args:
         history: The CSV file that `keras.callbacks.CSVLogger` wrote.
@@ -136,18 +136,18 @@ class Curves(keras.callbacks.Callback):
         self.history, self.picture = history, picture
 
     def on_train_end(self, logs=None):
-        if any(read_history(self.history).values()):  # an epoch at least
+        if any(read_history(self.history).values()):  # at least one epoch
             draw_curves({self.picture.parent.name: self.history}, self.picture)
 
 
 def recorders(run: Run, plan: Plan, batch_size: int, first_epoch: int) -> list[keras.callbacks.Callback]:
-    """What shows a run and writes its history, from `first_epoch` on.
+    """The callbacks that print a run's progress and write its history, from `first_epoch` on.
 
     Args:
         run: The run, whose folder exists.
         plan: Its epochs and steps.
         batch_size: Images per step.
-        first_epoch: Epochs done before; rows of the history that are later are left out.
+        first_epoch: Epochs done before; later rows of the history are removed.
     """
     cut_history(run.history, first_epoch)
     there = len(read_history(run.history).get("epoch", ())) if run.history.exists() else 0
@@ -163,7 +163,7 @@ def recorders(run: Run, plan: Plan, batch_size: int, first_epoch: int) -> list[k
 
 
 def forgiving(callback: keras.callbacks.Callback) -> keras.callbacks.Callback:
-    """The callback; a disk that keeps it from writing is said, and ends no run: that is for the checkpoints to decide.
+    """Let a callback report disk errors without ending the run: only checkpoints may end it for that.
 
     >>> class Full(keras.callbacks.Callback):
     ...     def on_train_end(self, logs=None):
@@ -181,13 +181,13 @@ def _forgiven(event: Callable, name: str) -> Callable:
         try:
             event(*args, **kwargs)
         except (OSError, tf.errors.OpError) as error:
-            say(f"{name}: {why(error)}; the run goes on.")
+            say(f"{name}: {why(error)}; the run continues.")
 
     return wrapped
 
 
 def peak_memory() -> int:
-    """The most memory that this process has held so far, in bytes.
+    """The peak memory of this process so far, in bytes.
 
     >>> 10**7 < peak_memory() < 10**13
     True
@@ -197,7 +197,7 @@ def peak_memory() -> int:
 
 
 def clock(seconds: float) -> str:
-    """`h:mm:ss`, or `m:ss` under an hour.
+    """Seconds as `h:mm:ss`, or `m:ss` below one hour.
 
     >>> clock(75), clock(3675)
     ('1:15', '1:01:15')

@@ -1,4 +1,4 @@
-"""A run from where it stands to its end: epochs, tests, checkpoints, and what interrupts them."""
+"""The training loop, from the run's position to its end: epochs, tests, checkpoints and interruptions."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from ..step.trainer import Trainer, means
 from .checkpoints import Checkpoints, Position
 from .signals import Notice
 
-SPOILT = "weights or statistics became inf or nan"
-LOWER = "Lower --learning_rate, under another --run"  # a run goes on as it began
-PATIENCE = 10  # batches that --on_nan leaves out, one right after the other, before it gives up
+SPOILT = "weights or statistics became NaN or infinite"
+LOWER = "Lower --learning_rate in another --run"  # a resumed run keeps its flags
+PATIENCE = 10  # consecutive batches that --on_nan skips before it gives up
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long a run is, and what happens on the way.
+    """The length of a run, its saves, and its reaction to NaN.
 
     Args:
-        epochs: How many in all.
-        steps: Steps an epoch.
-        every: Save every so many steps as well; `None` for after each epoch only.
-        on_nan: What becomes of a step whose loss or gradient is NaN or infinite: "stop" the run; "rollback" to the last
-            checkpoint and resume there without that step's batch; or "skip" the step, as if it had not been. Where a
-            save or a test finds it later, in the weights or statistics, "skip" rolls back too.
+        epochs: Total number of epochs.
+        steps: Steps per epoch.
+        every: Also save every this many steps; `None` (default) saves only after each epoch.
+        on_nan: What to do when the loss or a gradient is NaN or infinite: "stop" the run (default); "rollback" to the
+            last checkpoint and continue without that batch; or "skip" the step. If only a later save or test finds it,
+            in the weights or statistics, "skip" rolls back too.
     """
 
     epochs: int
@@ -46,17 +46,17 @@ class Session:
     """Training under the current strategy.
 
     Args:
-        trainer: What a step does.
+        trainer: The training and test steps.
         feed: The batches.
         checkpoints: Where the state is saved after each epoch.
         plan: Epochs, steps, saves, faults.
-        place: Where this process computes, and with whom.
-        recorders: Keras callbacks, which get every event with the names and logs of `Model.fit`; a history that they
-            write is on the disk before the checkpoint that counts on it.
-        position: Where to begin; at the beginning by default.
+        place: The devices, and this worker's place among them.
+        recorders: Keras callbacks, which get every event with the names and logs of `Model.fit`. The history that they
+            write is on the disk before the checkpoint of the same epoch.
+        position: Where to start; by default the start of the run.
 
     Attributes:
-        notice: Whether a signal asks to stop.
+        notice: The signal that asks to stop, if any.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Session:
         position: Position | None = None,
     ):
         self.trainer, self.feed, self.plan, self.place = trainer, feed, plan, place
-        trainer.model.compile(trainer.optimizer)  # callbacks find the optimiser, and its rate, on the model
+        trainer.model.compile(trainer.optimizer)  # callbacks read the optimiser and its rate from the model
         trainer.model.stop_training = False
         self.callbacks = keras.callbacks.CallbackList(
             list(recorders), model=trainer.model, epochs=plan.epochs, steps=plan.steps
@@ -85,8 +85,8 @@ class Session:
 
         Raises:
             Preempted: after a signal; the state is saved.
-            NumericError: where the loss is no number, and `on_nan` does not help.
-            StorageError: where checkpoints cannot be written any more.
+            NumericError: if the loss is NaN or infinite, and `on_nan` does not help.
+            StorageError: if checkpoints can no longer be written.
         """
         self.callbacks.on_train_begin()
         try:
@@ -100,7 +100,7 @@ class Session:
             saved = f"saved at step {self.position.step}" if done else "not saved"
             name = self.notice.received.name if self.notice.received else "another worker"
             raise Preempted(f"asked to stop ({name}): {saved}.") from None
-        finally:  # files are closed and the curves drawn, however it ends
+        finally:  # closes files and draws the curves, however the run ends
             self.callbacks.on_train_end()
 
     def _epoch(self) -> None:
@@ -110,7 +110,7 @@ class Session:
             self._train_until((epoch + 1) * self.plan.steps)
             logs = self._tested()
             if not logs:
-                self._leave_out(self._last_trained(), "test loss became inf or nan")
+                self._leave_out(self._last_trained(), "test loss became NaN or infinite")
             elif self._ensures_sound():
                 break
         told = {"learning_rate": self.position.rate, "gradient_norm": self.trainer.gradient_norm}
@@ -119,7 +119,7 @@ class Session:
         tested = {name: value for name, value in logs.items() if name.startswith("val_")}
         self.position = Position(epoch + 1, self.position.step, left_out=self.position.left_out, tested=tested)
         score = logs.get("val_ema_accuracy", logs["val_accuracy"])
-        while not self._save(score) and epoch + 1 == self.plan.epochs:  # what ends is saved, or ends otherwise
+        while not self._save(score) and epoch + 1 == self.plan.epochs:  # the last state is saved, or the run fails
             pass
 
     def _train_until(self, end: int) -> None:
@@ -131,7 +131,7 @@ class Session:
                 self._save()
 
     def _step(self, step: int) -> bool:
-        """Whether it counts."""
+        """Train on a batch; return whether the step counts."""
         batch = next(self._batches)
         if step in self.position.left_out:
             self.position.step += 1
@@ -144,7 +144,7 @@ class Session:
         mean = loss / images
         norm = self.trainer.gradient_norm
         if not math.isfinite(mean) or not (norm is None or math.isfinite(norm)):
-            what = f"loss became {mean}" if not math.isfinite(mean) else "the gradient is no number"
+            what = f"loss became {mean}" if not math.isfinite(mean) else "the gradient is NaN or infinite"
             self._leave_out(step, what, undo=self._undo)
             return False
         self.position.step, self.position.rate = self.position.step + 1, self._rate
@@ -156,7 +156,7 @@ class Session:
         return True
 
     def _tested(self) -> dict[str, float]:
-        """The epoch's logs; nothing where the test loss is no number: the last updates' harm shows there first."""
+        """The epoch's logs; empty if the test loss is NaN or infinite, which is where a bad last update shows first."""
         self.callbacks.on_test_begin()
         tested = self.evaluate()
         if not math.isfinite(tested["loss"]):
@@ -169,7 +169,7 @@ class Session:
         return means((self.position.loss, self.position.hits, self.position.images)) | found
 
     def tested(self) -> dict[str, float]:
-        """What the last test found of this state; where no checkpoint tells it, the test is made again."""
+        """The results of the last test of this state; the test runs again if no checkpoint has them."""
         return self.position.tested or self._tested()
 
     def evaluate(self) -> dict[str, float]:
@@ -179,7 +179,7 @@ class Session:
         while True:
             with self.place.watch(
                 "a test step"
-            ):  # with its batch: several workers ask each other whether there is one more
+            ):  # includes fetching the batch: several workers ask each other whether there is one more
                 if (batch := next(batches, None)) is None:
                     return means(sums)
                 *parts, asked = self.trainer.test_step(*batch, self._asked()).numpy().tolist()
@@ -191,12 +191,12 @@ class Session:
         return tf.constant(float(bool(self.notice)))
 
     def _is_sound(self) -> bool:
-        """Whether every number of the state is one; a finite loss can hide that some are not."""
+        """Whether all values of the state are finite; a finite loss can hide that some are not."""
         values = (variable.numpy() for variable in self.trainer.variables)
         return all(np.isfinite(value).all() for value in values if value.dtype.kind == "f")
 
     def _ensures_sound(self) -> bool:
-        """Whether the state is sound; where it is not, a step is left out."""
+        """Whether the state is finite; if it is not, the last step is skipped."""
         sound = self._is_sound()
         if not sound:
             self._leave_out(self._last_trained(), SPOILT)
@@ -206,15 +206,15 @@ class Session:
         return next(step for step in count(self.position.step - 1, -1) if step not in self.position.left_out)
 
     def _save(self, score: float | None = None) -> bool:
-        """Whether all workers have."""
+        """Save; return whether it worked on all workers."""
         with self.place.watch("a save"):
             return self.place.all_did(self.checkpoints.save(self.position, score))
 
     def _leave_out(self, step: int, what: str, undo: Snapshot | None = None) -> None:
-        """Go on without a step's batch: from before it by `undo`, or from the last checkpoint.
+        """Continue without a step's batch: from the state before it by `undo`, or from the last checkpoint.
 
         Raises:
-            NumericError: if that was not asked for, or does not help.
+            NumericError: if `on_nan` is "stop", or skipping does not help.
         """
         what = f"{what} at step {step + 1} ({self._circumstances()})"
         left_out = sorted({*self.position.left_out, step})
@@ -228,28 +228,28 @@ class Session:
             self._go_back(what)
         self._rate = self.position.rate
         self.position.left_out = left_out
-        say(f"{what}: going on from step {self.position.step} without that batch.")
+        say(f"{what}: continuing from step {self.position.step} without that batch.")
 
     def _go_back(self, what: str) -> None:
         epoch, steps = self.position.epoch, self.checkpoints.steps
         self.position = self.checkpoints.restore()
         if not steps or self.position.epoch != epoch:
-            raise NumericError(f"{what}. No checkpoint since the epoch began to go back to. {LOWER}.")
+            raise NumericError(f"{what}. There is no checkpoint of this epoch to roll back to. {LOWER}.")
         self._batches = self.feed.training(self.position.step)
 
     def _circumstances(self) -> str:
-        """Of the last step that this process, or the checkpoint that it went on from, has trained."""
+        """Epoch, rate and gradient norm of the last step, of this process or of the checkpoint that it resumed from."""
         known = {"rate": self._rate, "gradient norm": self.trainer.gradient_norm}
         numbers = [f"{name} {number:g}" for name, number in known.items() if number is not None]
         return ", ".join([f"epoch {self.position.epoch + 1}", *numbers])
 
     def _last_good(self) -> str:
         steps = self.checkpoints.steps
-        return f"The last checkpoint before it: step {steps[-1]}." if steps else "There is no checkpoint yet."
+        return f"The last checkpoint is step {steps[-1]}." if steps else "There is no checkpoint yet."
 
 
 def _in_a_row(step: int, left_out: list[int]) -> int:
-    """How many steps without a gap, with `step` among them, are left out.
+    """The number of consecutive skipped steps around `step`.
 
     >>> _in_a_row(4, [1, 3, 4, 5])
     3
@@ -276,16 +276,16 @@ class Snapshot:
 
     @tf.function
     def take(self) -> None:
-        """Copy them."""
+        """Copy the variables."""
         for copy, variable in zip(self._copies, self._variables, strict=True):
             copy.assign(variable)
 
     @tf.function
     def put_back(self) -> None:
-        """Give them the values of the last copy."""
+        """Restore the variables from the copy."""
         for copy, variable in zip(self._copies, self._variables, strict=True):
             variable.assign(copy)
 
 
 class _Asked(Exception):
-    """Some worker was asked to stop."""
+    """A worker was asked to stop."""

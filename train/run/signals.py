@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT, taken note of and heeded between two steps."""
+"""SIGTERM and SIGINT are recorded, so that the run stops between two steps."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
 def handle_by_default() -> None:
-    """Let SIGTERM end and SIGINT interrupt: for the time before and after training, when nothing is to be saved.
+    """Restore the default handlers of SIGTERM and SIGINT, for the time before and after training.
 
-    `MultiWorkerMirroredStrategy` sets a handler when it is made that swallows SIGTERM; call this after it.
+    `MultiWorkerMirroredStrategy` sets a handler on construction that swallows SIGTERM; call this after it.
     """
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Notice:
-    """Which signal has come, if any."""
+    """The signal that was received; false if none was."""
 
     received: signal.Signals | None = None
 
@@ -29,7 +29,7 @@ class Notice:
 
 @contextmanager
 def noticed() -> Iterator[Notice]:
-    """Take note of SIGTERM and SIGINT instead of ending; a second SIGINT interrupts as ever.
+    """Record SIGTERM and SIGINT instead of ending the process; SIGINT after either interrupts as usual.
 
     Example:
 

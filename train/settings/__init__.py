@@ -1,1 +1,1 @@
-"""What a run is asked to do: typed records, and the flags and files that are made from them."""
+"""The settings of a run: typed records, and the flags and files made from them."""

@@ -1,4 +1,4 @@
-"""The one configuration of a run: what it holds, what of it decides the numbers, how it is kept beside the run."""
+"""The configuration of a run: its values, which of them determine the results, and how it is saved with the run."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from ..process.errors import BadInput
-from ..process.files import whole
+from ..process.files import WILDCARDS, whole
 from .sections import SECTIONS, Augmenting, Network, Recipe, Source, Survival
 
 SURVIVAL = tuple(each.name for each in fields(Survival))
-# options that may differ between two runs of equal numbers
+# options that may differ between two runs with equal results
 DECIDES_NO_NUMBER = frozenset({"config", "smoke", "class_names", "data_dir", *SURVIVAL})
 SECTION_OF = {each.name: section for section, record in SECTIONS.items() for each in fields(record)}
 """The section of every option, in the order of the pipeline."""
-OWN = ("config", "smoke", "shuffle_rounds")  # what a configuration has beside its sections
+OWN = ("config", "smoke", "shuffle_rounds")  # the options outside the sections
 
 
 @dataclass(frozen=True)
 class Config:
-    """All that a run depends on.
+    """All settings that a run depends on.
 
     Args:
         source, augmenting, network, recipe, survival: Its sections.
-        config: The experiment that it comes from, if any.
-        smoke: Whether it is the experiment's smoke twin.
-        shuffle_rounds: Of the cipher that shuffles the examples; `None` in runs of earlier versions, which have 4.
-        given: Options that the command line names; they are not kept beside the run.
+        config: The experiment that it comes from; none by default.
+        smoke: Whether it is the experiment's smoke version.
+        shuffle_rounds: Rounds of the shuffle; `None` in runs of earlier versions, which have 4.
+        given: Names of the options given on the command line; not saved with the run.
     """
 
     source: Source = field(default_factory=Source)
@@ -47,7 +47,7 @@ class Config:
 
     @classmethod
     def of(cls, values: Mapping[str, Any], given: Collection[str] = frozenset()) -> Config:
-        """From the options' values by name; those that are not there have their defaults.
+        """A configuration from the options' values by name; missing ones have their defaults.
 
         Raises:
             BadInput: for a value outside an option's bounds.
@@ -61,7 +61,7 @@ class Config:
 
     @property
     def flat(self) -> dict[str, Any]:
-        """The options' values by name, as they are kept beside the run."""
+        """The options' values by name, as they are saved with the run."""
         sections = (asdict(getattr(self, name)) for name in SECTIONS)
         options = {name: value for each in sections for name, value in each.items()}
         return options | {name: getattr(self, name) for name in OWN}
@@ -69,22 +69,22 @@ class Config:
     def resolved(
         self, image_shape: tuple[int, int, int], images: int, class_names: list[str], resumed: bool = False
     ) -> Config:
-        """This configuration with what depends on the data.
+        """This configuration with the defaults that depend on the data filled in.
 
         Args:
             image_shape: `(height, width, channels)`.
-            images: How many there are to train on.
-            class_names: One for each class.
-            resumed: Whether the run chose these values when it started. Data that no longer allow them are reported
-                by the comparison of the data.
+            images: The number of training images.
+            class_names: One name for each class.
+            resumed: Whether these are the saved values of a resumed run. If the data no longer allow them, the
+                comparison of the data reports it.
 
         Raises:
-            BadInput: if the given batch is larger than the set, the run shorter than an update, or an augmentation does
-                not fit.
+            BadInput: if the given batch is larger than the training set, the run is shorter than one update, or an
+                augmentation does not fit the images.
         """
         recipe, augmenting = self.recipe, self.augmenting
         batch = min(recipe.batch_size or default_batch(images), images)
-        small_twin = self.smoke and "batch_size" not in self.given  # an experiment's batch, a few images
+        small_twin = self.smoke and "batch_size" not in self.given  # the experiment's batch, a few images
         if recipe.batch_size and recipe.batch_size > images and not small_twin and not resumed:
             raise BadInput(f"--batch_size={recipe.batch_size} is larger than the training set of {images} images.")
         pad, flip = augmenting.pad, augmenting.flip
@@ -112,32 +112,33 @@ class Config:
 
     @property
     def default_run(self) -> str:
-        """The run's name if the user gives none: the experiment's, or `cifar10-preactresnet20`."""
+        """The run's name if the user gives none: the experiment's, or one like `cifar10-preactresnet20`."""
         if self.config:
             return Path(self.config).stem + "-smoke" * self.smoke
         dataset = Path(self.source.dataset.replace(":", "-")).resolve().name.removesuffix(".npz")
-        return f"{dataset}-{self.network.model.lower()}{self.network.depth or ''}"
+        plain = "".join("_" if letter in WILDCARDS else letter for letter in dataset)
+        return f"{plain}-{self.network.model.lower()}{self.network.depth or ''}"
 
     @property
     def deciding(self) -> dict[str, Any]:
-        """What decides the numbers, by name."""
+        """The values that determine the results, by name."""
         return _deciding(self.flat)
 
     @property
     def fingerprint(self) -> str:
-        """Twelve hexadecimal digits of the SHA-256 of all that decides the numbers.
+        """Twelve hexadecimal digits of the SHA-256 of all values that determine the results.
 
-        Choices left open (`None`) do not count, so that an option that is added later changes no fingerprint.
+        Values of `None` are left out, so that an option added later changes no fingerprint.
         """
         return fingerprint_of(self.flat)
 
     @property
     def run_identity(self) -> str:
-        """The fingerprint without the number of epochs: what stays the same when a run is resumed to another end."""
+        """The fingerprint without the number of epochs, so that it stays the same when a run is resumed with more."""
         return fingerprint_of({**self.flat, "epochs": None})
 
     def save(self, path: Path) -> None:
-        """Write as JSON, with the fingerprint."""
+        """Write the configuration as JSON, with its fingerprint."""
         with whole(path) as unfinished:
             unfinished.write_text(json.dumps({**self.flat, "fingerprint": self.fingerprint}, indent=2) + "\n")
 
@@ -147,7 +148,7 @@ class Config:
 
 
 def shows_characters(dataset: str) -> bool:
-    """Whether a data set's name tells of digits or letters, which are others when mirrored.
+    """Whether a data set's name suggests digits or letters, which must not be mirrored.
 
     >>> shows_characters("digits"), shows_characters("data/fashion-mnist"), shows_characters("svhn_cropped")
     (True, False, True)
@@ -167,7 +168,7 @@ def fingerprint_of(values: dict[str, Any]) -> str:
 
 
 def default_batch(images: int) -> int:
-    """The paper's 128, or the power of two with which a smaller set has 16 steps an epoch; at least 2.
+    """The paper's 128, or for a smaller set the power of two that gives 16 steps per epoch or more; at least 2.
 
     >>> [default_batch(images) for images in (50_000, 1437, 100, 6)]
     [128, 64, 4, 2]
@@ -176,10 +177,10 @@ def default_batch(images: int) -> int:
 
 
 def read(path: Path) -> Config:
-    """A run's configuration as it was saved; options that were added later have their defaults.
+    """Read a run's saved configuration; options added later have their defaults.
 
     Raises:
-        BadInput: if it cannot be read.
+        BadInput: if the file cannot be read, is from another version, or was changed.
     """
     return Config.of({**OF_EARLIER, **saved_values(path)})
 
@@ -189,42 +190,42 @@ OF_EARLIER = {"shuffle_rounds": None}
 
 
 def saved_values(path: Path) -> dict[str, Any]:
-    """The values of a run's configuration by name, as they were saved.
+    """Read the values of a run's saved configuration, by name.
 
     Raises:
-        BadInput: if it cannot be read, is of another version, or was changed.
+        BadInput: if the file cannot be read, is from another version, or was changed.
     """
     try:
         saved = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise BadInput(f"{path} cannot be read: {error}.") from None
     if not isinstance(saved, dict):
-        raise BadInput(f"{path} holds no configuration.")
+        raise BadInput(f"{path} does not contain a configuration.")
     fingerprint = saved.pop("fingerprint", None)
     hints = _hints()
     if unknown := sorted(set(saved) - set(hints)):
-        raise BadInput(f"{path} is of another version: it has {', '.join(unknown)}.")
+        raise BadInput(f"{path} is from another version: this one lacks {', '.join(unknown)}.")
     for name, value in saved.items():
         if not _is_a(value, hints[name]):
             expected = getattr(hints[name], "__name__", hints[name])
             raise BadInput(f"{path} is damaged: expected {expected} for {name}; got {value!r}.")
     if fingerprint != fingerprint_of(saved):
         raise BadInput(
-            f"{path} was changed: its values have the fingerprint {fingerprint_of(saved)}, and it was written with "
-            f"{fingerprint}. Put the run's own values back, or use another --run."
+            f"{path} was changed: its values have the fingerprint {fingerprint_of(saved)}, but it was written with "
+            f"{fingerprint}. Restore the run's original values, or use another --run."
         )
     return saved
 
 
 def _hints() -> dict[str, Any]:
-    """The type of every option that is kept beside a run."""
+    """The type of every option that is saved with a run."""
     sections = {name: hint for record in SECTIONS.values() for name, hint in get_type_hints(record).items()}
     own = get_type_hints(Config)
     return {name: sections[name] for name in SECTION_OF} | {name: own[name] for name in OWN}
 
 
 def _is_a(value, hint) -> bool:
-    """Whether JSON's value is of a field's type.
+    """Whether a value from JSON has a field's type.
 
     >>> _is_a(None, int | None), _is_a(0, float), _is_a(None, int), _is_a(True, int), _is_a(["a", 1], list[str])
     (True, True, False, False, False)

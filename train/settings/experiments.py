@@ -1,6 +1,7 @@
-"""Experiments: Python files whose docstring holds command, expected time and result, and whose `config()` the values.
+"""Experiments: Python files whose `config()` returns the values of flags.
 
-A file of `train/configs/`, or one of yours:
+Their docstrings state the command, the expected time and the result. A file in `train/configs/`, or one of your own,
+defines:
 
     def config() -> dict:     # values for the flags of `python -m train`, by name
     def smoke() -> dict:      # the same pipeline in seconds, for `--smoke`
@@ -24,7 +25,7 @@ CHOICES = list(SECTION_OF)
 
 
 def names() -> list[str]:
-    """The experiments that come with the project.
+    """The names of the experiments that come with the project.
 
     >>> names()
     ['cifar10_preactresnet164', 'cifar10_resnet110', 'digits', 'fashion_mnist', 'imagenet_resnet50']
@@ -33,14 +34,14 @@ def names() -> list[str]:
 
 
 def experiment(name: str, smoke: bool = False) -> dict[str, Any]:
-    """The values that an experiment chooses, by the flags' names.
+    """The values that an experiment sets, by flag name.
 
     Args:
         name: One of `names()`, or the path of a `.py` file.
-        smoke: Whether its smoke twin is wanted.
+        smoke: Whether to return its smoke version.
 
     Raises:
-        BadInput: if there is no such experiment, it does not run, or it names a flag that does not exist.
+        BadInput: if the experiment does not exist, raises an error, or names a flag that does not exist.
     """
     path = _path(name)
     function = getattr(_module(path, name), "smoke" if smoke else "config", None)

@@ -1,4 +1,4 @@
-"""The command line, made from the records of `sections`: a flag for each option."""
+"""The command line, made from the records in `sections`: one flag for each option."""
 
 from __future__ import annotations
 
@@ -15,22 +15,25 @@ FLAGS = flags.FLAGS
 
 
 class Numbers(flags.ListParser):
-    """Numbers separated by commas."""
+    """A flag parser for numbers separated by commas."""
 
     def parse(self, argument):
-        """The numbers of a text, or of a list of numbers.
+        """The numbers in a text or list.
 
         Raises:
             ValueError: for anything else.
         """
         try:
-            return [float(part) for part in super().parse(argument)]
+            numbers = [float(part) for part in (argument if isinstance(argument, tuple) else super().parse(argument))]
         except (ValueError, TypeError):
-            raise ValueError("expected numbers, separated by commas") from None
+            numbers = []
+        if not numbers or not isinstance(argument, (str, list, tuple)):
+            raise ValueError("expected numbers, separated by commas")
+        return numbers
 
 
 def _define(name: str, hint: Any, default: Any, help: str, choices: tuple[str, ...] = ()) -> None:
-    """The flag of one option."""
+    """Define the flag of one option."""
     kind = _without_none(hint)
     if choices:
         flags.DEFINE_enum(name, default, choices, help)
@@ -53,17 +56,17 @@ def _without_none(hint: Any) -> Any:
 
 
 GROUPS: dict[str, str] = {}
-"""The headings of --help, each by the first flag under it."""
+"""The headings of --help, keyed by the first flag under each."""
 BOUNDS: dict[str, Bounds] = {}
-"""What each option allows."""
+"""The values that each option allows."""
 
 flags.DEFINE_string(
     "config",
     None,
-    "An experiment of train/configs by name, or a .py file of yours like them: values for these flags. A flag on the "
-    "command line overrides the experiment, even when you pass the flag's default.",
+    "An experiment, which sets these flags: one in train/configs by name, or the path of your own .py file. A flag on "
+    "the command line overrides the experiment, even when you pass the flag's default.",
 )
-flags.DEFINE_bool("smoke", False, "The experiment's smoke twin: the same in seconds, on tiny data.")
+flags.DEFINE_bool("smoke", False, "Run the experiment's smoke version: the same pipeline in seconds, on tiny data.")
 GROUPS["config"] = "Experiment"
 RECORDS: tuple[type[Section], ...] = (*SECTIONS.values(), Command)
 for record in RECORDS:
@@ -75,12 +78,12 @@ for record in RECORDS:
 
 
 def defined() -> list[flags.Flag]:
-    """The flags above, absl's own not among them, in their order."""
+    """The flags defined above, in their order, without absl's own."""
     return FLAGS.flags_by_module_dict()[__name__]
 
 
 def command() -> Command:
-    """What the command line asks for besides the run's configuration.
+    """The settings that only the command line decides.
 
     Raises:
         BadInput: for a value outside its bounds.

@@ -1,4 +1,4 @@
-"""From the flags, an experiment's file and the run that is resumed: the one configuration that they ask for."""
+"""Resolve flags, an experiment's file and the saved configuration of a resumed run into one configuration."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from ..process.errors import BadInput, say
 from .config import OF_EARLIER, SECTION_OF, SURVIVAL, Config, saved_values
 from .experiments import experiment
 from .flags import FLAGS
+from .sections import DROPS
 
 OPTIONS = (*SECTION_OF, "config", "smoke")
 
 
 def resolve(saved: Path | None = None) -> Config:
-    """The configuration that the flags ask for.
+    """The configuration that the flags specify.
 
     Args:
-        saved: The configuration of the run that is resumed: it holds wherever a flag is not given.
+        saved: The file with the configuration of the resumed run; it applies wherever a flag is not given.
 
     Raises:
-        BadInput: for a value out of its range, or a flag that contradicts the resumed run.
+        BadInput: for a value outside its bounds, or a flag that contradicts the resumed run.
     """
     values = _expanded({name: FLAGS[name].value for name in OPTIONS})
     values = _expanded(_experiment(values)) if saved is None else _resumed(values, saved_values(saved), saved)
@@ -38,15 +39,15 @@ def resolve(saved: Path | None = None) -> Config:
 
 
 def _expanded(values: dict[str, Any]) -> dict[str, Any]:
-    """The values, `~` in paths replaced by the user's folder: no shell expands `--dataset=~/images`."""
+    """Replace `~` in paths by the home folder, because no shell expands `--dataset=~/images`."""
     return values | {name: values[name] and os.path.expanduser(values[name]) for name in ("dataset", "data_dir")}
 
 
 def _experiment(values: dict[str, Any]) -> dict[str, Any]:
-    """The flags' values with those of `--config` wherever a flag is not given."""
+    """The flags' values, with those of `--config` wherever a flag is not given."""
     if not values["config"]:
         if values["smoke"]:
-            raise BadInput("--smoke requires --config: it is an experiment's smoke twin.")
+            raise BadInput("--smoke requires --config: it runs an experiment's smoke version.")
         return values
     chosen = experiment(values["config"], values["smoke"])
     for name, value in chosen.items():
@@ -60,21 +61,22 @@ def _experiment(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_schedule(values: dict[str, Any]) -> None:
-    """Refuse parts of the run that do not follow each other, and those that the schedule ignores."""
+    """Refuse fractions of the run that are not ascending, and flags that the schedule ignores."""
     heeded = {"steps": {"warm_up", "drops"}, "cosine": {"warm_up"}, "one_cycle": set()}[values["schedule"]]
     for name in ("warm_up", "drops"):
         if values[name] is not None and name not in heeded:
             raise BadInput(f"--{name} has no effect with --schedule={values['schedule']}.")
-    parts = [values["warm_up"] or 0.0, *(values["drops"] or ()), 1.0]
+    drops = values["drops"] or (DROPS if "drops" in heeded else ())
+    parts = [values["warm_up"] or 0.0, *drops, 1.0]
     if not all(before < after for before, after in itertools.pairwise(parts)):
         raise BadInput(
-            f"--warm_up and --drops must be parts of the run, rising from 0 to 1; "
-            f"got warm_up={values['warm_up']}, drops={values['drops']}."
+            f"--warm_up and --drops must be fractions of the run, ascending from 0 to 1; "
+            f"got warm_up={values['warm_up']}, drops={list(drops)}."
         )
 
 
 def _compare_experiment(values: dict[str, Any], saved: dict[str, Any]) -> None:
-    """Report where an experiment's file asks for other values than the run that is resumed with its own."""
+    """Report where an experiment's file now has other values than the resumed run, which keeps its own."""
     asked = {name: value for name, value in values.items() if not FLAGS[name].present and value != FLAGS[name].default}
     other = {name: value for name, value in asked.items() if value != saved.get(name)}
     if other:

@@ -1,7 +1,7 @@
-"""What a run depends on, as frozen records. Each option's default, help and bounds are written here and nowhere else.
+"""The options of a run, as frozen records. Only this file defines each option's default, help and bounds.
 
-`flags` makes the command line and its help from them, `config` the file beside the run, and the rooms take the record
-that concerns them. `None` stands for a default that depends on the data or on the network.
+`flags` makes the command line and its help from them, and `config` the file saved with the run. Other folders take the
+record that they need. `None` stands for a default that depends on the data or on the network.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from ..process.errors import BadInput
 
 @dataclass(frozen=True)
 class Bounds:
-    """Which values an option allows.
+    """The values that an option allows.
 
     Args:
-        least, most: The smallest and largest one; none by default.
-        above, below: The same, itself not allowed.
-        choices: The only ones.
+        least, most: The smallest and largest allowed value; none by default.
+        above, below: Exclusive bounds; none by default.
+        choices: The only allowed values; any by default.
     """
 
     least: float | None = None
@@ -31,7 +31,7 @@ class Bounds:
     choices: tuple[str, ...] = ()
 
     def allows(self, value) -> bool:
-        """Whether a value that is not `None` lies within."""
+        """Whether a value, which is not `None`, is allowed."""
         if self.choices:
             return value in self.choices
         if isinstance(value, float) and not math.isfinite(value):
@@ -55,13 +55,13 @@ class Bounds:
 
 
 def option(default: Any, help: str, **bounds: Any) -> Any:
-    """A field of a section: its default, its help, and what `Bounds` takes."""
+    """A field of a section, with its default, its help and the arguments of `Bounds`."""
     return field(default=default, metadata={"help": help, "bounds": Bounds(**bounds)})
 
 
 @dataclass(frozen=True)
 class Section:
-    """What the records below share: the check of their values when one is made."""
+    """The base of the records below; it checks their values on construction."""
 
     title: ClassVar[str]
 
@@ -71,10 +71,10 @@ class Section:
 
 
 def check(each, value) -> None:
-    """Refuse a value outside an option's bounds.
+    """Check that a value is within an option's bounds.
 
     Raises:
-        BadInput: naming the flag, what it allows, and the value.
+        BadInput: with the flag, its bounds and the value, for one outside.
     """
     bounds: Bounds = each.metadata["bounds"]
     numbers = value if isinstance(value, (list, tuple)) else [value]
@@ -84,7 +84,7 @@ def check(each, value) -> None:
 
 @dataclass(frozen=True)
 class Source(Section):
-    """Which images."""
+    """The images to train and test on."""
 
     title = "Data"
 
@@ -106,7 +106,7 @@ class Source(Section):
     )
     skip_bad_images: bool = option(
         False,
-        "Leave out images of a folder that cannot be read, instead of stopping; with --crop=resized all are decoded "
+        "Skip images of a folder that cannot be read, instead of stopping; with --crop=resized all images are decoded "
         "once at the start to find them.",
     )
     test_view: str | None = option(
@@ -119,7 +119,7 @@ class Source(Section):
 
 @dataclass(frozen=True)
 class Augmenting(Section):
-    """What is done to training images."""
+    """The augmentation of training images."""
 
     title = "Augmentation"
 
@@ -152,7 +152,7 @@ class Augmenting(Section):
 
 @dataclass(frozen=True)
 class Network(Section):
-    """Which network, in which precision."""
+    """The network and its precision."""
 
     title = "Network"
 
@@ -166,27 +166,27 @@ class Network(Section):
         "The network's depth in weight layers: 20, 56, 110, 164, ...; 18, 50, ...; by default 20 for PreActResNet and "
         "ResNet, else the family's own.",
     )
-    width: int | None = option(None, "Multiplies the filters of every stage.", least=1)
+    width: int | None = option(None, "Factor for the number of filters in every stage.", least=1)
     block: str | None = option(None, "The branch: basic, bottleneck, ...; by default the paper's for the depth.")
     order: str | None = option(None, "The order of norm, activation and weights (full_pre_act, post_act, ...).")
     shortcut: str | None = option(None, "The shortcut: zero_pad, projection, ...; by default the paper's.")
-    merge: str | None = option(None, "How the paths meet: add, branch_only, exclusive_gating, ...")
-    tail: str | None = option(None, "What ends the branch: residual_gate, stochastic_depth, squeeze_excite, ...")
-    stem: str | None = option(None, "What precedes the first unit: cifar, imagenet, imagenet_3x3.")
+    merge: str | None = option(None, "How branch and shortcut are combined: add, branch_only, exclusive_gating, ...")
+    tail: str | None = option(None, "What follows the branch: residual_gate, stochastic_depth, squeeze_excite, ...")
+    stem: str | None = option(None, "The layers before the first unit: cifar, imagenet, imagenet_3x3.")
     precision: str = option(
         "float32", "Keras' dtype policy for the network.", choices=("float32", "mixed_bfloat16", "mixed_float16")
     )
 
     @property
     def choices(self) -> dict[str, Any]:
-        """The choices that were made; the family has its own for the others."""
+        """The choices that are set; the family's defaults apply to the others."""
         made = {each.name: getattr(self, each.name) for each in fields(self)}
         return {name: value for name, value in made.items() if value is not None and name not in ("model", "precision")}
 
 
 @dataclass(frozen=True)
 class Recipe(Section):
-    """How the network is trained."""
+    """The training recipe."""
 
     title = "Recipe"
 
@@ -199,7 +199,7 @@ class Recipe(Section):
         "at least 16 steps.",
         least=1,
     )
-    learning_rate: float = option(0.1, "The highest rate; --schedule decides how it rises and falls.", above=0)
+    learning_rate: float = option(0.1, "The highest rate; --schedule determines how it rises and falls.", above=0)
     schedule: str = option(
         "steps",
         "The rate over the run: the papers' warm-up and drops, a cosine after a linear warm-up, or Smith's 1cycle.",
@@ -207,37 +207,35 @@ class Recipe(Section):
     )
     warm_up: float | None = option(
         None,
-        "The part of the run that warms up (0 for none); by default 1/160 at a tenth of the rate for steps, as in the "
-        "paper, and 1/18 rising from zero for cosine.",
+        "Fraction of the run for the warm-up (0 for none); by default 1/160 at a tenth of the rate for steps, as in "
+        "the paper, and 1/18 rising from zero for cosine.",
         least=0,
     )
     drops: list[float] | None = option(
-        None, "Parts of the run after which steps lowers the rate tenfold; 0.5,0.75 by default."
+        None, "Fractions of the run after which --schedule=steps lowers the rate tenfold; 0.5,0.75 by default."
     )
     momentum: float = option(0.9, "SGD's momentum.", least=0, most=1)
     nesterov: bool = option(True, "Nesterov momentum, as in the authors' code.")
-    weight_decay: float = option(1e-4, "Coupled weight decay, on all parameters but scalar gates.", least=0)
-    clip_norm: float | None = option(
-        None, "Gradients whose global norm is larger are scaled down to this norm.", above=0
-    )
-    accumulate: int = option(1, "Batches whose mean gradient makes one update.", least=1)
+    weight_decay: float = option(1e-4, "Coupled weight decay, on all parameters except scalar gates.", least=0)
+    clip_norm: float | None = option(None, "Scale gradients with a larger global norm down to this norm.", above=0)
+    accumulate: int = option(1, "Number of batches whose mean gradient makes one update.", least=1)
     ema: float | None = option(
         None,
         "Average the weights with this decay, such as 0.999; the averages are tested beside the weights, and exported.",
         above=0,
         below=1,
     )
-    seed: int = option(0, "Seed of weights, order and augmentation.", least=0, most=2**32 - 1)
+    seed: int = option(0, "Seed of initial weights, image order and augmentation.", least=0, most=2**32 - 1)
 
 
 @dataclass(frozen=True)
 class Survival(Section):
-    """How a run survives faults; a run that is resumed may have other values."""
+    """How a run survives faults; these values may change on resume."""
 
     title = "Checkpoints and faults"
 
     checkpoint_every: int | None = option(None, "Also save every this many steps, not only after each epoch.", least=1)
-    keep: int = option(3, "How many of the newest checkpoints to keep, beside the best.", least=1)
+    keep: int = option(3, "How many of the newest checkpoints to keep, besides the best.", least=1)
     on_nan: str = option(
         "stop",
         "What to do when the loss or a gradient is NaN or infinite: stop the run; roll back to the last checkpoint and "
@@ -248,7 +246,7 @@ class Survival(Section):
 
 @dataclass(frozen=True)
 class Command(Section):
-    """What only the command line decides: nothing of it is kept beside the run."""
+    """The options that only the command line decides; none is saved with the run."""
 
     title = "Run, export, devices"
 
@@ -259,30 +257,33 @@ class Command(Section):
     )
     export: bool = option(
         True,
-        "Export the trained network and check that the export gives the same answers; --resume exports a run of "
-        "--noexport.",
+        "Export the trained network and check that the export returns the same answers; to export a run of --noexport "
+        "later, pass --resume.",
     )
-    output: str = option(".", "The folder that gets runs/<run>/ and saved_models/<run>/<version>/.")
+    output: str = option(".", "The folder for runs/<run>/ and saved_models/<run>/<version>/.")
     run: str | None = option(
-        None, "The run's name; by default the data set, family and depth, numbered if it is taken."
+        None, "The run's name; by default the data set, family and depth, with a number if that is taken."
     )
     strategy: str = option(
         "auto",
-        "Where to compute: one device; all GPUs of this machine; several machines, from TF_CONFIG or Slurm; a TPU. "
-        "auto picks the available devices and prints its choice. --batch_size is shared by all.",
+        "The devices: one; all GPUs of this machine; several machines, from TF_CONFIG or Slurm; a TPU. auto picks the "
+        "available ones and prints its choice. --batch_size is the total over all devices.",
         choices=("auto", "default", "mirrored", "multiworker", "tpu"),
     )
     tpu: str = option("", "The TPU's name, or local; by default TPU_NAME, or local without it.")
     cpu_devices: int = option(
-        1, "Split the CPU into this many devices, to try --strategy=mirrored without GPUs.", least=1
+        1, "Split the CPU into this many logical devices, to try --strategy=mirrored without GPUs.", least=1
     )
     startup_timeout: float = option(
         300.0, "Seconds to wait for all workers to appear, for the first step, and for a save.", least=1
     )
     worker_timeout: float = option(
-        25.0, "Seconds that a step of several workers may take before one of them counts as stuck.", least=1
+        25.0, "Seconds that a step of several workers may take before another worker counts as stuck.", least=1
     )
 
+
+DROPS = (0.5, 0.75)
+"""The papers' drops: at 32,000 and 48,000 of 64,000 steps (He et al. 2016), to a tenth and a hundredth of the rate."""
 
 SECTIONS: Mapping[str, type[Section]] = {
     "source": Source,
@@ -291,4 +292,4 @@ SECTIONS: Mapping[str, type[Section]] = {
     "recipe": Recipe,
     "survival": Survival,
 }
-"""The parts of a run's configuration by name."""
+"""The sections of a run's configuration, by name."""

@@ -1,4 +1,4 @@
-"""The flags in words: the page that --help shows, and what was wrong with one."""
+"""The texts about flags: the page that --help prints, and the messages about wrong flags."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from absl import flags
 
 from .flags import BOUNDS, GROUPS, defined
 
-OTHERS = {  # what other programs call it
+OTHERS = {  # names in other programs
     "arch": "--model",
     "batch": "--batch_size",
     "bs": "--batch_size",
@@ -30,7 +30,7 @@ REASONS = {
 
 
 def page() -> str:
-    """The program's flags in the order of the pipeline, under the headings of `GROUPS`."""
+    """The help page: the flags in the order of the pipeline, under the headings of `GROUPS`."""
     lines = []
     for flag in defined():
         if flag.name in GROUPS:
@@ -46,7 +46,7 @@ def page() -> str:
 
 
 def why(error: flags.Error) -> str:
-    """What a user is told of an error of absl's."""
+    """An error of absl's, as a message for the user."""
     if isinstance(error, flags.UnrecognizedFlagError):
         return unknown(error.flagname)
     if isinstance(error, flags.CantOpenFlagFileError) and isinstance(error.__context__, OSError):
@@ -57,7 +57,7 @@ def why(error: flags.Error) -> str:
 
 
 def unknown(name: str) -> str:
-    """That there is no such flag, and which there are like it."""
+    """The message for an unknown flag, with similar ones."""
     known = [flag.name for flag in defined()]
     near = [f"--{match}" for match in difflib.get_close_matches(name, known)]
     close = [OTHERS[name]] if name in OTHERS else near

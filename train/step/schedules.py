@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
+from ..settings.sections import DROPS
+
 WARM_UP = 400 / 64_000  # He et al. 2016: the first 400 of 64,000 steps, at a tenth of the rate
-DROPS = (0.5, 0.75)  # at 32,000 and 48,000 steps, to a tenth and a hundredth
 COSINE_WARM_UP = 5 / 90  # Goyal et al. 2017, sec. 2.2: the first 5 of 90 epochs
 CYCLE = (0.0, 0.45, 0.9, 1.0)  # Smith 2018: up and down in equal times, then a final descent below the initial rate
 CYCLE_RATES = (0.1, 1.0, 0.1, 0.001)  # "a factor of 10 or 20" below the peak, then orders of magnitude below that

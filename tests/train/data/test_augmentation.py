@@ -1,4 +1,4 @@
-"""Each augmentation is what its paper says, follows from the examples' keys, and is off unless asked for."""
+"""Each augmentation matches its paper, depends only on the examples' keys, and is off by default."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def labels():
 
 
 def augmented(augmentation, images, labels, keys):
-    """The whole of it: crops, then all that follows; as numpy."""
+    """The complete augmentation: crops, then everything that follows; as NumPy arrays."""
     crops = augmentation.crops(images, MEAN)(tf.range(len(images)), keys)
     return [part.numpy() for part in augmentation.finish(crops, tf.constant(labels), keys, MEAN, CLASSES)]
 
@@ -52,7 +52,7 @@ def augmented(augmentation, images, labels, keys):
 # draws
 
 
-def test_draws_are_even_and_neither_neighbours_nor_purposes_nor_numbers_of_a_key_know_of_each_other():
+def test_draws_are_uniform_and_independent_over_keys_purposes_and_numbers():
     draws = np.concatenate([uniform(keys_of(20_000), purpose, 2).numpy() for purpose in ("crop", "flip")], axis=1)
     assert draws.min() >= 0 and draws.max() < 1
     counts = np.stack([np.bincount((column * 20).astype(int), minlength=20) for column in draws.T])
@@ -89,11 +89,11 @@ def test_a_rectangle_lies_in_the_image_and_has_the_area_and_aspect_asked_for(hei
         assert len(set(top)) > 5
 
 
-# what holds for every one
+# properties of every augmentation
 
 
 @pytest.mark.parametrize("augmentation", ALONE.values(), ids=ALONE)
-def test_an_augmentation_follows_from_the_keys(augmentation, images, labels):
+def test_an_augmentation_depends_only_on_the_keys(augmentation, images, labels):
     first, again, other = (
         augmented(augmentation, images, labels, keys_of(first=position)) for position in (0, 0, COUNT)
     )
@@ -101,19 +101,19 @@ def test_an_augmentation_follows_from_the_keys(augmentation, images, labels):
         np.testing.assert_array_equal(a, b)
     if augmentation != ALONE["smoothing"]:
         changed = (first[0] != other[0]).any(axis=(1, 2, 3))
-        assert changed.mean() > 0.9  # the next epoch draws anew
+        assert changed.mean() > 0.9  # the next epoch draws again
 
 
 @pytest.mark.parametrize("augmentation", [v for k, v in ALONE.items() if k != "smoothing"])
 def test_examples_differ_in_their_draws(augmentation, images, labels):
-    """The same pair of images all through the batch comes out otherwise."""
+    """Copies of the same pair of images come out differently."""
     pairs = np.tile(images[:2], (COUNT // 2, 1, 1, 1))
     pictures, _ = augmented(augmentation, pairs, labels, keys_of())
     assert len({picture.tobytes() for picture in pictures}) > 0.8 * COUNT
 
 
 @pytest.mark.parametrize("augmentation", ALONE.values(), ids=ALONE)
-def test_half_a_batch_comes_out_as_it_does_in_the_whole(augmentation, images, labels):
+def test_half_a_batch_equals_its_part_of_the_whole(augmentation, images, labels):
     whole = augmented(augmentation, images, labels, keys_of())
     half = augmented(augmentation, images[32:], labels[32:], keys_of(32, first=32))
     for few, many in zip(half, whole, strict=True):
@@ -189,7 +189,7 @@ def test_as_many_images_are_erased_as_asked_for(probability):
 
 
 @pytest.mark.parametrize("alpha", [0.2, 1.0])
-def test_mixup_is_the_equation_and_the_label_tells_lambda(images, alpha):
+def test_mixup_follows_the_equation_and_the_label_has_lambda(images, alpha):
     pictures, of = (
         part.numpy() for part in mixed(tf.constant(images), tf.one_hot(np.arange(COUNT), COUNT), keys_of(), alpha, 0.0)
     )
@@ -211,7 +211,7 @@ def test_lambda_is_beta_distributed(alpha):
     assert kstest(drawn, beta(alpha, alpha).cdf).statistic < 0.02
 
 
-def test_cutmix_pastes_a_rectangle_of_the_neighbour_and_the_label_tells_its_area():
+def test_cutmix_pastes_a_rectangle_of_the_neighbour_and_the_label_has_its_area():
     own, other = np.zeros((1, HEIGHT, WIDTH, 1), np.uint8), np.full((1, HEIGHT, WIDTH, 1), 255, np.uint8)
     pairs = np.tile(np.concatenate([own, other]), (COUNT // 2, 1, 1, 1))
     pictures, of = (
@@ -226,7 +226,7 @@ def test_cutmix_pastes_a_rectangle_of_the_neighbour_and_the_label_tells_its_area
             assert hole[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
 
 
-def test_where_both_are_asked_for_half_of_the_examples_are_cut():
+def test_with_mixup_and_cutmix_half_of_the_examples_are_cut():
     pairs = tf.constant(np.tile(np.array([0, 255], np.uint8).reshape(2, 1, 1, 1), (1000, 8, 8, 1)))
     pictures, of = (part.numpy() for part in mixed(pairs, tf.one_hot(np.arange(2000) % 2, 2), keys_of(2000), 1.0, 1.0))
     blended = ((pictures > 0) & (pictures < 255)).any(axis=(1, 2, 3))
@@ -247,7 +247,7 @@ def test_smoothing_keeps_the_sum_and_the_order():
 
 
 def pils(picture, name, strength):
-    """What PIL makes of it."""
+    """PIL's result."""
     factor = 1 + 0.9 * strength
     return {
         "brightness": lambda: ImageEnhance.Brightness(picture).enhance(factor),
@@ -266,14 +266,14 @@ def pils(picture, name, strength):
     "name",
     ["brightness", "color", "contrast", "sharpness", "posterize", "solarize", "auto_contrast", "equalize"],
 )
-def test_an_operation_on_colours_is_pils(name, strength):
+def test_an_operation_on_colours_matches_pil(name, strength):
     rng = np.random.default_rng(0)
     low, high = rng.integers(0, 80, 8), rng.integers(120, 256, 8)
     noise = np.stack([rng.integers(a, b, (HEIGHT, WIDTH, 3)) for a, b in zip(low, high, strict=True)]).astype(np.uint8)
-    noise[0] = 77  # one colour alone
+    noise[0] = 77  # only one colour
     ours = getattr(randaugment, name)(tf.constant(noise), tf.fill([8], strength), MEAN).numpy()
     theirs = np.stack([np.asarray(pils(Image.fromarray(picture), name, strength)) for picture in noise])
-    assert np.abs(ours.astype(int) - theirs).max() <= 1  # PIL reckons in float32, in another order
+    assert np.abs(ours.astype(int) - theirs).max() <= 1  # PIL computes in float32, in another order
     assert (ours != theirs).mean() < 0.01
 
 
@@ -291,7 +291,7 @@ def affine(name, strength):
 
 @pytest.mark.parametrize("strength", [1.0, 0.4, -0.7])
 @pytest.mark.parametrize("name", ["shear_x", "shear_y", "translate_x", "translate_y", "rotate"])
-def test_a_warp_moves_every_pixel_where_its_matrix_says_and_fills_with_the_mean_colour(name, strength):
+def test_a_warp_follows_its_matrix_and_fills_with_the_mean_colour(name, strength):
     columns, rows = np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT))
     plane = np.stack([3 * columns + 2 * rows + 10, 2 * columns + 30, 4 * rows + 5], axis=-1)  # bilinear is exact on it
     image = plane[np.newaxis].astype(np.uint8)

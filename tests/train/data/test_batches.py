@@ -1,4 +1,4 @@
-"""Batches are a function of (seed, step): every example once an epoch, every crop a window of the padded image."""
+"""Batches are a function of (seed, step): every example once per epoch, every crop a window of the padded image."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_every_epoch_is_a_permutation_of_its_own(data, batch_size, seed):
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_an_order_has_no_memory_of_the_files_order_nor_of_the_last_epochs(seed):
+def test_an_order_is_independent_of_the_files_order_and_of_the_last_epoch(seed):
     """Folders come class by class: a weak shuffle would give batches of few classes."""
     count, epochs = 1000, 30
     data = ImageData((np.zeros((count, 1, 1, 1), np.uint8), np.arange(count)), None)
@@ -78,7 +78,7 @@ def test_a_stream_from_a_later_step_is_the_stream_from_the_start_without_its_fir
     np.testing.assert_array_equal(later_labels, labels[first:])
 
 
-def test_a_seed_gives_the_same_batches_and_another_seed_others(data):
+def test_a_seed_repeats_its_batches_and_another_seed_has_others(data):
     (images, labels), (same_images, same_labels), (_, other_labels) = (
         take(5, data, BATCH, FULL, seed) for seed in (0, 0, 1)
     )
@@ -87,7 +87,7 @@ def test_a_seed_gives_the_same_batches_and_another_seed_others(data):
     assert (labels != other_labels).any()
 
 
-def test_another_seed_crops_otherwise(data):
+def test_another_seed_crops_differently(data):
     first, second = (take(10, data, COUNT, FULL, seed) for seed in (0, 1))
     sort = [np.argsort(labels, axis=1) for _, labels in (first, second)]
     aligned = [
@@ -149,7 +149,7 @@ def test_an_examples_draws_follow_from_its_position_not_from_its_batch(data):
         np.testing.assert_array_equal(few.reshape(many.shape), many)
 
 
-def test_every_epoch_looks_at_an_image_otherwise(data):
+def test_every_epoch_crops_an_image_differently(data):
     images, labels = take(2, data, COUNT, replace(FULL, pad=4), 0)
     first, second = (batch[np.argsort(of)] for batch, of in zip(images, labels, strict=True))
     assert (first != second).any(axis=(1, 2, 3)).sum() >= COUNT - 2  # 1 in 162 is the same by chance
@@ -158,7 +158,7 @@ def test_every_epoch_looks_at_an_image_otherwise(data):
 @pytest.mark.parametrize(
     ("batch_size", "shard", "shards"), [(4, 0, 3), (4, 2, 2), (4, -1, 2)], ids=["uneven", "too high", "negative"]
 )
-def test_parts_that_cannot_be_are_refused(data, batch_size, shard, shards):
+def test_impossible_parts_are_refused(data, batch_size, shard, shards):
     for batches in (
         lambda: training_batches(data, batch_size, PLAIN, 0, shard=shard, shards=shards),
         lambda: test_batches(data, batch_size, shard, shards),
@@ -167,8 +167,8 @@ def test_parts_that_cannot_be_are_refused(data, batch_size, shard, shards):
             batches()
 
 
-def test_neighbours_want_an_even_part(data):
-    with pytest.raises(ValueError, match=r"even batch a shard. Received: 6 over 2 shards"):
+def test_mixed_neighbours_require_an_even_part(data):
+    with pytest.raises(ValueError, match=r"even batch per shard. Received: 6 over 2 shards"):
         training_batches(data, 6, EVERYTHING, 0, shards=2)
 
 
@@ -190,7 +190,7 @@ def test_test_batches_hold_every_example_once_over_the_shards_and_all_shapes_are
     assert {weight for part in parts for _, _, weights in part for weight in weights} <= {0.0, 1.0}
 
 
-def test_one_image_alone_is_a_stream(data):
+def test_a_single_image_makes_a_stream(data):
     one = ImageData((data.train[0][:1], data.train[1][:1]), data.test, data.class_names)
     images, labels = take(3, one, 1, PLAIN, 0)
     np.testing.assert_array_equal(images[:, 0], np.repeat(data.train[0][:1], 3, axis=0))

@@ -1,4 +1,4 @@
-"""Every source of images gives the same thing: uint8 images, whole-number labels, named classes."""
+"""Every source of images returns the same: uint8 images, integer labels, named classes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FASHION_NAMES = "T-shirt,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Bo
 
 @pytest.fixture
 def loaded(parse):
-    """`loaded(dataset, "--image_size=8", ...)`: the images that a command line asks for."""
+    """`loaded(dataset, "--image_size=8", ...)`: the images that a command line names."""
 
     def loaded(dataset, *arguments):
         parse(f"--dataset={dataset}", *arguments)
@@ -76,7 +76,7 @@ def test_an_npz_file_is_read_as_it_is(loaded, files, tmp_path, shape):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.uint64])
-def test_labels_may_be_a_column_of_any_whole_numbers_as_keras_stores_them(loaded, files, tmp_path, dtype):
+def test_labels_may_be_a_column_of_any_integers_as_keras_stores_them(loaded, files, tmp_path, dtype):
     arrays = files.arrays()
     columns = {name: arrays[name].astype(dtype)[:, None] for name in ("y_train", "y_test")}
     assert_same(loaded(files.npz(tmp_path / "set.npz", **columns)), arrays)
@@ -166,7 +166,7 @@ def test_colour_images_have_three_channels_and_jpegs_are_near(loaded, files, tmp
     assert np.abs(data.train[0] - expected).max() <= 3
 
 
-def test_one_colour_image_makes_all_colour(loaded, files, tmp_path):
+def test_one_colour_image_makes_all_images_rgb(loaded, files, tmp_path):
     root = files.image_folder(tmp_path)
     red = np.zeros((8, 8, 3), np.uint8)
     red[..., 0] = 200
@@ -177,7 +177,7 @@ def test_one_colour_image_makes_all_colour(loaded, files, tmp_path):
     np.testing.assert_array_equal(data.test[0][0], red)
 
 
-def test_palettes_and_transparency_become_colour_and_bits_become_grey(loaded, files, tmp_path):
+def test_palettes_and_transparency_become_rgb_and_1_bit_images_become_grey(loaded, files, tmp_path):
     root = files.image_folder(tmp_path, classes=("cat", "dog"), train=1, test=1, shape=(8, 8, 3))
     Image.new("RGBA", (8, 8), (10, 20, 30, 40)).save(root / "train" / "cat" / "0.png")
     Image.new("RGB", (8, 8), (10, 20, 30)).quantize(4).save(root / "train" / "dog" / "0.png")
@@ -206,7 +206,7 @@ def test_images_are_resized_to_the_size_asked_for(loaded, files, tmp_path):
     np.testing.assert_array_equal(data.train[0][1, ..., 0], expected)
 
 
-def test_other_files_and_hidden_ones_are_passed_over(loaded, files, tmp_path):
+def test_other_files_and_hidden_ones_are_ignored(loaded, files, tmp_path):
     root = files.image_folder(tmp_path)
     before = loaded(root)
     (root / "train" / "cat" / "notes.txt").write_text("not an image")
@@ -233,10 +233,10 @@ def test_bad_images_are_named_and_counted_or_left_out(loaded, files, tmp_path, c
 
 
 @pytest.mark.parametrize("arguments", [(), ("--crop=resized", "--image_size=8"), ("--crop=resized",)])
-def test_a_gif_by_a_pngs_name_is_told_by_its_content_however_images_are_read(loaded, files, tmp_path, arguments):
+def test_a_gif_named_png_is_recognised_by_its_content_however_images_are_read(loaded, files, tmp_path, arguments):
     root = files.image_folder(tmp_path)
     Image.new("L", (8, 8)).save(root / "train" / "cat" / "1.png", "GIF")
-    with pytest.raises(BadInput, match=r"1 unreadable image \(.*train/cat/1\.png: GIF, wanted JPEG or PNG\)"):
+    with pytest.raises(BadInput, match=r"1 unreadable image \(.*train/cat/1\.png: GIF, expected JPEG or PNG\)"):
         loaded(root, *arguments)
 
 
@@ -244,22 +244,20 @@ def test_a_gif_by_a_pngs_name_is_told_by_its_content_however_images_are_read(loa
 def test_images_deeper_than_their_class_are_counted_once(loaded, files, tmp_path, crop, capsys):
     root = files.image_folder(tmp_path)
     before = loaded(root, f"--crop={crop}")
-    assert "passed over" not in capsys.readouterr().err
+    assert "ignored" not in capsys.readouterr().err
     for path in ("train/cat/more/0.png", "test/dog/a/b/0.png"):
         files.image(root / path, np.zeros((8, 8), np.uint8))
     np.testing.assert_array_equal(loaded(root, f"--crop={crop}").train[0], before.train[0])
-    said = [line for line in capsys.readouterr().err.splitlines() if "passed over" in line]
-    assert said == [f"passed over 2 images deeper than <class>/* ({root}/train/cat/more/0.png, ...)"]
+    said = [line for line in capsys.readouterr().err.splitlines() if "ignored" in line]
+    assert said == [f"ignored 2 images deeper than <class>/* ({root}/train/cat/more/0.png, ...)"]
 
 
-def test_a_class_whose_images_all_lie_deeper_says_so(loaded, files, tmp_path):
+def test_a_class_whose_images_all_lie_deeper_is_refused(loaded, files, tmp_path):
     root = files.image_folder(tmp_path)
     (root / "train" / "cat").rename(tmp_path / "moved")
     (root / "train" / "cat").mkdir()
     (tmp_path / "moved").rename(root / "train" / "cat" / "all")
-    with pytest.raises(
-        BadInput, match=r"train/cat has no images \(.*\) itself, 3 in folders below it \(.*all/0\.png\)"
-    ):
+    with pytest.raises(BadInput, match=r"train/cat has no images \(.*\), but 3 in folders below it \(.*all/0\.png\)"):
         loaded(root)
 
 
@@ -272,7 +270,7 @@ def test_a_split_whose_every_image_is_bad_cannot_be_skipped(loaded, files, tmp_p
         loaded(root, "--skip_bad_images")
 
 
-@pytest.mark.skipif(not CIFAR10.exists(), reason="the archive lies beside the checkout in the project's own workplace")
+@pytest.mark.skipif(not CIFAR10.exists(), reason="the archive of CIFAR-10 as JPEGs is not available")
 def test_a_few_images_a_class_of_cifar10_as_jpegs(loaded, tmp_path):
     taken: dict[str, int] = {}
     with tarfile.open(CIFAR10) as archive:
@@ -380,11 +378,11 @@ def test_a_set_whose_test_labels_are_secret_is_tested_on_its_validation_split(lo
     np.testing.assert_array_equal(data.test[1], [0, 1, 0, 1])
 
 
-def test_a_set_without_a_test_split_holds_out_the_last_tenth_and_says_so(loaded, tmp_path, capsys):
+def test_a_set_without_a_test_split_holds_out_the_last_tenth_and_reports_it(loaded, tmp_path, capsys):
     data = loaded("shades_without_test", f"--data_dir={tmp_path}")
     np.testing.assert_array_equal(data.train[0][:, 0, 0, 0], [10, 71, 12])
     np.testing.assert_array_equal(data.test[0][:, 0, 0, 0], [73])
-    assert "shades_without_test has no labelled test split: the last tenth of 'train' tests." in capsys.readouterr().err
+    assert "shades_without_test has no labelled test split: the last tenth of 'train' is " in capsys.readouterr().err
 
 
 def test_a_set_of_many_sizes_is_resized_where_asked(loaded, tmp_path):
@@ -401,12 +399,12 @@ def test_labels_without_names_are_numbered(loaded, tmp_path):
     ("name", "text"),
     [
         ("shades_to_find_out", r"got kind \(ClassLabel\), picture \(Image\)"),
-        ("shades_of_words", r"wanted features 'image' and 'label' \(a class\); got image \(Image\), label \(Text\)"),
+        ("shades_of_words", r"expected features 'image' and 'label' \(a class\); got image \(Image\), label \(Text\)"),
         ("imdb_reviews", r"got label \(ClassLabel\), text \(Text\)"),
         ("coco", r"got image \(Image\), .*objects"),
     ],
 )
-def test_a_set_that_is_no_classification_of_images_is_refused_before_it_is_prepared(loaded, tmp_path, name, text):
+def test_a_set_without_labelled_images_is_refused_before_it_is_prepared(loaded, tmp_path, name, text):
     with pytest.raises(BadInput, match=text):
         loaded(name, f"--data_dir={tmp_path}")
     assert not list(tmp_path.iterdir())
@@ -420,7 +418,7 @@ def test_a_set_of_images_of_many_sizes_is_refused(loaded, tmp_path):
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("cifar11", r"unknown dataset 'cifar11'\. Did you mean .*'cifar10'.*\? Wanted 'digits'"),
+        ("cifar11", r"unknown dataset 'cifar11'\. Did you mean .*'cifar10'.*\? Expected 'digits'"),
         ("digit", r"unknown dataset 'digit'\. Did you mean .*'digits'"),
         ("Fashion-MNIST", r"'Fashion-MNIST'.*Did you mean .*'fashion_mnist'"),
         ("cifar 10", r"'cifar 10'.*Did you mean .*'cifar10'"),
@@ -430,12 +428,12 @@ def test_a_set_of_images_of_many_sizes_is_refused(loaded, tmp_path):
     ],
 )
 def test_an_unknown_set_is_refused_with_the_near_names(loaded, tmp_path, name, text):
-    with pytest.raises(BadInput, match=f"(?s){text}"):  # the command makes one line of it
+    with pytest.raises(BadInput, match=f"(?s){text}"):  # the command joins them to one line
         loaded(name, f"--data_dir={tmp_path}")
 
 
 def test_what_tensorflow_datasets_needs_to_find_its_own_sets_is_installed(tmp_path):
-    """4.9.10 imports importlib_resources without requiring it: each of its own sets fails without."""
+    """4.9.10 imports importlib_resources without requiring it; without it, each of its own sets fails."""
     assert str(tfds.builder("mnist", data_dir=tmp_path).code_path).endswith(".py")
 
 
@@ -446,16 +444,16 @@ def test_what_tensorflow_datasets_needs_to_find_its_own_sets_is_installed(tmp_pa
         ("./nothing", r"--dataset=nothing: there is no such folder"),
         ("nothing/", r"--dataset=nothing: there is no such folder"),
         ("nothing.npz", r"--dataset=nothing\.npz: there is no such file"),
-        (__file__, r"test_datasets\.py is a file, but not an \.npz one"),
+        (__file__, r"test_datasets\.py must be a folder, an \.npz file or a name; got another file"),
         ("", r"--dataset"),
     ],
 )
-def test_a_dataset_that_is_not_there_is_refused(loaded, dataset, text):
+def test_a_missing_dataset_is_refused(loaded, dataset, text):
     with pytest.raises(BadInput, match=text):
         loaded(dataset)
 
 
-def test_data_are_told_from_others_by_a_digest_of_images_and_labels(loaded, files, tmp_path):
+def test_data_are_identified_by_a_digest_of_images_and_labels(loaded, files, tmp_path):
     arrays = files.arrays()
     changed = {"x_test": arrays["x_test"] + 1, "y_train": 1 - arrays["y_train"]}
     found = [identity(loaded(files.npz(tmp_path / "same.npz")))] * 2
@@ -466,7 +464,7 @@ def test_data_are_told_from_others_by_a_digest_of_images_and_labels(loaded, file
     assert (found[0]["train_count"], found[0]["image_shape"], found[0]["class_names"]) == (16, [8, 8, 1], ["0", "1"])
 
 
-def test_classes_without_a_training_image_are_told(loaded, files, tmp_path, capsys):
+def test_classes_without_a_training_image_are_reported(loaded, files, tmp_path, capsys):
     labels = files.arrays()["y_train"] * 12
     loaded(files.npz(tmp_path / "set.npz", y_train=labels))
     assert capsys.readouterr().err == "11 of 13 classes have no training image: 1, 2, 3, 4, 5 ...\n"

@@ -1,4 +1,4 @@
-"""Images of any size come as the files they are: decoded where wanted, viewed as the protocols say, read by number."""
+"""Images of any size stay encoded: decoded when needed, viewed as the protocols state, read by index."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from train.data.augmentation.draws import keys
 from train.data.augmentation.rectangles import rectangles
 from train.data.batches import test_batches, training_batches
 from train.data.datasets import EncodedData, ImageData, decoding, encoded, load
-from train.data.datasets.encoded import memory
+from train.data.datasets.images import memory
 from train.data.datasets.records import records
 from train.process.errors import BadInput
 from train.settings.resolving import resolve
@@ -31,7 +31,7 @@ SIZES = [(61, 83), (90, 40), (50, 50), (37, 120), (64, 48), (47, 53)]
 
 
 def picture(height: int, width: int, seed: int) -> np.ndarray:
-    """Something smooth with colours, and a little noise."""
+    """A smooth image with colours and a little noise."""
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 256, (5, 6, 3), dtype=np.uint8))
     smooth = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC)).astype(int)
@@ -57,7 +57,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def loaded(parse):
-    """`loaded(dataset, "--crop=resized", ...)`: the images that a command line asks for."""
+    """`loaded(dataset, "--crop=resized", ...)`: the images that a command line names."""
 
     def loaded(dataset, *arguments):
         parse(f"--dataset={dataset}", *arguments)
@@ -77,7 +77,7 @@ def take(steps, batches):
 
 @pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
 @pytest.mark.parametrize("mode", ["RGB", "L", "progressive"])
-def test_a_window_decoded_alone_is_the_window_of_the_whole(subsampling, mode):
+def test_a_decoded_window_equals_that_of_the_whole_image(subsampling, mode):
     pixels = picture(101, 137, 0)
     options = {"subsampling": subsampling} if mode != "L" else {}
     contents = tf.constant(
@@ -100,7 +100,7 @@ def test_sizes_are_read_from_either_kind(save):
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(20, 30), (90, 120), (20, 120), (61, 83)])
-def test_resizing_is_pils(rows, columns):
+def test_resizing_matches_pil(rows, columns):
     pixels = picture(61, 83, 0)
     theirs = np.asarray(Image.fromarray(pixels).resize((columns, rows), Image.Resampling.BILINEAR)).astype(int)
     assert np.abs(decoding.resized(tf.constant(pixels), rows, columns).numpy() - theirs).max() <= 1
@@ -245,18 +245,20 @@ def test_test_batches_of_a_stream_hold_every_image_once(loaded, folder, protocol
     np.testing.assert_array_equal([image for image, _ in found], expected)
 
 
-def test_files_that_are_no_images_are_named_or_left_out(loaded, folder, capsys):
+def test_files_that_are_not_images_are_named_or_skipped(loaded, folder, capsys):
     (folder / "train" / "cat" / "0.jpg").write_bytes(b"no image")
     Image.fromarray(picture(9, 9, 0)).save(folder / "train" / "dog" / "1.jpg", "GIF")
-    with pytest.raises(BadInput, match=r"2 unreadable images \(.*cat/0\.jpg: .*dog/1\.jpg: GIF, wanted JPEG or PNG\)"):
+    with pytest.raises(
+        BadInput, match=r"2 unreadable images \(.*cat/0\.jpg: .*dog/1\.jpg: GIF, expected JPEG or PNG\)"
+    ):
         loaded(folder, "--crop=resized")
     data = loaded(folder, "--crop=resized", "--skip_bad_images")
     assert data.train_count == 4
     assert "skipped 2 unreadable images" in capsys.readouterr().err
 
 
-def test_images_cut_short_are_named_once_one_was_met(folder, command, tmp_path):
-    """Their headers are sound, so that only decoding tells."""
+def test_truncated_images_are_named_once_one_was_met(folder, command, tmp_path):
+    """Their headers are valid, so that only decoding detects it."""
     cut = [folder / "train" / "cat" / "0.jpg", folder / "train" / "dog" / "5.png"]
     for path in cut:
         path.write_bytes(path.read_bytes()[:-300])
@@ -264,11 +266,11 @@ def test_images_cut_short_are_named_once_one_was_met(folder, command, tmp_path):
     done = command(f"--dataset={folder}", *flags)
     assert done.code == 2
     (line,) = done.said
-    assert line.startswith("train: images that cannot be taken: ")
+    assert line.startswith("train: images that cannot be used: ")
     assert all(f"{path}: " in line for path in cut)
 
 
-def test_images_cut_short_are_left_out_where_asked(loaded, folder, capsys):
+def test_truncated_images_are_skipped_where_asked(loaded, folder, capsys):
     (folder / "test" / "cat" / "2.jpg").write_bytes(b"no image")
     cut = [folder / "train" / "cat" / "0.jpg", folder / "train" / "dog" / "5.png"]
     for path in cut:
@@ -295,13 +297,13 @@ def test_a_class_without_a_readable_image_cannot_be_skipped(loaded, folder):
         loaded(folder, "--crop=resized", "--skip_bad_images")
 
 
-def test_names_are_given_to_the_classes_of_a_stream(loaded, folder):
+def test_the_classes_of_a_stream_can_be_renamed(loaded, folder):
     assert loaded(folder, "--crop=resized", "--class_names=Katze,Hund").class_names == ["Katze", "Hund"]
-    with pytest.raises(BadInput, match=r"--class_names gives 1 names, the data has 2 classes"):
+    with pytest.raises(BadInput, match=r"--class_names must have 2 names, one for each class; got 1\."):
         loaded(folder, "--crop=resized", "--class_names=Katze")
 
 
-def test_a_view_to_test_on_means_nothing_for_images_in_memory(loaded, folder, files, tmp_path):
+def test_a_test_view_has_no_effect_on_images_in_memory(loaded, folder, files, tmp_path):
     with pytest.raises(BadInput, match=r"--test_view has no effect on an \.npz file"):
         loaded(files.npz(tmp_path / "set.npz"), "--test_view=paper")
     root = files.image_folder(tmp_path / "same")
@@ -313,7 +315,7 @@ def test_a_view_to_test_on_means_nothing_for_images_in_memory(loaded, folder, fi
 
 
 class Photographs(tfds.core.GeneratorBasedBuilder):
-    """A set as ImageNet is: JPEGs of many sizes, 'train' and 'validation', labels of many records."""
+    """A set like ImageNet: JPEGs of many sizes, 'train' and 'validation', labels of many records."""
 
     VERSION = tfds.core.Version("1.0.0")
     COUNTS: ClassVar = {"train": 11, "validation": 5}
@@ -363,7 +365,7 @@ class DownloadedPhotographs(Photographs):
 
 @pytest.fixture
 def served(tmp_path, monkeypatch):
-    """The URL of a file, which `DownloadedPhotographs` wants."""
+    """The URL of a file, which `DownloadedPhotographs` requires."""
     (tmp_path / "served").mkdir()
     (tmp_path / "served" / "images.bin").write_bytes(b"what is downloaded")
     handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path / "served"))
@@ -415,8 +417,8 @@ def test_a_streamed_set_without_a_test_split_holds_out_the_last_tenth(loaded, tm
     np.testing.assert_array_equal(tf.io.decode_jpeg(data.test.read(0)[0]), last["image"])
 
 
-def test_a_streamed_set_whose_labels_are_bare_numbers_is_refused_before_it_is_prepared(loaded, tmp_path):
-    with pytest.raises(BadInput, match=r"'label' is a number .*; wanted classes"):
+def test_a_streamed_set_whose_labels_are_numbers_of_unknown_range_is_refused_before_it_is_prepared(loaded, tmp_path):
+    with pytest.raises(BadInput, match=r"--crop=resized requires classes; 'label' is a number"):
         loaded("photographs_by_number", f"--data_dir={tmp_path}", "--crop=resized")
     assert not list(tmp_path.iterdir())
 
@@ -426,7 +428,7 @@ def test_a_streamed_image_without_a_class_is_named_in_one_line(command, tmp_path
     done = command("--dataset=photographs_of_which_one_has_no_label", f"--data_dir={tmp_path}", *flags)
     assert done.code == 2
     assert "Traceback" not in done.err
-    wanted = r"train: images that cannot be taken: record \d+ of 'train\S* in .*: label -1, wanted 0\.\.2[.;]"
+    wanted = r"train: images that cannot be used: record \d+ of 'train\S* in .*: label -1, expected 0\.\.2[.;]"
     assert re.match(wanted, done.said[-1])
 
 
@@ -453,9 +455,9 @@ def test_records_are_read_by_number_over_files_and_parts(record_file):
     ("damage", "text"),
     [
         (lambda b: b[:-1], r"is cut short: the record at byte \d+ ends after the file"),
-        (lambda b: b[:5], r"is damaged or no TFRecord file: no record begins at byte 0"),
-        (lambda b: b"not a record file at all", r"is damaged or no TFRecord file: no record begins at byte 0"),
-        (lambda b: b"\x01" + b[1:], r"is damaged or no TFRecord file: no record begins at byte 0"),  # a length
+        (lambda b: b[:5], r"is damaged or not a TFRecord file: no record begins at byte 0"),
+        (lambda b: b"not a record file at all", r"is damaged or not a TFRecord file: no record begins at byte 0"),
+        (lambda b: b"\x01" + b[1:], r"is damaged or not a TFRecord file: no record begins at byte 0"),  # a length
     ],
     ids=["end", "header", "text", "length"],
 )

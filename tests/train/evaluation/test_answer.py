@@ -1,4 +1,4 @@
-"""An exported model answers by itself: no Keras, nothing of this project."""
+"""An exported model answers by itself, without Keras or this project."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def alone(spawn, tmp_path):
         "keras_resunits": "SystemExit('imported')",
         "train": "SystemExit('imported')",
     }
-    for package, error in errors.items():  # TensorFlow itself tries Keras, and does without
+    for package, error in errors.items():  # TensorFlow itself tries to import Keras, and works without it
         (tmp_path / "blocked" / package).mkdir(parents=True)
         (tmp_path / "blocked" / package / "__init__.py").write_text(f"raise {error}\n")
 
@@ -48,7 +48,7 @@ def alone(spawn, tmp_path):
     return alone
 
 
-def test_answers_are_the_networks_and_classes_are_named_likeliest_first(exported, images):
+def test_answers_match_the_network_and_classes_are_sorted_by_probability(exported, images):
     path, model, preprocessing = exported
     answers = answer.answer(str(path), images)
     logits = np.asarray(model(preprocessing(images), training=False), np.float64)
@@ -59,12 +59,12 @@ def test_answers_are_the_networks_and_classes_are_named_likeliest_first(exported
     np.testing.assert_allclose(answers["scores"], np.take_along_axis(expected, order, axis=1), atol=1e-6)
 
 
-def test_pictures_of_the_models_size_are_read_as_they_are(images, files, tmp_path):
+def test_pictures_of_the_models_size_are_read_unchanged(images, files, tmp_path):
     paths = [str(files.image(tmp_path / f"{i}.png", image)) for i, image in enumerate(images)]
     np.testing.assert_array_equal(answer.pictures(paths, SHAPE), images)
 
 
-def test_grey_pictures_get_colour_and_colour_pictures_go_grey(files, tmp_path):
+def test_grey_pictures_become_rgb_and_colour_pictures_become_grey(files, tmp_path):
     grey = np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8)
     path = str(files.image(tmp_path / "grey.png", grey))
     np.testing.assert_array_equal(answer.pictures([path], SHAPE)[0], np.stack([grey] * 3, -1))
@@ -148,18 +148,18 @@ def test_an_arrays_answers_are_read_by_a_plain_load(asked, exported, images, tmp
     ],
     ids=["0..1", "nan", "bool", "int16", "uint16", "rank 3", "channels", "size", "none", "text"],
 )
-def test_an_array_that_is_no_uint8_images_of_the_models_size_is_refused(asked, images, spoil, tmp_path):
+def test_an_array_that_is_not_uint8_images_of_the_models_size_is_refused(asked, images, spoil, tmp_path):
     code, err = asked(spoil(images))
     assert code == 2 and not (tmp_path / "out.npz").exists()
     assert err.startswith("answer: expected uint8 images [n, 8, 8, 3], 0..255; got ") and err.count("\n") == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"no array", b"\x93NUMPY\x01\x00v\x00{'descr': '|O', "])
-def test_a_file_that_is_no_array_is_named(exported, tmp_path, capsys, content):
+def test_a_file_that_is_not_an_array_is_named(exported, tmp_path, capsys, content):
     (tmp_path / "images.npy").write_bytes(content)
     with pytest.raises(SystemExit, match="2"):
         answer.main(str(exported[0]), str(tmp_path / "images.npy"), str(tmp_path / "out.npz"))
-    assert "images.npy is no readable .npy file" in capsys.readouterr().err
+    assert "images.npy is not a readable .npy file" in capsys.readouterr().err
 
 
 def test_answers_that_cannot_be_written_leave_nothing(asked, images, tmp_path):
@@ -175,4 +175,4 @@ def test_a_saved_model_of_another_program_is_named(tmp_path, files, capsys):
     picture = files.image(tmp_path / "0.png", np.zeros((8, 8, 3), np.uint8))
     with pytest.raises(SystemExit, match="2"):
         answer.main(str(tmp_path / "other"), str(picture))
-    assert "other is no SavedModel of this program: its signature" in capsys.readouterr().err
+    assert "other is not a SavedModel of this program: its signature" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""What was exported is what was trained, or the run says so."""
+"""The export equals the trained network, or the run reports it."""
 
 from __future__ import annotations
 
@@ -36,26 +36,26 @@ def images():
     return np.random.default_rng(0).integers(0, 256, (6, *SHAPE), dtype=np.uint8)
 
 
-def test_the_exported_model_answers_as_the_trained_one(exported, images):
+def test_the_exported_model_answers_like_the_trained_one(exported, images):
     assert 0 <= check_answers(*exported, images) <= 1e-5
 
 
-def test_another_network_is_found_out(exported, images):
+def test_another_network_is_detected(exported, images):
     path, _, preprocessing = exported
-    with pytest.raises(RuntimeError, match=r"/1 answers otherwise than the trained network: 0\.\d+ off"):
+    with pytest.raises(RuntimeError, match=r"/1: its answers differ from the trained network's by 0\.\d+\."):
         check_answers(path, network(1), preprocessing, images)
 
 
-def test_a_damaged_export_is_found_out(exported, images, tmp_path):
+def test_a_damaged_export_is_detected(exported, images, tmp_path):
     path, model, preprocessing = exported
     tampered = shutil.copytree(path, tmp_path / "1")
     weights = tampered / "variables" / "variables.data-00000-of-00001"
     weights.write_bytes(weights.read_bytes()[:1000])
-    with pytest.raises(RuntimeError, match=r"1 cannot be read back:\n(.*\n)*.*Error"):
+    with pytest.raises(RuntimeError, match=r"1 cannot be read:\nanswer: .* is not a SavedModel of this program: "):
         check_answers(tampered, model, preprocessing, images)
 
 
-def test_every_precision_of_the_flags_has_its_tolerance():
+def test_every_precision_has_a_tolerance():
     for precision in ("float32", "mixed_bfloat16", "mixed_float16"):
         assert keras.DTypePolicy(precision).compute_dtype in TOLERANCE
 
@@ -68,6 +68,6 @@ def test_a_picture_has_the_images_pixels(channels, tmp_path):
         np.testing.assert_array_equal(np.asarray(picture).reshape(image.shape), image)
 
 
-def test_channels_that_make_no_picture_leave_none(tmp_path):
+def test_an_image_of_2_channels_is_not_saved(tmp_path):
     save_picture(np.zeros((5, 7, 2), np.uint8), tmp_path / "a.png")
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""`python -m train.evaluate`: what numpy finds, whatever the classifier was kept in."""
+"""`python -m train.evaluate` matches NumPy for every kind of classifier."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def model():
 
 
 def expected(model, data: Path, scale=lambda images: images, split="test"):
-    """`(accuracy, top-5, loss)` by numpy."""
+    """`(accuracy, top-5, loss)`, computed by NumPy."""
     arrays = np.load(data)
     images, labels = scale(arrays[f"x_{split}"].astype(np.float32)), arrays[f"y_{split}"]
     logits = np.asarray(model(images, training=False), np.float64)
@@ -87,14 +87,14 @@ def test_a_keras_file_is_judged_on_normalised_pixels(evaluate, data, model, tmp_
     wanted = expected(model, data, lambda images: (images - train.mean()) / train.std())
     assert_judged(tmp_path / "out", wanted)
     lines = outcome.out.splitlines()
-    assert lines[0] == f"{tmp_path}/net.keras, of normalised pixels on 21 test images of {data}"
+    assert lines[0] == f"{tmp_path}/net.keras, normalised pixels, on 21 test images of {data}"
     assert f"accuracy       {wanted[0]:.2%}" in lines and f"top-5 accuracy {wanted[1]:.2%}" in lines
     assert f"loss           {wanted[2]:.4f}" in lines
     out = tmp_path / "out"
     assert lines[-1] == f"written        {out}/confusion.png, {out}/evaluation.json, {out}/mistakes.png"
 
 
-def test_pixels_are_given_as_they_are_where_asked_and_to_a_model_that_rescales(evaluate, data, model, tmp_path):
+def test_raw_pixels_are_used_where_asked_and_for_a_model_that_rescales(evaluate, data, model, tmp_path):
     model.save(tmp_path / "net.keras")
     outcome = evaluate(
         tmp_path / "net.keras", data, f"--output={tmp_path / 'out'}", "--normalize=none", "--split=train"
@@ -108,7 +108,7 @@ def test_pixels_are_given_as_they_are_where_asked_and_to_a_model_that_rescales(e
     assert_judged(tmp_path / "out2", expected(model, data, lambda images: images / 99))
 
 
-def test_a_saved_model_is_judged_its_newest_version_and_its_names(evaluate, data, model, tmp_path, monkeypatch):
+def test_the_newest_version_of_a_saved_model_is_judged_with_its_names(evaluate, data, model, tmp_path, monkeypatch):
     export_saved_model(PreActResNet(8, SHAPE, 3), tmp_path / "served")
     export_saved_model(model, tmp_path / "served", NAMES)
     monkeypatch.chdir(tmp_path)
@@ -159,18 +159,18 @@ def test_a_run_is_judged_by_its_export_or_its_newer_checkpoint(evaluate, run, tm
     assert history["val_ema_loss"] != history["val_loss"]
 
     (checkpoint,) = (run / "checkpoints").iterdir()
-    (run / "exported.json").unlink()  # nothing tells which state the export is of
+    (run / "exported.json").unlink()  # nothing records which state was exported
     outcome = evaluate(run, f"--output={tmp_path / 'out'}")
     assert outcome.code == 0, outcome.err
     assert outcome.out.startswith(f"checkpoint {checkpoint}, averaged weights on 21 test images")
     np.testing.assert_allclose(results(tmp_path / "out")["loss"], exported["loss"], rtol=1e-4)
 
     (checkpoint / "state.index").write_bytes(b"no checkpoint")
-    outcome = evaluate(run)  # there is no whole checkpoint
+    outcome = evaluate(run)  # there is no undamaged checkpoint
     assert outcome.out.startswith(f"SavedModel {tmp_path}/saved_models/mine/1 on 21 test images")
 
 
-def test_a_checkpoint_that_is_damaged_is_passed_over_and_one_of_another_network_named(evaluate, run, tmp_path):
+def test_a_damaged_checkpoint_is_skipped_and_one_of_another_network_is_named(evaluate, run, tmp_path):
     (newest,) = (run / "checkpoints").iterdir()
     shutil.rmtree(tmp_path / "saved_models")
     later = run / "checkpoints" / "step-99999999"
@@ -190,20 +190,20 @@ def test_a_checkpoint_that_is_damaged_is_passed_over_and_one_of_another_network_
     [
         (("nowhere", "digits"), r"nowhere: there is no such run, file or folder"),
         (("nowhere.keras", "digits"), r"nowhere\.keras: there is no such run, file or folder"),
-        (("{tmp}", "digits"), r"{tmp} is neither a run \(config\.json\), nor a \.keras file, nor a SavedModel"),
-        (("{tmp}/broken", "digits"), r"broken is no SavedModel of this program: "),
+        (("{tmp}", "digits"), r"{tmp} must be a run \(config\.json\), a \.keras file or a SavedModel"),
+        (("{tmp}/broken", "digits"), r"broken is not a SavedModel of this program: "),
         (("{tmp}/empty", "digits"), r"empty has neither a checkpoint nor an export yet"),
-        (("{tmp}/garbled", "digits"), r"garbled/config\.json cannot be read"),
-        (("{tmp}/net.keras",), r"net\.keras is no run: pass DATA, the images to judge it on"),
-        (("{tmp}/broken.keras", "digits"), r"broken\.keras is not a \.keras file: it is no zip archive"),
+        (("{tmp}/garbled",), r"garbled/config\.json cannot be read"),
+        (("{tmp}/net.keras",), r"net\.keras is not a run: pass DATA, the images to evaluate it on"),
+        (("{tmp}/broken.keras", "digits"), r"broken\.keras is not a \.keras file: it is not a zip archive"),
         (("{tmp}/net.keras", "digit"), r"unknown dataset 'digit'\. Did you mean 'digits'"),
         (("{tmp}/net.keras", "{tmp}/none.npz"), r"--dataset=.*none\.npz: there is no such file"),
-        (("{tmp}/net.keras", "digits"), r"the data has 10 classes, .*net\.keras, of normalised pixels knows 7"),
+        (("{tmp}/net.keras", "digits"), r"the data has 10 classes, but .*net\.keras, normalised pixels, has 7"),
         (
             ("{tmp}/served", "{tmp}/set.npz", "--class_names=a,b,c,d,x,y,z"),
-            r"the data has 3 classes that .*served/1 does not know: x, y, z\.$",
+            r"the data has 3 classes that .*served/1 lacks: x, y, z\.$",
         ),
-        (("{tmp}/net.keras", "{tmp}/large.npz"), r"takes images of 8x8x1, .*large\.npz has 9x9x3; --image_size"),
+        (("{tmp}/net.keras", "{tmp}/large.npz"), r"expects images of 8x8x1, but .*large\.npz has 9x9x3; --image_size"),
         (("{tmp}/net.keras", "digits", "--image_size=9"), r"--image_size has no effect on the digits"),
         (("{tmp}/net.keras", "digits", "--batch_size=0"), r"--batch_size: expected an integer above 0, got '0'"),
         (("{tmp}/net.keras", "digits", "--split=dev"), r"--split: invalid choice: 'dev'"),
@@ -232,14 +232,14 @@ def test_bad_input_is_answered_in_one_line_and_leaves_nothing(
     assert not (tmp_path / "evaluations").exists()
 
 
-def test_help_is_read_at_once(spawn):
+def test_help_is_printed_at_once(spawn):
     outcome = spawn("-m", "train.evaluate", "--help")
     assert (outcome.code, outcome.said) == (0, [])
     assert "RUN|MODEL.keras|SAVEDMODEL" in outcome.out and "--normalize" in outcome.out
     assert "python -m train.evaluate digits-preactresnet20" in outcome.out
 
 
-def test_a_streamed_image_that_is_cut_short_is_named(evaluate, files, tmp_path):
+def test_a_truncated_streamed_image_is_named(evaluate, files, tmp_path):
     root = files.image_folder(tmp_path / "pets", classes=tuple("abcdefg"), train=1, test=2, shape=(50, 60))
     cut = root / "test" / "b" / "1.png"
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
@@ -247,7 +247,7 @@ def test_a_streamed_image_that_is_cut_short_is_named(evaluate, files, tmp_path):
     flags = ("--image_size=8", "--test_view=paper", f"--output={tmp_path / 'judged'}")
     outcome = evaluate(tmp_path / "net.keras", root, *flags)
     assert outcome.code == 2, outcome.err
-    assert re.match(rf"evaluate: images that cannot be taken: {cut}: ", outcome.said[-1]), outcome.err
+    assert re.match(rf"evaluate: images that cannot be used: {cut}: ", outcome.said[-1]), outcome.err
 
 
 @pytest.mark.parametrize("view", ["paper", "ten_crop"])
@@ -297,7 +297,7 @@ def test_a_judgement_is_counted_by_hand():
     assert judged.loss == pytest.approx(-np.log([0.6, 0.1, 0.2, 1.0]).mean())
 
 
-def test_judgement_is_scikit_learns():
+def test_judgement_matches_scikit_learn():
     from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, top_k_accuracy_score
 
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Runs that are killed, stopped and stuck, in processes of their own, end as the one that nothing happened to."""
+"""Runs that are killed, stopped or stuck, in their own processes, end like an undisturbed run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DETECTED = 30  # seconds within which the others end (RELIABILITY: cluster fault
 
 
 def state(outcome: Outcome) -> str:
-    """The hash of all variables that a run tells at its end."""
+    """The hash of all variables that a run prints at its end."""
     assert outcome.code == 0, outcome.err + outcome.out
     return re.findall(r"state(?: +|, )([0-9a-f]{12})", outcome.out)[0]
 
@@ -55,7 +55,7 @@ WAYS = {
 
 @dataclass(frozen=True)
 class Whole:
-    """A run that nothing happens to, and what begins others like it.
+    """An undisturbed run, and the command that starts others like it.
 
     Args:
         way: One of `WAYS`.
@@ -66,7 +66,7 @@ class Whole:
     output: Path
 
     def command(self, run: str) -> list[str]:
-        """Begins `run`, or goes on with it."""
+        """The command that starts or resumes `run`."""
         module, *flags = WAYS[self.way]
         return [module, *flags, *DIGITS, f"--output={self.output}", f"--run={run}", "--resume"]
 
@@ -84,12 +84,12 @@ class Whole:
 
 @pytest.fixture(scope="module")
 def wholes(tmp_path_factory):
-    """One for each way, run where it is wanted."""
+    """One for each way, run when first needed."""
     return {way: Whole(way, tmp_path_factory.mktemp(way)) for way in WAYS}
 
 
 def killed_with_its_workers(process: Process) -> None:
-    """SIGKILL to a command and all that it started."""
+    """SIGKILL a command and all processes that it started."""
     children = subprocess.run(["pgrep", "-P", str(process.popen.pid)], capture_output=True, text=True).stdout.split()
     process.popen.kill()
     for child in children:
@@ -131,7 +131,7 @@ AROUND_SAVES += [("exported", 66)]
         *(pytest.param(way, AROUND_SAVES, marks=pytest.mark.long) for way in WAYS),
     ],
 )
-def test_a_run_killed_within_its_saves_is_the_run_that_never_was(wholes, way, deaths):
+def test_a_run_killed_within_its_saves_ends_like_an_undisturbed_one(wholes, way, deaths):
     """The same run dies once at each; every worker of several does, as when a machine loses its power."""
     whole, run = wholes[way], f"dying-{len(deaths)}-times"
     command = [*whole.command(run), "--export"]
@@ -147,14 +147,14 @@ def test_a_run_killed_within_its_saves_is_the_run_that_never_was(wholes, way, de
             processes = [begun("tests.support.dying", *dying)]
         outcomes = [process.ended() for process in processes]
         assert outcomes[0].code == -signal.SIGKILL, (moment, step, outcomes)
-        assert not list((whole.output / "saved_models" / run).glob("[0-9]*"))  # a version is whole, or none
+        assert not list((whole.output / "saved_models" / run).glob("[0-9]*"))  # a version is whole or absent
     whole.require_equal(run, state(finished(*command)))
 
 
-@pytest.mark.long  # in CI: test_main.py, and the two workers below
+@pytest.mark.long  # in CI: test_program.py, and the two workers below
 @pytest.mark.parametrize("asked_by", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("way", WAYS)
-def test_a_signal_saves_says_one_command_and_that_command_goes_on_to_the_same_end(wholes, way, asked_by):
+def test_after_a_signal_the_printed_command_resumes_to_the_same_end(wholes, way, asked_by):
     whole, run = wholes[way], asked_by.name
     process = begun(*whole.command(run))
     process.has_said("epoch 1/3")
@@ -173,7 +173,7 @@ def test_a_signal_saves_says_one_command_and_that_command_goes_on_to_the_same_en
 
 
 class Cluster:
-    """Two workers of this test's own, and the run that nothing happened to."""
+    """Two workers, to compare with the undisturbed run."""
 
     def __init__(self, output: Path, data: Path):
         self.line = [
@@ -194,14 +194,14 @@ class Cluster:
         return self.workers
 
     def gone_on(self, run: str) -> str:
-        """Both started again, to the end: the state's hash."""
+        """Start both again, to the end; return the state's hash."""
         chief, other = self.start(run)
         found = state(chief.ended())
         assert other.ended().code == 0
         return found
 
     def stop(self) -> None:
-        """Nothing stays behind a test."""
+        """Kill both, so that no process outlives a test."""
         for worker in self.workers:
             worker.popen.kill()
             worker.popen.wait()
@@ -209,7 +209,7 @@ class Cluster:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """The output folder, the data, and the hash of a run of two workers that nothing happened to."""
+    """The output folder, the data, and the hash of an undisturbed run of two workers."""
     output = tmp_path_factory.mktemp("cluster")
     data = Files.npz(output / "set.npz", **Files.arrays(train=24, test=8))
     return output, data, Cluster(output, data).gone_on("undisturbed")
@@ -225,7 +225,7 @@ def two(undisturbed):
 
 @pytest.fixture
 def detected(record_property):
-    """`with detected():` is around the time that the others need to end; `pytest --junitxml=FILE` writes it down."""
+    """`with detected():` is around the time that the others need to end; `pytest --junitxml=FILE` records it."""
 
     @contextmanager
     def detected(within: float = DETECTED):
@@ -258,7 +258,7 @@ FAULTS = {
 
 @pytest.mark.long
 @pytest.mark.parametrize("fault", FAULTS)
-def test_when_a_worker_is_gone_or_stuck_the_other_ends_in_time_and_both_go_on(two, undisturbed, fault, detected):
+def test_when_a_worker_is_gone_or_stuck_the_other_ends_in_time_and_both_resume(two, undisturbed, fault, detected):
     number, victim, survivor = FAULTS[fault]
     run = fault.replace(" ", "-")
     workers = two.start(run)
@@ -273,8 +273,8 @@ def test_when_a_worker_is_gone_or_stuck_the_other_ends_in_time_and_both_go_on(tw
 
 @pytest.mark.long
 @pytest.mark.parametrize("before", [1, 2])
-def test_a_run_goes_on_with_more_or_fewer_workers_over_the_same_batches(two, undisturbed, before):
-    """Sums are added in another order: equal to rounding, which training then spreads."""
+def test_a_run_resumes_with_more_or_fewer_workers_over_the_same_batches(two, undisturbed, before):
+    """Sums are added in another order: equal up to rounding, which training then spreads."""
     run = f"elastic-{before}"
     workers = two.start(run) if before == 2 else [begun("train", *two.line, f"--run={run}")]
     workers[0].has_said("epoch  3/20")
@@ -282,7 +282,7 @@ def test_a_run_goes_on_with_more_or_fewer_workers_over_the_same_batches(two, und
     assert [worker.ended().code for worker in workers] == [42] * before
     if before == 2:
         outcome = finished("train", *two.line, f"--run={run}")
-        assert outcome.code == 0 and "devices 2 is now 1: the run goes on, but not as it would have" in outcome.err
+        assert outcome.code == 0 and "devices 2 is now 1: the run continues, but no longer bit for bit" in outcome.err
     else:
         two.gone_on(run)
     found, wanted = numbers(two.output, run), numbers(two.output, "undisturbed")
@@ -291,7 +291,7 @@ def test_a_run_goes_on_with_more_or_fewer_workers_over_the_same_batches(two, und
 
 
 ODD = {
-    "raises": "gone|ended",  # that it is, or, where its silence alone is noticed, that it is stuck or gone
+    "raises": "gone|ended",  # reported as gone, or as stuck or gone where only its silence is noticed
     "leaves": "gone|ended",
     "sleeps": r"did not answer and is stuck or gone: a test step took over 8 s \(--worker_timeout\)",
 }
@@ -299,9 +299,7 @@ ODD = {
 
 @pytest.mark.long
 @pytest.mark.parametrize("odd", ODD)
-def test_when_a_worker_has_an_error_leaves_or_waits_for_its_disk_the_other_ends_in_time(
-    two, undisturbed, odd, detected
-):
+def test_when_a_worker_raises_leaves_or_waits_for_its_disk_the_other_ends_in_time(two, undisturbed, odd, detected):
     addresses = free_addresses(2)
     (chief,) = two.start(odd, (), addresses=addresses)
     victim = Process(forked_worker(addresses, 1, "tests.support.odd", odd, *two.line, f"--run={odd}"))
@@ -319,7 +317,7 @@ def test_when_a_worker_has_an_error_leaves_or_waits_for_its_disk_the_other_ends_
 
 
 @pytest.mark.long
-def test_a_save_that_is_slow_is_no_worker_that_is_stuck(two, undisturbed):
+def test_a_slow_save_is_not_mistaken_for_a_stuck_worker(two, undisturbed):
     addresses = free_addresses(2)
     chief = Process(forked_worker(addresses, 0, "tests.support.odd", "dawdles", *two.line, "--run=dawdles"))
     other = Process(forked_worker(addresses, 1, "train", *two.line, "--run=dawdles"))
@@ -340,10 +338,10 @@ def test_exchanges_leave_no_threads_behind(two):
 
 
 @pytest.mark.slow
-def test_a_run_whose_worker_is_asked_to_stop_then_killed_then_stuck_is_the_run_that_never_was(
+def test_a_run_whose_worker_is_asked_to_stop_then_killed_then_stuck_ends_like_an_undisturbed_one(
     two, undisturbed, detected
 ):
-    """SIGTERM stops both at the same step; the rest is found out by the other."""
+    """SIGTERM stops both at the same step; the other worker detects the rest."""
     workers = two.start("terminated")
     workers[0].has_said("epoch  3/20")
     workers[1].popen.terminate()
@@ -366,7 +364,7 @@ def test_a_run_whose_worker_is_asked_to_stop_then_killed_then_stuck_is_the_run_t
 
 
 @pytest.mark.slow
-def test_workers_of_other_flags_find_out_before_the_first_step(two, detected):
+def test_workers_with_different_flags_end_before_the_first_step(two, detected):
     with detected(within=120):  # their own start with it
         outcomes = [worker.ended() for worker in two.start("torn", ("--depth=8",), ("--depth=14",))]
     for outcome in outcomes:
@@ -376,7 +374,7 @@ def test_workers_of_other_flags_find_out_before_the_first_step(two, detected):
 
 
 @pytest.mark.long
-def test_workers_whose_data_differ_under_one_name_find_out_before_the_first_step(two, detected, tmp_path):
+def test_workers_whose_data_differ_under_one_name_end_before_the_first_step(two, detected, tmp_path):
     addresses = free_addresses(2)
     for number in range(2):  # same shapes, counts and classes; other pixels
         folder = tmp_path / f"machine-{number}"
@@ -393,7 +391,7 @@ def test_workers_whose_data_differ_under_one_name_find_out_before_the_first_step
 
 
 @pytest.mark.slow
-def test_a_worker_that_never_starts_is_waited_for_aloud_and_not_for_ever(two):
+def test_a_worker_that_never_starts_is_named_and_not_waited_for_forever(two):
     (chief,) = two.start("alone", ("--startup_timeout=6",), addresses=free_addresses(2))
     outcome = chief.ended(60)
     assert outcome.code == 5, outcome.err
@@ -416,7 +414,7 @@ def test_the_same_task_twice_is_named(two, detected):
 
 
 @pytest.mark.long
-def test_a_worker_that_was_started_again_alone_ends_the_others_and_both_go_on(two, undisturbed, detected):
+def test_a_worker_that_was_restarted_alone_ends_the_others_and_both_resume(two, undisturbed, detected):
     addresses = free_addresses(2)
     workers = two.start("again", addresses=addresses)
     workers[0].has_said("epoch  3/20")

@@ -1,4 +1,4 @@
-"""A number is that of the thing named: what was exchanged or lost in a run's folder is not taken for the run."""
+"""Reported numbers belong to the run named: exchanged or lost files in its folder are not mistaken for it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def trained(tmp_path_factory):
 
 @pytest.fixture
 def own(trained, tmp_path):
-    """A copy of it; its data lie where they lay."""
+    """A copy of the run; its data stay in place."""
     shutil.copytree(trained / "runs", tmp_path / "runs")
     return tmp_path
 
@@ -46,7 +46,7 @@ def accuracy(text: str) -> str:
     return re.search(r"^(?:test )?accuracy +([\d.]+%)", text, re.MULTILINE)[1]
 
 
-def test_an_accuracy_is_the_states_whoever_wrote_the_history(own, command):
+def test_the_accuracy_belongs_to_the_state_even_if_the_history_was_changed(own, command):
     right = accuracy(resumed(command, own, "--noexport").out)
     history = own / "runs" / "mine" / "history.csv"
     lines = history.read_text().splitlines()
@@ -68,7 +68,7 @@ def test_a_finished_run_whose_history_is_lost_resumes(own, command, content):
     assert (outcome.code, accuracy(outcome.out)) == (0, right), outcome.err
 
 
-def test_rows_are_cut_by_their_epoch_not_by_their_number(tmp_path):
+def test_rows_are_removed_by_their_epoch_not_by_their_number(tmp_path):
     history = tmp_path / "history.csv"
     history.write_text("epoch,loss\n2,0.5\n3,0.4\n")  # the first two rows were lost
     cut_history(history, 3)
@@ -84,15 +84,16 @@ def test_a_checkpoint_of_another_run_is_refused(own, command):
     shutil.copytree(own / "runs" / "other" / "checkpoints", mine / "checkpoints")
     outcome = resumed(command, own)
     assert outcome.code == 2
-    assert "is another run's: it was trained with another configuration." in outcome.said[-1]
+    assert "belongs to another run, trained with another configuration." in outcome.said[-1]
 
 
-def test_more_epochs_are_no_other_run(own, command):
+def test_more_epochs_do_not_make_another_run(own, command):
     outcome = resumed(command, own, "--epochs=3", "--noexport")
     assert outcome.code == 0 and "epoch 3/3" in outcome.out
+    assert outcome.said == ["train: --epochs=3 in place of 2: the schedule is stretched to them."]
 
 
-def test_class_folders_that_were_renamed_are_other_data(command, files, tmp_path):
+def test_renamed_class_folders_are_other_data(command, files, tmp_path):
     root = files.image_folder(tmp_path / "pets")
     line = (f"--dataset={root}", "--depth=8", "--epochs=1", f"--output={tmp_path}", "--run=mine", "--noexport")
     assert command(*line).code == 0

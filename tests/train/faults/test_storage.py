@@ -1,4 +1,4 @@
-"""What disks and processes do to checkpoints and exports: the newest whole one is found, or one line says why not."""
+"""Faults of disks and processes: the newest whole checkpoint or export is found, or one line reports why not."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ DAMAGES = [
 
 
 @pytest.mark.parametrize(("name", "damage", "why"), DAMAGES)
-def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_gone_on_from(tmp_path, name, damage, why, capsys):
+def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_restored(tmp_path, name, damage, why, capsys):
     saved(tmp_path, [1, 2, 3])
     damage(tmp_path / "step-00000003" / name)
     assert newest_checkpoint(tmp_path) == tmp_path / "step-00000002"
@@ -90,15 +90,15 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_gone_on_from(tmp_p
 
 
 @pytest.mark.parametrize("worker", [0, 1])
-def test_where_all_are_damaged_nothing_begins_anew_over_them_however_often_one_tries(tmp_path, worker):
+def test_where_all_are_damaged_no_run_starts_over_however_often_one_tries(tmp_path, worker):
     saved(tmp_path, [1, 2])
     for step in (1, 2):
         flip(tmp_path / f"step-{step:08}" / STATE)
     for _ in range(2):
-        with pytest.raises(StorageError, match=r"no usable checkpoint in .*Not starting from zero over it") as caught:
+        with pytest.raises(StorageError, match=r"no usable checkpoint in .*Refusing to start over") as caught:
             small(tmp_path, worker=worker)[0].restore()
         assert caught.value.code == 4
-    assert len(list(tmp_path.iterdir())) == 2  # for whoever wants to look
+    assert len(list(tmp_path.iterdir())) == 2  # for inspection
 
 
 def test_what_killed_processes_left_is_cleaned_and_never_restored(tmp_path):
@@ -121,7 +121,7 @@ def disk(tmp_path):
         folder.mkdir(exist_ok=True)
         done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True)
         if done.returncode:
-            pytest.skip("mounting a small disk wants root")
+            pytest.skip("mounting a small disk requires root")
         mounted.append(folder)
         return folder
 
@@ -131,19 +131,19 @@ def disk(tmp_path):
 
 
 def fill(ballast: Path) -> None:
-    """Write a file until its disk is full, whoever else writes and deletes meanwhile."""
+    """Write a file until its disk is full, even if others write and delete meanwhile."""
     with open(ballast, "wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
         while True:
             file.write(bytes(4096))
 
 
-def test_a_disk_that_is_full_ends_the_run_at_the_third_save_and_harms_no_checkpoint(disk, capsys):
+def test_a_full_disk_ends_the_run_at_the_third_save_and_harms_no_checkpoint(disk, capsys):
     folder = disk("size=256k")
     checkpoints = saved(folder, [1])
     fill(folder / "ballast")
     for step in (2, 3):
         assert not checkpoints.save(Position(step=step))
-        said = f"train: disk full writing step {step} to {folder}; step 1 is intact. Going on; "
+        said = f"train: disk full writing step {step} to {folder}; step 1 is intact. Continuing; "
         assert capsys.readouterr().err.startswith(said)
     with pytest.raises(StorageError, match=r"disk full writing step 4 .*, 3 times in a row; step 1 is intact\.$") as it:
         checkpoints.save(Position(step=4))
@@ -152,7 +152,7 @@ def test_a_disk_that_is_full_ends_the_run_at_the_third_save_and_harms_no_checkpo
     assert small(folder)[0].restore().step == 1
 
 
-def test_a_disk_that_was_full_for_a_moment_ends_no_run(disk):
+def test_a_disk_that_was_full_for_a_moment_does_not_end_the_run(disk):
     folder = disk("size=256k")
     checkpoints, ballast = saved(folder, [1]), folder / "ballast"
     for step in (2, 4, 6):
@@ -164,7 +164,7 @@ def test_a_disk_that_was_full_for_a_moment_ends_no_run(disk):
 
 
 @pytest.mark.slow
-def test_a_run_whose_disk_becomes_full_ends_in_one_line_and_goes_on_when_there_is_space(disk, files, tmp_path, command):
+def test_a_run_whose_disk_becomes_full_ends_in_one_line_and_resumes_when_there_is_space(disk, files, tmp_path, command):
     folder, ballast = disk("size=8m"), tmp_path / "disk" / "ballast"
     data = files.npz(tmp_path / "set.npz")
     line = [f"--dataset={data}", "--depth=8", "--run=mine", f"--output={folder}", "--resume", "--keep=1", "--noexport"]
@@ -195,7 +195,7 @@ def test_a_disk_that_is_full_when_the_model_is_exported_costs_no_training(disk, 
     outcome = command(*line)
     assert outcome.code == 4 and "Traceback" not in outcome.err, outcome.err
     assert re.match(
-        r"train: disk full writing the export to \S+/mine, or checking it; the run is whole: free .*", outcome.said[-1]
+        r"train: disk full writing the export to \S+/mine, or checking it; the run is saved: free .*", outcome.said[-1]
     )
     assert list((folder / "mine").iterdir()) == []
     (output / "saved_models").unlink()
@@ -204,7 +204,7 @@ def test_a_disk_that_is_full_when_the_model_is_exported_costs_no_training(disk, 
     assert "epoch 1/1" not in ended.out and (output / "saved_models" / "mine" / "1" / "saved_model.pb").exists()
 
 
-def test_a_disk_that_became_read_only_is_said_and_read_from(disk, capsys):
+def test_a_disk_that_became_read_only_is_reported_and_read_from(disk, capsys):
     folder = disk("size=1m")
     checkpoints = saved(folder, [1])
     subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
@@ -215,7 +215,7 @@ def test_a_disk_that_became_read_only_is_said_and_read_from(disk, capsys):
         Run(folder, "mine").claim()
 
 
-def test_a_file_where_the_folder_should_be_is_said(tmp_path, capsys):
+def test_a_file_where_the_folder_should_be_is_reported(tmp_path, capsys):
     (tmp_path / "checkpoints").write_text("")
     checkpoints, _ = small(tmp_path / "checkpoints")
     assert not checkpoints.save(Position(step=1))
@@ -252,25 +252,25 @@ with Run(Path({str(tmp_path)!r}), "mine").claimed():
 @pytest.mark.parametrize(
     "started", [("train",), pytest.param(("train.launch", "--workers=2", "--"), marks=pytest.mark.long)], ids=len
 )
-def test_a_run_whose_output_and_errors_go_to_a_full_disk_trains_and_exports_unheard(tmp_path, files, started):
+def test_a_run_whose_output_and_errors_go_to_a_full_disk_still_trains_and_exports(tmp_path, files, started):
     data = files.npz(tmp_path / "set.npz")
     line = [f"--dataset={data}", "--depth=8", "--epochs=1", "--run=mine", f"--output={tmp_path}"]
     with open("/dev/full", "w") as full:
         done = subprocess.run([sys.executable, "-m", *started, *line], cwd=ROOT, stdout=full, stderr=full)
         assert done.returncode == 0
         refused = subprocess.run([sys.executable, "-m", *started, *line], cwd=ROOT, stdout=full, stderr=full)
-        assert refused.returncode == 2  # the run exists: its code tells
+        assert refused.returncode == 2  # because the run exists
     assert read_history(tmp_path / "runs" / "mine" / "history.csv")["epoch"] == [0]
     assert (tmp_path / "saved_models" / "mine" / "1" / "saved_model.pb").exists()
 
 
 @pytest.mark.parametrize(("rows", "said"), [(None, False), (0, True), (1, True)], ids=["none", "begun", "an epoch"])
-def test_a_run_without_checkpoints_says_that_its_first_epoch_begins_anew(tmp_path, capsys, rows, said):
+def test_a_run_without_checkpoints_reports_that_its_first_epoch_starts_again(tmp_path, capsys, rows, said):
     history = tmp_path / "history.csv"
     if rows is not None:
         history.write_text("epoch\n" * (1 + rows))
     require_checkpoint(history, tmp_path / "checkpoints", step=0)
-    line = f"train: no checkpoint in {tmp_path / 'checkpoints'}: the first epoch begins anew.\n"
+    line = f"train: no checkpoint in {tmp_path / 'checkpoints'}: the first epoch starts again.\n"
     assert capsys.readouterr().err == line * said
 
 
@@ -281,7 +281,7 @@ def test_a_closed_standard_error_is_no_error():
     assert (done.returncode, done.stdout, done.stderr) == (0, "None\n", "")
 
 
-def test_a_run_whose_record_of_its_data_is_gone_says_that_nothing_compares_them(tmp_path, capsys):
+def test_a_run_without_a_record_of_its_data_reports_that_it_cannot_compare_them(tmp_path, capsys):
     with Run(tmp_path, "mine").claimed():
         run = Run(tmp_path, "mine")
         run.require_same_data({"images": 16})
@@ -291,13 +291,13 @@ def test_a_run_whose_record_of_its_data_is_gone_says_that_nothing_compares_them(
         run.history.write_text("epoch\n0\n")
         run.data.unlink()
         run.require_same_data({"images": 17})
-        gone = f"train: {run.data} is gone: nothing compares the data with those that the run began with.\n"
-        assert capsys.readouterr().err == gone
+        missing = f"train: {run.data} is missing: the data cannot be compared with those that the run started with.\n"
+        assert capsys.readouterr().err == missing
         with pytest.raises(BadInput, match="images was 17, is 16"):
             run.require_same_data({"images": 16})
 
 
-def test_a_run_that_was_moved_goes_on(tmp_path, command, files):
+def test_a_run_that_was_moved_resumes(tmp_path, command, files):
     data = files.npz(tmp_path / "set.npz")
     line = [f"--dataset={data}", "--depth=8", "--run=mine", "--noexport"]
     assert command(*line, "--epochs=1", f"--output={tmp_path / 'here'}").code == 0
@@ -344,7 +344,7 @@ def test_a_process_killed_while_it_saves_leaves_the_newest_checkpoint_whole(tmp_
         assert announced[0] == last + 1, err
         checkpoints, kernel = small(tmp_path, units=500_000)
         last = checkpoints.restore().step
-        assert last in (announced[-1], announced[-1] + 1)  # renamed, and killed before it could say so
+        assert last in (announced[-1], announced[-1] + 1)  # renamed, and killed before it could report it
         assert (kernel.numpy() == last).all()
         assert not list(tmp_path.glob("bad-*")) and not list(tmp_path.glob("unfinished-*"))
 
@@ -374,7 +374,7 @@ while True:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["before the rename", "while it writes"])
-def test_a_process_killed_while_it_exports_leaves_whole_versions_alone(tmp_path, moment):
+def test_a_process_killed_while_it_exports_leaves_only_whole_versions(tmp_path, moment):
     line = [sys.executable, "-c", EXPORTER, tmp_path, moment]
     process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert process.stdout.readline().endswith(b"/1\n")  # the first is whole; others follow at once
@@ -423,7 +423,7 @@ def test_damaged_checkpoints_end_the_program_with_its_exit_code(tmp_path, comman
     assert "Traceback" not in outcome.err
 
 
-def test_a_run_that_is_done_says_so_and_one_whose_checkpoints_are_gone_is_not_begun_anew(tmp_path, command, files):
+def test_a_finished_run_reports_it_and_one_without_checkpoints_is_not_started_again(tmp_path, command, files):
     data = files.npz(tmp_path / "set.npz")
     line = [f"--dataset={data}", "--depth=8", f"--output={tmp_path}", "--run=mine", "--epochs=2", "--resume"]
     assert command(*line).code == 0
@@ -435,6 +435,6 @@ def test_a_run_that_is_done_says_so_and_one_whose_checkpoints_are_gone_is_not_be
     shutil.rmtree(run / "checkpoints")
     outcome = command(*line)
     assert outcome.code == 4
-    wanted = r"train: no checkpoint in \S+/mine/checkpoints, but \S+history\.csv has 2 epochs\. Not starting from zero"
+    wanted = r"train: no checkpoint in \S+/mine/checkpoints, but \S+history\.csv has 2 epochs\. Refusing to start over"
     assert re.match(wanted, outcome.said[-1])
     assert (run / "history.csv").read_text() == history

@@ -1,4 +1,4 @@
-"""What a checkpoint holds, which ones stay, and what is said of those that do not fit."""
+"""What a checkpoint holds, which ones are kept, and what is reported about those that do not fit."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def small(folder, keep=3, units=2, worker=0) -> tuple[Checkpoints, keras.Variabl
 
 
 def saved(folder, steps, scores=None, **options) -> Checkpoints:
-    """Checkpoints whose kernel is the step's number."""
+    """Checkpoints whose kernel equals the step."""
     checkpoints, kernel = small(folder, **options)
     for step in steps:
         kernel.assign(np.full(kernel.shape, step))
@@ -38,18 +38,19 @@ def saved(folder, steps, scores=None, **options) -> Checkpoints:
 
 
 @pytest.mark.parametrize("flags", [(), ("--precision=mixed_float16", "--ema=0.9")])
-def test_another_process_finds_every_variable_as_it_was(tmp_path, data, parse, flags):
+def test_another_process_restores_every_variable(tmp_path, data, parse, flags):
     parse("--learning_rate=0.05", *flags)
     one = Sitting(tmp_path, data).run()
     other = Sitting(tmp_path, data, seed=99)
-    assert other.restored == Position(epoch=2, step=6)
+    assert (other.restored.epoch, other.restored.step) == (2, 6)
+    assert set(other.restored.tested) >= {"val_loss", "val_accuracy"}
     for path, a, b in zip([v.name for v in one.trainer.variables], one.values, other.values, strict=True):
         np.testing.assert_array_equal(a, b, err_msg=path)
     assert one.state == other.state != Sitting(tmp_path / "none", data, seed=99).state
 
 
-def test_a_position_comes_back_as_it_was(tmp_path):
-    position = Position(2, 17, 1 / 3, 5.0, 8.0, 0.1 + 0.2, [3, 11])
+def test_a_position_is_restored(tmp_path):
+    position = Position(2, 17, 1 / 3, 5.0, 8.0, 0.1 + 0.2, [3, 11], {"val_accuracy": 1 / 7})
     small(tmp_path)[0].save(position)
     assert small(tmp_path)[0].restore() == position
 
@@ -84,7 +85,7 @@ def test_a_step_that_is_saved_again_replaces_the_first(tmp_path):
     assert (checkpoints.steps, kernel.numpy()[0, 0]) == ([7], 2.0)
 
 
-def test_what_was_killed_while_it_was_replaced_comes_back(tmp_path):
+def test_a_checkpoint_survives_a_kill_while_it_was_replaced(tmp_path):
     saved(tmp_path, [7])
     (tmp_path / "step-00000007").rename(tmp_path / "replaced-step-00000007")  # between the two renames
     (tmp_path / "unfinished-0-7").mkdir()
@@ -92,7 +93,7 @@ def test_what_was_killed_while_it_was_replaced_comes_back(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000007"]
 
 
-def test_a_run_stopped_before_its_first_checkpoint_begins_anew(tmp_path):
+def test_a_run_stopped_before_its_first_checkpoint_starts_again(tmp_path):
     assert small(tmp_path / "nothing")[0].restore() == Position()
 
 
@@ -106,7 +107,7 @@ def test_a_checkpoint_of_another_network_is_refused_and_left_as_it_is(tmp_path):
     assert small(tmp_path)[0].restore() == Position(epoch=1, step=1)
 
 
-def test_what_changes_the_last_bits_is_said_when_a_run_goes_on_elsewhere(tmp_path, capsys):
+def test_an_environment_that_changes_the_last_bits_is_reported_on_resume(tmp_path, capsys):
     saved(tmp_path, [1])
     manifest = tmp_path / "step-00000001" / "manifest.json"
     content = json.loads(manifest.read_text())
@@ -117,7 +118,7 @@ def test_what_changes_the_last_bits_is_said_when_a_run_goes_on_elsewhere(tmp_pat
     assert small(tmp_path)[0].restore().step == 1
     err = capsys.readouterr().err
     assert err.startswith(f"train: TensorFlow 1.0.0 is now {here}, cores 999 is now ")
-    assert err.endswith("the run goes on, but not as it would have to the last bit.\n")
+    assert err.endswith("the run continues, but no longer bit for bit.\n")
 
 
 def test_equal_hashes_mean_equal_bytes():
@@ -128,7 +129,7 @@ def test_equal_hashes_mean_equal_bytes():
 
 
 def test_random_states_are_part_of_it(tmp_path, data):
-    """`tf.train.Checkpoint` alone does not find them, and says nothing."""
+    """`tf.train.Checkpoint` by itself ignores them silently."""
     one = Sitting(tmp_path, data, dense).run()
     (before,) = (v.numpy().tolist() for v in one.model.variables if "seed_generator" in v.path)
     (after,) = (v.numpy().tolist() for v in Sitting(tmp_path, data).model.variables if "seed_generator" in v.path)

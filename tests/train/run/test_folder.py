@@ -1,4 +1,4 @@
-"""Where a run writes: names, numbers, and folders found fit before any work."""
+"""The folders of a run: names, numbers, and checks before any work."""
 
 from __future__ import annotations
 
@@ -31,36 +31,36 @@ def test_resume_takes_the_last_numbered_run_or_the_named_one(tmp_path):
     assert old_run(str(tmp_path), None, "other").name == "other"
 
 
-def test_a_taken_name_that_was_asked_for_is_refused(tmp_path):
+def test_a_given_name_that_is_taken_is_refused(tmp_path):
     begin(tmp_path, "mine")
-    with pytest.raises(BadInput, match=r"--run=mine exists already in .*runs/mine; pass --resume"):
+    with pytest.raises(BadInput, match=r"--run=mine already exists in .*runs/mine; pass --resume"):
         new_run(str(tmp_path), "mine", "digits")
 
 
-def test_resume_without_a_name_wants_a_run_that_was_begun(tmp_path):
+def test_resume_without_a_name_requires_an_existing_run(tmp_path):
     Run(tmp_path, "digits").claim()  # killed before it wrote anything
     with pytest.raises(BadInput, match=r"--resume: there is no run 'digits' in .*runs"):
         old_run(str(tmp_path), None, "digits")
 
 
-def test_resume_with_a_name_begins_a_run_that_is_not_there_so_that_one_command_serves_for_both(tmp_path):
+def test_resume_with_a_name_starts_a_missing_run_so_that_one_command_serves_for_both(tmp_path):
     assert old_run(str(tmp_path), "mine", "digits") == Run(tmp_path, "mine")
 
 
-def test_a_run_whose_configuration_is_gone_is_neither_begun_anew_nor_gone_on_with(tmp_path):
+def test_a_run_whose_configuration_is_missing_is_neither_started_again_nor_resumed(tmp_path):
     run = begin(tmp_path, "mine")
     (run.checkpoints / "step-00000001").mkdir(parents=True)
     run.config.unlink()
-    with pytest.raises(BadInput, match=r"--run=mine exists already in "):
+    with pytest.raises(BadInput, match=r"--run=mine already exists in "):
         new_run(str(tmp_path), "mine", "digits")
     assert new_run(str(tmp_path), None, "mine").name == "mine-2"
     for name in ("mine", None):
-        with pytest.raises(BadInput, match=r"--resume: .*mine/config\.json is gone, and only it says"):
+        with pytest.raises(BadInput, match=r"--resume: .*mine/config\.json is missing, so these flags"):
             old_run(str(tmp_path), name, "mine")
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../mine", "/mine"])
-def test_a_name_that_is_no_folder_name_is_refused(tmp_path, name):
+def test_a_name_that_is_not_a_folder_name_is_refused(tmp_path, name):
     with pytest.raises(BadInput, match="--run="):
         new_run(str(tmp_path / "output"), name, "digits")
     with pytest.raises(BadInput, match="--run="):
@@ -89,21 +89,21 @@ def test_claim_names_the_folder_that_cannot_be_written(tmp_path):
 DATA = {"train_count": 24, "class_names": ["cat", "dog"], "digest": "0123456789ab"}
 
 
-def test_a_run_goes_on_with_the_data_that_it_began_with(tmp_path):
+def test_a_run_resumes_only_with_the_data_that_it_started_with(tmp_path):
     run = Run(tmp_path, "mine")
     run.claim()
-    run.require_same_data({**DATA, "train_count": 3})  # of a run that came to nothing
+    run.require_same_data({**DATA, "train_count": 3})  # of a run that never saved anything
     run.require_same_data(DATA)
     (run.checkpoints / "step-00000001").mkdir(parents=True)
     run.require_same_data(DATA)
     with pytest.raises(BadInput, match=r"^--resume: the data are not .*: train_count was 24, is 48; digest was '0123"):
         run.require_same_data({**DATA, "train_count": 48, "digest": "ab9876543210"})
     run.data.write_text("garbage")
-    with pytest.raises(BadInput, match=r"data\.json cannot be read: .*Remove it to go on without comparing\."):
+    with pytest.raises(BadInput, match=r"data\.json cannot be read: .*Remove it to continue without comparing\."):
         run.require_same_data(DATA)
 
 
-def test_what_killed_processes_had_begun_to_write_is_removed_by_the_next(tmp_path):
+def test_unfinished_files_of_killed_processes_are_removed_by_the_next(tmp_path):
     run = Run(tmp_path, "mine")
     run.claim()
     (run.saved_models / ".unfinished-99999" / "variables").mkdir(parents=True)
@@ -116,10 +116,10 @@ def test_what_killed_processes_had_begun_to_write_is_removed_by_the_next(tmp_pat
 
 @contextmanager
 def without_rights(folder):
-    """As a user who may not look into the folder."""
+    """As a user without read permission for the folder."""
     user = os.geteuid()
     folder.chmod(0)
-    if user == 0:  # whom nothing is forbidden
+    if user == 0:  # root, whom nothing is forbidden
         os.seteuid(65534)
     try:
         yield
@@ -129,7 +129,7 @@ def without_rights(folder):
 
 
 @pytest.mark.parametrize("find", [new_run, old_run])
-def test_a_folder_that_may_not_be_looked_into_is_named(tmp_path, find):
+def test_a_folder_without_read_permission_is_named(tmp_path, find):
     with without_rights(tmp_path):
         run = find(str(tmp_path / "out"), "mine", "digits")
         with pytest.raises(BadInput, match=r"--output=.*out: .*mine cannot be written to \(Permission denied\)\."):

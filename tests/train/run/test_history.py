@@ -65,8 +65,8 @@ def test_a_history_that_keras_wrote_is_read_back_over_two_sittings(tmp_path):
 )
 def test_a_history_that_is_damaged_is_named(history, damage):
     history.write_bytes(damage)
-    cut_history(history, 9)  # as a run that goes on does first
-    with pytest.raises(StorageError, match=r"history\.csv is damaged \(.*\): mend or remove it"):
+    cut_history(history, 9)  # as a resumed run does first
+    with pytest.raises(StorageError, match=r"history\.csv is damaged \(.*\): fix it, or remove it"):
         read_history(history)
 
 

@@ -1,4 +1,4 @@
-"""What a run writes down as it goes."""
+"""What a run records while it trains."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_the_gradients_norm_is_that_of_the_epochs_last_step(tmp_path, files):
     norms = []
 
     class Watched(CoupledSGD):
-        """Writes down the norm that numpy finds."""
+        """Records the norm that NumPy computes."""
 
         def apply(self, grads, trainable_variables=None):
             tf.py_function(lambda *g: norms.append(np.sqrt(sum((each.numpy() ** 2).sum() for each in g))), grads, [])
@@ -66,7 +66,7 @@ def test_the_gradients_norm_is_that_of_the_epochs_last_step(tmp_path, files):
     np.testing.assert_allclose(history["gradient_norm"], norms[2::3], rtol=1e-5)
 
 
-def test_an_optimiser_that_tells_no_norm_leaves_the_column_out(tmp_path, files):
+def test_an_optimiser_without_a_norm_leaves_the_column_out(tmp_path, files):
     history, _ = fitted(tmp_path, files, keras.optimizers.SGD(0.1))
     assert COLUMNS - set(history) == {"gradient_norm"}
 
@@ -96,19 +96,19 @@ def test_the_records_of_a_whole_run_with_averages_and_accumulation(command, file
     averaged = f"{history['val_ema_accuracy'][-1]:.2%}"
     assert f"test accuracy {history['val_accuracy'][-1]:.2%} ({averaged} averaged: exported)\n" in outcome.out
     resumed = command(*line.split(), "--epochs=3", "--resume", "--noexport")
-    stretched = "train: --epochs=3 in place of 2: the schedule is stretched to them."
+    stretched = "train: --epochs=3 instead of 2: the schedule is stretched accordingly."
     assert (resumed.code, resumed.said) == (0, [stretched]), resumed.err
     assert read_history(tmp_path / "runs" / "mine" / "history.csv")["epoch"] == [0, 1, 2]
     shorter = command(*line.split(), "--epochs=1", "--resume", "--noexport")
-    assert (shorter.code, shorter.said) == (2, ["train: --epochs=1, but the run to resume has done 3."])
+    assert (shorter.code, shorter.said) == (2, ["train: --epochs=1, but the run to resume has already done 3."])
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (3599.4, "59:59"), (3599.5, "1:00:00")])
-def test_times_are_read_as_on_a_clock(seconds, text):
+def test_times_are_printed_as_on_a_clock(seconds, text):
     assert clock(seconds) == text
 
 
-def test_a_history_that_goes_on_keeps_its_columns_whatever_is_measured_there(tmp_path):
+def test_a_resumed_history_keeps_its_columns_whatever_is_measured(tmp_path):
     here, there = {"loss": 2.0, "memory_gb": 1.0, "val_loss": 4.0}, {"gpu_memory_gb": 7.0, "loss": 1.0, "val_loss": 3.0}
     for epoch, logs in enumerate((here, there)):
         history = History(tmp_path / "history.csv", append=epoch > 0)
@@ -120,7 +120,7 @@ def test_a_history_that_goes_on_keeps_its_columns_whatever_is_measured_there(tmp
     assert found == {"epoch": [0.0, 1.0], "loss": [2.0, 1.0], "val_loss": [4.0, 3.0]}
 
 
-def test_a_history_that_was_lost_is_missed(tmp_path, capsys):
+def test_a_lost_history_is_reported(tmp_path, capsys):
     run = Run(tmp_path, "mine")
     run.claim()
     recorders(run, Plan(epochs=3, steps=5), batch_size=4, first_epoch=2)
@@ -135,4 +135,4 @@ def test_a_disk_that_is_full_at_any_event_ends_no_run(event, capsys):
     callback = keras.callbacks.Callback()
     setattr(callback, event, full)
     getattr(forgiving(callback), event)({})
-    assert re.fullmatch(r"train: Callback: disk full; the run goes on\.\n", capsys.readouterr().err)
+    assert re.fullmatch(r"train: Callback: disk full; the run continues\.\n", capsys.readouterr().err)

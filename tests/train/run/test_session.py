@@ -1,9 +1,10 @@
-"""A session tells callbacks what `Model.fit` tells them, stops and goes on to the last bit, and survives NaN."""
+"""A session calls callbacks like `Model.fit`, stops and resumes bit for bit, and survives NaN."""
 
 from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -40,7 +41,7 @@ def configured(parse):
 
 
 class Events(keras.callbacks.Callback):
-    """Writes down every event, with the names in its logs."""
+    """Records every event, with the names in its logs."""
 
     def __init__(self):
         super().__init__()
@@ -76,7 +77,7 @@ def sgd_session(tmp_path, data, model, rate, epochs, *callbacks, position=None) 
     return Session(trainer, feed, checkpoints, Plan(epochs, STEPS), here(), callbacks, position)
 
 
-def test_callbacks_hear_the_events_of_model_fit_in_its_order(tmp_path, data):
+def test_callbacks_get_the_events_of_model_fit_in_its_order(tmp_path, data):
     ours, theirs = Events(), Events()
     sgd_session(tmp_path, data, dense(), 0.05, 2, ours).run()
     model = dense()
@@ -91,7 +92,7 @@ def test_callbacks_hear_the_events_of_model_fit_in_its_order(tmp_path, data):
     assert set(names) == {*theirs.logged("on_epoch_end")[0], "learning_rate"}
 
 
-def test_a_position_is_gone_on_from(tmp_path, data):
+def test_a_session_resumes_from_a_position(tmp_path, data):
     events = Events()
     session = sgd_session(tmp_path, data, dense(), 0.05, 5, events, position=Position(epoch=3, step=3 * STEPS))
     session.run()
@@ -105,7 +106,7 @@ def test_a_callback_may_end_the_training_after_an_epoch(tmp_path, data):
     model = dense()
     session = sgd_session(tmp_path, data, model, 0.05, 5, stop)
     session.run()
-    assert session.position == Position(epoch=2, step=2 * STEPS)
+    assert (session.position.epoch, session.position.step) == (2, 2 * STEPS)
 
 
 def test_the_loss_falls_and_the_accuracy_rises_on_a_problem_that_can_be_learnt(tmp_path, data):
@@ -134,7 +135,7 @@ def test_an_epochs_row_is_the_mean_over_its_steps_and_the_rate_of_its_last(tmp_p
 
 
 def wide() -> keras.Model:
-    """A residual network that drops values out."""
+    """A residual network with dropout."""
     return WideResNet(10, input_shape=SHAPE, classes=CLASSES, width=1, dropout=0.3)
 
 
@@ -147,12 +148,14 @@ def wide() -> keras.Model:
         pytest.param(wide, ("--ema=0.9",), (4,), id="residual with dropout"),
     ],
 )
-def test_a_run_stopped_after_any_step_is_the_run_that_never_stopped(tmp_path, data, configured, network, flags, stops):
+def test_a_run_stopped_after_any_step_ends_like_one_that_never_stopped(
+    tmp_path, data, configured, network, flags, stops
+):
     configured(*flags)
     whole = Sitting(tmp_path / "whole", data, network).run()
     rows, before = {}, 0
     for done in stops:
-        # other weights and random states, that the checkpoint must replace
+        # other weights and random states, which the checkpoint must replace
         sitting = Sitting(tmp_path / "parts", data, network, seed=before)
         assert sitting.restored.step == before
         with pytest.raises(Preempted, match=rf"asked to stop \(SIGTERM\): saved at step {done}\."):
@@ -164,7 +167,7 @@ def test_a_run_stopped_after_any_step_is_the_run_that_never_stopped(tmp_path, da
     assert rows | last.diary.epochs == whole.diary.epochs
 
 
-def test_a_signal_during_the_test_is_heeded_and_the_epoch_ends_when_the_run_goes_on(tmp_path, data, configured):
+def test_a_signal_during_the_test_stops_the_run_and_the_epoch_ends_on_resume(tmp_path, data, configured):
     whole = Sitting(tmp_path / "whole", data).run()
     sitting = Sitting(tmp_path / "parts", data)
     with pytest.raises(Preempted, match=rf"saved at step {STEPS}\."):
@@ -188,7 +191,7 @@ def test_a_checkpoint_within_an_epoch_counts_the_epochs_steps_so_far(tmp_path, d
 
 
 def without(sitting: Sitting, step: int) -> Sitting:
-    """Its feed's batches but one, trained on by hand."""
+    """All batches of its feed except one, trained on by hand."""
     batches = zip(range(EPOCHS * STEPS), sitting.feed.training(0), strict=False)
     for number, batch in batches:
         if number != step:
@@ -207,11 +210,11 @@ def assert_same_values(ours: Sitting, theirs: Sitting) -> None:
 
 
 def rate_of(step: int) -> float:
-    """The rate of a step before which none was left out, counted from 0."""
+    """The rate of a step before which none was skipped, counted from 0."""
     return float(schedule(resolve().recipe, EPOCHS * STEPS)(step))
 
 
-LEFT_OUT = {  # the way, how often is saved, the bad step
+LEFT_OUT = {  # on_nan, steps between saves, the bad step
     f"{way}-{every}-{bad}": (way, every, bad)
     for way, every in (("skip", None), ("rollback", 1), ("rollback", None))
     for bad in (0, 1, STEPS - 1, STEPS)
@@ -221,9 +224,7 @@ LEFT_OUT = {  # the way, how often is saved, the bad step
 @pytest.mark.parametrize(
     ("way", "every", "bad"), long_but(("skip-None-0", "rollback-1-1", f"rollback-None-{STEPS}"), LEFT_OUT)
 )
-def test_a_batch_that_gives_no_number_is_left_out_as_if_it_had_never_been(
-    tmp_path, data, configured, way, every, bad, capsys
-):
+def test_a_batch_that_makes_nan_is_skipped_as_if_it_had_never_been(tmp_path, data, configured, way, every, bad, capsys):
     configured("--schedule=cosine")
     sitting = Sitting(tmp_path / "run", data, bad={bad}, on_nan=way, every=every).run()
     assert sitting.session.position.left_out == [bad]
@@ -231,7 +232,7 @@ def test_a_batch_that_gives_no_number_is_left_out_as_if_it_had_never_been(
     assert_same_values(sitting, without(Sitting(tmp_path / "none", data, bad=()), bad))
     (line,) = said(capsys)
     where = rf"step {bad + 1} \(epoch {bad // STEPS + 1}, rate {rate_of(bad):g}, gradient norm \S+\)"
-    assert re.match(rf"train: loss became nan at {where}: going on from step \d without that batch\.$", line)
+    assert re.match(rf"train: loss became nan at {where}: continuing from step \d without that batch\.$", line)
     spoilt, other = (sitting.diary.epochs[epoch] for epoch in (bad // STEPS, 1 - bad // STEPS))
     assert spoilt.keys() == other.keys()
     assert np.isfinite([*spoilt.values(), *other.values()]).all()
@@ -239,7 +240,7 @@ def test_a_batch_that_gives_no_number_is_left_out_as_if_it_had_never_been(
 
 
 @pytest.mark.parametrize(("way", "every"), [("skip", None), ("rollback", 1)])
-def test_a_batch_is_left_out_by_two_devices_too(tmp_path, data, configured, two_devices, way, every):
+def test_a_batch_is_skipped_on_two_devices_too(tmp_path, data, configured, two_devices, way, every):
     configured("--schedule=cosine")
     with two_devices.scope():
         sitting = Sitting(tmp_path / "run", data, bad={1}, on_nan=way, every=every).run()
@@ -248,13 +249,13 @@ def test_a_batch_is_left_out_by_two_devices_too(tmp_path, data, configured, two_
     assert_same_values(sitting, wanted)
 
 
-def test_a_batch_is_left_out_of_the_averages_too(tmp_path, data, configured):
+def test_a_skipped_batch_does_not_reach_the_averages(tmp_path, data, configured):
     configured("--schedule=cosine", "--ema=0.9")
     sitting = Sitting(tmp_path / "run", data, bad={1}, on_nan="skip").run()
     assert_same_values(sitting, without(Sitting(tmp_path / "none", data, bad=()), 1))
 
 
-def test_a_batch_that_was_left_out_stays_out_when_the_run_goes_on(tmp_path, data, configured):
+def test_a_skipped_batch_stays_skipped_on_resume(tmp_path, data, configured):
     once = Sitting(tmp_path / "once", data, bad={1}, on_nan="skip").run()
     first = Sitting(tmp_path / "twice", data, bad={1}, on_nan="skip")
     with pytest.raises(Preempted):
@@ -264,14 +265,12 @@ def test_a_batch_that_was_left_out_stays_out_when_the_run_goes_on(tmp_path, data
     assert (rest.state, rest.diary.epochs) == (once.state, first.diary.epochs | once.diary.epochs)
 
 
-def test_a_loss_that_is_no_number_stops_the_run_names_the_step_and_leaves_the_last_checkpoint(
-    tmp_path, data, configured
-):
+def test_a_loss_that_is_nan_stops_the_run_names_the_step_and_leaves_the_last_checkpoint(tmp_path, data, configured):
     sitting = Sitting(tmp_path, data, bad={STEPS + 1})
     line = (
         rf"^loss became nan at step {STEPS + 2} \(epoch 2, rate [\d.e-]+, gradient norm \S+\)\. Not saved\. "
-        rf"The last checkpoint before it: step {STEPS}\. "
-        r"Lower --learning_rate, under another --run, or pass --on_nan=rollback or --on_nan=skip\.$"
+        rf"The last checkpoint is step {STEPS}\. "
+        r"Lower --learning_rate in another --run, or pass --on_nan=rollback or --on_nan=skip\.$"
     )
     with pytest.raises(NumericError, match=line) as caught:
         sitting.run()
@@ -282,10 +281,10 @@ def test_a_loss_that_is_no_number_stops_the_run_names_the_step_and_leaves_the_la
 
 
 @pytest.mark.parametrize("way", ["skip", "rollback"])
-def test_patience_ends_where_one_batch_after_the_other_gives_no_number(tmp_path, data, configured, way, capsys):
+def test_patience_ends_where_one_batch_after_the_other_makes_nan(tmp_path, data, configured, way, capsys):
     sitting = Sitting(tmp_path, data, bad=range(1, 100), on_nan=way)
-    sitting.session.steps = 20
-    with pytest.raises(NumericError, match=rf"at step {PATIENCE + 2} .*Lower --learning_rate, under another --run\.$"):
+    sitting.session.plan = replace(sitting.session.plan, steps=20)
+    with pytest.raises(NumericError, match=rf"at step {PATIENCE + 2} .*Lower --learning_rate in another --run\.$"):
         sitting.run()
     assert len(said(capsys)) == PATIENCE
     assert sitting.session.position.left_out == list(range(1, PATIENCE + 1))
@@ -296,24 +295,24 @@ def test_rollback_without_a_checkpoint_of_this_epoch_gives_up(tmp_path, data, co
         on_epoch_begin=lambda epoch, logs: epoch and shutil.rmtree(tmp_path / f"step-{STEPS:08}")
     )
     sitting = Sitting(tmp_path, data, bad={STEPS + 1}, callbacks=[gone], on_nan="rollback")
-    with pytest.raises(NumericError, match="No checkpoint since the epoch began to go back to"):
+    with pytest.raises(NumericError, match="There is no checkpoint of this epoch to roll back to"):
         sitting.run()
 
 
 def test_rollback_where_nothing_could_be_saved_gives_up(tmp_path, data, configured, capsys):
     (tmp_path / "file").write_text("")
     sitting = Sitting(tmp_path / "file" / "checkpoints", data, bad={1}, on_nan="rollback")
-    with pytest.raises(NumericError, match="No checkpoint since the epoch began to go back to"):
+    with pytest.raises(NumericError, match="There is no checkpoint of this epoch to roll back to"):
         sitting.run()
 
 
-def test_weights_that_the_epochs_last_step_spoilt_end_no_epoch(tmp_path, data):
-    """The loss of a step is the one before its update: the last update of an epoch shows in the test loss alone."""
+def test_an_epoch_does_not_end_with_weights_that_its_last_step_spoilt(tmp_path, data):
+    """The loss of a step is the one before its update: the last update of an epoch shows only in the test loss."""
     events = Events()
     session = sgd_session(tmp_path, data, dense(), float("inf"), 2, events)
-    session.steps = 1
+    session.plan = replace(session.plan, steps=1)
     with pytest.raises(
-        NumericError, match=r"test loss became inf or nan at step 1 \(epoch 1, .*\)\. Not saved\. There is no"
+        NumericError, match=r"test loss became NaN or infinite at step 1 \(epoch 1, .*\)\. Not saved\. There is no"
     ):
         session.run()
     assert "on_epoch_end" not in [event[0] for event in events.heard]
@@ -335,15 +334,15 @@ class Poison(keras.callbacks.Callback):
 
 
 @pytest.mark.parametrize("every", [1, None], ids=["every step", "every epoch"])
-def test_a_state_that_is_spoilt_behind_a_finite_loss_is_never_saved(tmp_path, data, configured, every):
+def test_a_spoilt_state_behind_a_finite_loss_is_never_saved(tmp_path, data, configured, every):
     sitting = Sitting(tmp_path, data, callbacks=[Poison(1)], every=every)
-    with pytest.raises(NumericError, match=r"^weights or statistics became inf or nan at step \d .*Not saved\."):
+    with pytest.raises(NumericError, match=r"^weights or statistics became NaN or infinite at step \d .*Not saved\."):
         sitting.run()
     assert sitting.checkpoints.steps == ([1] if every else [])
 
 
 @pytest.mark.parametrize("way", ["skip", "rollback"])
-def test_a_state_that_is_spoilt_is_gone_back_from(tmp_path, data, configured, way, capsys):
+def test_a_spoilt_state_is_rolled_back(tmp_path, data, configured, way, capsys):
     sitting = Sitting(tmp_path, data, callbacks=[Poison(1)], every=1, on_nan=way).run()
     (line,) = said(capsys)
     assert line.startswith(f"train: {SPOILT} at step 2 (epoch 1, ") and line.endswith("from step 1 without that batch.")
@@ -351,7 +350,7 @@ def test_a_state_that_is_spoilt_is_gone_back_from(tmp_path, data, configured, wa
     assert all(np.isfinite(value).all() for value in sitting.values if value.dtype.kind == "f")
 
 
-def test_a_batch_that_was_left_out_makes_no_checkpoint_of_no_progress(tmp_path, data, configured):
+def test_a_skipped_batch_makes_no_checkpoint_without_progress(tmp_path, data, configured):
     sitting = Sitting(tmp_path, data, bad={1}, on_nan="skip", every=1, keep=99).run()
     assert sitting.checkpoints.steps == [0, 1, 3, 4, 5, 6]
 

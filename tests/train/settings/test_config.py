@@ -26,7 +26,7 @@ def resolved(parse):
     return resolved
 
 
-def test_every_flag_but_those_that_say_where_is_part_of_the_configuration(resolved):
+def test_every_flag_except_those_about_places_is_part_of_the_configuration(resolved):
     resolved()
     names = {flag.name for flag in defined()}
     places = {"output", "run", "strategy", "tpu", "cpu_devices", "startup_timeout", "worker_timeout"}
@@ -37,13 +37,13 @@ def test_digits_and_other_sets_have_their_own_lengths(resolved):
     assert (resolved().recipe.epochs, resolved("--dataset=cifar10").recipe.epochs) == (40, 164)
 
 
-def test_a_given_flag_stands_where_a_default_would(resolved):
+def test_a_given_flag_overrides_the_default(resolved):
     config = resolved("--epochs=3", "--batch_size=7", "--pad=0", "--noflip", "--class_names=a,b")
     assert picked(config, "epochs", "batch_size", "pad", "flip") == (3, 7, 0, False)
     assert config.source.class_names == ["a", "b"]
 
 
-def test_what_the_data_decides_is_filled_in_once_they_are_there(resolved):
+def test_defaults_that_depend_on_the_data_are_filled_in_once_they_are_loaded(resolved):
     config = resolved("--dataset=cifar10")
     assert picked(config, "pad", "flip", "class_names", "batch_size") == (None, None, None, None)
     filled = config.resolved((32, 40, 3), 50, ["a", "b"])
@@ -53,7 +53,7 @@ def test_what_the_data_decides_is_filled_in_once_they_are_there(resolved):
     assert picked(given, "pad", "flip", "batch_size") == (0, True, 8)
 
 
-def test_a_run_goes_on_with_the_path_that_began_it(resolved, tmp_path, monkeypatch):
+def test_a_resumed_run_keeps_the_path_that_it_started_with(resolved, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     flags = ("--dataset=~/pets", "--data_dir=~/sets")
     begun = resolved(*flags)
@@ -93,9 +93,9 @@ def test_sets_of_characters_are_not_mirrored(resolved, dataset, mirrored):
         ("--clip_norm=0", r"--clip_norm must be > 0, got 0\.0\."),
         ("--clip_norm=nan", r"--clip_norm must be .*got nan"),
         ("--ema=1", r"--ema must be > 0 and < 1, got 1\.0\."),
-        ("--warm_up=1", r"rising from 0 to 1; got warm_up=1\.0, drops=None"),
-        ("--drops=0.5,0.5", r"rising from 0 to 1; got warm_up=None, drops=\[0\.5, 0\.5\]"),
-        ("--drops=0.5,1", r"rising from 0 to 1"),
+        ("--warm_up=1", r"ascending from 0 to 1; got warm_up=1\.0, drops=None"),
+        ("--drops=0.5,0.5", r"ascending from 0 to 1; got warm_up=None, drops=\[0\.5, 0\.5\]"),
+        ("--drops=0.5,1", r"ascending from 0 to 1"),
         ("--width=0", r"--width must be >= 1, got 0\."),
         ("--momentum=1.5", r"--momentum must be >= 0 and <= 1, got 1\.5\."),
         ("--weight_decay=-1", r"--weight_decay must be >= 0, got -1\.0\."),
@@ -116,7 +116,7 @@ def test_what_only_the_command_line_decides_has_bounds_too(parse, argument):
         command()
 
 
-def test_numbers_that_are_none_are_refused_as_they_are_parsed(parse):
+def test_a_word_in_a_list_of_numbers_is_refused_when_it_is_parsed(parse):
     with pytest.raises(flags.IllegalFlagValueError, match="--drops=half: expected numbers, separated by commas"):
         parse("--drops=half")
 
@@ -125,7 +125,7 @@ def test_numbers_that_are_none_are_refused_as_they_are_parsed(parse):
 def test_a_saved_configuration_has_bounds_too(resolved, tmp_path, value):
     saved = tmp_path / "config.json"
     resolved().save(saved)
-    saved.write_text(json.dumps({**json.loads(saved.read_text()), "keep": value}))  # what a fingerprint does not cover
+    saved.write_text(json.dumps({**json.loads(saved.read_text()), "keep": value}))  # not part of the fingerprint
     with pytest.raises(BadInput, match=rf"--keep must be >= 1, got {value}\."):
         resolved(saved=saved)
 
@@ -160,7 +160,7 @@ def test_a_resumed_run_keeps_its_flags_and_may_have_more_epochs(resolved, tmp_pa
     assert picked(more, "epochs", "depth", "learning_rate") == (5, 8, 0.05)
 
 
-def test_a_resumed_run_survives_as_it_began_or_as_it_is_told(resolved, tmp_path):
+def test_a_resumed_run_keeps_its_fault_flags_unless_given_others(resolved, tmp_path):
     saved = tmp_path / "config.json"
     begun = resolved("--keep=5", "--checkpoint_every=7", "--on_nan=skip")
     begun.save(saved)
@@ -196,15 +196,17 @@ def test_a_configuration_of_another_version_is_named_when_a_run_is_resumed(resol
 
 
 @pytest.mark.parametrize("change", [{"learning_rate": 0.5}, {"fingerprint": "0" * 12}, {"fingerprint": None}])
-def test_a_configuration_that_was_changed_by_hand_is_told_by_its_fingerprint(resolved, tmp_path, change):
+def test_a_configuration_that_was_changed_by_hand_is_detected_by_its_fingerprint(resolved, tmp_path, change):
     saved = tmp_path / "config.json"
     resolved("--depth=8").save(saved)
     saved.write_text(json.dumps({**json.loads(saved.read_text()), **change}))
-    with pytest.raises(BadInput, match=r"config\.json was changed: its values have the fingerprint \w{12}, and"):
+    with pytest.raises(
+        BadInput, match=r"config\.json was changed: its values have the fingerprint \w{12}, but it was written with"
+    ):
         resolved(saved=saved)
 
 
-def test_a_batch_larger_than_the_set_is_refused_but_for_a_smoke_twin_that_did_not_ask_for_it(resolved):
+def test_a_batch_larger_than_the_set_is_refused_except_in_a_smoke_version_that_did_not_set_it(resolved):
     for batch_size in ("--batch_size=64",), ("--batch_size=64", "--config=digits"):
         with pytest.raises(BadInput, match=r"--batch_size=64 is larger than the training set of 50 images"):
             resolved(*batch_size).resolved((8, 8, 1), 50, ["a", "b"])
@@ -212,11 +214,11 @@ def test_a_batch_larger_than_the_set_is_refused_but_for_a_smoke_twin_that_did_no
     assert twin.resolved((8, 8, 1), 50, ["a", "b"]).recipe.batch_size == 50
 
 
-def test_what_a_run_began_with_is_gone_on_with_whatever_became_of_its_data(resolved, tmp_path):
+def test_a_resumed_run_keeps_its_values_even_where_the_data_changed(resolved, tmp_path):
     saved = tmp_path / "config.json"
     begun = resolved("--crop=resized", "--batch_size=32").resolved((224, 224, 3), 50, ["a", "b"])
     assert begun.augmenting.pad == 0
-    for config in begun, changed(begun, pad=4):  # as it was once saved
+    for config in begun, changed(begun, pad=4):  # as earlier versions saved it
         config.save(saved)
         again = resolved("--crop=resized", "--batch_size=32", saved=saved)
         assert again.resolved((224, 224, 3), 50, ["a", "b"], resumed=True) == again == config
@@ -236,10 +238,10 @@ def test_an_image_is_not_shifted_out_of_its_frame(resolved):
     [
         (["--schedule=cosine", "--drops=0.5"], r"--drops has no effect with --schedule=cosine\."),
         (["--schedule=one_cycle", "--warm_up=0.1"], r"--warm_up has no effect with --schedule=one_cycle\."),
-        (["--warm_up=0.5", "--drops=0.4"], r"rising from 0 to 1; got warm_up=0\.5, drops=\[0\.4\]"),
+        (["--warm_up=0.5", "--drops=0.4"], r"ascending from 0 to 1; got warm_up=0\.5, drops=\[0\.4\]"),
     ],
 )
-def test_parts_of_the_run_that_do_not_fit_are_refused(resolved, arguments, text):
+def test_fractions_of_the_run_that_do_not_fit_are_refused(resolved, arguments, text):
     with pytest.raises(BadInput, match=text):
         resolved(*arguments)
 
@@ -251,7 +253,7 @@ def test_a_run_too_short_for_one_update_is_refused(resolved):
     assert config.resolved((8, 8, 1), 56, ["a", "b"]).recipe.accumulate == 13
 
 
-def test_a_run_begun_before_a_flag_was_there_has_its_default(resolved, tmp_path):
+def test_a_run_started_before_a_flag_existed_has_its_default(resolved, tmp_path):
     saved = tmp_path / "config.json"
     resolved("--depth=8").save(saved)
     later = ("schedule", "accumulate", "ema", "fingerprint")
@@ -272,7 +274,7 @@ def test_a_run_begun_before_a_flag_was_there_has_its_default(resolved, tmp_path)
         ("flip", 1, r"bool \| None"),
     ],
 )
-def test_a_saved_configuration_whose_values_cannot_be_is_damaged(resolved, tmp_path, name, value, wanted):
+def test_a_saved_configuration_with_values_of_a_wrong_type_is_damaged(resolved, tmp_path, name, value, wanted):
     saved = tmp_path / "config.json"
     resolved("--depth=8").save(saved)
     saved.write_text(json.dumps({**json.loads(saved.read_text()), name: value}))
@@ -281,7 +283,7 @@ def test_a_saved_configuration_whose_values_cannot_be_is_damaged(resolved, tmp_p
         resolved(saved=saved)
 
 
-def test_the_configuration_is_shown_a_line_a_choice(resolved):
+def test_the_configuration_is_printed_one_choice_per_line(resolved):
     lines = str(resolved("--depth=8")).splitlines()
     assert "  depth           8" in lines
     assert not any("None" in line for line in lines)

@@ -1,4 +1,4 @@
-"""Experiments are Python files; flags override them; each has a smoke twin that trains."""
+"""Experiments are Python files; flags override them; each has a smoke version that trains."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from train.settings.resolving import resolve
 
 @pytest.fixture
 def mine(tmp_path):
-    """`mine("return {...}")` writes an experiment of one's own and gives its path."""
+    """`mine("return {...}")` writes an experiment of one's own and returns its path."""
 
     def mine(body: str, name: str = "mine") -> Path:
         path = tmp_path / f"{name}.py"
@@ -32,13 +32,13 @@ def mine(tmp_path):
     return mine
 
 
-def test_the_experiments_to_begin_with_are_there():
+def test_the_expected_experiments_exist():
     wanted = {"digits", "fashion_mnist", "cifar10_preactresnet164", "cifar10_resnet110", "imagenet_resnet50"}
     assert wanted <= set(names())
 
 
 @pytest.mark.parametrize("name", names())
-def test_an_experiment_says_its_command_time_and_result(name):
+def test_an_experiment_states_its_command_time_and_result(name):
     docstring = ast.get_docstring(ast.parse((FOLDER / f"{name}.py").read_text()))
     assert f"\nCommand: python -m train --config={name}\n" in docstring
     for field in ("Time", "Result"):
@@ -47,7 +47,7 @@ def test_an_experiment_says_its_command_time_and_result(name):
 
 
 @pytest.mark.parametrize("name", names())
-def test_the_smoke_twin_is_the_experiment_but_for_its_size(name):
+def test_the_smoke_version_is_the_experiment_except_for_its_size(name):
     whole, smoke = experiment(name), experiment(name, smoke=True)
     assert whole.keys() <= smoke.keys()
     size = {"dataset", "image_size", "class_names", "depth", "block", "epochs", "batch_size"}
@@ -55,7 +55,7 @@ def test_the_smoke_twin_is_the_experiment_but_for_its_size(name):
 
 
 @pytest.mark.parametrize("name", names())
-def test_the_smoke_twin_trains(name, command, tmp_path):
+def test_the_smoke_version_trains(name, command, tmp_path):
     outcome = command(f"--config={name}", "--smoke", "--noexport", f"--output={tmp_path}")
     assert (outcome.code, outcome.said) == (0, []), outcome.err
     run = tmp_path / "runs" / f"{name}-smoke"
@@ -128,19 +128,19 @@ def test_a_bad_experiment_is_answered_in_one_line(body, line, mine, command, tmp
         (["--smoke"], r"--smoke requires --config"),
     ],
 )
-def test_an_experiment_that_is_not_there_is_named(parse, arguments, line):
+def test_a_missing_experiment_is_named(parse, arguments, line):
     parse(*arguments)
     with pytest.raises(BadInput, match=line):
         resolve()
 
 
-def test_a_file_without_a_twin_has_none(parse, mine):
+def test_an_experiment_without_a_smoke_version_has_none(parse, mine):
     parse(f"--config={mine('return {}')}", "--smoke")
     with pytest.raises(BadInput, match=r"mine\.py has no smoke\(\)"):
         resolve()
 
 
-def test_a_resumed_run_keeps_the_values_it_began_with_though_the_file_has_changed(parse, mine, tmp_path, capsys):
+def test_a_resumed_run_keeps_its_values_though_the_experiments_file_has_changed(parse, mine, tmp_path, capsys):
     path, saved = mine("return {'depth': 8}"), tmp_path / "config.json"
     parse(f"--config={path}")
     resolve().save(saved)
@@ -155,7 +155,7 @@ def test_a_resumed_run_keeps_the_values_it_began_with_though_the_file_has_change
     assert not capsys.readouterr().err
 
 
-def test_the_fingerprint_is_the_hash_of_what_decides_the_numbers():
+def test_the_fingerprint_is_the_hash_of_all_values_that_determine_the_results():
     config = changed(Config(), epochs=1, batch_size=8)
     decides = {k: v for k, v in json.loads(json.dumps(config.flat)).items() if v is not None}
     for name in DECIDES_NO_NUMBER:

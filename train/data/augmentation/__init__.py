@@ -1,7 +1,8 @@
-"""What is done to training images: pure functions of (images, labels, keys), chosen by flags.
+"""The augmentation of training images: pure functions of (images, labels, keys), chosen by flags.
 
-A key belongs to an example's position in the endless sequence of examples (`draws`), so what is done to it depends
-neither on its batch nor on its shard. Each idea is a file: `crops`, `rectangles`, `randaugment`, `erasing`, `mixing`.
+A key belongs to an example's position in the endless sequence of examples (`draws`). So the augmentation of an example
+depends neither on its batch nor on its shard. Each method has its own file: `crops`, `rectangles`, `randaugment`,
+`erasing`, `mixing`.
 """
 
 from __future__ import annotations
@@ -22,41 +23,41 @@ __all__ = ["Augmentation"]
 
 @dataclass(frozen=True)
 class Augmentation(Augmenting):
-    """Crop, mirror, RandAugment, erasing, mixing, smoothing: in this order, each off unless asked for.
+    """Crop, mirror, RandAugment, erasing, mixing and label smoothing, in this order; each is off by default.
 
     Its fields are the options of `settings.sections.Augmenting`; a `pad` or `flip` that is not given is off.
     """
 
     @classmethod
     def of(cls, chosen: Augmenting) -> Augmentation:
-        """The one that a resolved configuration asks for."""
+        """The augmentation that a resolved configuration specifies."""
         return cls(**{each.name: getattr(chosen, each.name) for each in fields(chosen)})
 
     @property
     def mixes(self) -> bool:
-        """Whether examples are mixed with their neighbours: their number in a shard must then be even."""
+        """Whether examples are mixed with their neighbours; a shard must then have an even number of them."""
         return bool(self.mixup or self.cutmix)
 
     @property
     def gives_distributions(self) -> bool:
-        """Whether labels are `[b, classes]`, not `[b]`."""
+        """Whether labels become distributions, `[b, classes]`, instead of classes, `[b]`."""
         return self.mixes or bool(self.label_smoothing)
 
     def crops(self, images: np.ndarray, mean: np.ndarray) -> Crops:
-        """`(index, keys) -> crops` of images in memory."""
+        """The function `(index, keys) -> crops` for images in memory."""
         if self.crop == "resized":
             return resized_crops(images, self.crop_area, bool(self.flip))
         return padded_crops(images, self.pad or 0, bool(self.flip), mean)
 
     def finish(self, images: tf.Tensor, labels: tf.Tensor, keys: tf.Tensor, mean: np.ndarray, classes: int):
-        """All that follows the crop.
+        """Apply everything that follows the crop.
 
         Args:
             images: uint8 `[b, height, width, channels]`.
             labels: int64 `[b]`.
             keys: uint64 `[b]`.
-            mean: Of each channel, over the training images.
-            classes: How many there are.
+            mean: The mean of each channel over the training images.
+            classes: The number of classes.
 
         Returns:
             `(uint8 [b, height, width, channels], labels)`: int64 `[b]`, or float32 `[b, classes]` that sum to 1 where

@@ -1,4 +1,4 @@
-"""Crops and mirrors of images that are in memory, all of one size; `datasets.encoded` crops as it decodes."""
+"""Crops and mirrors of images in memory, all of one size; `datasets.decoding` crops encoded images."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from .draws import uniform
 from .rectangles import rectangles
 
 ASPECT = 4 / 3  # Szegedy et al. 2015, sec. 6
-EDGE = 1e-6  # of the image: a rounding error past its last pixel would be read as black
+EDGE = 1e-6  # fraction of the image: a rounding error past its last pixel would be read as black
 
 Crops = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 def padded_crops(images: np.ndarray, pad: int, flip: bool, mean: np.ndarray) -> Crops:
-    """He et al. 2015, sec. 4.2: a window of the image padded by `pad` pixels, mirrored half of the time.
+    """Random crops of the padded image, mirrored with probability 1/2 (He et al. 2015, sec. 4.2).
 
     Args:
         images: uint8 `[n, height, width, channels]`.
         pad: Pixels of the mean colour on every side; 0 for no crop.
         flip: Whether to mirror.
-        mean: Of each channel.
+        mean: The mean of each channel.
 
     Returns:
         `(index [b], keys [b]) -> uint8 [b, height, width, channels]`.
@@ -52,12 +52,13 @@ def padded_crops(images: np.ndarray, pad: int, flip: bool, mean: np.ndarray) -> 
 
 
 def resized_crops(images: np.ndarray, least_area: float, flip: bool) -> Crops:
-    """Szegedy et al. 2015, sec. 6: a window of 8 % to all of the area and aspect 3/4 to 4/3, resized to the image's
-    size (bilinear), mirrored half of the time.
+    """Random crops of aspect 3/4 to 4/3, resized to the image's size and mirrored with probability 1/2.
+
+    Szegedy et al. 2015, sec. 6, where the area is 8 % to 100 %; resizing is bilinear.
 
     Args:
         images: uint8 `[n, height, width, channels]`.
-        least_area: Of a window, as a part of the image's.
+        least_area: The smallest area of a crop, as a fraction of the image's.
         flip: Whether to mirror.
 
     Returns:
@@ -76,7 +77,7 @@ def resized_crops(images: np.ndarray, least_area: float, flip: bool) -> Crops:
     def crops(index, keys):
         top, left, rows, columns = rectangles(keys, "crop", height, width, (least_area, 1.0), ASPECT)
         first, last = left, left + columns - 1
-        if flip:  # a box from right to left is read mirrored
+        if flip:  # a box from right to left yields the mirror image
             turned = mirrored(keys)
             first, last = tf.where(turned, last, first), tf.where(turned, first, last)
         box = tf.cast(tf.stack([top, first, top + rows - 1, last], axis=-1), tf.float32)
@@ -90,12 +91,12 @@ def resized_crops(images: np.ndarray, least_area: float, flip: bool) -> Crops:
 
 
 def mirrored(keys: tf.Tensor) -> tf.Tensor:
-    """Whether an example is mirrored: bool of the keys' shape, half of them true."""
+    """Whether each example is mirrored: bool of the keys' shape, true with probability 1/2."""
     return uniform(keys, "flip", 1)[..., 0] < 0.5
 
 
 def _padded(images: np.ndarray, pad: int, mean: np.ndarray) -> np.ndarray:
-    """The images with `pad` pixels of the mean colour around: what zeros are after normalisation."""
+    """The images padded by `pad` pixels of the mean colour, which is zero after normalisation."""
     count, height, width, channels = images.shape
     padded = np.empty((count, height + 2 * pad, width + 2 * pad, channels), np.uint8)
     padded[...] = np.round(mean)

@@ -1,7 +1,8 @@
-"""Random numbers that belong to an example, not to a batch: the same whoever draws them, and in whatever company.
+"""Random numbers that depend on an example, not on its batch or shard.
 
-TensorFlow's stateless operations take one seed for all they draw. A hash of (seed, position) gives every example a key
-of its own in one pass over a batch of any shape, so that a shard draws for its examples what the whole batch would.
+TensorFlow's stateless operations take one seed for a whole tensor. Here a hash of (seed, position) gives every example
+its own key, in one pass over a batch of any shape. So a shard draws the same numbers for its examples as the whole
+batch would.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ def keys(seed: int, positions: tf.Tensor) -> tf.Tensor:
     """A key for each position of the endless sequence of examples; different positions have different keys.
 
     Args:
-        seed: The run's.
+        seed: The run's seed.
         positions: int64 of any shape.
 
     Returns:
-        uint64 of that shape.
+        uint64 of the same shape.
 
     Example:
 
@@ -37,12 +38,12 @@ def keys(seed: int, positions: tf.Tensor) -> tf.Tensor:
 
 
 def uniform(keys: tf.Tensor, purpose: str, count: int) -> tf.Tensor:
-    """Numbers in `[0, 1)`, `count` of them a key: SplitMix64 (Steele et al. 2014, Fig. 17), 24 bits of each word.
+    """`count` numbers in `[0, 1)` per key: SplitMix64 (Steele et al. 2014, Fig. 17), 24 bits of each word.
 
     Args:
         keys: uint64 of any shape, from `keys`.
-        purpose: What they are for; other purposes draw other numbers, so no augmentation disturbs another.
-        count: How many a key.
+        purpose: A name for the draws; different names draw different numbers, so augmentations are independent.
+        count: How many numbers to draw per key.
 
     Returns:
         float32 `[*keys.shape, count]`.
@@ -60,7 +61,7 @@ def uniform(keys: tf.Tensor, purpose: str, count: int) -> tf.Tensor:
 
 
 def within(draws: tf.Tensor, low: float, high: float) -> tf.Tensor:
-    """Numbers in `[0, 1)` spread over `[low, high)`."""
+    """Scale numbers from `[0, 1)` to `[low, high)`."""
     return low + (high - low) * draws
 
 

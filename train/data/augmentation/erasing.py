@@ -13,16 +13,16 @@ ASPECT = 1 / 0.3  # r_1 = 0.3, r_2 = 1 / r_1
 
 
 def erased(images: tf.Tensor, keys: tf.Tensor, probability: float, mean: np.ndarray) -> tf.Tensor:
-    """The images, a rectangle of some filled with the mean colour (the paper's RE-M).
+    """Fill a rectangle of some images with the mean colour (the paper's RE-M).
 
     Args:
         images: uint8 `[b, height, width, channels]`.
         keys: uint64 `[b]`.
-        probability: That an image is erased at all; 0.5 in the paper for CIFAR.
-        mean: Of each channel.
+        probability: The probability that an image has an erased rectangle; 0.5 in the paper for CIFAR.
+        mean: The mean of each channel.
 
     Returns:
-        uint8 of the images' shape.
+        uint8 of the same shape.
 
     Example:
 

@@ -1,13 +1,13 @@
-"""MixUp and CutMix: each example and its neighbour, under a map of weights; and label smoothing.
+"""MixUp, CutMix and label smoothing.
 
-Both are one equation. With weights `m` in [0, 1] for every pixel,
+MixUp and CutMix mix each example with its neighbour by one equation. With weights `m` in [0, 1] for every pixel,
 
     image = m x + (1 - m) x',    label = mean(m) y + (1 - mean(m)) y'
 
-where MixUp's `m` is the same everywhere and CutMix's is 0 in a rectangle and 1 around it: the label's mix is the area.
+where MixUp's `m` is constant, and CutMix's is 0 in a rectangle and 1 around it, so that the area weights the labels.
 
-The neighbour of position `p` is `p XOR 1`. Neighbours are strangers, for an epoch is a permutation; they always share a
-shard, for shards are even; and nothing is decoded or cropped twice.
+The neighbour of position `p` is `p XOR 1`. Neighbours are random pairs, because an epoch is a permutation. They are
+always in the same shard, because shards are even. Nothing is decoded or cropped twice.
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ QUANTILES = 4096
 
 
 def mixed(images, labels, keys, mixup: float, cutmix: float):
-    """MixUp (Zhang et al. 2017, arXiv:1710.09412, eq. 1) or CutMix (Yun et al. 2019, arXiv:1905.04899, eq. 1 and 2),
-    by an even draw for each example where both are asked for.
+    """MixUp or CutMix; where both are on, each example gets one of them with probability 1/2.
+
+    MixUp is Zhang et al. 2017, arXiv:1710.09412, eq. 1; CutMix is Yun et al. 2019, arXiv:1905.04899, eq. 1 and 2.
 
     Args:
         images: uint8 `[b, height, width, channels]`, b even.
         labels: float32 `[b, classes]`, distributions.
         keys: uint64 `[b]`.
-        mixup, cutmix: `alpha` of each one's `lambda ~ Beta(alpha, alpha)`; 0 for none of it. The papers' are 0.2 on
-            ImageNet and 1.
+        mixup, cutmix: `alpha` of each method's `lambda ~ Beta(alpha, alpha)`; 0 for off. The papers use 0.2 on
+            ImageNet for MixUp, and 1 for CutMix.
 
     Returns:
         `(uint8 [b, height, width, channels], float32 [b, classes])`.
@@ -59,7 +60,7 @@ def mixed(images, labels, keys, mixup: float, cutmix: float):
 
 
 def neighbours(batch: tf.Tensor) -> tf.Tensor:
-    """`[x1, x0, x3, x2, ...]`.
+    """Exchange neighbours: `[x1, x0, x3, x2, ...]`.
 
     >>> neighbours(tf.constant([0, 1, 2, 3])).numpy().tolist()
     [1, 0, 3, 2]
@@ -69,7 +70,7 @@ def neighbours(batch: tf.Tensor) -> tf.Tensor:
 
 
 def smoothed(labels: tf.Tensor, epsilon: float) -> tf.Tensor:
-    """`(1 - epsilon) y + epsilon / classes` (Szegedy et al. 2015, arXiv:1512.00567, sec. 7).
+    """Label smoothing, `(1 - epsilon) y + epsilon / classes` (Szegedy et al. 2015, arXiv:1512.00567, sec. 7).
 
     >>> smoothed(tf.one_hot([1], 4), 0.5).numpy().tolist()
     [[0.125, 0.625, 0.125, 0.125]]
@@ -93,8 +94,10 @@ def _lambda(keys, alpha: float):
 
 
 def _outside(keys, alpha: float, height: int, width: int):
-    """True outside of CutMix's rectangle: sides `sqrt(1 - lambda)` of the image's, its centre anywhere, cut off at the
-    edges."""
+    """True outside CutMix's rectangle, bool `[b, height, width]`.
+
+    Its sides are `sqrt(1 - lambda)` of the image's; its centre is anywhere, and it is clipped at the edges.
+    """
     share, row, column = tf.unstack(uniform(keys, "cutmix", 3), axis=-1)
     part = tf.sqrt(1 - _beta(share, alpha))
     inside_rows = _near(row, part, height)
@@ -103,14 +106,14 @@ def _outside(keys, alpha: float, height: int, width: int):
 
 
 def _near(centre, part, side: int):
-    """Which of `side` places lie within `part / 2` of the centre: bool `[b, side]`."""
+    """Which of `side` pixels are within `part / 2` of the centre, as fractions of `side`: bool `[b, side]`."""
     middle, reach = centre[:, tf.newaxis] * side, part[:, tf.newaxis] * side / 2
     places = tf.range(side, dtype=tf.float32) + 0.5
     return tf.abs(places - middle) < reach
 
 
 def _beta(draws, alpha: float):
-    """Beta(alpha, alpha), by its inverse distribution function: one draw a number, where rejection takes any number."""
+    """Beta(alpha, alpha) by its inverse distribution function, which needs exactly one draw, unlike rejection."""
     table = tf.constant(_beta_table(alpha))
     place = draws * QUANTILES
     low = tf.cast(place, tf.int32)

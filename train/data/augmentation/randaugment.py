@@ -1,7 +1,7 @@
-"""RandAugment (Cubuk et al. 2019, arXiv:1909.13719): a few operations an image, drawn evenly from fourteen.
+"""RandAugment (Cubuk et al. 2019, arXiv:1909.13719): a few operations per image, drawn uniformly from fourteen.
 
-The operations and their ranges are torchvision's, whose magnitude 30 is the strongest throughout: images of one
-operation lie together, so each is written for a batch and runs on those images alone that drew it.
+The operations and their ranges are torchvision's, whose strongest magnitude is 30. Images are grouped by operation:
+each operation is written for a batch, and runs only on the images that drew it.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ Operation = Callable[[tf.Tensor, tf.Tensor, np.ndarray], tf.Tensor]
 
 
 def randaugmented(images: tf.Tensor, keys: tf.Tensor, magnitude: float, layers: int, mean: np.ndarray) -> tf.Tensor:
-    """The images after `layers` operations each.
+    """Apply `layers` random operations to each image.
 
     Args:
         images: uint8 `[b, height, width, 1 or 3]`.
         keys: uint64 `[b]`.
-        magnitude: Of every operation, 0 to 30; the paper's 9 of 10 for ResNet-50 is 27.
-        layers: Operations an image; 2 in the paper for ResNet-50.
-        mean: Of each channel; it fills what a warp uncovers.
+        magnitude: Strength of every operation, 0 to 30; the paper's 9 of 10 for ResNet-50 is 27.
+        layers: Operations per image; 2 in the paper for ResNet-50.
+        mean: The mean of each channel; it fills the area that a warp uncovers.
 
     Returns:
-        uint8 of the images' shape.
+        uint8 of the same shape.
 
     Example:
 
@@ -49,7 +49,7 @@ def randaugmented(images: tf.Tensor, keys: tf.Tensor, magnitude: float, layers: 
 
 
 def _each(images, operation, strengths, mean):
-    """Every image through the operation of its own."""
+    """Apply to every image the operation that it drew."""
     places = tf.dynamic_partition(tf.range(tf.shape(images)[0]), operation, len(OPERATIONS))
     done = [
         apply(tf.gather(images, place), tf.gather(strengths, place), mean)
@@ -58,84 +58,84 @@ def _each(images, operation, strengths, mean):
     return tf.ensure_shape(tf.dynamic_stitch(places, done), images.shape)
 
 
-# Each takes uint8 images [b, height, width, channels], signed strengths [b] in [-1, 1], and the mean colour.
+# Each operation takes uint8 images [b, height, width, channels], signed strengths [b] in [-1, 1], and the mean colour.
 def identity(images, strengths, mean):
-    """As they are."""
+    """Return the images unchanged."""
     return images
 
 
 def shear_x(images, strengths, mean):
-    """By up to 0.3, about the centre."""
+    """Shear horizontally by up to 0.3, about the centre."""
     return _warped(images, mean, xy=0.3 * strengths)
 
 
 def shear_y(images, strengths, mean):
-    """By up to 0.3, about the centre."""
+    """Shear vertically by up to 0.3, about the centre."""
     return _warped(images, mean, yx=0.3 * strengths)
 
 
 def translate_x(images, strengths, mean):
-    """By up to 150/331 of the width."""
+    """Translate by up to 150/331 of the width."""
     return _warped(images, mean, x=150 / 331 * images.shape[2] * strengths)
 
 
 def translate_y(images, strengths, mean):
-    """By up to 150/331 of the height."""
+    """Translate by up to 150/331 of the height."""
     return _warped(images, mean, y=150 / 331 * images.shape[1] * strengths)
 
 
 def rotate(images, strengths, mean):
-    """By up to 30 degrees, about the centre."""
+    """Rotate by up to 30 degrees, about the centre."""
     angle = math.radians(30) * strengths
     return _warped(images, mean, xx=tf.cos(angle), xy=-tf.sin(angle), yx=tf.sin(angle), yy=tf.cos(angle))
 
 
 def brightness(images, strengths, mean):
-    """Towards black, or away from it, by up to 0.9."""
+    """Move towards black, or away from it, by up to 0.9."""
     return _away_from(tf.zeros_like(images, tf.float32), images, strengths)
 
 
 def color(images, strengths, mean):
-    """Towards grey, or away from it, by up to 0.9."""
+    """Move towards grey, or away from it, by up to 0.9."""
     return _away_from(_grey(images), images, strengths)
 
 
 def contrast(images, strengths, mean):
-    """Towards the mean grey of the image, or away from it, by up to 0.9."""
+    """Move towards the mean grey of the image, or away from it, by up to 0.9."""
     return _away_from(tf.round(tf.reduce_mean(_grey(images), axis=[1, 2, 3], keepdims=True)), images, strengths)
 
 
 def sharpness(images, strengths, mean):
-    """Towards the smoothed image, or away from it, by up to 0.9; the edge stays."""
+    """Move towards the smoothed image, or away from it, by up to 0.9; the outermost pixels stay."""
     floats = tf.cast(images, tf.float32)
     rows = floats[:, :-2] + floats[:, 1:-1] + floats[:, 2:]
     box = rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:]
     inner = floats[:, 1:-1, 1:-1]
-    change = tf.round((box + 4 * inner) / 13) - inner  # PIL's SMOOTH: ones around a five
+    change = tf.round((box + 4 * inner) / 13) - inner  # PIL's SMOOTH: a 3x3 kernel of ones around a five
     return _away_from(floats + tf.pad(change, [[0, 0], [1, 1], [1, 1], [0, 0]]), images, strengths)
 
 
 def posterize(images, strengths, mean):
-    """The highest bits alone, at least four."""
+    """Keep only the highest bits, at least four."""
     dropped = tf.cast(tf.round(4 * tf.abs(strengths)), tf.uint8)[:, None, None, None]
     return tf.bitwise.left_shift(tf.bitwise.right_shift(images, dropped), dropped)
 
 
 def solarize(images, strengths, mean):
-    """Values from a threshold on inverted; the threshold falls from 255 to 0."""
+    """Invert values at or above a threshold, which falls from 255 to 0."""
     threshold = (255 * (1 - tf.abs(strengths)))[:, None, None, None]
     return tf.where(tf.cast(images, tf.float32) >= threshold, 255 - images, images)
 
 
 def auto_contrast(images, strengths, mean):
-    """The values of each channel stretched to 0..255."""
+    """Stretch the values of each channel to 0..255."""
     floats = tf.cast(images, tf.float32)
     low, high = (reduce(floats, axis=[1, 2], keepdims=True) for reduce in (tf.reduce_min, tf.reduce_max))
     return tf.where(high > low, tf.cast((floats - low) * tf.math.divide_no_nan(255.0, high - low), tf.uint8), images)
 
 
 def equalize(images, strengths, mean):
-    """The values of each channel spread evenly, as `PIL.ImageOps.equalize` does."""
+    """Equalise the histogram of each channel, as `PIL.ImageOps.equalize` does."""
     count, _, _, channels = tf.unstack(tf.shape(images))
     tables = tf.reshape(256 * tf.range(count * channels), [count, 1, 1, channels])
     places = tables + tf.cast(images, tf.int32)
@@ -168,19 +168,19 @@ OPERATIONS: tuple[Operation, ...] = (
 
 
 def _grey(images):
-    """float32 `[b, height, width, 1]`, whole numbers."""
+    """Grey values, float32 `[b, height, width, 1]`, rounded to integers."""
     floats = tf.cast(images, tf.float32)
     return floats if images.shape[-1] == 1 else tf.round(tf.reduce_sum(floats * LUMA, axis=-1, keepdims=True))
 
 
 def _away_from(base, images, strengths):
-    """`base + (1 + 0.9 strength) (images - base)`, cut off at 0 and 255."""
+    """`base + (1 + 0.9 strength) (images - base)`, clipped to 0..255."""
     factors = (1 + 0.9 * strengths)[:, None, None, None]
     return tf.cast(tf.clip_by_value(base + factors * (tf.cast(images, tf.float32) - base), 0, 255), tf.uint8)
 
 
 def _warped(images, mean, xx=1.0, xy=0.0, x=0.0, yx=0.0, yy=1.0, y=0.0):
-    """The value at `p` from `A (p - centre) + centre + (x, y)` in the image, bilinear; the mean colour from outside."""
+    """The value at `p` is the image's at `A (p - centre) + centre + (x, y)`, bilinear; outside it, the mean colour."""
     _, height, width, _ = images.shape
     zeros = tf.zeros([tf.shape(images)[0]])
     xx, xy, x, yx, yy, y = (zeros + value for value in (xx, xy, x, yx, yy, y))

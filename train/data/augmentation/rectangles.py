@@ -1,4 +1,4 @@
-"""Random rectangles of an image: what a crop keeps, what erasing takes."""
+"""Random rectangles in an image, for crops and erasing."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from .draws import uniform, within
 def rectangles(keys, purpose: str, height, width, areas: tuple[float, float], aspect: float):
     """A rectangle for each key: its area uniform in `areas`, its aspect log-uniform in `[1 / aspect, aspect]`.
 
-    The published samplers draw again until a rectangle fits. Here the aspect is bounded by what fits the area, so that
-    one draw is enough and the area is always the one that was drawn, to the rounding of the sides.
+    The published samplers draw again until a rectangle fits. Here the aspect is limited to values that fit. So one draw
+    is enough, and the area is always the drawn one, up to the rounding of the sides.
 
     Args:
         keys: uint64 `[...]`.
-        purpose: Names the draws.
-        height, width: The image's, whole numbers or int32 `[...]`.
-        areas: Least and largest part of the image, in `(0, 1]`.
-        aspect: The largest ratio of a side to the other.
+        purpose: The name of the draws; see `uniform`.
+        height, width: The image's height and width, integers or int32 `[...]`.
+        areas: Smallest and largest fraction of the image, in `(0, 1]`.
+        aspect: The largest ratio of one side to the other.
 
     Returns:
         `(top, left, rows, columns)`, int32 `[...]`, rows and columns at least 1.
@@ -46,5 +46,5 @@ def _whole(side, largest):
 
 
 def _start(draw, room):
-    """A whole number in `[0, room]`."""
+    """An integer in `[0, room]`."""
     return tf.minimum(tf.cast(draw * tf.cast(room + 1, tf.float32), tf.int32), room)

@@ -1,4 +1,4 @@
-"""Where images come from: one file a source."""
+"""The sources of images, one file each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["EncodedData", "ImageData", "bad_images_named", "identity", "load"]
 
 
 def identity(data: ImageData | EncodedData) -> dict[str, Any]:
-    """What tells data from other data, by name, as JSON holds it."""
+    """The values that identify the data, by name; each can be written as JSON."""
     return {
         "train_count": data.train_count,
         "test_count": data.test_count,
@@ -34,14 +34,14 @@ def identity(data: ImageData | EncodedData) -> dict[str, Any]:
 
 
 def load(source: Source, streamed: bool = False) -> ImageData | EncodedData:
-    """The images that `--dataset` names, checked.
+    """Load and check the images that `--dataset` names.
 
     Args:
-        source: Which images.
-        streamed: Whether images of any size stay files and are decoded when needed, where the source has such.
+        source: The options that select the images.
+        streamed: Whether images of any size stay encoded and are decoded when needed, where the source allows it.
 
     Raises:
-        BadInput: if they are not there or not fit for training.
+        BadInput: if they are missing, or cannot be used for training.
     """
     try:
         kind = _kind(source.dataset)
@@ -62,14 +62,14 @@ def load(source: Source, streamed: bool = False) -> ImageData | EncodedData:
 
 
 def renamed(data: EncodedData, class_names: list[str] | None) -> EncodedData:
-    """The data under the classes' names that were given."""
+    """The data with the given class names, if any."""
     check_names(class_names, data.class_names)
     return replace(data, class_names=list(class_names or data.class_names), own_names=data.class_names)
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """A kind of source: its name for people, how it is read, and which options it heeds."""
+    """A kind of source: its name in messages, the function that reads it, and the options that it uses."""
 
     title: str
     load: Callable[[Source, bool], ImageData | EncodedData]
@@ -100,7 +100,7 @@ def _folder(source: Source, streamed: bool) -> ImageData | EncodedData:
 
 
 def _kind(dataset: str) -> _Kind:
-    """What `--dataset` names, by the look of it."""
+    """The kind of source that `--dataset` names."""
     path = Path(dataset)
     if not dataset:
         raise BadInput("--dataset must not be empty.")
@@ -111,7 +111,7 @@ def _kind(dataset: str) -> _Kind:
     if path.suffix == ".npz":
         return NPZ
     if path.is_file():
-        raise BadInput(f"--dataset={path} is a file, but not an .npz one; wanted a folder, an .npz file or a name.")
+        raise BadInput(f"--dataset={path} must be a folder, an .npz file or a name; got another file.")
     if path.is_absolute() or dataset.startswith((".", "~")) or dataset.endswith("/"):
         raise BadInput(f"--dataset={path}: there is no such folder.")
     return TFDS

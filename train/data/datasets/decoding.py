@@ -1,4 +1,4 @@
-"""Part of an encoded image as pixels: JPEGs are decoded there alone."""
+"""Views of encoded images; of JPEGs, only the part that a view needs is decoded."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from ..augmentation.crops import ASPECT, mirrored
 from ..augmentation.rectangles import rectangles
 
 VIEWS = ("paper", "central", "ten_crop")
-SHORTER_SIDE = 256  # He et al. 2015, sec. 3.4; for crops of 224, and in proportion for others
+SHORTER_SIDE = 256  # He et al. 2015, sec. 3.4, for crops of 224; in proportion for others
 KEPT = 224 / 256
 
 
 def random_crop(contents, key, size: int, augmentation: Augmentation):
-    """A training view: `augmentation`'s resized crop, decoded alone, resized, mirrored half of the time.
+    """A training view: a random crop, decoded, resized, and mirrored with probability 1/2.
 
     Args:
-        contents: A string, JPEG or PNG.
+        contents: The bytes of a JPEG or PNG file, a scalar string.
         key: uint64, a scalar.
         size: Height and width of the view.
-        augmentation: Its `crop_area` and `flip`.
+        augmentation: Its `crop_area` and `flip` are used.
 
     Returns:
         uint8 `[size, size, 3]`.
@@ -31,14 +31,15 @@ def random_crop(contents, key, size: int, augmentation: Augmentation):
 
 
 def test_view(contents, size: int, protocol: str):
-    """A view to test on.
+    """A view for testing.
 
-    `"paper"` (He et al. 2015, sec. 3.4): the shorter side resized to 256, then the central 224 x 224. `"ten_crop"`
-    (Krizhevsky et al. 2012): of the same, the four corners, the centre, and their mirrors. `"central"`, the modern
-    one: the central square of 7/8 of the shorter side, decoded alone and resized once. Other sizes are in proportion.
+    `"paper"` (He et al. 2015, sec. 3.4) resizes the shorter side to 256 and takes the central 224 x 224. `"ten_crop"`
+    (Krizhevsky et al. 2012) takes the four corners, the centre, and their mirror images from the same resized image.
+    `"central"`, now common, decodes only the central square of 7/8 of the shorter side, and resizes it once. Other
+    sizes are in proportion.
 
     Args:
-        contents: A string, JPEG or PNG.
+        contents: The bytes of a JPEG or PNG file, a scalar string.
         size: Height and width of the view.
         protocol: One of `VIEWS`.
 
@@ -61,11 +62,11 @@ def test_view(contents, size: int, protocol: str):
     return tf.concat([crops, crops[:, :, ::-1]], axis=0)
 
 
-test_view.__test__ = False  # type: ignore[attr-defined]  # pytest: it is no test
+test_view.__test__ = False  # type: ignore[attr-defined]  # tells pytest that this is not a test
 
 
 def image_size(contents):
-    """`(height, width)`, int32, from a JPEG's header; another image is decoded."""
+    """`(height, width)`, int32, from a JPEG's header; other images are decoded for it."""
     shape = tf.cond(
         tf.io.is_jpeg(contents),
         lambda: tf.image.extract_jpeg_shape(contents),
@@ -77,8 +78,8 @@ def image_size(contents):
 def decoded(contents, window):
     """The window `(top, left, rows, columns)` of the decoded image, uint8 `[rows, columns, 3]`.
 
-    A column more on each side is decoded: at the edge of what it decodes, libjpeg has no neighbour to interpolate the
-    chroma from. So the pixels are those of the whole image, to the bit.
+    One more column is decoded on each side, because libjpeg interpolates the chroma from neighbours. So the pixels
+    equal those of the whole decoded image, bit for bit.
     """
     top, left, rows, columns = window
     return tf.cond(
@@ -89,9 +90,9 @@ def decoded(contents, window):
 
 
 def resized(image, rows, columns):
-    """Bilinear, smoothed where it shrinks, as PIL and torchvision resize; uint8."""
+    """Resize bilinearly, with antialiasing where the image shrinks, like PIL and torchvision; uint8."""
     shrinks = (tf.shape(image)[0] > rows) | (tf.shape(image)[1] > columns)
-    pixels = tf.cond(  # where it only grows both are the same, and the second takes half of the time
+    pixels = tf.cond(  # where the image only grows, both are equal, and the second takes half of the time
         shrinks,
         lambda: tf.image.resize(image, (rows, columns), antialias=True),
         lambda: tf.image.resize(image, (rows, columns)),

@@ -8,7 +8,7 @@ from .images import ImageData
 
 
 def load_digits() -> ImageData:
-    """A fifth of each class tests, the others train: 360 and 1,437 images. Pixels 0..16 become 0..255."""
+    """1,437 training and 360 test images, a fifth of each class. Pixel values 0..16 are scaled to 0..255."""
     from sklearn.datasets import load_digits as load
     from sklearn.model_selection import train_test_split
 

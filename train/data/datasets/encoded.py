@@ -1,4 +1,4 @@
-"""Images as JPEG or PNG files: any sizes, any number, decoded as they are wanted."""
+"""Encoded images, JPEG or PNG, of any size and number, decoded when needed."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ from tqdm import tqdm
 from ...process.backend import tf
 from ...process.errors import BadInput
 from .decoding import test_view
+from .images import memory
 
 DEFAULT_SIZE = 224
-MEMORY_SHARE = 1 / 4  # of the machine's, for what is kept
+MEMORY_SHARE = 1 / 4  # of the machine's memory, for file contents
 SHOWN = 5
 SAMPLED = 1024  # images for the statistics and the digest
 
 
 @dataclass(frozen=True)
 class EncodedSplit:
-    """Encoded images that are read by number.
+    """Encoded images that are read by index.
 
     Args:
-        count: How many there are.
-        read: `int64 -> (contents, label)`, scalars: string and int64.
-        name: What an image is called, for messages.
+        count: The number of images.
+        read: `index -> (contents, label)`, scalars: int64 to string and int64.
+        name: `index -> str`, the name of an image in messages.
     """
 
     count: int
@@ -46,10 +47,10 @@ class EncodedData:
 
     Args:
         train, test: Its splits.
-        class_names: One for each class.
+        class_names: One name for each class.
         size: Height and width of the views that the network sees.
-        test_protocol: How an image is looked at to test: see `decoding.test_view`.
-        own_names: The source's own names, whatever the classes are called.
+        test_protocol: The test view: see `decoding.test_view`.
+        own_names: The source's own class names, even where the user gave others.
     """
 
     train: EncodedSplit
@@ -66,17 +67,17 @@ class EncodedData:
 
     @property
     def classes(self) -> int:
-        """How many classes there are."""
+        """The number of classes."""
         return len(self.class_names)
 
     @property
     def train_count(self) -> int:
-        """Images to train on."""
+        """The number of training images."""
         return self.train.count
 
     @property
     def test_count(self) -> int:
-        """Images to test on."""
+        """The number of test images."""
         return self.test.count
 
     def file_of(self, split: str, number: int) -> str | None:
@@ -89,7 +90,7 @@ class EncodedData:
 
     @cached_property
     def digest(self) -> str:
-        """Twelve hexadecimal digits of the SHA-256 of 1,024 images and labels of each split, evenly picked."""
+        """Twelve hexadecimal digits of the SHA-256 of 1,024 to 2,047 evenly spaced images and labels of each split."""
         digest = hashlib.sha256()
         for split in (self.train, self.test):
             for number in range(0, split.count, max(split.count // SAMPLED, 1)):
@@ -98,7 +99,7 @@ class EncodedData:
         return digest.hexdigest()[:12]
 
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
-        """`(mean, variance)` of each channel over the centres of 1,024 training images, evenly picked."""
+        """`(mean, variance)` of each channel over the centres of 1,024 to 2,047 evenly spaced training images."""
         return self._statistics
 
     @cached_property
@@ -119,11 +120,11 @@ class EncodedData:
 
 
 def from_files(paths: Sequence[Path], labels: Sequence[int]) -> EncodedSplit:
-    """Files by number; their contents are kept in memory where a quarter of it holds them.
+    """Files by index; their contents are kept in memory if a quarter of it is enough.
 
     Args:
         paths: The files.
-        labels: One a file.
+        labels: One label per file.
     """
     names, numbers = tf.constant([os.fsencode(path) for path in paths]), tf.constant(labels, tf.int64)
     if sum(path.stat().st_size for path in paths) > MEMORY_SHARE * memory():
@@ -134,16 +135,16 @@ def from_files(paths: Sequence[Path], labels: Sequence[int]) -> EncodedSplit:
 
 @contextmanager
 def bad_images_named(data) -> Iterator[None]:
-    """Name the images that cannot be decoded or have no class, where one of them stops what is done inside.
+    """If the block fails at an image that cannot be decoded or has no class, name all such images.
 
-    A header is looked at before training; only reading all tells the rest, too much work for a million images on the
-    chance. So they are looked for once one was met.
+    Headers are checked before training. Finding every bad image requires decoding all of them, which would be too much
+    work for a million images. So this happens only once one bad image is met.
 
     Args:
-        data: Anything; only `EncodedData` is looked through.
+        data: The data; only `EncodedData` is searched.
 
     Raises:
-        BadInput: with the first of them, and the reasons.
+        BadInput: with the first bad images, and the reasons.
     """
     try:
         yield
@@ -152,12 +153,12 @@ def bad_images_named(data) -> Iterator[None]:
         if not bad:
             raise
         first = f" (the first {SHOWN})" if len(bad) == SHOWN else ""
-        way_out = "Mend or remove, or (folders) pass --skip_bad_images."
-        raise BadInput(f"images that cannot be taken{first}: {'; '.join(bad)}. {way_out}") from None
+        way_out = "Fix or remove them, or (folders) pass --skip_bad_images."
+        raise BadInput(f"images that cannot be used{first}: {'; '.join(bad)}. {way_out}") from None
 
 
 def _unfit(data: EncodedData) -> list[str]:
-    """Up to `SHOWN` of them."""
+    """Up to `SHOWN` bad images, with the reasons."""
     numbers = [(split, number) for split in (data.train, data.test) for number in range(split.count)]
     with ThreadPoolExecutor() as pool:
         reasons = tqdm(
@@ -172,13 +173,13 @@ def _unfit(data: EncodedData) -> list[str]:
 
 
 def _reason(classes: int, split: EncodedSplit, number: int) -> str:
-    """Which image it is and why it cannot be taken; empty if it can."""
+    """The image and why it cannot be used; empty if it can."""
     try:
         contents, label = split.read(tf.constant(number, tf.int64))
-    except (ValueError, tf.errors.InvalidArgumentError):  # eagerly, and in a graph
+    except (ValueError, tf.errors.InvalidArgumentError):  # raised eagerly, and in a graph
         return f"{split.name(number)}: its data do not match their checksum"
     known = 0 <= int(label) < classes
-    why = why_undecodable(contents) if known else f"label {int(label)}, wanted 0..{classes - 1}"
+    why = why_undecodable(contents) if known else f"label {int(label)}, expected 0..{classes - 1}"
     return f"{split.name(number)}: {why}" if why else ""
 
 
@@ -189,15 +190,3 @@ def why_undecodable(contents: tf.Tensor | bytes) -> str:
     except tf.errors.OpError as error:
         return error.message.split("}} ")[-1].split(" [Op:")[0].rstrip(".")
     return ""
-
-
-def memory(cgroups: Path = Path("/sys/fs/cgroup")) -> int:
-    """The machine's in bytes, or its container's where that has less.
-
-    Args:
-        cgroups: Where Linux tells a container's limits.
-    """
-    limits = [cgroups / "memory.max", cgroups / "memory" / "memory.limit_in_bytes"]  # version 2, version 1
-    told = [path.read_text().strip() for path in limits if path.exists()]
-    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min([machine, *(int(limit) for limit in told if limit != "max")])

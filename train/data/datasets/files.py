@@ -1,4 +1,4 @@
-"""A folder of images of any sizes, streamed: train/<class>/* and test/<class>/*, JPEG or PNG."""
+"""A folder of images of any size, decoded when needed: train/<class>/* and test/<class>/*, JPEG or PNG."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ...process.errors import BadInput
-from .encoded import DEFAULT_SIZE, MEMORY_SHARE, EncodedData, EncodedSplit, from_files, memory, why_undecodable
+from .encoded import DEFAULT_SIZE, MEMORY_SHARE, EncodedData, EncodedSplit, from_files, why_undecodable
 from .folder import UNREADABLE, class_folders, decoded, opened, report_bad
-from .images import ImageData
+from .images import ImageData, memory
 
 
 def load_files(
     root: Path, image_size: int | None, skip_bad_images: bool, protocol: str | None
 ) -> EncodedData | ImageData:
-    """The folder's images as files, decoded as they are wanted.
+    """The folder's images as files, decoded when needed.
 
-    Images that are all of one size, with no other asked for, and fit in memory, are decoded into it once.
+    Images that all have one size and fit in memory are decoded into it once, unless another size or view is requested.
 
     Args:
         root: The folder with `train/` and `test/`.
         image_size: Height and width of the views; 224 by default.
-        skip_bad_images: Whether files that are no images are left out instead of refused; all are decoded once to
-            find them.
-        protocol: How an image is looked at to test: one of `decoding.VIEWS`.
+        skip_bad_images: Whether unreadable images are skipped instead of refused; all images are decoded once to find
+            them.
+        protocol: The test view, one of `decoding.VIEWS`.
 
     Raises:
-        BadInput: if a split or class is missing or empty, or a file's header is no image's.
+        BadInput: if a split or class is missing or empty, or a file does not have the header of an image.
     """
     classes, files = class_folders(root)
     sizes, bad = _headers([path for split in files.values() for paths in split for path in paths])
@@ -55,7 +55,7 @@ def _split(files: list[list[Path]], bad) -> EncodedSplit:
 
 
 def _headers(files: list[Path]) -> tuple[dict[Path, tuple[int, int]], dict[Path, str]]:
-    """`({path: (width, height)}, {path: why it cannot be read})`, from the files' first bytes alone."""
+    """`({path: (width, height)}, {path: why it cannot be read})`, from only the files' first bytes."""
 
     def attempt(path: Path):
         try:
@@ -75,7 +75,7 @@ def _headers(files: list[Path]) -> tuple[dict[Path, tuple[int, int]], dict[Path,
 
 
 def _undecodable(files: list[Path]) -> dict[Path, str]:
-    """`{path: why}` of the files that begin as images do and cannot be decoded, as training decodes them."""
+    """`{path: why}` for files with the header of an image that cannot be decoded as in training."""
     with ThreadPoolExecutor() as pool:
         reasons = pool.map(lambda path: why_undecodable(path.read_bytes()), files)
         looked = tqdm(reasons, "looking for bad images", len(files), unit="img", disable=None)

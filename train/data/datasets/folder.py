@@ -23,12 +23,12 @@ UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  #
 
 
 def load_folder(root: Path, image_size: int | None = None, skip_bad_images: bool = False) -> ImageData:
-    """Decode every image into memory. Grey images stay grey if all are; one colour image makes all RGB.
+    """Decode every image into memory: grey if all images are grey, else RGB.
 
     Args:
         root: The folder with `train/` and `test/`.
         image_size: Height and width to resize to, in pixels; none by default.
-        skip_bad_images: Whether unreadable images are left out instead of refused.
+        skip_bad_images: Whether unreadable images are skipped instead of refused.
 
     Raises:
         BadInput: if a split or class is missing or empty, an image is unreadable, or sizes differ.
@@ -39,7 +39,7 @@ def load_folder(root: Path, image_size: int | None = None, skip_bad_images: bool
 def decoded(
     classes: list[str], files: dict[str, list[list[Path]]], image_size: int | None, skip_bad_images: bool
 ) -> ImageData:
-    """What `load_folder` makes of the files that `class_folders` found."""
+    """Decode the files that `class_folders` found; see `load_folder`."""
     pictures, bad = _decode([path for split in files.values() for paths in split for path in paths], image_size)
     report_bad(bad, skip_bad_images)
     colour = any(picture.ndim == 3 for picture in pictures.values())
@@ -52,7 +52,7 @@ def decoded(
 
 
 def class_folders(root: Path) -> tuple[list[str], dict[str, list[list[Path]]]]:
-    """`(classes, {split: [files of a class]})`; says how many images lie deeper, which are none of these.
+    """`(classes, {split: [files of a class]})`; prints how many images in deeper folders are ignored.
 
     Raises:
         BadInput: if a split or class is missing or empty.
@@ -65,14 +65,12 @@ def class_folders(root: Path) -> tuple[list[str], dict[str, list[list[Path]]]]:
     files = [_files(folder, deeper[folder]) for folder in folders]
     if passed := [path for paths in deeper.values() for path in paths]:
         counted = f"{len(passed)} image{'s' * (len(passed) > 1)}"
-        print(
-            f"passed over {counted} deeper than <class>/* ({passed[0]}{', ...' * (len(passed) > 1)})", file=sys.stderr
-        )
+        print(f"ignored {counted} deeper than <class>/* ({passed[0]}{', ...' * (len(passed) > 1)})", file=sys.stderr)
     return classes, {"train": files[: len(classes)], "test": files[len(classes) :]}
 
 
 def _classes(folder: Path) -> list[str]:
-    wanted = f"wanted a folder of images for each class: {folder}/<class>/*"
+    wanted = f"expected a folder of images for each class: {folder}/<class>/*"
     if not folder.is_dir():
         raise BadInput(f"{folder} is missing; {wanted}.")
     classes = sorted(d.name for d in folder.iterdir() if d.is_dir() and not d.name.startswith("."))
@@ -94,40 +92,40 @@ def _class_difference(root: Path, train: list[str], test: list[str]) -> str:
 def _files(folder: Path, deeper: list[Path]) -> list[Path]:
     files = sorted(path for path in folder.iterdir() if _names_an_image(path))
     if not files:
-        where = f" itself, {len(deeper)} in folders below it ({deeper[0]})" if deeper else ""
+        where = f", but {len(deeper)} in folders below it ({deeper[0]})" if deeper else ""
         raise BadInput(
-            f"{folder} has no images ({', '.join(sorted(SUFFIXES))}){where}; wanted one or more of every class."
+            f"{folder} has no images ({', '.join(sorted(SUFFIXES))}){where}; expected one or more in every class."
         )
     return files
 
 
 def _deeper(folder: Path) -> list[Path]:
-    """Images in folders below a class's."""
+    """Images in folders below the folder of a class."""
     below = [path for path in folder.iterdir() if not (_names_an_image(path) or path.name[0] == ".") and path.is_dir()]
     return [path for each in sorted(below) for path in sorted(each.rglob("*")) if _names_an_image(path)]
 
 
 def _names_an_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and path.name[0] != "."
+    return path.suffix.lower() in SUFFIXES and path.name[0] != "." and not path.is_fifo()
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[Image.Image]:
-    """The image, its header read.
+    """Open an image, and read only its header.
 
     Raises:
-        One of `UNREADABLE`: if it cannot be, or is of another format, whatever its name says.
+        One of `UNREADABLE`: if it cannot be read, or its content has another format, whatever its extension.
     """
     with Image.open(path) as image:
         if image.format not in FORMATS:
-            raise ValueError(f"{image.format}, wanted JPEG or PNG")
+            raise ValueError(f"{image.format}, expected JPEG or PNG")
         yield image
 
 
 def _read(path: Path, image_size: int | None) -> np.ndarray:
     """One image as uint8, `[height, width]` if grey, else `[height, width, 3]`."""
     with opened(path) as image:
-        if image.mode.startswith("I"):  # 16 bits, which PIL would clip to 255, not scale
+        if image.mode.startswith("I"):  # 16 bits, which PIL would clip to 255 instead of scaling
             picture = Image.fromarray((np.asarray(image, np.int64).clip(0, 65535) // 257).astype(np.uint8))
         else:
             picture = image.convert("L" if image.mode in GREY_MODES else "RGB")
@@ -158,13 +156,13 @@ def _decode(files: list[Path], image_size: int | None) -> tuple[dict[Path, np.nd
 
 
 def report_bad(bad: dict[Path, str], skip: bool) -> None:
-    """Refuse the files that cannot be read, or say that they are left out."""
+    """Refuse files that cannot be read, or print that they are skipped."""
     if not bad:
         return
     shown = "; ".join(f"{path}: {why}" for path, why in list(bad.items())[:SHOWN])
     summary = f"{len(bad)} unreadable image{'s' * (len(bad) > 1)} ({shown}{'; ...' * (len(bad) > SHOWN)})"
     if not skip:
-        raise BadInput(f"{summary}. Mend or remove, or pass --skip_bad_images.")
+        raise BadInput(f"{summary}. Fix or remove them, or pass --skip_bad_images.")
     print(f"skipped {summary}", file=sys.stderr)
 
 

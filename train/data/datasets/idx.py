@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import gzip
+import math
 import zlib
 from pathlib import Path
 
 import numpy as np
 
 from ...process.errors import BadInput
-from .images import ImageData
+from .images import ImageData, require_file, require_room
 
 PARTS = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 UNSIGNED_BYTE = 0x08
 
 
 def holds_idx(folder: Path) -> bool:
-    """Whether the folder looks like one of IDX files."""
+    """Whether the folder has files with names of IDX files."""
     return any(folder.glob("*-ubyte")) or any(folder.glob("*-ubyte.gz"))
 
 
 def load_idx(folder: Path) -> ImageData:
-    """Read the four files, packed or not.
+    """Read the four files, gzipped or not.
 
     Raises:
-        BadInput: if one is missing or damaged.
+        BadInput: if a file is missing or damaged.
     """
     x_train, y_train, x_test, y_test = (read_idx(_find(folder, part)) for part in PARTS)
     return ImageData((x_train, y_train), (x_test, y_test))
@@ -38,21 +39,32 @@ def _find(folder: Path, part: str) -> Path:
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """One IDX file of unsigned bytes: two zero bytes, type, rank, the sizes as big-endian int32, the data.
+    """Read an IDX file of unsigned bytes: two zero bytes, type, rank, sizes as big-endian int32, data.
 
     Raises:
         BadInput: if the file is damaged or holds another type.
     """
+    require_file(path)
     try:
-        content = (gzip.open if path.suffix == ".gz" else open)(path, "rb").read()
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+            return _read(file, path)
     except (OSError, EOFError, zlib.error) as error:
         raise BadInput(f"{path} cannot be read: {error}.") from None
-    if len(content) < 4 or content[:3] != bytes([0, 0, UNSIGNED_BYTE]):
-        raise BadInput(f"{path} is not an IDX file of unsigned bytes: it begins {content[:4].hex(' ') or 'nowhere'}.")
-    start = 4 + 4 * content[3]
-    if len(content) < start:
-        raise BadInput(f"{path} is cut short: its header wants {start} bytes, it has {len(content)}.")
-    shape = np.frombuffer(content[4:start], ">u4").astype(np.int64)
-    if len(content) - start != shape.prod():
-        raise BadInput(f"{path} is cut short: its header wants {shape.prod()} values, it has {len(content) - start}.")
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+
+
+def _read(file, path: Path) -> np.ndarray:
+    """The array, reading no more than its header declares: a small packed file may unpack to gigabytes."""
+    magic = file.read(4)
+    if len(magic) < 4 or magic[:3] != bytes([0, 0, UNSIGNED_BYTE]):
+        raise BadInput(f"{path} is not an IDX file of unsigned bytes: it begins {magic.hex(' ') or 'nowhere'}.")
+    sizes = file.read(4 * magic[3])
+    if len(sizes) < 4 * magic[3]:
+        raise BadInput(f"{path} is truncated: its header has {4 + 4 * magic[3]} bytes, the file {4 + len(sizes)}.")
+    shape = [int.from_bytes(sizes[i : i + 4], "big") for i in range(0, len(sizes), 4)]
+    values = math.prod(shape)
+    require_room(values, path)
+    content = file.read(values + 1)
+    if len(content) != values:
+        more = "more" if len(content) > values else len(content)
+        raise BadInput(f"{path} does not hold what its header declares: {values} values expected, got {more}.")
+    return np.frombuffer(content, np.uint8).reshape(shape)

@@ -1,12 +1,14 @@
-"""Images and labels in memory, and what makes them fit for training."""
+"""Images and labels in memory, and the checks before training."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -18,14 +20,14 @@ SHOWN = 5  # classes, in a message
 
 @dataclass(frozen=True)
 class ImageData:
-    """A classification set.
+    """A classification set in memory.
 
     Args:
         train, test: `(images, labels)`: uint8 `[n, height, width, channels]` (or without channels, for grey) and
-            whole numbers `[n]`.
-        class_names: One for each class; `None` where the source has none.
-        own_names: The source's own names, whatever the classes are called.
-        files: The file of each image by split, where there are files.
+            integers `[n]`.
+        class_names: One name for each class; `None` where the source has none.
+        own_names: The source's own class names, even where the user gave others.
+        files: The file of each image, by split; `None` where images are not files.
     """
 
     train: tuple[np.ndarray, np.ndarray]
@@ -44,7 +46,7 @@ class ImageData:
         return self.train[0].shape[1:]
 
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
-        """`(mean, variance)` of each channel over the training images, exact, from a histogram: no copy as floats."""
+        """`(mean, variance)` of each channel over the training images, exact; from histograms, without a float copy."""
         images, _ = self.train
         channels, values = images.shape[-1], np.arange(256)
         counts = np.zeros((channels, 256))
@@ -57,12 +59,12 @@ class ImageData:
 
     @property
     def train_count(self) -> int:
-        """Images to train on."""
+        """The number of training images."""
         return len(self.train[0])
 
     @property
     def test_count(self) -> int:
-        """Images to test on."""
+        """The number of test images."""
         return len(self.test[0])
 
     def sample(self, count: int) -> np.ndarray:
@@ -80,25 +82,51 @@ class ImageData:
 
     @property
     def classes(self) -> int:
-        """How many classes there are."""
+        """The number of classes."""
         return len(self.class_names or ())
 
 
+def require_file(path: Path, before: str = "") -> None:
+    """Refuse a pipe, device or other thing that is there and no file: reading it might never end."""
+    if path.exists() and not path.is_file():
+        raise BadInput(f"{before}{path} is not a regular file.")
+
+
+def require_room(size: int, path: Path) -> None:
+    """Refuse an array of `size` bytes that does not fit into the machine's memory."""
+    if size > memory():
+        raise BadInput(
+            f"{path} declares {size / 1e9:,.1f} GB, more than this machine's memory, {memory() / 1e9:,.1f} GB."
+        )
+
+
+def memory(cgroups: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return the machine's memory in bytes, or its container's limit if that is lower.
+
+    Args:
+        cgroups: Where Linux keeps a container's limits.
+    """
+    limits = [cgroups / "memory.max", cgroups / "memory" / "memory.limit_in_bytes"]  # version 2, version 1
+    read = [path.read_text().strip() for path in limits if path.exists()]
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min([machine, *(int(limit) for limit in read if limit != "max")])
+
+
 def checked(data: ImageData, class_names: Sequence[str] | None) -> ImageData:
-    """The data in its canonical form: channels last, labels `[n]`, classes named.
+    """The data in canonical form: channels last, labels `[n]`, named classes.
 
     Raises:
-        BadInput: if images or labels are not what the form wants.
+        BadInput: if images or labels have another type, shape or range.
     """
     train, test = (_canonical(split, name) for split, name in ((data.train, "train"), (data.test, "test")))
     if train[0].shape[1:] != test[0].shape[1:]:
-        raise BadInput(f"train images are {train[0].shape[1:]}, test images {test[0].shape[1:]}; wanted one shape.")
+        raise BadInput(f"train images are {train[0].shape[1:]}, test images {test[0].shape[1:]}; expected one shape.")
     check_names(class_names, data.class_names)
     names = class_names or data.class_names or _numbers(train[1])
     for (_, labels), split in ((train, "train"), (test, "test")):
         _check_labels(labels, names, split)
     if len(names) < 2:
-        raise BadInput(f"there is one class ({names[0]!r}); wanted two or more.")
+        raise BadInput(f"expected two or more classes; got only {names[0]!r}.")
     empty = [name for name, n in zip(names, np.bincount(train[1], minlength=len(names)), strict=True) if not n]
     if empty:
         shown = ", ".join(empty[:SHOWN]) + " ..." * (len(empty) > SHOWN)
@@ -107,21 +135,25 @@ def checked(data: ImageData, class_names: Sequence[str] | None) -> ImageData:
 
 
 def check_names(given: Sequence[str] | None, own: Sequence[str] | None) -> None:
-    """Refuse other names for the classes than there are classes, and a name that is given twice."""
+    """Check the names of the classes.
+
+    Raises:
+        BadInput: if a name is given twice, their number is wrong, or a name is not valid UTF-8.
+    """
     if twice := [name for name, count in Counter(given or ()).items() if count > 1]:
-        raise BadInput(f"--class_names gives {twice[0]!r} more than once.")
+        raise BadInput(f"--class_names must be distinct; got {twice[0]!r} more than once.")
     if given and own and len(given) != len(own):
-        raise BadInput(f"--class_names gives {len(given)} names, the data has {len(own)} classes.")
+        raise BadInput(f"--class_names must have {len(own)} names, one for each class; got {len(given)}.")
     for name in given or own or ():
-        if name != name.encode(errors="replace").decode():  # an export's names are UTF-8; those of folders need not be
-            raise BadInput(f"the class {name!r} is not named in UTF-8; --class_names gives other names.")
+        if name != name.encode(errors="replace").decode():  # exports require UTF-8, which names of folders need not be
+            raise BadInput(f"the class name {name!r} is not valid UTF-8; pass other names with --class_names.")
 
 
 def _numbers(labels: np.ndarray) -> list[str]:
-    """The labels themselves as names, up to the highest."""
+    """The labels as names, up to the highest."""
     if labels.max() >= len(labels):
         raise BadInput(
-            f"label {labels.max()} of split 'train' makes more classes than there are images, {len(labels)}."
+            f"label {labels.max()} of split 'train' implies more classes than there are images, {len(labels)}."
         )
     return [str(i) for i in range(int(labels.max()) + 1)]
 
@@ -144,8 +176,8 @@ def _canonical(split, name: str):
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-        hint = " Of one-hot labels: labels.argmax(1)." * (labels.ndim == 2)
-        raise BadInput(f"{name} labels must be whole numbers [n]; got {labels.dtype} {list(labels.shape)}.{hint}")
+        hint = " For one-hot labels: labels.argmax(1)." * (labels.ndim == 2)
+        raise BadInput(f"{name} labels must be integers [n]; got {labels.dtype} {list(labels.shape)}.{hint}")
     if len(labels) != len(images):
         raise BadInput(f"split '{name}' has {len(images)} images but {len(labels)} labels.")
     return images, labels.astype(np.int64)

@@ -1,4 +1,4 @@
-"""TFRecord files read by number: what tensorflow-datasets prepares, in any order, without a shuffle buffer."""
+"""TFRecord files, as prepared by tensorflow-datasets, read by index in any order, without a shuffle buffer."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import numpy as np
 from ...process.backend import tf
 from ...process.errors import BadInput
 
-LENGTH, CHECKSUM = struct.Struct("<Q"), struct.Struct("<I")  # a record: length, its checksum, the data, theirs
+LENGTH, CHECKSUM = struct.Struct("<Q"), struct.Struct("<I")  # record: length, its CRC, data, their CRC
 HEADER = LENGTH.size + CHECKSUM.size
 
 
 def masked(data: bytes) -> int:
-    """The checksum of TFRecord files: CRC32C, rotated by 15 bits, plus a constant.
+    """The checksum in TFRecord files: CRC32C, rotated by 15 bits, plus a constant.
 
     >>> hex(masked(b"123456789"))  # CRC32C's published check value is 0xe3069283
     '0xc78ab0e5'
@@ -29,17 +29,16 @@ def masked(data: bytes) -> int:
 
 
 def records(parts: Sequence[tuple[Path, int, int]]) -> tuple[int, Callable[[tf.Tensor], tf.Tensor]]:
-    """`(count, int64 -> string)`: how many records there are, and how one is read.
+    """`(count, int64 -> string)`: the number of records, and a function that reads one.
 
     Args:
-        parts: `(file, skip, take)`: TFRecord files, not compressed, and which of their records; a `take` of -1 for all
-            that follow.
+        parts: `(file, skip, take)`: uncompressed TFRecord files, and which of their records to use; a `take` of -1
+            means all that follow.
 
     Raises:
-        BadInput: if one is missing, cut short or no TFRecord file.
+        BadInput: if a file is missing, truncated or not a TFRecord file.
 
-    A record whose data do not match their checksum is a `ValueError` where it is read, in a graph an
-    `InvalidArgumentError`.
+    Reading a record whose data do not match their checksum raises `ValueError`, or in a graph `InvalidArgumentError`.
     """
     with ThreadPoolExecutor() as pool:
         tables = list(pool.map(_table, *zip(*parts, strict=True)))
@@ -63,7 +62,7 @@ def records(parts: Sequence[tuple[Path, int, int]]) -> tuple[int, Callable[[tf.T
 
 
 def _table(path: Path, skip: int, take: int) -> np.ndarray:
-    """`[n, 2]`: where each record's data begin, and their length."""
+    """The offset and length of each record's data, int64 `[n, 2]`."""
     try:
         size = path.stat().st_size
         with open(path, "rb") as file:
@@ -79,7 +78,7 @@ def _places(file, size: int, path: Path):
         header = os.pread(file.fileno(), HEADER, start)
         length, told = header[: LENGTH.size], header[LENGTH.size :]
         if len(header) < HEADER or CHECKSUM.unpack(told)[0] != masked(length):
-            raise BadInput(f"{path} is damaged or no TFRecord file: no record begins at byte {start}.")
+            raise BadInput(f"{path} is damaged or not a TFRecord file: no record begins at byte {start}.")
         data = LENGTH.unpack(length)[0]
         end = start + HEADER + data + CHECKSUM.size
         if end > size:

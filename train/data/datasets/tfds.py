@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -28,19 +29,19 @@ def load_tfds(
 ) -> ImageData | EncodedData:
     """Read the set's train and test (or validation) splits, downloading and preparing it where needed.
 
-    A set that has images with labels to train on alone holds out the last tenth of them.
+    If only the train split has labels, its last tenth is held out for testing.
 
     Args:
-        name: As tensorflow-datasets spells it, `cifar10`, `fashion_mnist`, `cmaterdb/bangla:1.0.0`.
-        data_dir: Where prepared sets lie; tensorflow-datasets' default if not given.
+        name: The set's name in tensorflow-datasets: `cifar10`, `fashion_mnist`, `cmaterdb/bangla:1.0.0`.
+        data_dir: The folder of prepared sets; tensorflow-datasets' default if not given.
         image_size: Height and width to resize to, in pixels; none by default.
-        streamed: Whether images that differ in size, or are to have another, stay on the disk as the files they are
-            and are decoded as they are wanted; `image_size` is then that of the views, 224 by default.
-        protocol: How a streamed image is looked at to test: one of `decoding.VIEWS`.
+        streamed: Whether images that differ in size, or are to be resized, stay encoded on the disk and are decoded
+            when needed; `image_size` is then the size of the views, 224 by default.
+        protocol: The test view of streamed images, one of `decoding.VIEWS`.
 
     Raises:
-        BadInput: if there is no such set, it cannot be downloaded, it has no images with labels, or they differ in size
-            and neither `image_size` nor `streamed` is given.
+        BadInput: if the set does not exist, cannot be downloaded, or has no labelled images; or if the images differ in
+            size and neither `image_size` nor `streamed` is given.
     """
     builder = _builder(name, data_dir)
     pair = _pair(builder, name)  # before a download that may take hours
@@ -48,8 +49,8 @@ def load_tfds(
     streamed = streamed and bool(None in image.shape or image_size or protocol)
     if streamed and not isinstance(label, tfds.features.ClassLabel):
         raise BadInput(
-            f"--dataset={name}: {pair[1]!r} is a number of unknown range; wanted classes for --crop=resized. "
-            "Pass --image_size without it."
+            f"--dataset={name}: --crop=resized requires classes; {pair[1]!r} is a number of unknown range. "
+            "Pass --image_size instead."
         )
     if None in image.shape and not (image_size or streamed):
         raise BadInput(
@@ -67,53 +68,63 @@ def load_tfds(
 
 
 def _splits(builder, name: str, label: str) -> tuple[str, str]:
-    """The splits to train and to test on; without labelled images to test on the last tenth of 'train' is held out."""
+    """The training and test splits; without a labelled test split, the last tenth of 'train' is held out."""
     filled = {split for split, info in builder.info.splits.items() if info.num_examples}
     if "train" not in filled:
-        raise BadInput(f"--dataset={name}: wanted a split 'train' with images; got {sorted(filled) or 'empty ones'}.")
+        raise BadInput(f"--dataset={name}: expected a split 'train' with images; got {sorted(filled) or 'empty ones'}.")
     for test in ("test", "validation"):
         if test in filled and _labelled(builder, test, label):
             return "train", test
-    print(f"{name} has no labelled test split: the last tenth of 'train' tests.", file=sys.stderr)
+    print(f"{name} has no labelled test split: the last tenth of 'train' is held out for testing.", file=sys.stderr)
     count = builder.info.splits["train"].num_examples
     kept = count - max(count // 10, 1)
     return f"train[:{kept}]", f"train[{kept}:]"
 
 
 def _labelled(builder, split: str, label: str) -> bool:
-    """Whether a split's labels are known: competitions ship -1 in their stead."""
+    """Whether a split's labels are known: competitions ship -1 instead."""
     alone = tfds.decode.PartialDecoding({label: True})
     (first,) = builder.as_dataset(split=f"{split}[:1]", decoders=alone).as_numpy_iterator()
     return int(first[label]) >= 0
 
 
 def _builder(name: str, data_dir: str | None):
+    _require_own_features(name, data_dir)
     try:
         builder = tfds.builder(name, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError:
         hint = near_matches(name, [*tfds.list_builders(), "digits"])
         raise BadInput(
-            f"unknown dataset {name!r}.{hint} Wanted 'digits', a tensorflow-datasets name, a folder, or an .npz file."
+            f"unknown dataset {name!r}.{hint} Expected 'digits', a tensorflow-datasets name, a folder, or an .npz file."
         ) from None
-    except Exception as error:  # a name, version or configuration that cannot be
+    except Exception as error:  # an invalid name, version or configuration
         hint = near_matches(name.replace("-", "_"), tfds.list_builders())
         raise BadInput(f"--dataset={name!r}:{hint} {error}") from error
     return builder
 
 
+def _require_own_features(name: str, data_dir: str | None) -> None:
+    """Refuse a prepared set whose description names features of foreign code, which reading it would import."""
+    root = Path(data_dir or tfds.core.constants.DATA_DIR).expanduser() / name.partition("/")[0].partition(":")[0]
+    for path in root.rglob("features.json"):
+        foreign = re.findall(r'"pythonClassName"\s*:\s*"((?!tensorflow_datasets\.)[^"]*)"', path.read_text())
+        if foreign:
+            raise BadInput(f"{path} names {foreign[0]!r}; expected features of tensorflow_datasets only.")
+
+
 def _pair(builder, name: str) -> tuple[str, str]:
-    """What the set calls its image and its class: `image` and `label`, or the pair that it names to learn from."""
+    """The names of the image and class features: `image` and `label`, or the set's supervised keys."""
     features = builder.info.features
     given = dict(features.items()) if isinstance(features, tfds.features.FeaturesDict) else {}
     for image, label in ("image", "label"), builder.info.supervised_keys or ("", ""):
         if isinstance(given.get(image), tfds.features.Image) and _is_class(given.get(label)):
             return str(image), str(label)
     got = ", ".join(f"{key} ({type(feature).__name__})" for key, feature in sorted(given.items()))
-    raise BadInput(f"--dataset={name}: wanted features 'image' and 'label' (a class); got {got or 'none'}.")
+    raise BadInput(f"--dataset={name}: expected features 'image' and 'label' (a class); got {got or 'none'}.")
 
 
 def _is_class(feature) -> bool:
-    """Whether a feature is one whole number."""
+    """Whether a feature is a single integer."""
     one = isinstance(feature, tfds.features.Tensor) and feature.shape == ()
     return one and np.issubdtype(feature.np_dtype, np.integer)
 
@@ -121,15 +132,15 @@ def _is_class(feature) -> bool:
 def _prepare(builder, name: str) -> None:
     try:
         builder.download_and_prepare(download_config=tfds.download.DownloadConfig(force_checksums_validation=True))
-    except Exception as error:  # whatever the set's own script or the network raises, the user's way out is the same
+    except Exception as error:  # whatever the set's script or the network raises, the user has the same options
         why = (str(error).splitlines() or [type(error).__name__])[0]
         raise BadInput(f"--dataset={name} is not prepared in {builder.data_dir} and cannot be: {why}") from error
 
 
 def _encoded(builder, split: str, pair: tuple[str, str]) -> EncodedSplit:
-    """The split's images as they lie in the prepared TFRecord files, by number."""
+    """The split's encoded images, by index, from the prepared TFRecord files."""
     if builder.info.file_format != tfds.core.FileFormat.TFRECORD:
-        raise BadInput(f"{builder.data_dir} is prepared as {builder.info.file_format.value}; wanted tfrecord.")
+        raise BadInput(f"{builder.data_dir} is prepared as {builder.info.file_format.value}; expected tfrecord.")
     features = builder.info.features
     parts = builder.info.splits[split].file_instructions
     image, label = pair
@@ -163,7 +174,7 @@ def _arrays(builder, split: str, pair: tuple[str, str], image_size: int | None):
 
 
 def _require_count(builder, split: str, count: int) -> None:
-    """Refuse a split that has another number of records than the set's own description says."""
+    """Check that a split has as many records as the set's description states."""
     told = builder.info.splits[split].num_examples
     if count != told:
-        raise BadInput(f"{builder.data_dir}: '{split}' has {count} records, its dataset_info.json says {told}.")
+        raise BadInput(f"{builder.data_dir}: expected {told} records in '{split}' (dataset_info.json); got {count}.")
