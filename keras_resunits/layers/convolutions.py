@@ -33,8 +33,8 @@ class PaddedConv2D(keras.layers.Conv2D):
     Shapes: `[batch, height, width, channels]` to `[batch, ceil(height / strides), ceil(width / strides), filters]`.
 
     Raises:
-        ValueError: if `kernel_size` is even, since it cannot be padded equally on all sides, or if `padding` or
-            `data_format` is another.
+        ValueError: if `kernel_size` is even, since it cannot be padded equally on all sides, or if another `padding` or
+            `data_format` is given.
 
     Example:
 
@@ -58,7 +58,7 @@ class PaddedConv2D(keras.layers.Conv2D):
 
     @property
     def margins(self) -> list[int]:
-        """The zeros on either side, in height and width."""
+        """The number of zeros on each side, in height and width."""
         return [size // 2 * dilation for size, dilation in zip(self.kernel_size, self.dilation_rate, strict=True)]
 
     def call(self, inputs):

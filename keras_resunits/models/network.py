@@ -96,7 +96,7 @@ def network(
 
 
 def _require_own_layers(unit: Unit, name: str, owners: dict[int, str]) -> None:
-    """Refuse a layer that another unit has already: their weights would be one, and the saved model would not load."""
+    """Refuse a layer that another unit already has: they would share weights, and the saved model would not load."""
     if not isinstance(unit, Unit):
         raise ValueError(f"a recipe must return a `Unit` for a slot. Received: {unit!r}.")
     for layer in unit._flatten_layers():

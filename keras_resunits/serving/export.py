@@ -62,7 +62,7 @@ def export_saved_model(
     Raises:
         ValueError: if `class_names` is not a sequence of one name for each class, or two names are equal. If `top_k` is
             not an int in 1..classes, or `preprocessing` is not a Keras layer. If the model's output is not
-            `[batch, classes]`, or its last activation is neither linear nor softmax. If `path` holds a wildcard.
+            `[batch, classes]`, or its last activation is neither linear nor softmax. If `path` contains a wildcard.
             Nothing is written then.
         RuntimeError: if the Keras backend is not TensorFlow.
 
@@ -75,7 +75,7 @@ def export_saved_model(
     """
     if special := sorted(set(str(path)) & set("*?[]\\")):
         raise ValueError(
-            f"`path` must not hold {' '.join(special)}: TensorFlow takes them for wildcards, and could not load the "
+            f"`path` must not contain {' '.join(special)}: TensorFlow treats them as wildcards and could not load the "
             f"model. Received: path={str(path)!r}."
         )
     if not ON_TENSORFLOW:

@@ -26,7 +26,7 @@ class Recipe:
 
     Args:
         body: The weight layers of `F`: a `Body`.
-        order: Where norm and activation stand: an `Order`.
+        order: The placement of norm and activation: an `Order`.
         shortcut: `h`: a function `(Slot, Order) -> Layer`.
         merge: `M`: a function `Slot -> Merge`. Defaults to `add`.
         tail: The layers that end `F`: a function `Slot -> [layers]`. Defaults to none.
@@ -73,7 +73,7 @@ class Recipe:
 
 
 def _made(part: str, result, slot: Slot, kind: type, words: str):
-    """What a choice returned for a slot, refusing anything that is not of its kind."""
+    """Return the result of a choice for a slot; refuse anything of another type."""
     inside = result if isinstance(result, list) else []
     if not isinstance(result, kind) or not all(isinstance(each, keras.layers.Layer) for each in inside):
         raise ValueError(f"`{part}` must return {words} for each unit. Received: {result!r} (unit '{slot.name}').")

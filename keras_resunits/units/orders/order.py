@@ -1,4 +1,4 @@
-"""Base classes of orders: where normalisation and activation stand around a body's weight layers.
+"""Base classes of orders: the placement of normalisation and activation around a body's weight layers.
 
 An order also defines a unit's entry and exit, and the layers before the network's head. Orders are abstract or final: a
 new order is a subclass of `Order` or `PreAct`, one that modifies another order is a subclass of `Wrapped`.
@@ -23,7 +23,7 @@ ORDERS: dict[str, Order] = {}
 
 @dataclass(frozen=True)
 class Order(ABC):
-    """Abstract base class of orders: where normalisation and activation stand.
+    """Abstract base class of orders: the placement of normalisation and activation.
 
     Args:
         norm: Makes a normalisation layer from a `name`. Defaults to `BatchNormalization`.
