@@ -25,7 +25,7 @@ def local(text: str, what: str, plain: bool = False) -> Path:
     Args:
         text: What the user wrote.
         what: The argument's name, for messages.
-        plain: Whether TensorFlow gets the path, which takes `*?[]\\` for wildcards.
+        plain: Whether TensorFlow gets the path, which treats `*?[]\\` as wildcards.
 
     Raises:
         BadInput: for an empty path, an address of another machine, bytes that are not UTF-8, or a wildcard.
@@ -43,7 +43,7 @@ def local(text: str, what: str, plain: bool = False) -> Path:
     if re.match(r"\w+://", text):
         raise BadInput(f"{what}={text} must be a local path; copy or mount the bucket.")
     if plain and (special := sorted(set(text) & set(WILDCARDS))):
-        raise BadInput(f"{what}={text} holds {' '.join(special)}, which TensorFlow takes for wildcards; rename it.")
+        raise BadInput(f"{what}={text} contains {' '.join(special)}, which TensorFlow treats as wildcards; rename it.")
     return Path(text).expanduser()
 
 

@@ -30,9 +30,9 @@ SMALL = ("--depth=8", "--epochs=1", "--noexport")
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (("--run=lr[0.1]",), r"train: --run=lr[0.1] holds [ ], which TensorFlow takes for wildcards; rename it."),
-        (("--run=a*b",), "train: --run=a*b holds *, which"),
-        (("--output={tmp}/a[1]",), "/a[1] holds [ ], which TensorFlow takes for wildcards"),
+        (("--run=lr[0.1]",), r"train: --run=lr[0.1] contains [ ], which TensorFlow treats as wildcards; rename it."),
+        (("--run=a*b",), "train: --run=a*b contains *, which"),
+        (("--output={tmp}/a[1]",), "/a[1] contains [ ], which TensorFlow treats as wildcards"),
         (("--output=gs://bucket/x",), "train: --output=gs://bucket/x must be a local path"),
         (("--output=",), "train: --output is empty"),
     ],
@@ -49,7 +49,7 @@ def test_a_data_sets_wildcards_do_not_get_into_the_runs_name(parse, tmp_path):
 
 
 def test_an_export_into_a_folder_with_wildcards_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"`path` must not hold \[ \]: TensorFlow takes them for wildcards"):
+    with pytest.raises(ValueError, match=r"`path` must not contain \[ \]: TensorFlow treats them as wildcards"):
         export_saved_model(PreActResNet(8, (8, 8, 1), 2), tmp_path / "a[1]")
     assert list(tmp_path.iterdir()) == []
 
@@ -83,7 +83,7 @@ def test_an_empty_variable_is_unset(monkeypatch, command, files, tmp_path, name)
 def test_a_checkpoint_that_cannot_be_read_is_left_as_it_is(tmp_path):
     from tests.train.run.test_checkpoints import saved, small
 
-    saved(tmp_path, 2)
+    saved(tmp_path, (1, 2))
     manifest = tmp_path / "step-00000002" / "manifest.json"
     kept = manifest.read_bytes()
     manifest.unlink()
