@@ -8,6 +8,9 @@ from keras_resunits.arguments import is_number
 from keras_resunits.layers.backend import ON_TENSORFLOW, tf
 from keras_resunits.layers.serialization import register
 
+if ON_TENSORFLOW:
+    from tensorflow.python.ops import control_flow_util  # TensorFlow has no public name for it
+
 
 @register
 class BatchNormalization(keras.layers.BatchNormalization):
@@ -21,8 +24,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
     - With `synchronized=True`, the replicas of a strategy share the batch statistics, with one exchange in the forward
       pass and one in the backward pass. The gradient is reproducible here too.
 
-    Other backends, inputs that are not `[batch, height, width, channels]`, axes other than the last, masks, renorm and
-    float64 use Keras' implementation.
+    XLA (in training), other backends, inputs that are not `[batch, height, width, channels]`, axes other than the last,
+    masks, renorm and float64 use Keras' implementation.
 
     Args:
         axis: The channel axis. Defaults to -1.
@@ -57,6 +60,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
             return super().call(inputs, training=training, mask=mask)
         learn = bool(training and self.trainable)
         shared = learn and self.synchronized and _among_replicas()
+        if learn and not shared and _under_xla():
+            return super().call(inputs, training=training, mask=mask)
         outputs, mean, variance = self._shared(inputs) if shared else self._fused(inputs, learn)
         if learn:
             self.moving_mean.assign(mean)
@@ -109,34 +114,57 @@ def _normalized_together(inputs, scale, offset, epsilon: float):
     The gradient is written out (Ioffe and Szegedy 2015, sec. 3), with its two means taken over all replicas. The tape
     would add three terms in one sum, whose order is not fixed. Replicas may hold shares of different sizes.
     """
-    channels = inputs.shape[-1]
-
-    def summed(*vectors):
-        """Sum each vector over all replicas, in one exchange."""
-        sizes = [vector.shape[0] for vector in vectors]
-        context = tf.distribute.get_replica_context()
-        return tf.split(context.all_reduce(tf.distribute.ReduceOp.SUM, tf.concat(vectors, 0)), sizes)
 
     @tf.custom_gradient
     def normalized(x, gamma, beta):
         values = tf.cast(x, tf.float32)
-        own = tf.reshape(tf.cast(tf.size(x) // channels, tf.float32), [1])
-        total, total_square, count = summed(*(tf.reduce_sum(v, [0, 1, 2]) for v in (values, values * values)), own)
-        mean, square = total / count, total_square / count
-        variance = tf.maximum(square - mean * mean, 0.0)
+        mean, variance, count = _moments_together(values)
         inverse = tf.math.rsqrt(variance + epsilon)
         standard = (values - mean) * inverse
 
         def gradient(d_outputs, *_):
             d = tf.cast(d_outputs, tf.float32)
             d_beta, d_gamma = tf.reduce_sum(d, [0, 1, 2]), tf.reduce_sum(d * standard, [0, 1, 2])
-            of_ones, of_values = summed(d_beta, d_gamma)
+            of_ones, of_values = tf.split(_summed_together(tf.concat([d_beta, d_gamma], 0)), 2)
             d_inputs = gamma * inverse * ((d - of_ones / count) - standard * (of_values / count))
             return tf.cast(d_inputs, x.dtype), d_gamma, d_beta
 
         return (tf.cast(standard * gamma + beta, x.dtype), mean, variance), gradient
 
     return normalized(inputs, scale, offset)
+
+
+def _moments_together(values):
+    """Return `(mean, variance, count)` over the batch of all replicas.
+
+    Each replica measures its own share around its own mean, and the shares are merged around the mean of all (Chan,
+    Golub and LeVeque 1979): E[x^2] - E[x]^2 loses every digit where the mean is far above the deviation.
+    """
+    channels = values.shape[-1]
+    count = tf.cast(tf.size(values) // channels, tf.float32)
+    own = tf.reduce_sum(values, [0, 1, 2]) / tf.maximum(count, 1.0)  # a share may be empty
+    squares = tf.reduce_sum(tf.square(values - own), [0, 1, 2])
+    context = tf.distribute.get_replica_context()
+    row = tf.one_hot(context.replica_id_in_sync_group, context.num_replicas_in_sync)[:, tf.newaxis]
+    table = _summed_together(row * tf.concat([own, squares, [count]], 0))  # a row a replica
+    means, squares, counts = tf.split(table, [channels, channels, 1], axis=1)
+    total = tf.reduce_sum(counts)
+    mean = tf.reduce_sum(counts * means, 0) / total
+    variance = tf.reduce_sum(squares + counts * tf.square(means - mean), 0) / total
+    return mean, variance, total
+
+
+def _summed_together(tensor):
+    """Return the sum of a tensor over all replicas."""
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tensor)
+
+
+def _under_xla() -> bool:
+    """Whether the graph being traced is compiled by XLA (`jit_compile=True`, TPU).
+
+    There the fused kernel computes E[x^2] - E[x]^2: NaN where the mean is 1,000 deviations from zero.
+    """
+    return control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
 
 
 def _among_replicas() -> bool:

@@ -175,3 +175,33 @@ def test_replicas_with_shares_of_different_sizes_normalise_as_one_device_does(tw
         np.testing.assert_allclose(together, one, atol=1e-5)
     for ours, one in zip(layer.non_trainable_variables, alone.non_trainable_variables, strict=True):
         np.testing.assert_allclose(ours.numpy(), one.numpy(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("far", [0.0, 4000.0])
+def test_under_xla_the_values_and_statistics_are_those_of_keras(far):
+    """Elevations of 4000 +- 1, or white pages, reach a first layer so."""
+    ours, keras_own, x = pair((16, 8, 8, 3))
+    x = x + far
+
+    def compiled(layer):
+        return [*tf.function(lambda x: layer(x, training=True), jit_compile=True)(x).numpy(), *layer.get_weights()]
+
+    for found, wanted in zip(compiled(ours), compiled(keras_own), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_replicas_with_far_means_normalise_as_one_device_does(two_devices):
+    x = np.random.default_rng(5).normal(size=(8, 8, 8, 3)).astype("float32") + 4000
+    alone = kr.BatchNormalization()
+    wanted = alone(x, training=True)
+    with two_devices.scope():
+        layer = kr.BatchNormalization(synchronized=True)
+        layer.build(x.shape)
+    parts = two_devices.experimental_distribute_values_from_function(
+        lambda context: tf.constant(np.split(x, 2)[context.replica_id_in_sync_group])
+    )
+    found = two_devices.run(tf.function(lambda images: layer(images, training=True)), (parts,))
+    together = np.concatenate([each.numpy() for each in two_devices.experimental_local_results(found)])
+    np.testing.assert_allclose(together, wanted, atol=5e-3)
+    for ours, one in zip(layer.non_trainable_variables, alone.non_trainable_variables, strict=True):
+        np.testing.assert_allclose(ours.numpy(), one.numpy(), rtol=1e-4)
