@@ -90,7 +90,7 @@ def test_a_checkpoint_of_another_run_is_refused(own, command):
 def test_more_epochs_do_not_make_another_run(own, command):
     outcome = resumed(command, own, "--epochs=3", "--noexport")
     assert outcome.code == 0 and "epoch 3/3" in outcome.out
-    assert outcome.said == ["train: --epochs=3 in place of 2: the schedule is stretched to them."]
+    assert outcome.said == ["train: --epochs=3 instead of 2: the schedule is stretched accordingly."]
 
 
 def test_renamed_class_folders_are_other_data(command, files, tmp_path):
