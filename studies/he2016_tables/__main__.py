@@ -2,7 +2,7 @@
 
     python -m studies.he2016_tables --dataset=FOLDER --epochs=5 --output=OUT
     python -m studies.he2016_tables --dataset=FOLDER --epochs=5 --output=OUT --seeds=3 --only=resnet110_cifar
-    python -m studies.he2016_tables --epochs=1 --output=OUT          digits: the smoke twin, minutes
+    python -m studies.he2016_tables --epochs=1 --output=OUT          digits: the smoke version, minutes
 
 Every run is `python -m train --model=NAME --depth=20 ...`, one after the other. What OUT holds already, as a run or as
 a row of OUT/runs.csv, is not run again: the study can be stopped and resumes, on another machine too, and can be given

@@ -87,7 +87,7 @@ def test_a_keras_file_is_judged_on_normalised_pixels(evaluate, data, model, tmp_
     wanted = expected(model, data, lambda images: (images - train.mean()) / train.std())
     assert_judged(tmp_path / "out", wanted)
     lines = outcome.out.splitlines()
-    assert lines[0] == f"{tmp_path}/net.keras, normalised pixels, on 21 test images of {data}"
+    assert lines[0] == f"{tmp_path}/net.keras, normalised pixels on 21 test images of {data}"
     assert f"accuracy       {wanted[0]:.2%}" in lines and f"top-5 accuracy {wanted[1]:.2%}" in lines
     assert f"loss           {wanted[2]:.4f}" in lines
     out = tmp_path / "out"
@@ -198,7 +198,7 @@ def test_a_damaged_checkpoint_is_skipped_and_one_of_another_network_is_named(eva
         (("{tmp}/broken.keras", "digits"), r"broken\.keras is not a \.keras file: it is not a zip archive"),
         (("{tmp}/net.keras", "digit"), r"unknown dataset 'digit'\. Did you mean 'digits'"),
         (("{tmp}/net.keras", "{tmp}/none.npz"), r"--dataset=.*none\.npz: there is no such file"),
-        (("{tmp}/net.keras", "digits"), r"the data has 10 classes, but .*net\.keras, normalised pixels, has 7"),
+        (("{tmp}/net.keras", "digits"), r"the data has 10 classes, but .*net\.keras, normalised pixels has 7"),
         (
             ("{tmp}/served", "{tmp}/set.npz", "--class_names=a,b,c,d,x,y,z"),
             r"the data has 3 classes that .*served/1 lacks: x, y, z\.$",
