@@ -96,12 +96,12 @@ def network(
 
 
 def _require_own_layers(unit: Unit, name: str, owners: dict[int, str]) -> None:
-    """Refuse a layer that another unit already has: they would share weights, and the saved model would not load."""
+    """Refuse a layer with weights that another unit already has: they would share weights, and the saved model would not load."""
     if not isinstance(unit, Unit):
         raise ValueError(f"a recipe must return a `Unit` for a slot. Received: {unit!r}.")
     for layer in unit._flatten_layers():
         other = owners.setdefault(id(layer), name)
-        if other != name:
+        if other != name and layer.weights:
             raise ValueError(
                 "each unit must have layers of its own: a choice must make a new layer for every slot, not share one. "
                 f"Received: layer '{layer.name}' in '{other}' and in '{name}'."

@@ -55,7 +55,7 @@ def test_a_checkpoint_becomes_a_keras_file_that_answers_alike(checkpoint, tmp_pa
         ({"--layout": "tochvision"}, "argument --layout: invalid choice: 'tochvision'"),
         ({"--layout": "torchvision_resnet"}, "than those of layout 'torchvision_resnet'"),
         ({"SRC": "imagenet", "--layout": "torchvision_resnet"}, "a layout is for PyTorch checkpoints."),
-        ({"--input-shape": "32,32"}, "argument --input-shape: wanted H,W,C, got '32,32'"),
+        ({"--input-shape": "32,32"}, "argument --input-shape: expected H,W,C, got '32,32'"),
         ({"--input-shape": "2,2,3"}, "`input_shape` must be at least 4x4"),
         ({"--classes": "7"}, "wanted (64, 7), got (64, 10) for 'classifier/kernel' from 'linear.weight'"),
         ({"--classes": "0"}, "`classes` must be a positive int"),

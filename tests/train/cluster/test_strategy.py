@@ -32,7 +32,6 @@ def tf_config(monkeypatch, content) -> None:
     ("content", "line"),
     [
         ("{", r"TF_CONFIG is not valid JSON: .*\. Got '\{'\."),
-        ("", r"TF_CONFIG is not valid JSON"),
         ([1], r"TF_CONFIG must be \{\"cluster\": \{\"worker\": .*got '\[1\]'"),
         ({"cluster": ["a:1"]}, r"TF_CONFIG must be \{\"cluster\""),
         ({"cluster": TWO, "task": {"type": ["worker"], "index": 0}}, r"task must be .*got \{'type': \['worker'\]"),

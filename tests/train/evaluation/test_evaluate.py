@@ -159,7 +159,7 @@ def test_a_run_is_judged_by_its_export_or_its_newer_checkpoint(evaluate, run, tm
     assert history["val_ema_loss"] != history["val_loss"]
 
     (checkpoint,) = (run / "checkpoints").iterdir()
-    (run / "exported.json").unlink()  # nothing records which state was exported
+    (tmp_path / "saved_models" / "mine" / "1" / "metadata.json").unlink()  # nothing records which state was exported
     outcome = evaluate(run, f"--output={tmp_path / 'out'}")
     assert outcome.code == 0, outcome.err
     assert outcome.out.startswith(f"checkpoint {checkpoint}, averaged weights on 21 test images")
