@@ -226,7 +226,7 @@ def test_a_value_or_result_of_another_kind_is_refused_with_its_place(make, text)
 @pytest.mark.parametrize("part", ["shortcut", "merge", "tail", "whole"])
 def test_one_layer_for_several_units_is_refused(part):
     shared = keras.layers.Conv2D(16, 1)
-    merge, unit = kr.Highway(), kr.Unit(keras.layers.Conv2D(16, 1))
+    merge, unit = kr.ScalarHighway(), kr.Unit(keras.layers.Conv2D(16, 1))
     choices = {
         "shortcut": {"shortcut": lambda slot, order: shared},
         "merge": {"merge": lambda slot: merge},

@@ -96,7 +96,7 @@ def network(
 
 
 def _require_own_layers(unit: Unit, name: str, owners: dict[int, str]) -> None:
-    """Refuse a layer with weights that another unit already has: they would share weights, and the saved model would not load."""
+    """Refuse a layer with weights that another unit already has: the saved model would not load."""
     if not isinstance(unit, Unit):
         raise ValueError(f"a recipe must return a `Unit` for a slot. Received: {unit!r}.")
     for layer in unit._flatten_layers():

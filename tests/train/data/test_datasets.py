@@ -121,7 +121,7 @@ def test_idx_files_are_read_packed_or_not(loaded, files, tmp_path, packed):
 )
 def test_a_damaged_idx_file_is_named(loaded, files, tmp_path, content):
     folder = files.idx_folder(tmp_path / "set", y_train=content)
-    with pytest.raises(BadInput, match=r"train-labels-idx1-ubyte (is not an IDX file|is truncated|does not hold what its header declares)"):
+    with pytest.raises(BadInput, match=r"train-labels-idx1-ubyte (is not|is truncated|does not hold what its header)"):
         loaded(folder)
 
 
