@@ -109,7 +109,9 @@ def test_the_units_of_a_deep_network_sum_to_the_published_parameters(family, dep
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("family", "depth", "shortcut", "trainable", "frozen"), [DEEP_COUNTS[1], DEEP_COUNTS[3]], ids=["1202", "1001"]
+    ("family", "depth", "shortcut", "trainable", "frozen"),
+    [pytest.param(*DEEP_COUNTS[1], marks=pytest.mark.long), DEEP_COUNTS[3]],
+    ids=["1202", "1001"],
 )
 def test_a_network_of_a_thousand_layers_builds(family, depth, shortcut, trainable, frozen):
     with shapes_alone():

@@ -124,19 +124,14 @@ AROUND_SAVES += [("renamed", 42), ("half", 44), ("written", 44), ("renamed", 44)
 AROUND_SAVES += [("exported", 66)]
 
 
-@pytest.mark.parametrize(
-    ("way", "deaths"),
-    [
-        pytest.param("default", [("half", 14), ("written", 44)], marks=pytest.mark.slow),
-        *(pytest.param(way, AROUND_SAVES, marks=pytest.mark.long) for way in WAYS),
-    ],
-)
-def test_a_run_killed_within_its_saves_ends_like_an_undisturbed_one(wholes, way, deaths):
-    """The same run dies once at each; every worker of several does, as when a machine loses its power."""
-    whole, run = wholes[way], f"dying-{len(deaths)}-times"
+@pytest.mark.long  # in CI: test_storage.py (killed while it saves), test_session.py (stopped after any step)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_run_killed_within_its_saves_ends_like_an_undisturbed_one(wholes, way):
+    """The same run dies at each of them; every worker of several does, as when a machine loses its power."""
+    whole, run = wholes[way], "dying"
     command = [*whole.command(run), "--export"]
     flags = [flag for flag in command[1:] if flag not in ("--workers=2", "--")]
-    for moment, step in deaths:
+    for moment, step in AROUND_SAVES:
         dying = [moment, str(step), "--", *flags]
         if way == "workers":
             addresses = free_addresses(2)
