@@ -401,17 +401,14 @@ NETWORKS = {
     "plain": Case(plain, (4, 16, 16, 3)),
     "mixed": Case(mixed, (4, *IMAGES)),
 }
-SIMILAR = {  # networks that differ from others only in units or stems, which the laws test by themselves
-    *("BnAfterAdd", "ELU", "PreActResNet-v1.5", "ReluBeforeAdd", "ReluOnlyPreAct", "ResNet-C"),
-    *("bare_stem", "exclusive_gating", "looks_linear", "mixed", "shortcut_gating", "still", "zero_gamma"),
-}
-REPRESENTATIVE = {  # every kind of layer, head and dropout once, for slow laws
+REPRESENTATIVE = {  # every kind of layer, head and dropout once, for the quick run of each law
     name: NETWORKS[name]
     for name in (
         *("DenseNet-plain", "Fixup", "FractalNet", "FullyConnectedResNet", "GatedResNet", "HighwayNet"),
         *("PreActResNet-softmax", "ResNet-bottleneck", "StochasticDepthResNet", "squeeze_excite"),
     )
 }
+SIMILAR = NETWORKS.keys() - REPRESENTATIVE.keys()  # differ from those only in units or stems, which have cases
 KERAS_LAYOUTS = {
     name: Case(partial(make, 50, **{**SMALL, "input_shape": (32, 32, 3)}), (2, 32, 32, 3))
     for name, make in (("KerasResNet", kr.KerasResNet), ("KerasResNetV2", kr.KerasResNetV2))

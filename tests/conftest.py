@@ -1,6 +1,7 @@
 """The state in which every test starts: two logical CPU devices, one seed, the float32 policy."""
 
 import gc
+from importlib.util import find_spec
 
 import pytest
 
@@ -15,6 +16,17 @@ if keras.backend.backend() == "tensorflow":
     tf.config.set_logical_device_configuration(
         tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
     )
+
+
+collect_ignore = [] if find_spec("torch") else ["support/torch_networks.py"]
+
+
+def pytest_collection_modifyitems(items):
+    """Mark the examples that use PyTorch as `peers`, and skip them where it is not installed."""
+    for item in items:
+        if isinstance(item, pytest.DoctestItem) and any("torch" in example.source for example in item.dtest.examples):
+            item.add_marker(pytest.mark.peers)
+            item.add_marker(pytest.mark.skipif(find_spec("torch") is None, reason="PyTorch is not installed"))
 
 
 # keeps garbage collection from scanning the libraries' million objects in every test, and makes it less frequent

@@ -112,6 +112,7 @@ def test_a_fractal_is_drawn_with_every_layer_of_every_column(draw_units):
     ]
 
 
+@pytest.mark.slow
 def test_the_pictures_of_the_units_are_drawn(tmp_path):
     run("tools/draw_units.py", tmp_path / "units.png")
     with Image.open(tmp_path / "units.png") as drawn, Image.open(ROOT / "docs" / "images" / "units.png") as committed:
@@ -126,6 +127,7 @@ def test_each_network_is_on_its_familys_page_alone():
     assert sorted(name for of_family in rows.values() for name in of_family) == kr.list_models()
 
 
+@pytest.mark.slow
 def test_the_pages_of_the_families_are_the_generated_ones(tmp_path):
     run("tools/write_families.py", tmp_path, "*resnet20*")
     assert sorted(page.stem for page in tmp_path.iterdir()) == ["fullyconnectedresnet", "preactresnet", "resnet"]
@@ -194,6 +196,7 @@ def test_the_input_benchmark_measures_every_row(tmp_path):
     assert {row[4] for row in rows if row[:1] == ["CIFAR"]} == {"500"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [["1"], pytest.param(["1", "2"], marks=pytest.mark.long)], ids=",".join)
 def test_the_scaling_benchmark_splits_the_step_of_one_worker_and_of_two(workers, tmp_path):
     sizes = (f"--workers={','.join(workers)}", "--rounds=1", "--steps=2", "--depth=8", "--batch=8")
@@ -202,6 +205,7 @@ def test_the_scaling_benchmark_splits_the_step_of_one_worker_and_of_two(workers,
     assert rows[0].split("|")[3].strip() == "100%"
 
 
+@pytest.mark.slow
 def test_the_guards_benchmark_compares_the_session_with_the_bare_step(tmp_path):
     said = run("-m", "benchmarks.guards", "--rounds=1", "--steps=2", "--depth=8", "--batch=8", folder=tmp_path)
     assert [line.partition(" take")[0] for line in said.splitlines()[-2:]] == ["guarded steps", "a save"]

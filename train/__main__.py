@@ -14,7 +14,7 @@ from .cluster.processes import LAUNCHED
 from .process.commands import command, extra_needed
 from .process.errors import BadInput, RunError, told
 from .process.files import outlive_full_disks
-from .process.startup import importing
+from .process.startup import importing, require_tensorflow_backend
 from .settings import usage
 from .settings.flags import FLAGS
 from .settings.flags import command as asked_for
@@ -46,6 +46,7 @@ def main() -> None:
     asked = asked_for()
     check_strategy(asked.strategy, asked.tpu, asked.cpu_devices)
     config, run = configure(asked)
+    require_tensorflow_backend()
     with importing():  # after the flags, so that a typing error is reported at once, not after seconds of imports
         from .program import train
     train(config, run, asked, resuming(run))

@@ -14,7 +14,7 @@ from typing import NoReturn
 from .process.commands import command, extra_needed
 from .process.errors import BadInput, RunError
 from .process.files import local, whole
-from .process.startup import importing
+from .process.startup import importing, require_tensorflow_backend
 from .run.folder import Run
 from .settings.config import Config, read
 from .settings.sections import Source
@@ -81,6 +81,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     """Read the data and the network, evaluate, write and print the results."""
+    require_tensorflow_backend()
     with importing():
         from .data.batches import test_batches
         from .data.datasets import bad_images_named, identity, load

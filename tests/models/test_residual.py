@@ -107,10 +107,10 @@ def test_the_units_of_a_deep_network_sum_to_the_published_parameters(family, dep
     assert counts_by_slot(body, order, choice, (depth - 2) // (3 * body.depth)) == (trainable, frozen)
 
 
-@pytest.mark.slow
+@pytest.mark.long  # in CI: the units, above
 @pytest.mark.parametrize(
     ("family", "depth", "shortcut", "trainable", "frozen"),
-    [pytest.param(*DEEP_COUNTS[1], marks=pytest.mark.long), DEEP_COUNTS[3]],
+    [DEEP_COUNTS[1], DEEP_COUNTS[3]],
     ids=["1202", "1001"],
 )
 def test_a_network_of_a_thousand_layers_builds(family, depth, shortcut, trainable, frozen):

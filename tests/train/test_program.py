@@ -37,6 +37,7 @@ def assert_done(outcome) -> None:
     assert (outcome.code, outcome.said) == (0, []), outcome.err
 
 
+@pytest.mark.slow
 def test_a_run_leaves_all_its_files_the_next_takes_the_next_name_and_resume_continues(spawn, command, tmp_path):
     arguments = ["--depth=8", f"--output={tmp_path}"]
     first = spawn("-m", "train", *arguments, "--epochs=1")
@@ -92,6 +93,7 @@ def test_a_run_leaves_all_its_files_the_next_takes_the_next_name_and_resume_cont
     assert json.loads((folder / "config.json").read_text())["epochs"] == 2
 
 
+@pytest.mark.slow
 def test_a_run_that_was_asked_to_stop_saves_prints_how_to_resume_and_resumes(tmp_path, files, command):
     """By SIGINT; SIGTERM, under every strategy: test_kills.py."""
     data = files.npz(tmp_path / "set.npz")
@@ -139,6 +141,7 @@ with noticed() as notice:
     assert outcome.err.splitlines()[-1] == "KeyboardInterrupt"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", [pytest.param("mixed_bfloat16", marks=pytest.mark.long), "mixed_float16"])
 def test_half_precision_trains_and_exports(command, files, tmp_path, precision):
     data = files.npz(tmp_path / "set.npz", **files.arrays(train=32))

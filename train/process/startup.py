@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
-from .errors import RunError, StorageError
+from .errors import RunError, StorageError, WrongBackend
 from .files import why
 
 # Optional imports of TensorFlow Lite's converter, of Keras' image galleries and of its scikit-learn wrappers: a third
@@ -25,6 +25,17 @@ ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "3",  # hides messages about drivers that TensorFlow did not find
 }
 """Environment variables that are set for TensorFlow, unless the user has set them."""
+
+
+def require_tensorflow_backend() -> None:
+    """Refuse another backend before Keras imports it, which fails if it is absent or misspelt.
+
+    Raises:
+        WrongBackend: if `KERAS_BACKEND` names another.
+    """
+    chosen = os.environ.get("KERAS_BACKEND", "")
+    if chosen not in ("", "tensorflow"):
+        raise WrongBackend(f"training requires Keras on TensorFlow; got KERAS_BACKEND={chosen}.")
 
 
 @contextmanager

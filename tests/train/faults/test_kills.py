@@ -203,17 +203,21 @@ class Cluster:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """The output folder, the data, and the hash of an undisturbed run of two workers."""
+def prepared(tmp_path_factory):
+    """The output folder and the data of all runs of two workers."""
     output = tmp_path_factory.mktemp("cluster")
-    data = Files.npz(output / "set.npz", **Files.arrays(train=24, test=8))
-    return output, data, Cluster(output, data).gone_on("undisturbed")
+    return output, Files.npz(output / "set.npz", **Files.arrays(train=24, test=8))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(prepared):
+    """The hash of an undisturbed run of two workers."""
+    return Cluster(*prepared).gone_on("undisturbed")
 
 
 @pytest.fixture
-def two(undisturbed):
-    output, data, _ = undisturbed
-    made = Cluster(output, data)
+def two(prepared):
+    made = Cluster(*prepared)
     yield made
     made.stop()
 
@@ -263,7 +267,7 @@ def test_when_a_worker_is_gone_or_stuck_the_other_ends_in_time_and_both_resume(t
     with detected():
         assert_told_of_a_lost_worker(workers[survivor].ended(), cause)
     two.stop()
-    assert two.gone_on(run) == undisturbed[2]
+    assert two.gone_on(run) == undisturbed
 
 
 @pytest.mark.long
@@ -308,7 +312,7 @@ def test_when_a_worker_raises_leaves_or_waits_for_its_disk_the_other_ends_in_tim
         ended = victim.ended(DETECTED)
         assert ended.code == 1 and "RuntimeError: odd" in ended.err
     two.stop()
-    assert two.gone_on(odd) == undisturbed[2]
+    assert two.gone_on(odd) == undisturbed
 
 
 @pytest.mark.long
@@ -317,7 +321,7 @@ def test_a_slow_save_is_not_mistaken_for_a_stuck_worker(two, undisturbed):
     chief = Process(forked_worker(addresses, 0, "tests.support.odd", "dawdles", *two.line, "--run=dawdles"))
     other = Process(forked_worker(addresses, 1, "train", *two.line, "--run=dawdles"))
     two.workers += [chief, other]
-    assert state(chief.ended()) == undisturbed[2]
+    assert state(chief.ended()) == undisturbed
     assert other.ended().code == 0 and "odd: dawdles\n" in chief.out
 
 
@@ -355,7 +359,7 @@ def test_a_run_whose_worker_is_asked_to_stop_then_killed_then_stuck_ends_like_an
         with detected():
             assert_told_of_a_lost_worker(chief.ended(), cause)
         two.stop()
-    assert two.gone_on("terminated") == undisturbed[2]
+    assert two.gone_on("terminated") == undisturbed
 
 
 @pytest.mark.slow
@@ -385,7 +389,7 @@ def test_workers_whose_data_differ_under_one_name_end_before_the_first_step(two,
     assert not (two.output / "runs" / "other-data" / "checkpoints").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long  # in CI: test_rendezvous.py
 def test_a_worker_that_never_starts_is_named_and_not_waited_for_forever(two):
     (chief,) = two.start("alone", ("--startup_timeout=6",), addresses=free_addresses(2))
     outcome = chief.ended(60)
@@ -419,4 +423,4 @@ def test_a_worker_that_was_restarted_alone_ends_the_others_and_both_resume(two, 
     with detected():
         assert workers[0].ended().code == 5
     two.stop()
-    assert two.gone_on("again") == undisturbed[2]
+    assert two.gone_on("again") == undisturbed

@@ -126,6 +126,7 @@ def test_a_run_is_not_judged_on_data_that_changed(own, trained, capsys):
         data.write_bytes(kept)
 
 
+@pytest.mark.slow
 def test_the_newest_state_is_judged_whatever_the_times_of_the_files(own, command, capsys):
     mine = own / "runs" / "mine"
     assert resumed(command, own).code == 0  # exports the state after two epochs

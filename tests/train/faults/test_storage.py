@@ -249,6 +249,7 @@ with Run(Path({str(tmp_path)!r}), "mine").claimed():
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "started", [("train",), pytest.param(("train.launch", "--workers=2", "--"), marks=pytest.mark.long)], ids=len
 )
@@ -423,6 +424,7 @@ def test_damaged_checkpoints_end_the_program_with_its_exit_code(tmp_path, comman
     assert "Traceback" not in outcome.err
 
 
+@pytest.mark.slow
 def test_a_finished_run_reports_it_and_one_without_checkpoints_is_not_started_again(tmp_path, command, files):
     data = files.npz(tmp_path / "set.npz")
     line = [f"--dataset={data}", "--depth=8", f"--output={tmp_path}", "--run=mine", "--epochs=2", "--resume"]

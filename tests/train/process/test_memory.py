@@ -17,6 +17,7 @@ def too_large(x):
     return tf.reduce_sum(x[:, None, None] * x[None, :, None] * x[None, None, :4096])
 
 
+@pytest.mark.slow
 def test_a_traced_step_that_does_not_fit_is_named_with_its_tensor():
     line = rf"CPU:0 has no room for float of shape \[32768,32768,4096\]\. {SMALLER}"
     with pytest.raises(BadInput, match=line), memory_named():

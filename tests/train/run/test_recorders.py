@@ -83,6 +83,7 @@ def test_tensorboard_gets_what_the_history_has(tmp_path, files):
             np.testing.assert_allclose(values, history[column], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_records_of_a_whole_run_with_averages_and_accumulation(command, files, tmp_path):
     data = files.npz(tmp_path / "set.npz", **files.arrays(train=32))
     line = f"--dataset={data} --depth=8 --batch_size=8 --output={tmp_path} --run=mine --ema=0.9 --accumulate=2"

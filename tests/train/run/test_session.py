@@ -143,9 +143,15 @@ def wide() -> keras.Model:
     ("network", "flags", "stops"),
     [
         pytest.param(dense, (), range(1, EPOCHS * STEPS + 1), id="every step"),
-        pytest.param(dense, ("--ema=0.9", "--accumulate=2"), range(1, EPOCHS * STEPS), id="averages, accumulated"),
+        pytest.param(
+            dense,
+            ("--ema=0.9", "--accumulate=2"),
+            range(1, EPOCHS * STEPS),
+            id="averages, accumulated",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(dense, ("--precision=mixed_float16", "--schedule=cosine"), (2, 4), id="float16"),
-        pytest.param(wide, ("--ema=0.9",), (4,), id="residual with dropout"),
+        pytest.param(wide, ("--ema=0.9",), (4,), id="residual with dropout", marks=pytest.mark.slow),
     ],
 )
 def test_a_run_stopped_after_any_step_ends_like_one_that_never_stopped(
@@ -239,6 +245,7 @@ def test_a_batch_that_makes_nan_is_skipped_as_if_it_had_never_been(tmp_path, dat
     assert all(np.isfinite(value).all() for value in sitting.values)  # batch statistics too
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("way", "every"), [("skip", None), ("rollback", 1)])
 def test_a_batch_is_skipped_on_two_devices_too(tmp_path, data, configured, two_devices, way, every):
     configured("--schedule=cosine")
@@ -280,6 +287,7 @@ def test_a_loss_that_is_nan_stops_the_run_names_the_step_and_leaves_the_last_che
     assert all(np.isfinite(value).all() for value in good.values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["skip", "rollback"])
 def test_patience_ends_where_one_batch_after_the_other_makes_nan(tmp_path, data, configured, way, capsys):
     sitting = Sitting(tmp_path, data, bad=range(1, 100), on_nan=way)
