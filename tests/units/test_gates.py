@@ -143,6 +143,7 @@ GATED = {"residual": kr.GatedResNet, "plain": kr.GatedPlainNet, "rezero": partia
 ON_DEVICES = {f"{name} on {devices}": (make, devices) for name, make in GATED.items() for devices in (1, 2)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("make", "devices"), long_but(("residual on 2", "plain on 1"), ON_DEVICES))
 def test_gates_do_not_decay(make, devices, two_devices, tmp_path):
     strategy = two_devices if devices == 2 else tf.distribute.get_strategy()

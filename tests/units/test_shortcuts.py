@@ -84,6 +84,7 @@ def test_option_a_refuses_a_unit_with_fewer_filters_and_names_it():
         kr.zero_pad(kr.Slot(index=4, total=9, in_filters=16, filters=8), kr.PostAct())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", ["basic", pytest.param("bottleneck", marks=pytest.mark.long)])
 def test_any_shortcut_goes_with_any_order(body):
     orders = {**catalog.ORDERS, **catalog.MORE_ORDERS}

@@ -134,7 +134,7 @@ def test_without_crop_and_mirror_the_images_are_themselves(data, channels):
 
 @pytest.mark.parametrize(
     ("augmentation", "shards", "batch_size", "first"),
-    [(FULL, 2, 4, 0), (FULL, 2, 6, 7), (FULL, 3, 12, 1), (EVERYTHING, 2, 12, 7)],
+    [(FULL, 2, 4, 0), (FULL, 2, 6, 7), (FULL, 3, 12, 1), pytest.param(EVERYTHING, 2, 12, 7, marks=pytest.mark.slow)],
 )
 def test_the_shards_batches_side_by_side_are_the_batch_of_one_worker(data, shards, batch_size, augmentation, first):
     images, labels = take(3, data, batch_size, augmentation, 5, first_step=first)

@@ -147,6 +147,7 @@ def run(data, command, tmp_path):
     return tmp_path / "runs" / "mine"
 
 
+@pytest.mark.slow
 def test_a_run_is_judged_by_its_export_or_its_newer_checkpoint(evaluate, run, tmp_path, monkeypatch):
     history = read_history(run / "history.csv")
     monkeypatch.chdir(tmp_path)
@@ -170,6 +171,7 @@ def test_a_run_is_judged_by_its_export_or_its_newer_checkpoint(evaluate, run, tm
     assert outcome.out.startswith(f"SavedModel {tmp_path}/saved_models/mine/1 on 21 test images")
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_skipped_and_one_of_another_network_is_named(evaluate, run, tmp_path):
     (newest,) = (run / "checkpoints").iterdir()
     shutil.rmtree(tmp_path / "saved_models")

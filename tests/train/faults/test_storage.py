@@ -298,6 +298,7 @@ def test_a_run_without_a_record_of_its_data_reports_that_it_cannot_compare_them(
             run.require_same_data({"images": 16})
 
 
+@pytest.mark.slow
 def test_a_run_that_was_moved_resumes(tmp_path, command, files):
     data = files.npz(tmp_path / "set.npz")
     line = [f"--dataset={data}", "--depth=8", "--run=mine", "--noexport"]

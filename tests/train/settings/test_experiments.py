@@ -54,6 +54,7 @@ def test_the_smoke_version_is_the_experiment_except_for_its_size(name):
     assert {key for key in smoke if smoke[key] != whole.get(key)} <= size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", names())
 def test_the_smoke_version_trains(name, command, tmp_path):
     outcome = command(f"--config={name}", "--smoke", "--noexport", f"--output={tmp_path}")
