@@ -72,7 +72,6 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add(
         "--normalize",
         choices=("auto", "data", "none"),
-        default="auto",
         help="the pixels that a .keras file expects: 'data', normalised by the mean and variance of DATA's training "
         "images, as in training; 'none', raw pixels, 0..255; or 'auto', raw if the model itself normalises (default)",
     )
@@ -90,13 +89,18 @@ def main(arguments: argparse.Namespace) -> None:
 
     require_classifier(arguments.model)
     folder = run_folder(arguments.model)
+    if arguments.normalize and (folder or Path(arguments.model).suffix != ".keras"):
+        raise BadInput(
+            f"--normalize={arguments.normalize} has no effect on {arguments.model}: runs and SavedModels normalise as "
+            "they were trained."
+        )
     source, streamed = judged_on(arguments, folder)
     beside = folder / "evaluation" if folder else default_output(arguments.model)
     output = beside if arguments.output is None else local(arguments.output, "--output")
     data = load(source, streamed)
     if folder is not None and arguments.data is None:
         require_own_data(Run.at(folder), identity(data))
-    classifier = open_classifier(arguments.model, data, arguments.normalize)
+    classifier = open_classifier(arguments.model, data, arguments.normalize or "auto")
     if data.image_shape != classifier.image_shape:
         raise BadInput(
             f"{arguments.model} expects images of {shape(classifier.image_shape)}, but {source.dataset} has "

@@ -170,7 +170,7 @@ def pre_activated(depth: Depth) -> dict[str, Any]:
     return {"order": "full_pre_act", "block": bottleneck_v1_5 if strided else None}
 
 
-@family(depths=residual_depth, own=("merge",))
+@family(depths=residual_depth, own=("merge", "shortcut"))
 def PlainNet(
     depth: Depth = 20, input_shape: Shape = (32, 32, 3), classes: int = 10, **choices: Unpack[Choices]
 ) -> Design:

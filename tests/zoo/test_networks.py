@@ -273,6 +273,7 @@ def test_a_keras_layout_of_another_depth_is_refused(make):
     ("make", "text"),
     [
         (lambda: kr.PlainNet(depth=8, merge="add"), r"`merge` defines a PlainNet: use `ResNet`"),
+        (lambda: kr.PlainNet(depth=8, shortcut="projection"), r"`shortcut` defines a PlainNet"),
         (lambda: kr.HighwayNet(depth=8, merge="add"), r"`merge` defines a HighwayNet"),
         (lambda: kr.WideResNet(block="bottleneck"), r"`block` defines a WideResNet"),
         (lambda: kr.HighwayNet("20"), r"`depth` must be an int.*depth='20'"),

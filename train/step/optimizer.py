@@ -7,7 +7,7 @@ import keras
 from keras_resunits import CoupledSGD, fixup_scalars
 
 from ..process.backend import tf
-from ..settings.sections import Recipe
+from ..settings.sections import DROP_FACTOR, Recipe
 from .schedules import DROPS, cosine_schedule, one_cycle_schedule, steps_schedule
 
 
@@ -15,14 +15,15 @@ def schedule(recipe: Recipe, steps: int) -> keras.optimizers.schedules.LearningR
     """The learning rate over `steps` updates.
 
     Args:
-        recipe: Its `schedule`, `learning_rate`, `warm_up` and `drops` are used.
+        recipe: Its `schedule`, `learning_rate`, `warm_up`, `drops` and `drop_factor` are used.
         steps: Number of updates in the run.
     """
     if recipe.schedule == "cosine":
         return cosine_schedule(recipe.learning_rate, steps, recipe.warm_up)
     if recipe.schedule == "one_cycle":
         return one_cycle_schedule(recipe.learning_rate, steps)
-    return steps_schedule(recipe.learning_rate, steps, recipe.warm_up, recipe.drops or DROPS)
+    factor = DROP_FACTOR if recipe.drop_factor is None else recipe.drop_factor
+    return steps_schedule(recipe.learning_rate, steps, recipe.warm_up, recipe.drops or DROPS, factor)
 
 
 def optimizer(recipe: Recipe, steps: int, model: keras.Model) -> keras.optimizers.Optimizer:
