@@ -18,9 +18,7 @@ OTHERS = {  # flags of other programs, and ours
     "output_dir": "output",
     "wd": "weight_decay",
 }
-FROM_WEIGHTS = (
-    "A run starts from random weights, not from trained ones; in Python kr.create(NAME, weights=...) has them."
-)
+FROM_WEIGHTS = "A run starts from random weights; in Python, kr.create(NAME, weights=...) has trained ones."
 INSTEAD = {  # what no flag does
     **dict.fromkeys(("weights", "pretrained", "init_weights"), FROM_WEIGHTS),
     "version": "Did you mean pip show keras_resunits?",
@@ -31,8 +29,8 @@ SIMILAR = 0.7  # share of equal letters: "weights" and "weight_decay" have 0.63,
 def near(name: str, known: Sequence[str], spelled: Callable[[str], str] = repr) -> str:
     """A sentence, with a space before it, about what serves the purpose of an unknown name; else nothing.
 
-    >>> near("depht", ["depth", "width"]), near("lr", ["learning_rate"]), near("weights", ["weight_decay"])[:38]
-    (" Did you mean 'depth'?", " Did you mean 'learning_rate'?", ' A run starts from random weights, not')
+    >>> near("depht", ["depth", "width"]), near("lr", ["learning_rate"]), near("weights", ["weight_decay"])[:34]
+    (" Did you mean 'depth'?", " Did you mean 'learning_rate'?", ' A run starts from random weights;')
     """
     if name in INSTEAD:
         return f" {INSTEAD[name]}"

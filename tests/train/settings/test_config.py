@@ -298,7 +298,7 @@ def test_a_run_begun_with_an_idle_flag_resumes(resolved, tmp_path):
 
 
 def test_options_of_this_version_change_no_fingerprint_of_an_earlier_run(resolved):
-    flat = {name: value for name, value in resolved("--depth=8").flat.items()}
+    flat = resolved("--depth=8").flat
     added = ("padding", "drop_factor", "optimizer")
     assert fingerprint_of(flat) == fingerprint_of({name: flat[name] for name in flat if name not in added})
 
