@@ -16,7 +16,7 @@ from keras_resunits.models.perceptrons import FullyConnectedResNet
 from keras_resunits.models.residual import PlainNet, PreActResNet, ResNet, StochasticDepthResNet
 from keras_resunits.models.stems import Stem
 from keras_resunits.models.wide import WideResNet
-from keras_resunits.optimizers import CoupledSGD
+from keras_resunits.optimizers import CoupledNadam, CoupledSGD
 from keras_resunits.serving.export import export_saved_model
 from keras_resunits.surgery.columns import deepest_column
 from keras_resunits.surgery.transfer import features, freeze, new_head
@@ -111,6 +111,7 @@ __all__ = [
     "BranchOnly",
     "CReLU",
     "Concat",
+    "CoupledNadam",
     "CoupledSGD",
     "DenseNet",
     "Dropout",

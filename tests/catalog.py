@@ -197,6 +197,7 @@ TAILS = {
     "branch_dropout": kr.branch_dropout,
 }
 OPTIMIZERS = {
+    "CoupledNadam": lambda: kr.CoupledNadam(0.01, coupled_weight_decay=1e-2),
     "CoupledSGD": lambda: kr.CoupledSGD(0.1, coupled_weight_decay=1e-2),
     "CoupledSGD-plain": lambda: kr.CoupledSGD(0.1, nesterov=False, coupled_weight_decay=1e-2),
     "CoupledSGD-no_momentum": lambda: kr.CoupledSGD(0.1, momentum=0.0, coupled_weight_decay=1e-2),

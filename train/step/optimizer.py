@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 
-from keras_resunits import CoupledSGD, fixup_scalars
+from keras_resunits import CoupledNadam, CoupledSGD, fixup_scalars
 
 from ..process.backend import tf
 from ..settings.sections import DROP_FACTOR, Recipe
@@ -27,7 +29,7 @@ def schedule(recipe: Recipe, steps: int) -> keras.optimizers.schedules.LearningR
 
 
 def optimizer(recipe: Recipe, steps: int, model: keras.Model) -> keras.optimizers.Optimizer:
-    """SGD as the recipe specifies, with loss scaling where the model computes in float16.
+    """SGD or Nadam as the recipe specifies, with loss scaling where the model computes in float16.
 
     Scalar gates have no weight decay (`CoupledSGD`). Fixup's scalars have a tenth of the learning rate (the authors'
     code, hongyi-zhang/Fixup).
@@ -37,16 +39,19 @@ def optimizer(recipe: Recipe, steps: int, model: keras.Model) -> keras.optimizer
         steps: Number of batches in the run; `recipe.accumulate` of them make one update.
         model: The network to train.
     """
-    sgd = CoupledSGD(
-        schedule(recipe, max(steps // recipe.accumulate, 1)),
-        momentum=recipe.momentum,
-        nesterov=recipe.nesterov,
-        coupled_weight_decay=recipe.weight_decay,
-        global_clipnorm=recipe.clip_norm,
-        gradient_accumulation_steps=recipe.accumulate if recipe.accumulate > 1 else None,
-    )
-    sgd.scale_learning_rate(fixup_scalars(model), 0.1)
-    return LossScale(sgd) if model.compute_dtype == "float16" else sgd
+    shared: dict[str, Any] = {
+        "learning_rate": schedule(recipe, max(steps // recipe.accumulate, 1)),
+        "coupled_weight_decay": recipe.weight_decay,
+        "global_clipnorm": recipe.clip_norm,
+        "gradient_accumulation_steps": recipe.accumulate if recipe.accumulate > 1 else None,
+    }
+    made: CoupledNadam | CoupledSGD
+    if recipe.optimizer == "nadam":
+        made = CoupledNadam(beta_1=recipe.momentum, **shared)
+    else:
+        made = CoupledSGD(momentum=recipe.momentum, nesterov=recipe.nesterov, **shared)
+    made.scale_learning_rate(fixup_scalars(model), 0.1)
+    return LossScale(made) if model.compute_dtype == "float16" else made
 
 
 @keras.saving.register_keras_serializable(package="keras_resunits.train")
