@@ -385,6 +385,11 @@ NETWORKS = {
     "DenseNet": Case(factory(kr.DenseNet, growth=4), (4, *IMAGES)),
     "DenseNet-plain": Case(factory(kr.DenseNet, growth=4, bottleneck=False, dropout=0.1), (4, *IMAGES), random=True),
     "FractalNet": Case(partial(kr.FractalNet, 2, filters=(8, 8), dropout=(0, 0.1), **SMALL), (4, *IMAGES), random=True),
+    "FractalNet-authors": Case(
+        partial(kr.FractalNet, 2, filters=(8, 8), dropout=(0, 0.1), layout="authors", **SMALL),
+        (4, *IMAGES),
+        random=True,
+    ),
     "FullyConnectedResNet": Case(partial(kr.FullyConnectedResNet, 4, filters=8, **SMALL), (4, *IMAGES)),
     "GatedPlainNet": Case(factory(kr.GatedPlainNet), (4, *IMAGES)),
     "GatedResNet": Case(factory(kr.GatedResNet, g="leaky_relu"), (4, *IMAGES)),

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import keras_resunits as kr
+from keras_resunits.layers.words import word
 from keras_resunits.models.family import FAMILIES
 from keras_resunits.zoo.libraries import LIBRARIES
 from keras_resunits.zoo.networks import MODELS
@@ -255,6 +256,7 @@ def test_global_drop_path_leaves_the_same_column_in_every_block():
         (lambda: kr.FractalNet(filters=(8, 8)), r"a dropout rate for each block"),
         (lambda: kr.FractalNet(input_shape=(16, 16, 3)), r"at least 32x32"),
         (lambda: kr.FractalNet(2, filters=(8,), dropout=(1.5,)), r"`dropout` must be a number in \[0, 1\)"),
+        (lambda: kr.FractalNet(2, layout="caffe"), r"unknown layout 'caffe'"),
         (lambda: kr.FractalNet(2, drop_path=1.0), r"`drop_path` must be a number in \[0, 1\)"),
     ],
 )
@@ -317,6 +319,52 @@ def test_a_fractal_has_an_activation_in_every_order():
             "BatchNormalization",
             "ReLU",
         ]
+
+
+def authors(**options):
+    """A small fractal network of the authors' layout: columns of one and of two layers."""
+    return kr.FractalNet(2, (8, 8, 3), filters=(8,), dropout=(0.5,), layout="authors", **options)
+
+
+def test_the_authors_fractal_pools_each_column_before_the_last_join():
+    model = authors()
+    unit, (short, long) = model.get_layer("unit000"), model.get_layer("unit000").branch.layers[0].columns
+    assert [word(column.layers[-1]) for column in (short, long)] == ["conv3 dropout norm act max"] * 2
+    assert word(long.layers[0]) == "conv3 dropout norm act"
+    np.testing.assert_allclose(unit(IMAGES), (np.asarray(short(IMAGES)) + np.asarray(long(IMAGES))) / 2, rtol=1e-5)
+    ending = ((short, IMAGES), (long, long.layers[0](IMAGES)))
+    joined = sum(keras.Sequential(column.layers[-1].layers[:-1])(x) for column, x in ending) / 2
+    assert not np.allclose(unit(IMAGES), keras.layers.MaxPooling2D(2)(joined))
+
+
+def test_the_authors_fractal_has_biases_norms_without_weights_and_caffes_xavier():
+    model = authors()
+    layers = {type(layer).__name__: layer for layer in model._flatten_layers()}
+    assert layers["Conv2D"].use_bias and not layers["BatchNormalization"].trainable_weights
+    plain = kr.FractalNet(1, (8, 8, 64), filters=(64,), dropout=(0,), layout="authors")
+    for name, fan_in in (("conv1", 9 * 64), ("classifier", 64)):
+        (kernel,) = [layer.kernel.numpy() for layer in plain._flatten_layers() if layer.name == name]
+        bound = np.sqrt(3 / fan_in)
+        assert 0.9 * bound < np.abs(kernel).max() <= bound
+
+
+def test_a_fractal_of_an_order_given_keeps_it_in_the_authors_layout():
+    unit = authors(order=kr.ReluBeforeAdd(activation=keras.layers.ELU)).get_layer("unit000")
+    assert [type(layer) for layer in unit._flatten_layers()].count(keras.layers.ELU) == 3
+
+
+def test_the_simple_fractal_keeps_its_paths():
+    paths = [weight.path for weight in kr.FractalNet(1, filters=(8,), dropout=(0.1,)).trainable_weights]
+    layer = "unit000/branch/fractal/column0/layer0"
+    assert paths[:3] == [f"{layer}/conv1/kernel", f"{layer}/norm1/gamma", f"{layer}/norm1/beta"]
+
+
+def test_stochastic_depths_kernels_are_he_normal_over_fan_in():
+    model = kr.StochasticDepthResNet([1, 1, 1], width=8)
+    kernel = model.get_layer("unit001").branch.layers[0].kernel  # from 128 to 256 channels
+    assert abs(np.std(kernel) / np.sqrt(2 / (9 * 128)) - 1) < 0.02
+    kept = kr.StochasticDepthResNet(8, order="post_act").get_layer("unit001").branch.layers[0]
+    assert kept.kernel_initializer.mode == "fan_out"
 
 
 def test_the_deepest_column_of_a_trained_network_is_used_alone():
