@@ -72,7 +72,8 @@ def state_of(content: Any, where: str = "the state dict") -> State:
         `{name: float32 array}`, without the counters of Torch's batch norm.
 
     Raises:
-        ConversionError: if there is anything other than tensors, or nothing.
+        ConversionError: if there is anything other than tensors, or nothing; if a name is not a string, or a tensor is
+            complex, sparse, quantised, nested, or on the meta device.
 
     Example:
 
@@ -81,7 +82,11 @@ def state_of(content: Any, where: str = "the state dict") -> State:
     ['fc.bias']
     """
     tensors = _unnested(content, where)
-    return {name: _array(tensor) for name, tensor in _unwrapped(tensors).items() if not name.endswith(COUNTERS)}
+    return {
+        name: _array(tensor, name, where)
+        for name, tensor in _unwrapped(tensors).items()
+        if not name.endswith(COUNTERS)
+    }
 
 
 def _read_torch(path: Path) -> Any:
@@ -125,6 +130,10 @@ def _read_safetensors(path: Path) -> Any:
         return load_file(path)
     except SafetensorError as error:
         raise ConversionError(f"'{path}' is not a readable safetensors file: {error}") from None
+    except AttributeError as error:  # NumPy has no type of that name, such as float8_e4m3fn
+        raise ConversionError(
+            f"'{path}' holds numbers of a type that NumPy lacks; convert them to float32 first: {error}."
+        ) from None
 
 
 def _unnested(content: Any, where: str) -> Mapping[str, Any]:
@@ -133,12 +142,14 @@ def _unnested(content: Any, where: str) -> Mapping[str, Any]:
     for nest in NESTS:
         if isinstance(content.get(nest), Mapping):
             return _unnested(content[nest], where)
-    others = [str(name) for name, value in content.items() if not hasattr(value, "shape")]
+    others = [str(name) for name, value in content.items() if not hasattr(type(value), "shape")]
     if others or not content:
         raise ConversionError(
             f"wanted a state dict {{name: tensor}} in {where}, or one under {', '.join(map(repr, NESTS))}. "
             f"Received: {'no tensor for ' + listed(others) if others else 'an empty dict'}."
         )
+    if unnamed := [repr(name) for name in content if not isinstance(name, str)]:
+        raise ConversionError(f"wanted names that are strings in {where}. Received: {listed(unnamed)}.")
     return content
 
 
@@ -149,9 +160,30 @@ def _unwrapped(tensors: Mapping[str, Any]) -> Mapping[str, Any]:
     return tensors
 
 
-def _array(tensor: Any) -> np.ndarray:
+def _array(tensor: Any, name: str, where: str) -> np.ndarray:
     """Return a tensor as a float32 array; NumPy has no bfloat16, so Torch converts its own tensors."""
+    if kind := (_kind_of_tensor if hasattr(tensor, "detach") else _kind_of_array)(tensor):
+        raise ConversionError(f"wanted dense tensors of real numbers in {where}. Received: a {kind} for '{name}'.")
     return np.asarray(tensor.detach().cpu().float() if hasattr(tensor, "detach") else tensor, dtype="float32")
+
+
+def _kind_of_tensor(tensor: Any) -> str | None:
+    """Return what keeps a Torch tensor from being a dense array of real numbers; `None` if nothing does."""
+    kinds = {
+        "nested tensor": tensor.is_nested,
+        "tensor on the meta device, without values": tensor.is_meta,
+        "quantised tensor": tensor.is_quantized,
+        "complex tensor": tensor.is_complex(),
+        "tensor of packed 4-bit numbers": "float4" in str(tensor.dtype),
+        f"sparse tensor ({tensor.layout})": not str(tensor.layout).endswith("strided"),
+    }
+    return next((kind for kind, found in kinds.items() if found), None)
+
+
+def _kind_of_array(array: Any) -> str | None:
+    """The same for any other array; bfloat16 of another library is of kind V, as structures are, but has no fields."""
+    dtype = np.asarray(array).dtype
+    return f"{dtype} array" if dtype.kind in "cOSUMm" or dtype.names else None
 
 
 LISTED = 12

@@ -140,3 +140,62 @@ def test_a_source_that_is_not_a_path_is_refused(source):
 def test_content_that_is_not_a_state_dict_is_refused(content, match):
     with pytest.raises(ConversionError, match=match):
         state_of(content)
+
+
+ONES = torch.ones(2, 3)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")  # Torch's, of beta and old types
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (lambda: ONES.to_sparse(), "a sparse tensor (torch.sparse_coo)"),
+        (lambda: ONES.to_sparse_csr(), "a sparse tensor (torch.sparse_csr)"),
+        (lambda: torch.empty(2, 3, device="meta"), "a tensor on the meta device, without values"),
+        (lambda: torch.quantize_per_tensor(ONES, 0.1, 0, torch.qint8), "a quantised tensor"),
+        (lambda: torch.nested.nested_tensor([ONES, ONES]), "a nested tensor"),
+        (lambda: torch.empty(2, dtype=torch.float4_e2m1fn_x2), "a tensor of packed 4-bit numbers"),
+        (lambda: ONES + 1j, "a complex tensor"),
+    ],
+    ids=["sparse", "csr", "meta", "quantised", "nested", "float4", "complex"],
+)
+@pytest.mark.parametrize("stored", [False, True], ids=["dict", "file"])
+def test_a_tensor_that_is_no_dense_array_of_real_numbers_is_refused_by_name(tmp_path, make, kind, stored):
+    state = {**STATE, "fc.weight": make()}
+    with pytest.raises(ConversionError, match=re.escape(f"Received: {kind} for 'fc.weight'.")) as raised:
+        if stored:
+            torch.save(state, tmp_path / "x.pth")
+            read_checkpoint(tmp_path / "x.pth")
+        else:
+            state_of(state)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.ones(2) + 1j, np.array(["x"]), np.array([None]), np.zeros(2, [("a", "f4")]), np.array(["2020-01-01"], "M8")],
+    ids=["complex", "string", "object", "structure", "date"],
+)
+def test_an_array_that_holds_no_real_numbers_is_refused_by_name(array):
+    with pytest.raises(ConversionError, match=r"wanted dense tensors of real numbers .*Received: a .* for 'fc.bias'"):
+        state_of({**STATE, "fc.bias": array})
+
+
+def test_an_array_of_jax_or_another_library_with_bfloat16_is_read():
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    np.testing.assert_array_equal(state_of({"a": np.ones(2, ml_dtypes.bfloat16)})["a"], np.ones(2, "float32"))
+
+
+@pytest.mark.parametrize("wrap", [lambda state: state, lambda state: {"state_dict": state}], ids=["plain", "nested"])
+@pytest.mark.parametrize("name", [0, ("conv", 1), None], ids=repr)
+def test_names_that_are_not_strings_are_refused(wrap, name):
+    with pytest.raises(ConversionError, match=rf"wanted names that are strings.*Received: {re.escape(repr(name))}\."):
+        state_of(wrap({"conv.weight": ONES, name: ONES}))
+
+
+@pytest.mark.parametrize("dtype", ["float8_e4m3fn", "float8_e5m2", "float8_e8m0fnu", "complex64"])
+def test_a_safetensors_file_of_numbers_that_numpy_lacks_is_refused(tmp_path, dtype):
+    save_file = pytest.importorskip("safetensors.torch").save_file
+    save_file({"fc.weight": ONES.to(getattr(torch, dtype))}, tmp_path / "x.safetensors")
+    with pytest.raises(ConversionError, match=r"x\.safetensors'.*(type that NumPy lacks.*float8|a complex64 array)"):
+        read_checkpoint(tmp_path / "x.safetensors")
