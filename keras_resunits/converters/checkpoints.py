@@ -15,7 +15,7 @@ import numpy as np
 from keras_resunits.converters.errors import ConversionError
 
 TORCH_SUFFIXES = (".pt", ".pth", ".th", ".safetensors")
-NESTS = ("state_dict", "model", "model_state_dict", "net")  # where training programs store the weights
+NESTS = ("state_dict", "model", "model_state_dict", "net", "params")  # where training programs store the weights
 # prefixes of all names: of DataParallel, of torch.compile, and of the usual attributes that hold a network
 WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "backbone.")
 COUNTERS = "num_batches_tracked"  # of Torch's batch norm; no output depends on it
@@ -83,9 +83,7 @@ def state_of(content: Any, where: str = "the state dict") -> State:
     """
     tensors = _unnested(content, where)
     return {
-        name: _array(tensor, name, where)
-        for name, tensor in _unwrapped(tensors).items()
-        if not name.endswith(COUNTERS)
+        name: _array(tensor, name, where) for name, tensor in _unwrapped(tensors).items() if not name.endswith(COUNTERS)
     }
 
 
@@ -141,7 +139,8 @@ def _unnested(content: Any, where: str) -> Mapping[str, Any]:
         raise ConversionError(f"wanted a state dict {{name: tensor}} in {where}. Received: {type(content).__name__}.")
     for nest in NESTS:
         if isinstance(content.get(nest), Mapping):
-            return _unnested(content[nest], where)
+            stats = content.get("stats") if nest == "params" else None  # in programs of functions without modules
+            return _unnested({**content[nest], **(stats if isinstance(stats, Mapping) else {})}, where)
     others = [str(name) for name, value in content.items() if not hasattr(type(value), "shape")]
     if others or not content:
         raise ConversionError(

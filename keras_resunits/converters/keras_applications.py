@@ -67,7 +67,7 @@ def load_keras_weights(model: keras.Model, source: str | Path | keras.Model) -> 
         where = f"{application}'s ImageNet weights"
     else:
         theirs, where = read_weights(source), f"'{source}'"
-    layout = nearest_layout(model, theirs, KERAS_LAYOUTS.values(), where)
+    layout = nearest_layout(model, theirs, list(KERAS_LAYOUTS.values()), where)
     carry(model, theirs, layout, where)
     return layout.name
 
