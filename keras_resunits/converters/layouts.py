@@ -371,12 +371,13 @@ PYTORCHCV_SERESNET = replace(
         "unit/branch/squeeze": "features.stage{stage}.unit{unit}.se.conv1",
         "unit/branch/excite": "features.stage{stage}.unit{unit}.se.conv2",
     },
-    units=TIMM_SERESNET.units,
-    says=TIMM_SERESNET.says,
+    units=r"\|([cC]n)?\|([cC]nrcnrcn|cnr[cC]nrcn|[cC]nrcn)<squeeze_excite>\|add\|r",
+    says="post-activation units with projections and squeeze-and-excite; of three convolutions the first or second has "
+    "the stride",
     stems=("cnr", "cnrm"),
     aliases=((r"init_block\.conv\.(conv|bn)\.", r"init_block.\1."),),  # ImageNet's, which has a pooling beside it
 )
-"""pytorchcv's SE-ResNet for CIFAR and SVHN, and SE-ResNet-18, 34 and 50b to 152b for ImageNet."""
+"""pytorchcv's SE-ResNet for CIFAR and SVHN, and SE-ResNet-18 to 200b for ImageNet."""
 
 
 TORCHVISION_DENSENET = Layout(

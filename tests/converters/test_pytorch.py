@@ -322,7 +322,7 @@ def test_names_of_no_known_layout_are_not_blamed_on_arithmetic():
         model,
         state,
         r"^the names of the state dict are of no known layout: the nearest, 'torchvision_resnet', has 2 of 20\. It "
-        r"lacks blocks\.0\.attention\.bias, .* and 15 more; for network 'resnet2_1_2' it wants names such as conv1\.weight, ",
+        r"lacks blocks\.0\.attention\.bias, .* and 15 more; for network 'resnet2_1_2' it wants names such as conv1\.",
     )
 
 
@@ -463,6 +463,14 @@ def test_a_layout_that_is_given_is_not_searched_for():
         ("torchvision_densenet121", "torchvision_densenet", 7_978_856),
         ("timm_resnetv2_18", "timm_resnetv2", 11_687_720),
         ("timm_resnetv2_50", "timm_resnetv2", 25_549_352),
+        ("timm_seresnet18", "timm_seresnet", 11_779_624),
+        ("timm_seresnet50", "timm_seresnet", 28_088_024),
+        ("pytorchcv_seresnet20", "pytorchcv_seresnet", 274_847),
+        ("pytorchcv_seresnet164", "pytorchcv_seresnet", 1_906_258),
+        ("seresnet50", "pytorchcv_seresnet", 28_088_024),
+        ("resnet56b_cifar", "torchvision_resnet", 855_770),
+        ("pytorchcv_wrn28_10", "xternalz_wrn", 36_479_194),
+        ("pytorchcv_wrn28_10", "szagoruyko_wrn", 36_479_194),
         ("akamaster_resnet20", "akamaster_resnet", 269_722),
         ("akamaster_resnet56", "akamaster_resnet", 853_018),
         ("pytorchcv_resnet20", "pytorchcv_resnet", 272_474),
