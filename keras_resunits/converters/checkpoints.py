@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_resunits.converters.architectures import require_known_arithmetic
 from keras_resunits.converters.errors import ConversionError
 
 TORCH_SUFFIXES = (".pt", ".pth", ".th", ".safetensors")
@@ -34,7 +35,8 @@ def read_checkpoint(path: str | Path) -> State:
 
     Raises:
         ConversionError: if the file is missing, of another type, damaged or contains more than weights, or the library
-            that reads it is not installed.
+            that reads it is not installed. Also if the file says that its network is one that names and shapes of
+            weights do not tell from another (`architectures`).
 
     Example:
 
@@ -50,7 +52,9 @@ def read_checkpoint(path: str | Path) -> State:
     if not path.is_file():
         raise ConversionError(f"no such file: '{path}'.")
     read = _read_safetensors if path.suffix == ".safetensors" else _read_torch
-    return state_of(read(path), where=f"'{path}'")
+    content = read(path)
+    require_known_arithmetic(content, f"'{path}'", path)
+    return state_of(content, where=f"'{path}'")
 
 
 def path_of(source: Any, wanted: str) -> Path:

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from keras_resunits.arguments import resolve
+from keras_resunits.converters.architectures import require_known_arithmetic
 from keras_resunits.converters.carry import carry, nearest_layout
 from keras_resunits.converters.checkpoints import read_checkpoint, state_of
 from keras_resunits.converters.layouts import TORCH_LAYOUTS, Layout
@@ -46,7 +47,9 @@ def load_torch_weights(
     """
     chosen = None if layout is None else resolve("layout", layout, TORCH_LAYOUTS, Layout)
     if isinstance(source, Mapping):
-        theirs, where = state_of(source), "the state dict"
+        where = "the state dict"
+        require_known_arithmetic(source, where)
+        theirs = state_of(source)
     else:
         theirs, where = read_checkpoint(source), f"'{source}'"
     chosen = chosen or nearest_layout(model, theirs, list(TORCH_LAYOUTS.values()), where)

@@ -199,3 +199,51 @@ def test_a_safetensors_file_of_numbers_that_numpy_lacks_is_refused(tmp_path, dty
     save_file({"fc.weight": ONES.to(getattr(torch, dtype))}, tmp_path / "x.safetensors")
     with pytest.raises(ConversionError, match=r"x\.safetensors'.*(type that NumPy lacks.*float8|a complex64 array)"):
         read_checkpoint(tmp_path / "x.safetensors")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# timm's resnetblur50 and resnetaa50: names and shapes of ResNet-50, another arithmetic.
+
+
+def named(folder):
+    return folder / "resnetblur50-84f4748f.pth"
+
+
+def described(folder):
+    (folder / "config.json").write_text('{"architecture": "resnetaa50", "num_classes": 1000}')
+    return folder / "pytorch_model.pth"
+
+
+@pytest.mark.parametrize(
+    ("place", "extra", "by"),
+    [
+        (named, {}, "is of 'resnetblur50-84f4748f.pth', by its name"),
+        (described, {}, r"is of 'resnetaa50', by '.*config.json'"),
+        (lambda folder: folder / "x.pth", {"arch": "resnetaa101d"}, "is of 'resnetaa101d', by its 'arch'"),
+    ],
+    ids=["name", "config", "arch"],
+)
+def test_a_network_that_blurs_is_refused_where_the_file_says_so(tmp_path, place, extra, by):
+    path = place(tmp_path)
+    torch.save({"state_dict": STATE, **extra}, path)
+    with pytest.raises(ConversionError, match=rf"{by}: that network blurs before it halves the image"):
+        read_checkpoint(path)
+
+
+def test_a_network_that_blurs_is_refused_where_the_metadata_or_the_dict_say_so(tmp_path):
+    save_file = pytest.importorskip("safetensors.torch").save_file
+    save_file(STATE, tmp_path / "model.safetensors", metadata={"format": "pt", "model": "seresnetaa50"})
+    with pytest.raises(ConversionError, match="is of 'seresnetaa50', by its metadata 'model'"):
+        read_checkpoint(tmp_path / "model.safetensors")
+    with pytest.raises(ConversionError, match="the state dict is of 'resnetblur50', by its 'arch'"):
+        load_torch_weights(None, {"state_dict": STATE, "arch": "resnetblur50"})
+
+
+@pytest.mark.parametrize("config", ['{"architecture": "resnet50"}', "[1]", "no JSON", '{"arch": 3}'])
+def test_files_that_say_something_else_are_read(tmp_path, config):
+    save_file = pytest.importorskip("safetensors.torch").save_file
+    (tmp_path / "config.json").write_text(config)
+    torch.save({"state_dict": STATE, "arch": "resnet50"}, tmp_path / "resnet50-blurred_images.pth")
+    holds_the_state(read_checkpoint(tmp_path / "resnet50-blurred_images.pth"))
+    save_file(STATE, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    read_checkpoint(tmp_path / "model.safetensors")
