@@ -104,7 +104,7 @@ class Client:
 
         Args:
             inputs: The only input, or all inputs by name; the first dimension is the batch. Strings are a list of
-                `bytes`. Numbers are an array of the signature's type: it is checked, never cast.
+                `bytes`, one a row. Numbers are an array of the signature's type: it is checked, never cast.
 
         Returns:
             The outputs by name, of the signature's types; strings are arrays of `bytes`.
@@ -165,7 +165,7 @@ def _named(inputs: Any, signature: Signature) -> Arrays:
 
 def _array(value: Any, tensor: Tensor | None) -> np.ndarray:
     if isinstance(value, (list, tuple)) and tensor is not None and tensor.dtype == STRING:
-        return of_strings(list(value), (len(value),))
+        return of_strings(list(value), (len(value), *(1 for _ in (tensor.shape or ())[1:])))
     if isinstance(value, (bytes, str)):
         raise ValueError(f"expected a list of {type(value).__name__}, or an array; got one {type(value).__name__}.")
     return np.asarray(value)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,7 @@ class Sender:
         ClientError: if it takes neither strings nor uint8 pixels, or returns no classes and scores.
     """
 
-    def __init__(self, predict: Callable[[Arrays], Arrays], name: str, signature: Signature):
+    def __init__(self, predict: Callable[[Mapping[str, Any]], Arrays], name: str, signature: Signature):
         self._predict = predict
         self._down = threading.Event()
         (self._input, tensor), *others = signature.inputs.items()
@@ -72,7 +73,7 @@ class Sender:
             return []
         if self._down.is_set():
             return [Answer(file, UNAVAILABLE, "not sent: the server was unavailable before") for file in files]
-        batch = of_strings(values, (len(values), *(1 for _ in self._shape))) if self._bytes else np.stack(values)
+        batch = values if self._bytes else np.stack(values)
         try:
             return _rows(files, self._predict({self._input: batch}))
         except Unavailable as error:
