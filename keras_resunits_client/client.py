@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -78,12 +79,14 @@ class Client:
         return self._retries.call(lambda seconds: self._protocol.status(self.model, seconds))
 
     def metadata(self) -> Metadata:
-        """The signatures of the model, with names, types and shapes.
+        """The signatures of the model, with names, types and shapes; TensorFlow's own, such as `__init__`, are left out.
 
         Raises:
             ClientError: as for `predict`.
         """
-        return self._retries.call(lambda seconds: self._protocol.metadata(self.model, seconds))
+        found = self._retries.call(lambda seconds: self._protocol.metadata(self.model, seconds))
+        public = {name: each for name, each in found.signatures.items() if not name.startswith("__")}
+        return replace(found, signatures=public)
 
     @cached_property
     def signature(self) -> tuple[str, Signature]:

@@ -86,10 +86,14 @@ def test_other_sizes_are_resized_as_by_tensorflow(tmp_path):
     assert pixels(tmp_path / "a.png", (-1, -1, 3)).shape == (40, 60, 3)
 
 
-def png_header(width: int, height: int) -> bytes:
-    """The start of a PNG file that claims a size."""
-    head = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head))
+def png(width: int, height: int) -> bytes:
+    """A PNG file that claims a size, and holds ten bytes of pixels."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(10)))
 
 
 @pytest.mark.parametrize(
@@ -97,9 +101,9 @@ def png_header(width: int, height: int) -> bytes:
     [
         (b"", "cannot identify"),
         (b"just text", "cannot identify"),
-        (png_header(30000, 30000), "30000|decompression bomb"),
-        (png_header(12000, 12000), "claims 12000 x 12000 pixels"),
-        (png_header(7, 5), "truncated|unrecognized|cannot"),
+        (png(30000, 30000), "decompression bomb"),
+        (png(12000, 12000), "claims 12000 x 12000 pixels"),
+        (png(7, 5), "truncated"),
     ],
     ids=["empty", "text", "bomb", "large", "truncated"],
 )
