@@ -33,8 +33,8 @@ class Client:
         protocol: "tensorflow", or "kserve" for KServe v2. Defaults to "tensorflow".
         version: The version's number. Defaults to the newest.
         label: In place of a version, its label, such as "stable"; "tensorflow" only.
-        signature: The signature. Defaults to `serve_bytes` if the model has it, else `serving_default`. KServe v2 has
-            none: there, name the model that the signature was written as.
+        signature: The signature. Defaults to `serve_bytes` for bytes and `serving_default` for pixels, as far as the
+            model has them. KServe v2 has none: there, name the model that the signature was written as.
         retries: Deadline, attempts and pauses of every request. Defaults to `Retries()`.
 
     Raises:
@@ -79,7 +79,7 @@ class Client:
         return self._retries.call(lambda seconds: self._protocol.status(self.model, seconds))
 
     def metadata(self) -> Metadata:
-        """The signatures of the model, with names, types and shapes; TensorFlow's own, such as `__init__`, are left out.
+        """The signatures of the model, with names, types and shapes, without TensorFlow's own (`__...`).
 
         Raises:
             ClientError: as for `predict`.
@@ -89,21 +89,22 @@ class Client:
         return replace(found, signatures=public)
 
     @cached_property
-    def signature(self) -> tuple[str, Signature]:
-        """The name and content of the signature that is asked.
+    def signatures(self) -> Mapping[str, Signature]:
+        """The signature that was asked for; else those of `serve_bytes` and `serving_default` that the model has.
 
         Raises:
-            ClientError: as for `predict`, or if the model lacks the signature.
+            ClientError: as for `predict`, or if the model has none of them.
         """
-        signatures = self.metadata().signatures
-        for name in PREFERRED if self._asked is None else (self._asked,):
-            if name in signatures:
-                return name, signatures[name]
-        expected = self._asked or " or ".join(PREFERRED)
-        raise ClientError(f"model {self.model}: expected signature {expected}; it has {', '.join(signatures)}")
+        has = self.metadata().signatures
+        expected = PREFERRED if self._asked is None else (self._asked,)
+        if found := {name: has[name] for name in expected if name in has}:
+            return found
+        raise ClientError(
+            f"model {self.model}: expected signature {' or '.join(expected)}; it has {', '.join(sorted(has))}"
+        )
 
     def predict(self, inputs: np.ndarray | Sequence[bytes] | Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """The outputs of the model by name, for one batch.
+        """The outputs of the model by name, for one batch, of the first of `signatures` that takes the inputs.
 
         Args:
             inputs: The only input, or all inputs by name; the first dimension is the batch. Strings are a list of
@@ -113,14 +114,23 @@ class Client:
             The outputs by name, of the signature's types; strings are arrays of `bytes`.
 
         Raises:
-            ValueError: for inputs of another name, type or shape than the signature's. Nothing is sent then.
+            ValueError: for inputs of another name, type or shape than the signatures'. Nothing is sent then.
             Refused: if the server knows no such model, or answers with another error.
             Unavailable: if it cannot be reached, or is too busy, in all attempts.
             DeadlineExceeded: if it does not answer in time.
         """
-        name, signature = self.signature
-        checked = signature.checked(_named(inputs, signature))
-        outputs = self._retries.call(lambda seconds: self._protocol.predict(self.model, name, checked, seconds))
+        refusals = []
+        for name, signature in self.signatures.items():
+            try:
+                checked = signature.checked(_named(inputs, signature))
+            except ValueError as error:
+                refusals.append(f"signature {name}: {error}")
+            else:
+                return self._asked_of(name, signature, checked)
+        raise ValueError(" ".join(refusals))
+
+    def _asked_of(self, name: str, signature: Signature, inputs: Arrays) -> dict[str, np.ndarray]:
+        outputs = self._retries.call(lambda seconds: self._protocol.predict(self.model, name, inputs, seconds))
         return _typed(outputs, signature.outputs)
 
     def answers(self, paths: Iterable[str | os.PathLike], batch: int = 32, workers: int = 4) -> Iterator[Answer]:
@@ -142,7 +152,7 @@ class Client:
         if batch < 1 or workers < 1:
             raise ValueError(f"`batch` and `workers` must be positive. Received: batch={batch}, workers={workers}.")
         files = found(paths)
-        sender = Sender(self.predict, *self.signature)
+        sender = Sender(self.predict, *next(iter(self.signatures.items())))
         size = batch if sender.equal_sizes else 1
         groups = [files[at : at + size] for at in range(0, len(files), size)]
         return (answer for group in in_order(sender.answers, groups, workers) for answer in group)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import keras
 import numpy as np
 import pytest
 from PIL import Image
 
 import keras_resunits as kr
+from keras_resunits_client import Client
 from tests.catalog import IMAGES, NETWORKS
 from tests.support import bytes_model
 from tests.support.model_server import ModelServer
@@ -38,13 +41,35 @@ def server(export):
 @pytest.fixture(scope="session")
 def bytes_server(tmp_path_factory):
     """A test server of the model that takes bytes."""
-    with ModelServer(bytes_model.write(tmp_path_factory.mktemp("colours")), "colours") as server:
+    with ModelServer(bytes_model.write(tmp_path_factory.mktemp("colours")).parent, "colours") as server:
         yield server
 
 
-@pytest.fixture(params=["rest", "grpc"])
-def kind(request):
-    """Over which the server is asked."""
+class Way(NamedTuple):
+    """A protocol, and what carries it."""
+
+    protocol: str
+    kind: str
+
+    def client(self, server: ModelServer, model: str, **options) -> Client:
+        """A client; a signature is a model of its own in KServe v2."""
+        if self.protocol == "kserve" and (signature := options.pop("signature", None)):
+            model = f"{model}_{signature}"
+        return Client(getattr(server, self.kind), model, protocol=self.protocol, **options)
+
+
+WAYS = [Way(protocol, kind) for protocol in ("tensorflow", "kserve") for kind in ("rest", "grpc")]
+
+
+@pytest.fixture(params=WAYS, ids="-".join)
+def way(request):
+    """How the server is asked."""
+    return request.param
+
+
+@pytest.fixture(params=WAYS[:2], ids="-".join)
+def tensorflow_way(request):
+    """How TensorFlow Serving is asked."""
     return request.param
 
 
@@ -54,6 +79,6 @@ def picture(path, colour=(200, 10, 20), size=(4, 4)):
     return path
 
 
-def images(n: int, seed: int = 3) -> np.ndarray:
-    """Random pixels of the export's size."""
-    return np.random.default_rng(seed).integers(0, 256, (n, *IMAGES)).astype("uint8")
+def images(n: int, seed: int = 3, shape: tuple[int, ...] = IMAGES) -> np.ndarray:
+    """Random pixels, by default of the export's size."""
+    return np.random.default_rng(seed).integers(0, 256, (n, *shape)).astype("uint8")

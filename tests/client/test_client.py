@@ -28,14 +28,15 @@ QUICK = Retries(deadline=20, attempts=3, pause=0.01)
 
 
 @pytest.fixture
-def client(server, kind):
-    with Client(getattr(server, kind), "digits", retries=QUICK) as client:
+def client(server, way):
+    with way.client(server, "digits", retries=QUICK) as client:
         yield client
 
 
 @pytest.fixture
-def colours(bytes_server, kind):
-    with Client(getattr(bytes_server, kind), "colours", retries=QUICK) as client:
+def colours(bytes_server, way):
+    options = {"signature": "serve_bytes"} if way.protocol == "kserve" else {}  # elsewhere it is the default
+    with way.client(bytes_server, "colours", retries=QUICK, **options) as client:
         yield client
 
 
@@ -63,23 +64,37 @@ def test_status_lists_the_versions(client):
     assert client.status() == [Version("1", "AVAILABLE")]
 
 
-def test_a_version_or_a_label_may_be_asked(server, kind):
-    for which in ({"version": 1}, {"label": "stable"}):
-        with Client(getattr(server, kind), "digits", **which) as client:
-            assert len(client.predict(images(1))["scores"]) == 1
-    for which, text in (({"version": 7}, r"Specific\(digits, 7\)"), ({"label": "canary"}, 'label: "canary"')):
-        with Client(getattr(server, kind), "digits", **which) as client, pytest.raises(Refused, match=text):
-            client.predict(images(1))
+def test_a_version_may_be_asked(server, way):
+    with way.client(server, "digits", version=1) as client:
+        assert len(client.predict(images(1))["scores"]) == 1
+    with way.client(server, "digits", version=7) as client, pytest.raises(Refused, match=r"Specific\(digits, 7\)"):
+        client.predict(images(1))
 
 
-def test_the_signature_for_bytes_is_taken_where_there_is_one(colours, bytes_server, kind, tmp_path):
+def test_a_label_may_be_asked(server, tensorflow_way):
+    with tensorflow_way.client(server, "digits", label="stable") as client:
+        assert len(client.predict(images(1))["scores"]) == 1
+    with tensorflow_way.client(server, "digits", label="canary") as client, pytest.raises(Refused, match='"canary"'):
+        client.predict(images(1))
+
+
+def test_the_signature_is_the_one_that_takes_the_inputs(bytes_server, tensorflow_way, tmp_path):
+    file = picture(tmp_path / "red.png")
+    with tensorflow_way.client(bytes_server, "colours") as client:
+        assert list(client.signatures) == ["serve_bytes", "serving_default"]
+        assert set(client.predict([file.read_bytes()])) == {"probabilities", "classes", "scores", "status", "error"}
+        assert set(client.predict(images(2, shape=(4, 4, 3)))) == {"probabilities", "classes", "scores"}
+        with pytest.raises(ValueError, match=r"signature serve_bytes: .* signature serving_default: .*got uint8 \[4\]"):
+            client.predict(np.zeros(4, "uint8"))
+
+
+def test_bytes_have_a_status_for_each_row(colours, bytes_server, way, tmp_path):
     red = picture(tmp_path / "red.png").read_bytes()
-    assert colours.signature[0] == "serve_bytes"
     found = colours.predict([red, b"no picture", red + b"\0"])
     assert found["status"].tolist() == [0, 2, 0]
     assert found["error"].tolist() == [b"", b"not a PNG file", b""]
     assert [row[0].decode() for row in found["classes"][[0, 2]]] == ["red", "red"]
-    with Client(getattr(bytes_server, kind), "colours", signature="serving_default") as client:
+    with way.client(bytes_server, "colours") as client:
         pixels = client.predict(np.full((1, 4, 4, 3), (200, 10, 20), "uint8"))
     np.testing.assert_array_equal(pixels["scores"][0], found["scores"][0])
     assert pixels["classes"][0].tolist() == [name.encode() for name in ("red", "blue é", "green")]
@@ -106,7 +121,7 @@ def test_inputs_may_be_given_by_name_and_batches_may_be_empty(colours):
 )
 def test_inputs_that_do_not_fit_are_refused_before_they_are_sent(server, inputs, text):
     with Client(server.rest, "digits") as client:
-        assert client.signature[0] == "serving_default"
+        assert list(client.signatures) == ["serving_default"]
         server.faults.append("INTERNAL")  # a request would take it
         with pytest.raises(ValueError, match=text):
             client.predict(inputs)
@@ -118,27 +133,31 @@ def test_strings_of_numpys_own_type_are_refused(bytes_server):
         client.predict(np.array([b"ends with \0"]))
 
 
-def test_an_unknown_model_or_signature_is_one_line(server, kind):
-    with Client(getattr(server, kind), "letters") as client:
+def test_an_unknown_model_is_one_line(server, way):
+    with way.client(server, "letters") as client:
         for call in (client.metadata, client.status, lambda: client.predict(images(1))):
-            with pytest.raises(Refused, match="letters"):
+            with pytest.raises(Refused, match="letters") as error:
                 call()
+            assert "\n" not in str(error.value)
+
+
+def test_an_unknown_signature_is_one_line(server, tensorflow_way):
     with (
-        Client(getattr(server, kind), "digits", signature="other") as client,
+        tensorflow_way.client(server, "digits", signature="other") as client,
         pytest.raises(ClientError, match="model 'digits': expected signature other; it has serving_default"),
     ):
         client.predict(images(1))
 
 
 def test_a_busy_server_is_asked_again(client, server):
-    client.signature  # noqa: B018  (a request of its own)
+    client.signatures  # noqa: B018  (a request of its own)
     server.faults.extend(["UNAVAILABLE", "RESOURCE_EXHAUSTED"])
     assert len(client.predict(images(2))["scores"]) == 2
     assert not server.faults
 
 
 def test_attempts_end(client, server):
-    client.signature  # noqa: B018
+    client.signatures  # noqa: B018
     server.faults.extend(["UNAVAILABLE"] * 4)
     with pytest.raises(Unavailable, match="a fault of the test"):
         client.predict(images(1))
@@ -146,15 +165,15 @@ def test_attempts_end(client, server):
 
 
 def test_an_error_that_stays_is_not_tried_again(client, server):
-    client.signature  # noqa: B018
+    client.signatures  # noqa: B018
     server.faults.extend(["INVALID_ARGUMENT", "INTERNAL"])
     with pytest.raises(Refused, match="a fault of the test"):
         client.predict(images(1))
     assert server.faults.pop() == "INTERNAL" and not server.faults
 
 
-def test_the_deadline_ends_a_request_and_the_next_answer_is_its_own(server, kind, monkeypatch):
-    with Client(getattr(server, kind), "digits", retries=Retries(deadline=0.3)) as client:
+def test_the_deadline_ends_a_request_and_the_next_answer_is_its_own(server, way, monkeypatch):
+    with way.client(server, "digits", retries=Retries(deadline=0.3)) as client:
         wanted = client.predict(images(1, seed=8))["scores"]
         monkeypatch.setattr(server, "pause", 0.6)
         began = time.monotonic()

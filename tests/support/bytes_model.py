@@ -12,12 +12,16 @@ MAGIC = b"\x89PNG\r\n\x1a\n"
 
 
 class OfColours(tf.Module):
-    """Classifies by the mean colour."""
+    """Classifies by the mean colour; a sharper model is surer."""
+
+    def __init__(self, sharpness: float):
+        super().__init__()
+        self.sharpness = sharpness
 
     @tf.function(input_signature=[tf.TensorSpec((None, SIDE, SIDE, 3), tf.uint8, name="images")])
     def pixels(self, images):
         """Names by score, the highest first."""
-        means = tf.reduce_mean(tf.cast(images, tf.float32), axis=(1, 2)) / 64
+        means = tf.reduce_mean(tf.cast(images, tf.float32), axis=(1, 2)) * self.sharpness / 64
         probabilities = tf.nn.softmax(means)
         scores, best = tf.math.top_k(probabilities, len(NAMES))
         return {"probabilities": probabilities, "classes": tf.gather(tf.constant(NAMES), best), "scores": scores}
@@ -36,9 +40,8 @@ class OfColours(tf.Module):
         return {**self.pixels(images), "status": status, "error": tf.where(good, "", "not a PNG file")}
 
 
-def write(path: Path) -> Path:
-    """Write the model as version 1 of a folder; return the folder."""
-    model = OfColours()
-    signatures = {"serving_default": model.pixels, "serve_bytes": model.bytes}
-    tf.saved_model.save(model, str(path / "1"), signatures)
-    return path
+def write(path: Path, version: int = 1, sharpness: float = 1.0) -> Path:
+    """Write the model as a version of a folder; return the version."""
+    model, folder = OfColours(sharpness), path / str(version)
+    tf.saved_model.save(model, str(folder), {"serving_default": model.pixels, "serve_bytes": model.bytes})
+    return folder

@@ -1,8 +1,9 @@
 """A test server over TensorFlow's TF1 session. It is not TensorFlow Serving.
 
 It implements what `keras_resunits_client` uses of TensorFlow Serving's gRPC (PredictionService, ModelService) and REST,
-as documented: the newest version of a folder answers, a new one is loaded beside it before it takes over, and the old
-one is unloaded once its last request is answered. Tensors are read and written by TensorFlow itself.
+as documented, and of KServe v2 on the same ports, as OpenVINO Model Server does (`tests/support/kserve.py`). The newest
+version of a folder answers, a new one is loaded beside it before it takes over, and the old one is unloaded once its
+last request is answered. Tensors are read and written by TensorFlow itself.
 """
 
 from __future__ import annotations
@@ -26,17 +27,11 @@ from google.protobuf import json_format
 from tensorflow.core.framework import tensor_pb2
 
 from keras_resunits_client.messages import message
+from tests.support import kserve
+from tests.support.serving_errors import ServerError
 
 HTTP = {"INVALID_ARGUMENT": 400, "NOT_FOUND": 404, "UNAVAILABLE": 503, "INTERNAL": 500, "RESOURCE_EXHAUSTED": 429}
 CODES = {code.value[0]: code.name for code in grpc.StatusCode}
-
-
-class ServerError(Exception):
-    """An answer that is an error: a code of gRPC, and a text."""
-
-    def __init__(self, code: str, text: str):
-        super().__init__(text)
-        self.code, self.text = code, text
 
 
 class Loaded:
@@ -184,13 +179,14 @@ def _services(server: ModelServer) -> Iterator[grpc.GenericRpcHandler]:
         "PredictionService": {"Predict": _predict, "GetModelMetadata": _metadata},
         "ModelService": {"GetModelStatus": _status},
     }
-    for service, its in methods.items():
-        handlers = {name: _method(server, name, function) for name, function in its.items()}
-        yield grpc.method_handlers_generic_handler(f"tensorflow.serving.{service}", handlers)
+    for package, services in (("tensorflow.serving", methods), ("inference", kserve.METHODS)):
+        for service, its in services.items():
+            handlers = {name: _method(server, f"{package}.{name}Request", each) for name, each in its.items()}
+            yield grpc.method_handlers_generic_handler(f"{package}.{service}", handlers)
 
 
 def _method(server: ModelServer, name: str, function) -> grpc.RpcMethodHandler:
-    request = message(f"tensorflow.serving.{name}Request")
+    request = message(name)
 
     def answer(content, context):
         try:
@@ -265,32 +261,41 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
         disable_nagle_algorithm = True
 
         def do_GET(self):
-            self._answer(lambda name, version, label, what: _get(server, name, version, label, what))
+            self._answer(b"")
 
         def do_POST(self):
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            self._answer(lambda name, version, label, what: _post(server, (name, version, label), what, body))
+            self._answer(self.rfile.read(int(self.headers.get("Content-Length", 0))))
 
-        def _answer(self, function):
-            pattern = r"/v1/models/(\w+)(?:/versions/(\d+)|/labels/(\w+))?(/metadata|:predict)?"
+        def _answer(self, body):
+            headers = {"Content-Type": "application/json"}
             try:
-                if not (found := re.fullmatch(pattern, self.path)):
-                    raise ServerError("INVALID_ARGUMENT", f"Malformed request: {self.command} {self.path}")
-                name, version, label, what = found.groups()
-                code, content = 200, function(name, version and int(version), label, what)
+                if self.path.startswith("/v2/"):
+                    added, content = kserve.rest(server, self.command, self.path, self.headers, body)
+                    headers |= added
+                else:
+                    content = json.dumps(_rest(server, self.command, self.path, body)).encode()
+                self.send_response(200)
             except ServerError as error:
-                code, content = HTTP[error.code], {"error": error.text}
-            body = json.dumps(content).encode()
-            self.send_response(code)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
+                content = json.dumps({"error": error.text}).encode()
+                self.send_response(HTTP[error.code])
+            for name, value in {**headers, "Content-Length": str(len(content))}.items():
+                self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(content)
 
         def log_message(self, *arguments):
             pass
 
     return Handler
+
+
+def _rest(server: ModelServer, command: str, path: str, body: bytes):
+    pattern = r"/v1/models/(\w+)(?:/versions/(\d+)|/labels/(\w+))?(/metadata|:predict)?"
+    if not (found := re.fullmatch(pattern, path)):
+        raise ServerError("INVALID_ARGUMENT", f"Malformed request: {command} {path}")
+    name, version, label, what = found.groups()
+    spec = name, version and int(version), label
+    return _get(server, *spec, what) if command == "GET" else _post(server, spec, what, body)
 
 
 def _get(server: ModelServer, name, version, label, what):
