@@ -11,7 +11,7 @@ import pytest
 
 from keras_resunits_client import Client
 from tests.catalog import IMAGES
-from tests.client.conftest import WAYS, exported, images
+from tests.client.conftest import WAYS, exported, images, picture
 from tests.support import bytes_model
 from tests.support.load import RIGHT, Result, require_right, run, same, summary
 from tests.support.model_server import Loaded, ModelServer
@@ -44,6 +44,18 @@ def test_every_answer_is_right_among_corrupt_requests(requests, export, server, 
         print(f"\n{summary(results)}")
     assert len(results) == requests
     require_right(results, answers(export / "1", cases()), rtol=1e-5)
+
+
+def test_corrupt_pictures_change_no_neighbour_under_load(bytes_server, tmp_path):
+    files = [picture(tmp_path / f"{n}.png", (5 * n, 90, 3 * n)).read_bytes() for n in range(8)]
+    wrong = [b"", b"text", b"GIF89a" + bytes(99), files[0][1:]]
+    batches = [[*files[n:], wrong[n % 4], *files[:n], wrong[-1 - n % 4]] for n in range(8)]
+    loaded = Loaded(bytes_server.folder / "1")
+    wanted = [loaded.run("serve_bytes", {"image_bytes": np.array(batch, dtype=object)}) for batch in batches]
+    loaded.close()
+    assert all(sorted(answer["status"]) == [0] * 8 + [2] * 2 for answer in wanted)
+    results = run(lambda number: WAYS[number % 2].client(bytes_server, "colours"), batches, 160, kinds=(RIGHT,))
+    require_right(results, wanted, rtol=1e-5)
 
 
 def exports(folder: Path) -> list[Path]:
