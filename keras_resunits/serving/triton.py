@@ -133,13 +133,14 @@ def _tensor(name: str, info: Any) -> str:
 
 def _written(version: Path, folder: Path, configuration: str) -> Path:
     """Write the configuration, then the version under another name, which it loses when it is complete."""
-    unfinished = folder / f".unfinished-{os.getpid()}"
+    unfinished, known = folder / f".unfinished-{os.getpid()}", folder / "config.pbtxt"
     folder.mkdir(parents=True, exist_ok=True)
     try:
         shutil.copytree(version, unfinished / "model.savedmodel")
         shutil.copyfile(triton_model.__file__, unfinished / "model.py")
-        (unfinished / "config.pbtxt").write_text(configuration)
-        (unfinished / "config.pbtxt").replace(folder / "config.pbtxt")
+        if not (known.exists() and known.read_text() == configuration):  # Triton loads all versions again for a new one
+            (unfinished / known.name).write_text(configuration)
+            (unfinished / known.name).replace(known)
         return unfinished.rename(folder / version.name)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)  # already renamed after a success

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -14,7 +16,7 @@ from PIL import Image
 
 import keras_resunits.serving.client as serving
 from keras_resunits_client import Client, ClientError, Retries, Signature, Tensor
-from keras_resunits_client.__main__ import main
+from keras_resunits_client.__main__ import EXAMPLES, NAME, main, parse
 from keras_resunits_client.sending import Sender
 from tests.client.conftest import WAYS, images, picture
 from tests.support.paths import ROOT
@@ -227,3 +229,20 @@ def test_the_client_imports_neither_tensorflow_nor_keras():
 
 def test_the_same_names_are_in_serving():
     assert serving.Client is Client and serving.entry.__module__ == "keras_resunits_client.__main__"
+
+
+GUIDE = (ROOT / "docs" / "guide" / "serving.md").read_text()
+
+
+@pytest.mark.parametrize("line", re.findall(rf"^ +{NAME} (.*)$", EXAMPLES + GUIDE, re.MULTILINE))
+def test_documented_command_lines_are_understood(line):
+    assert parse(shlex.split(line)).model == "digits"
+
+
+def test_the_guides_example_runs_against_a_server(bytes_server, photos, monkeypatch, capsys):
+    (code,) = [block for block in re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL) if "import Client" in block]
+    assert len([line for line in code.splitlines() if line]) <= 10
+    monkeypatch.chdir(photos.parent)
+    exec(code.replace("http://localhost:8501", bytes_server.rest).replace('"digits"', '"colours"'), {})
+    wanted = [f"photos/{at} {name}.png ok {name}" for at, name in enumerate(COLOURS)]
+    assert capsys.readouterr().out.splitlines() == wanted

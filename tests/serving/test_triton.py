@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import threading
+import urllib.request
 
 import numpy as np
 import pytest
@@ -155,6 +158,8 @@ def test_a_thousand_mixed_requests_to_triton(folders, server, capsys):
     with capsys.disabled():
         print(f"\nTriton, {summary(results)}")
     require_right(results, wanted, rtol=1e-5)
+    (stats,) = json.load(urllib.request.urlopen(f"{server.rest}/v2/models/digits/stats"))["model_stats"]
+    assert stats["execution_count"] < stats["inference_stats"]["success"]["count"]  # some were batched together
     with Client(server.grpc, "digits", protocol="kserve") as client:
         assert same(client.predict(cases[0]), wanted[0], rtol=1e-5)
 
@@ -166,3 +171,28 @@ def test_a_request_that_fails_fails_no_other_of_its_batch(server, tmp_path):
     connect = lambda number: Client(server.grpc, "colours_serve_bytes", protocol="kserve")  # noqa: E731
     results = run(connect, [[good], [bad], [good]], 96, kinds=("right",))
     assert [isinstance(each.answer, Refused) for each in results] == [each.case == 1 for each in results]
+
+
+@pytest.mark.peers
+@pytest.mark.long
+def test_triton_swaps_a_version_under_load_without_a_failed_request(tmp_path, capsys):
+    versions = [bytes_model.write(tmp_path / "colours", number, sharpness=number) for number in (1, 2)]
+    repository, shape = tmp_path / "repository", (bytes_model.SIDE, bytes_model.SIDE, 3)
+    cases = [images(1 + seed % 4, seed, shape) for seed in range(8)]
+    wanted = [[answers(version, {"images": case}) for case in cases] for version in versions]
+    write_triton_repository(versions[0], repository, signatures=["serving_default"])
+    with triton.started(repository, tmp_path, "--model-control-mode=poll", "--repository-poll-secs=1") as server:
+        swap = threading.Timer(
+            1, write_triton_repository, (versions[1], repository), {"signatures": ["serving_default"]}
+        )
+        swap.start()
+        urls, results = (server.rest, server.grpc), []
+        while not (results and same(results[-1].answer, wanted[1][results[-1].case], rtol=1e-5)):
+            results += run(
+                lambda number: Client(urls[number % 2], "colours", protocol="kserve"), cases, 160, kinds=("right",)
+            )
+        swap.join()
+    with capsys.disabled():
+        print(f"\nTriton, {summary(results)}")
+    assert all(any(same(each.answer, its[each.case], rtol=1e-5) for its in wanted) for each in results)
+    assert same(results[0].answer, wanted[0][results[0].case], rtol=1e-5)
