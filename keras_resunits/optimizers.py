@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 
 import keras
 from keras import ops
 
-from keras_resunits.arguments import is_number, require_number
+from keras_resunits.arguments import (
+    instance_of,
+    require_bool,
+    require_function,
+    require_not_negative,
+    require_number,
+    require_positive_number,
+    require_text,
+)
 from keras_resunits.layers.backend import ON_TENSORFLOW, tf
 from keras_resunits.layers.serialization import register
+
+require_mapping = instance_of(Mapping, "a mapping")
 
 
 @register
@@ -76,19 +87,22 @@ class CoupledSGD(keras.optimizers.SGD):
                 f"Received: weight_decay={kwargs['weight_decay']!r}."
             )
         for limit in ("clipnorm", "clipvalue", "global_clipnorm"):
-            if kwargs.get(limit) is not None and not (is_number(kwargs[limit]) and kwargs[limit] > 0):
-                raise ValueError(f"`{limit}` must be a number > 0. Received: {limit}={kwargs[limit]!r} (CoupledSGD).")
+            require_positive_number.or_none(kwargs.get(limit), limit, "CoupledSGD")
+        if callable(learning_rate):
+            require_function(learning_rate, "learning_rate", "CoupledSGD")
+        nesterov = require_bool(nesterov, "nesterov", "CoupledSGD")
         super().__init__(learning_rate, momentum=momentum, nesterov=nesterov, **kwargs)
-        self.coupled_weight_decay = require_number(coupled_weight_decay, "coupled_weight_decay", "CoupledSGD")
-        if self.coupled_weight_decay < 0:
-            raise ValueError(
-                f"`coupled_weight_decay` must be >= 0. Received: coupled_weight_decay={coupled_weight_decay!r}."
-            )
-        self.learning_rate_factors, self.undecayed = dict(learning_rate_factors or {}), list(undecayed)
+        self.coupled_weight_decay = require_not_negative(coupled_weight_decay, "coupled_weight_decay", "CoupledSGD")
+        factors = require_mapping.or_none(learning_rate_factors, "learning_rate_factors", "CoupledSGD") or {}
+        self.learning_rate_factors = {
+            path: require_number(factor, f"learning_rate_factors[{path!r}]", "CoupledSGD")
+            for path, factor in factors.items()
+        }
+        self.undecayed = list(require_text.each(undecayed, "undecayed", "CoupledSGD"))
         self.undecayed_names: list[str] = []
         self._rate_factors: dict = {}
-        if undecayed_names:
-            self.exclude_from_weight_decay(var_names=list(undecayed_names))
+        if names := list(require_text.each(undecayed_names, "undecayed_names", "CoupledSGD")):
+            self.exclude_from_weight_decay(var_names=names)
 
     def scale_learning_rate(self, var_list, factor):
         """Multiply the learning rate of some variables by a factor; to be called before the optimiser is built.

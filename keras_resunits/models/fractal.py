@@ -9,7 +9,15 @@ from typing import Unpack
 import keras
 from keras import ops
 
-from keras_resunits.arguments import require_bool, require_positive_int, require_rate, resolve
+from keras_resunits.arguments import (
+    Kind,
+    require_bool,
+    require_index,
+    require_int,
+    require_positive_int,
+    require_rate,
+    resolve,
+)
 from keras_resunits.layers.convolutions import conv
 from keras_resunits.layers.forks import forks
 from keras_resunits.layers.parts import Parts, parts
@@ -32,6 +40,13 @@ FILTERS = (64, 128, 256, 512, 512)
 
 DROPOUT = (0.0, 0.1, 0.2, 0.3, 0.4)
 """Dropout rates of the paper's five blocks."""
+
+
+require_column = Kind(
+    "a sequence of Keras layers",
+    lambda value: isinstance(value, Sequence) and all(isinstance(each, keras.layers.Layer) for each in value),
+    tuple,
+)
 
 
 @register
@@ -67,15 +82,18 @@ class Fractal(keras.layers.Layer):
         self, columns, drop_path: float = 0.15, deepest: bool = False, seed: int = 0, place: int = 0, **kwargs
     ):
         super().__init__(**kwargs)
+        where = f"layer '{self.name}'"
+        columns = require_column.each(columns, "columns", where)
         lengths = [len(column) for column in columns]
         if lengths != [2**i for i in range(len(columns))] or not columns:
             raise ValueError(f"`columns` must hold 1, 2, 4, ... layers. Received: {lengths} (layer '{self.name}').")
-        drop_path = require_rate(drop_path, "drop_path", f"layer '{self.name}'")
-        deepest = require_bool(deepest, "deepest", f"layer '{self.name}'")
+        self.drop_path = require_rate(drop_path, "drop_path", where)
+        self.deepest = require_bool(deepest, "deepest", where)
+        self.seed = require_int(seed, "seed", where)
+        self.place = require_index(place, "place", where)
         self.columns = tuple(Series(column, name=f"column{i}") for i, column in enumerate(columns))
-        self.drop_path, self.deepest, self.seed, self.place = drop_path, deepest, seed, place
-        self.global_draws = ReplicaSeedGenerator(seed)
-        self.local_draws = ReplicaSeedGenerator(seed + 1 + place)
+        self.global_draws = ReplicaSeedGenerator(self.seed)
+        self.local_draws = ReplicaSeedGenerator(self.seed + 1 + self.place)
 
     def build(self, input_shape):
         for column in self.columns:

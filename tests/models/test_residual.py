@@ -333,7 +333,7 @@ def test_classes_must_be_a_positive_int(classes):
 
 @pytest.mark.parametrize("pooling", ["mean", "AVG", True, 1])
 def test_pooling_must_be_known(pooling):
-    with pytest.raises(ValueError, match=f"`pooling` must be None, 'avg' or 'max'. Received: pooling={pooling!r}"):
+    with pytest.raises(ValueError, match=f"`pooling` must be 'avg' or 'max', or None. Received: pooling={pooling!r}"):
         kr.ResNet(**SMALL, include_top=False, pooling=pooling)
 
 

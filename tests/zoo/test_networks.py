@@ -287,7 +287,7 @@ def test_a_keras_layout_of_another_depth_is_refused(make):
             r"`ZeroGamma` takes norm and activation",
         ),
         (lambda: kr.Stem(8, kernel_size=4)(kr.PostAct()), r"`kernel_size` must be odd. Received: kernel_size=4"),
-        (lambda: kr.PaddedMaxPool(2), r"`kernel_size` must be odd"),
+        (lambda: kr.PaddedMaxPool(2), r"`pool_size` must be odd"),
         (lambda: kr.PaddedMaxPool(3, strides=0), r"`strides` must be a positive int"),
         (lambda: kr.HighwayNet(18), r"no network of depth 18: depths are 3n\+2 \(three stages\)\. Nearest: 17, 20"),
     ],
