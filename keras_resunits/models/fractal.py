@@ -20,6 +20,7 @@ from keras_resunits.arguments import (
 )
 from keras_resunits.layers.convolutions import conv
 from keras_resunits.layers.forks import forks
+from keras_resunits.layers.nesting import Nest
 from keras_resunits.layers.parts import Parts, parts
 from keras_resunits.layers.randomness import Dropout, ReplicaSeedGenerator
 from keras_resunits.layers.serialization import register, revived, serialized
@@ -50,7 +51,7 @@ require_column = Kind(
 
 
 @register
-class Fractal(keras.layers.Layer):
+class Fractal(Nest):
     """`C` columns of 1, 2, 4, ..., `2**(C-1)` layers; where several end together, they join in the mean of outputs.
 
     Training uses drop-path (Larsson et al. 2017, sec. 3). In half of the batches it is *local*: inputs of a join are

@@ -8,11 +8,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-import keras
 from keras import ops
 
 from keras_resunits.arguments import checked, instance_of, require_layer, require_number
 from keras_resunits.layers.forks import forks
+from keras_resunits.layers.nesting import Nest
 from keras_resunits.layers.parts import Parts, parts
 from keras_resunits.layers.serialization import register, revived, serialized
 from keras_resunits.layers.series import built
@@ -21,7 +21,7 @@ from keras_resunits.units.gates import ScalarGate, gate, require_gate
 from keras_resunits.units.slots import Slot, require_slot
 
 
-class Merge(keras.layers.Layer, ABC):
+class Merge(Nest, ABC):
     """Abstract base class of merges, `M(carry, branch; z)`. Subclasses define the equation in `call`.
 
     Both edges must have the same shape, since broadcasting would silently change the network. Shapes are checked when

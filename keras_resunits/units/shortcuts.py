@@ -15,6 +15,7 @@ from keras import ops
 from keras_resunits.arguments import checked, is_int, require_layer, require_number, require_rate
 from keras_resunits.layers.convolutions import conv
 from keras_resunits.layers.forks import forks
+from keras_resunits.layers.nesting import Nest
 from keras_resunits.layers.parts import Parts, parts
 from keras_resunits.layers.randomness import Dropout
 from keras_resunits.layers.serialization import register, revived, serialized
@@ -265,7 +266,7 @@ SHORTCUTS: dict[str, Shortcut] = {
 
 
 @register
-class GatedCarry(keras.layers.Layer):
+class GatedCarry(Nest):
     """`h(z) = (1 - g(z)) s(z)`: shortcut-only gating (He et al. 2016, Fig. 2d).
 
     Args:

@@ -19,6 +19,7 @@ from keras_resunits.arguments import (
     require_share,
     resolve,
 )
+from keras_resunits.layers.nesting import Nest
 from keras_resunits.layers.parts import Parts, parts
 from keras_resunits.layers.randomness import Dropout, ReplicaSeedGenerator
 from keras_resunits.layers.serialization import register
@@ -124,7 +125,7 @@ class LayerScale(keras.layers.Layer):
 
 
 @register
-class SqueezeExcite(keras.layers.Layer):
+class SqueezeExcite(Nest):
     """`s F` with one factor per channel, `s = sigmoid(W2 relu(W1 mean(F)))` (Hu et al. 2018, Eq. 2 to 4).
 
     Args:

@@ -8,6 +8,7 @@ import keras
 
 from keras_resunits.arguments import require_layer
 from keras_resunits.layers.forks import forks
+from keras_resunits.layers.nesting import Nest
 from keras_resunits.layers.parts import Parts, parts
 from keras_resunits.layers.serialization import register, revived, serialized
 from keras_resunits.layers.series import built, output_shape
@@ -15,7 +16,7 @@ from keras_resunits.units.merges import Add, require_merge
 
 
 @register
-class Unit(keras.layers.Layer):
+class Unit(Nest):
     """A residual unit in its most general form,
 
         z  = e(x)

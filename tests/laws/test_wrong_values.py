@@ -36,8 +36,6 @@ WRONG = {
     "array": np.array([1.0, 2.0]),
     "generator": (each for each in ()),
 }
-MODEL = catalog.NETWORKS["GatedResNet"].make()
-FRACTAL = catalog.NETWORKS["FractalNet"].make()
 SMALL = {**catalog.SMALL, "depth": [1, 1, 1]}
 GIVEN = {  # valid arguments where the defaults are large, or none
     **{name: {key: SMALL[key] for key in SMALL if key in family.accepts} for name, family in FAMILIES.items()},
@@ -50,7 +48,7 @@ GIVEN = {  # valid arguments where the defaults are large, or none
     "Fractal": {"columns": catalog.columns(2)},
     "GatedCarry": {"gate": catalog.quarter(), "shortcut": keras.layers.Identity()},
     "create": {"name": "FullyConnectedResNet"},
-    "deepest_column": {"model": FRACTAL},
+    "deepest_column": {"model": catalog.NETWORKS["FractalNet"]},
     "export_saved_model": {"path": "saved"},
     "network": {"units": [(catalog.RECORDS["Recipe"], catalog.RECORDS["Slot"])], "stem": catalog.STEM},
     "normalization_of": {"images": np.zeros((2, 8, 8, 3))},
@@ -68,7 +66,7 @@ OF_NAME = {  # valid values of arguments without a default
     "kernel_size": 3,
     "kernels": keras.initializers.Zeros(),
     "layers": [keras.layers.ReLU()],
-    "model": MODEL,
+    "model": catalog.NETWORKS["GatedResNet"],
     "name": "name",
     "order": kr.PostAct(),
     "path": "unit000/branch/conv1",
@@ -101,7 +99,7 @@ def called(name, parameter, value):
         known = {**OF_NAME, **GIVEN.get(name, {})}
         if each.name == parameter:
             given = value
-        elif each.name in GIVEN.get(name, {}) or (each.default is each.empty and each.kind is not each.VAR_POSITIONAL):
+        elif each.name in GIVEN.get(name, {}) or (each.default is each.empty and each.name not in ("tails", "paths")):
             given = known[each.name]
         else:
             continue
@@ -109,7 +107,8 @@ def called(name, parameter, value):
             positional.append(given)
         else:
             keywords[each.name] = given
-    return EXPORTED[name](*positional, **keywords)
+    made = {key: each.make() if isinstance(each, catalog.Case) else each for key, each in keywords.items()}
+    return EXPORTED[name](*positional, **made)
 
 
 def use(name, made):
@@ -154,7 +153,7 @@ def fault(name, parameter, wrong):
     return None
 
 
-QUICK = 200
+QUICK = 120
 LONG_TO_BUILD = {"KerasResNet", "KerasResNetV2", "export_saved_model"}
 
 
