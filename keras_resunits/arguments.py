@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from numbers import Integral, Real
@@ -29,6 +29,11 @@ def is_int(value) -> bool:
 def is_number(value) -> bool:
     """Whether `value` is a finite number of Python or NumPy; a bool is not."""
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def is_sequence(value) -> bool:
+    """Whether `value` is a sequence of objects; text and bytes are not."""
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray))
 
 
 @dataclass(frozen=True)

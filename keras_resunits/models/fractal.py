@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_resunits.arguments import (
     Kind,
+    is_sequence,
     require_bool,
     require_index,
     require_int,
@@ -45,7 +46,7 @@ DROPOUT = (0.0, 0.1, 0.2, 0.3, 0.4)
 
 require_column = Kind(
     "a sequence of Keras layers",
-    lambda value: isinstance(value, Sequence) and all(isinstance(each, keras.layers.Layer) for each in value),
+    lambda value: is_sequence(value) and all(isinstance(each, keras.layers.Layer) for each in value),
     tuple,
 )
 
@@ -212,12 +213,12 @@ def FractalNet(
     (None, 8, 8, 16)
     """
     columns = require_positive_int(columns, "columns", "FractalNet")
-    if not isinstance(filters, Sequence) or not filters:
+    if not is_sequence(filters) or not filters:
         raise ValueError(
             f"`filters` must hold a positive int for each block. Received: filters={filters!r} (FractalNet)."
         )
     filters = [require_positive_int(each, "filters", "FractalNet") for each in filters]
-    if not isinstance(dropout, Sequence) or len(filters) != len(dropout):
+    if not is_sequence(dropout) or len(filters) != len(dropout):
         raise ValueError(
             "`dropout` must hold a dropout rate for each block. "
             f"Received: filters={filters}, dropout={dropout!r} (FractalNet)."

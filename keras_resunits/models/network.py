@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import keras
 
-from keras_resunits.arguments import Kind, is_int, require_positive_int, require_text, resolve
+from keras_resunits.arguments import Kind, is_int, is_sequence, require_positive_int, require_text, resolve
 from keras_resunits.layers.series import Series
 from keras_resunits.models.head import Head
 from keras_resunits.models.stems import STEMS, Stem
@@ -111,7 +111,7 @@ def _require_own_layers(unit: Unit, name: str, owners: dict[int, str]) -> None:
 
 def require_shape(input_shape) -> Shape:
     """Return the shape of the images in Python ints; refuse anything else."""
-    sound = isinstance(input_shape, Sequence) and len(input_shape) == 3 and input_shape[2] is not None
+    sound = is_sequence(input_shape) and len(input_shape) == 3 and input_shape[2] is not None
     if not sound or not all(side is None or (is_int(side) and side > 0) for side in input_shape):
         raise ValueError(
             "`input_shape` must be (height, width, channels) in positive ints; height and width may be None. "

@@ -135,7 +135,6 @@ def plan(stages: Iterable[Stage], in_filters: int, activated: bool = False) -> t
     unit002 16 -> 32 stride 2
     """
     stages = require_stage.each(stages, "stages", "plan")
-    in_filters = require_positive_int(in_filters, "in_filters", "plan")
     activated = require_bool(activated, "activated", "plan")
     if not stages:
         raise ValueError("`stages` must hold at least one Stage. Received: an empty sequence.")

@@ -40,7 +40,7 @@ def test_an_unknown_path_is_refused_with_similar_ones():
 def test_a_path_of_two_layers_is_refused():
     pair = kr.Series([keras.layers.ReLU(name="a"), keras.layers.ReLU(name="a")], name="pair")
     images = keras.Input((4,))
-    with pytest.raises(ValueError, match="2 layers of .* have the path 'pair/a'"):
+    with pytest.raises(ValueError, match=r"2 layers of .* have the path 'pair/a'"):
         kr.layer(keras.Model(images, pair(images)), "pair/a")
 
 
@@ -94,7 +94,7 @@ def test_the_names_in_weight_files_are_those_of_the_slots(name, tmp_path):
     model = catalog.NETWORKS[name].make()
     model.save_weights(tmp_path / "all.weights.h5")
     with h5py.File(tmp_path / "all.weights.h5") as file:
-        parts = {part for key in file["layers/unit"] for part in [key]}
+        parts = set(file["layers/unit"])
     assert parts <= {"entry", "shortcut", "branch", "merge", "exit", "vars"}
 
 

@@ -82,33 +82,28 @@ EXPORTED = {name: getattr(kr, name) for name in kr.__all__ if callable(getattr(k
 
 
 def parameters(name):
-    """Return the parameters of an exported thing, without `**kwargs` and, for `*args` of Keras, without these."""
+    """Return the parameters of what is exported as `name`, without `**kwargs` and without the `*args` of Keras."""
     found = inspect.signature(EXPORTED[name]).parameters.values()
     return [each for each in found if each.kind is not each.VAR_KEYWORD and each.name != "args"]
 
 
 def cases():
-    """Return a pair of thing and argument for every argument of every exported thing."""
+    """Return a pair of name and argument for every argument of every exported thing."""
     return [(name, each.name) for name in EXPORTED if name not in catalog.ABSTRACT for each in parameters(name)]
 
 
 def called(name, parameter, value):
-    """Call what is exported as `name` with one argument given and the others valid."""
-    positional, keywords = [], {}
+    """Call what is exported as `name` with one argument of this value and valid ones where needed."""
+    given = inspect.signature(EXPORTED[name]).bind_partial()
+    own = GIVEN.get(name, {})
     for each in parameters(name):
-        known = {**OF_NAME, **GIVEN.get(name, {})}
+        several = each.kind is each.VAR_POSITIONAL
         if each.name == parameter:
-            given = value
-        elif each.name in GIVEN.get(name, {}) or (each.default is each.empty and each.name not in ("tails", "paths")):
-            given = known[each.name]
-        else:
-            continue
-        if each.kind in (each.POSITIONAL_ONLY, each.VAR_POSITIONAL):
-            positional.append(given)
-        else:
-            keywords[each.name] = given
-    made = {key: each.make() if isinstance(each, catalog.Case) else each for key, each in keywords.items()}
-    return EXPORTED[name](*positional, **made)
+            given.arguments[each.name] = (value,) if several else value
+        elif each.name in own or (each.default is each.empty and not several):
+            known = {**OF_NAME, **own}[each.name]
+            given.arguments[each.name] = known.make() if isinstance(known, catalog.Case) else known
+    return EXPORTED[name](*given.args, **given.kwargs)
 
 
 def use(name, made):
@@ -153,7 +148,7 @@ def fault(name, parameter, wrong):
     return None
 
 
-QUICK = 120
+QUICK = 200
 LONG_TO_BUILD = {"KerasResNet", "KerasResNetV2", "export_saved_model"}
 
 

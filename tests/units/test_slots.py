@@ -68,7 +68,7 @@ def test_a_plan_names_the_unit_whose_input_is_wrong():
 
 
 def test_a_generator_of_stages_is_read_once():
-    stages = [kr.Stage(2, 16), kr.Stage(1, 32, strides=2)]
-    assert kr.plan((stage for stage in stages), 16) == kr.plan(stages, 16)
+    stages = [Stage(2, 16), Stage(1, 32, strides=2)]
+    assert plan((stage for stage in stages), 16) == plan(stages, 16)
     with pytest.raises(ValueError, match=r"`stages` must hold at least one Stage"):
-        kr.plan((stage for stage in ()), 16)
+        plan((stage for stage in ()), 16)
