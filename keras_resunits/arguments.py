@@ -78,7 +78,7 @@ class Kind(Generic[T]):
         return tuple(self(value, f"{name}[{i}]", where) for i, value in enumerate(values))
 
 
-def instance_of(kind: type[T], words: str) -> Kind[T]:
+def instance_of(kind: type, words: str) -> Kind[Any]:
     """Return the kind of the instances of a class."""
     return Kind(words, lambda value: isinstance(value, kind))
 
@@ -101,11 +101,11 @@ require_limit = Kind(
     "a number", lambda value: is_number(value) or (isinstance(value, float) and math.isinf(value)), float
 )
 require_bool = Kind("True or False", lambda value: type(value).__name__ in ("bool", "bool_"), bool)
-require_text = Kind("a string that is not empty", lambda value: isinstance(value, str) and value != "")
+require_text: Kind[str] = Kind("a string that is not empty", lambda value: isinstance(value, str) and value != "")
 require_model = instance_of(keras.Model, "a Keras model")
 require_layer = instance_of(keras.layers.Layer, "a Keras layer")
-require_function = Kind("a function", lambda value: callable(value) and not _is_layer(value))
-require_maker = Kind(
+require_function: Kind[Callable] = Kind("a function", lambda value: callable(value) and not _is_layer(value))
+require_maker: Kind[Callable] = Kind(
     "a function that makes a layer from a `name`, as a layer class does",
     lambda value: callable(value) and not isinstance(value, keras.layers.Layer),
 )

@@ -68,7 +68,7 @@ def _batches(images) -> Iterator[np.ndarray]:
 
 def _array(batch) -> np.ndarray:
     """Return a batch as an array; refuse what is no batch of images, such as a pair of images and labels."""
-    array = keras.ops.convert_to_numpy(batch) if hasattr(batch, "shape") else np.zeros(())
+    array: Any = keras.ops.convert_to_numpy(batch) if hasattr(batch, "shape") else np.zeros(())
     if array.ndim != 4 or not array.shape[3] or array.dtype.kind not in "buif":
         raise ValueError(
             "`images` must be numbers [images, height, width, channels], or batches of this shape. Received: "

@@ -17,7 +17,7 @@ from keras_resunits.units.slots import Slot
 from keras_resunits.units.unit import Unit
 
 Shape = tuple[int | None, int | None, int]
-require_pair = Kind(
+require_pair: Kind[tuple] = Kind(
     "a (recipe, slot) pair", lambda value: isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], Slot)
 )
 

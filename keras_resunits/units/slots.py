@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
 from keras_resunits.arguments import (
+    Kind,
     instance_of,
     one_of,
     require_bool,
@@ -14,7 +15,7 @@ from keras_resunits.arguments import (
     require_positive_int,
 )
 
-OF_TYPE = {"int": require_positive_int, "bool": require_bool, "float": require_limit}
+OF_TYPE: dict[str, Kind] = {"int": require_positive_int, "bool": require_bool, "float": require_limit}
 
 
 def check_fields(record, where: str) -> None:
