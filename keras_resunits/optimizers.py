@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 
 import keras
 from keras import ops
 
-from keras_resunits.arguments import is_number, require_number
+from keras_resunits.arguments import (
+    instance_of,
+    require_bool,
+    require_function,
+    require_not_negative,
+    require_number,
+    require_positive_number,
+    require_text,
+)
 from keras_resunits.layers.backend import ON_TENSORFLOW, tf
 from keras_resunits.layers.serialization import register
+
+require_mapping = instance_of(Mapping, "a mapping")
 
 
 class _Coupled(keras.optimizers.Optimizer):
     """What the optimisers below share: coupled weight decay, factors of the rate, and steps as if on one device."""
 
-    def __init__(self, *args, coupled_weight_decay, learning_rate_factors, undecayed, undecayed_names, **kwargs):
+    def __init__(
+        self, learning_rate, *, coupled_weight_decay, learning_rate_factors, undecayed, undecayed_names, **kwargs
+    ):
         title = type(self).__name__
         if kwargs.get("weight_decay") is not None:
             raise ValueError(
@@ -23,19 +36,20 @@ class _Coupled(keras.optimizers.Optimizer):
                 f"Received: weight_decay={kwargs['weight_decay']!r}."
             )
         for limit in ("clipnorm", "clipvalue", "global_clipnorm"):
-            if kwargs.get(limit) is not None and not (is_number(kwargs[limit]) and kwargs[limit] > 0):
-                raise ValueError(f"`{limit}` must be a number > 0. Received: {limit}={kwargs[limit]!r} ({title}).")
-        super().__init__(*args, **kwargs)
-        self.coupled_weight_decay = require_number(coupled_weight_decay, "coupled_weight_decay", title)
-        if self.coupled_weight_decay < 0:
-            raise ValueError(
-                f"`coupled_weight_decay` must be >= 0. Received: coupled_weight_decay={coupled_weight_decay!r}."
-            )
-        self.learning_rate_factors, self.undecayed = dict(learning_rate_factors or {}), list(undecayed)
+            require_positive_number.or_none(kwargs.get(limit), limit, title)
+        if callable(learning_rate):
+            require_function(learning_rate, "learning_rate", title)
+        super().__init__(learning_rate, **kwargs)
+        self.coupled_weight_decay = require_not_negative(coupled_weight_decay, "coupled_weight_decay", title)
+        factors = require_mapping.or_none(learning_rate_factors, "learning_rate_factors", title) or {}
+        self.learning_rate_factors = {
+            path: require_number(factor, f"learning_rate_factors[{path!r}]", title) for path, factor in factors.items()
+        }
+        self.undecayed = list(require_text.each(undecayed, "undecayed", title))
         self.undecayed_names: list[str] = []
         self._rate_factors: dict = {}
-        if undecayed_names:
-            self.exclude_from_weight_decay(var_names=list(undecayed_names))
+        if names := list(require_text.each(undecayed_names, "undecayed_names", title)):
+            self.exclude_from_weight_decay(var_names=names)
 
     def scale_learning_rate(self, var_list, factor):
         """Multiply the learning rate of some variables by a factor; to be called before the optimiser is built.
@@ -237,7 +251,7 @@ class CoupledSGD(_Coupled, keras.optimizers.SGD):
         super().__init__(
             learning_rate,
             momentum=momentum,
-            nesterov=nesterov,
+            nesterov=require_bool(nesterov, "nesterov", "CoupledSGD"),
             coupled_weight_decay=coupled_weight_decay,
             learning_rate_factors=learning_rate_factors,
             undecayed=undecayed,

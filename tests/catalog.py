@@ -227,6 +227,7 @@ RECORDS = {
 }
 ABSTRACT = {"Merge", "Order", "PreAct"}
 HELPERS = {  # neither layers nor choices: covered by their own test files
+    "activations",
     "chained",
     "create",
     "deepest_column",
@@ -239,11 +240,13 @@ HELPERS = {  # neither layers nor choices: covered by their own test files
     "gate",
     "gates",
     "growth",
+    "layer",
     "list_models",
     "looks_linear",
     "network",
     "new_head",
     "no_norm",
+    "normalization_of",
     "plan",
     "scalar_gates",
     "wide_basic",

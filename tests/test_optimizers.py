@@ -266,9 +266,9 @@ def test_a_built_optimiser_refuses_a_factor():
     ("options", "text"),
     [
         ({"weight_decay": 5e-4}, r"takes `coupled_weight_decay`.*Received: weight_decay=0\.0005"),
-        ({"coupled_weight_decay": -1}, r"`coupled_weight_decay` must be >= 0"),
-        ({"coupled_weight_decay": float("nan")}, r"`coupled_weight_decay` must be a finite number"),
-        ({"coupled_weight_decay": float("inf")}, r"`coupled_weight_decay` must be a finite number"),
+        ({"coupled_weight_decay": -1}, r"`coupled_weight_decay` must be a finite number >= 0"),
+        ({"coupled_weight_decay": float("nan")}, r"`coupled_weight_decay` must be a finite number >= 0"),
+        ({"coupled_weight_decay": float("inf")}, r"`coupled_weight_decay` must be a finite number >= 0"),
         ({"global_clipnorm": -1}, r"`global_clipnorm` must be a number > 0"),
         ({"clipvalue": 0}, r"`clipvalue` must be a number > 0"),
     ],

@@ -10,9 +10,19 @@ from typing import Unpack
 import keras
 from keras import ops
 
-from keras_resunits.arguments import require_bool, require_positive_int, require_rate, resolve
+from keras_resunits.arguments import (
+    Kind,
+    is_sequence,
+    require_bool,
+    require_index,
+    require_int,
+    require_positive_int,
+    require_rate,
+    resolve,
+)
 from keras_resunits.layers.convolutions import conv
 from keras_resunits.layers.forks import forks
+from keras_resunits.layers.nesting import Nest
 from keras_resunits.layers.normalization import BatchNormalization
 from keras_resunits.layers.parts import Parts, parts
 from keras_resunits.layers.randomness import Dropout, ReplicaSeedGenerator
@@ -51,8 +61,15 @@ LAYOUTS: dict[str, Order] = {
 """The default order of each layout of `FractalNet`."""
 
 
+require_column = Kind(
+    "a sequence of Keras layers",
+    lambda value: is_sequence(value) and all(isinstance(each, keras.layers.Layer) for each in value),
+    tuple,
+)
+
+
 @register
-class Fractal(keras.layers.Layer):
+class Fractal(Nest):
     """`C` columns of 1, 2, 4, ..., `2**(C-1)` layers; where several end together, they join in the mean of outputs.
 
     Training uses drop-path (Larsson et al. 2017, sec. 3). In half of the batches it is *local*: inputs of a join are
@@ -84,15 +101,18 @@ class Fractal(keras.layers.Layer):
         self, columns, drop_path: float = 0.15, deepest: bool = False, seed: int = 0, place: int = 0, **kwargs
     ):
         super().__init__(**kwargs)
+        where = f"layer '{self.name}'"
+        columns = require_column.each(columns, "columns", where)
         lengths = [len(column) for column in columns]
         if lengths != [2**i for i in range(len(columns))] or not columns:
             raise ValueError(f"`columns` must hold 1, 2, 4, ... layers. Received: {lengths} (layer '{self.name}').")
-        drop_path = require_rate(drop_path, "drop_path", f"layer '{self.name}'")
-        deepest = require_bool(deepest, "deepest", f"layer '{self.name}'")
+        self.drop_path = require_rate(drop_path, "drop_path", where)
+        self.deepest = require_bool(deepest, "deepest", where)
+        self.seed = require_int(seed, "seed", where)
+        self.place = require_index(place, "place", where)
         self.columns = tuple(Series(column, name=f"column{i}") for i, column in enumerate(columns))
-        self.drop_path, self.deepest, self.seed, self.place = drop_path, deepest, seed, place
-        self.global_draws = ReplicaSeedGenerator(seed)
-        self.local_draws = ReplicaSeedGenerator(seed + 1 + place)
+        self.global_draws = ReplicaSeedGenerator(self.seed)
+        self.local_draws = ReplicaSeedGenerator(self.seed + 1 + self.place)
 
     def build(self, input_shape):
         for column in self.columns:
@@ -226,12 +246,12 @@ def FractalNet(
     fractal2(conv3 dropout norm act max)
     """
     columns = require_positive_int(columns, "columns", "FractalNet")
-    if not isinstance(filters, Sequence) or not filters:
+    if not is_sequence(filters) or not filters:
         raise ValueError(
             f"`filters` must hold a positive int for each block. Received: filters={filters!r} (FractalNet)."
         )
     filters = [require_positive_int(each, "filters", "FractalNet") for each in filters]
-    if not isinstance(dropout, Sequence) or len(filters) != len(dropout):
+    if not is_sequence(dropout) or len(filters) != len(dropout):
         raise ValueError(
             "`dropout` must hold a dropout rate for each block. "
             f"Received: filters={filters}, dropout={dropout!r} (FractalNet)."

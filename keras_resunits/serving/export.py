@@ -16,10 +16,12 @@ from typing import Any
 
 import keras
 
+from keras_resunits.arguments import checked, require_model
 from keras_resunits.layers.backend import ON_TENSORFLOW
 from keras_resunits.layers.series import built
 
 
+@checked(model=require_model)
 def export_saved_model(
     model: keras.Model,
     path: str | os.PathLike,

@@ -12,19 +12,22 @@ from itertools import chain
 import keras
 from keras import ops
 
-from keras_resunits.arguments import is_int, require_number, require_rate
+from keras_resunits.arguments import checked, is_int, require_layer, require_number, require_rate
 from keras_resunits.layers.convolutions import conv
 from keras_resunits.layers.forks import forks
+from keras_resunits.layers.nesting import Nest
 from keras_resunits.layers.parts import Parts, parts
 from keras_resunits.layers.randomness import Dropout
 from keras_resunits.layers.serialization import register, revived, serialized
 from keras_resunits.layers.series import built, output_shape, series
 from keras_resunits.layers.words import word
 from keras_resunits.units.gates import gate
-from keras_resunits.units.orders import Order
-from keras_resunits.units.slots import Slot
+from keras_resunits.units.orders import Order, require_order
+from keras_resunits.units.slots import Slot, require_slot
 
 Shortcut = Callable[[Slot, Order], keras.layers.Layer]
+at_edge = checked(slot=require_slot, order=require_order)
+"""Checks the two arguments of a shortcut."""
 
 
 @register
@@ -73,6 +76,7 @@ class ZeroPad(keras.layers.Layer):
         return {**super().get_config(), "extra": self.extra, "strides": self.strides, "before": self.before}
 
 
+@at_edge
 def identity(slot: Slot, order: Order) -> keras.layers.Layer:
     """`h(z) = z` in every unit; `Add` refuses it where the shape changes.
 
@@ -85,6 +89,7 @@ def identity(slot: Slot, order: Order) -> keras.layers.Layer:
     return keras.layers.Identity(name="shortcut")
 
 
+@at_edge
 def zero_pad(slot: Slot, order: Order) -> keras.layers.Layer:
     """Option A: the identity, or `ZeroPad` where the shape changes.
 
@@ -112,6 +117,7 @@ def appended(slot: Slot) -> int:
     return slot.filters - slot.in_filters
 
 
+@at_edge
 def projection_always(slot: Slot, order: Order) -> keras.layers.Layer:
     """Option C: a strided 1x1 convolution in every unit.
 
@@ -124,6 +130,7 @@ def projection_always(slot: Slot, order: Order) -> keras.layers.Layer:
     return series(order.projection(conv(slot.filters, 1, slot.strides)), name="shortcut")
 
 
+@at_edge
 def projection(slot: Slot, order: Order) -> keras.layers.Layer:
     """Option B: the identity, or a strided 1x1 convolution where the shape changes.
 
@@ -136,6 +143,7 @@ def projection(slot: Slot, order: Order) -> keras.layers.Layer:
     return (projection_always if slot.changes_shape else identity)(slot, order)
 
 
+@at_edge
 def zero_pad_or_projection(slot: Slot, order: Order) -> keras.layers.Layer:
     """Option A, or a projection where the unit has fewer filters than input channels.
 
@@ -160,6 +168,7 @@ every unit has its own. Exclusive gating is a merge: it acts on the network's sh
 """
 
 
+@at_edge
 def constant_scaling(slot: Slot, order: Order, factor: float = 0.5) -> keras.layers.Layer:
     """`h(z) = factor z` in every unit (He et al. 2016, Fig. 2b); the tail `branch_scaling` scales the branch.
 
@@ -176,6 +185,7 @@ def constant_scaling(slot: Slot, order: Order, factor: float = 0.5) -> keras.lay
     return series([ON_CHANGE(slot, order), keras.layers.Rescaling(factor, name="scale")], "shortcut")
 
 
+@at_edge
 def shortcut_gating(slot: Slot, order: Order, bias: float = -6.0) -> keras.layers.Layer:
     """`h(z) = (1 - g(z)) z` in every unit, with no gate on the branch (He et al. 2016, Fig. 2d).
 
@@ -193,6 +203,7 @@ def shortcut_gating(slot: Slot, order: Order, bias: float = -6.0) -> keras.layer
     return GatedCarry(gate(slot, bias), ON_CHANGE(slot, order), name="shortcut")
 
 
+@at_edge
 def conv_1x1(slot: Slot, order: Order) -> keras.layers.Layer:
     """A 1x1 convolution in every unit (He et al. 2016, Fig. 2e), without the norm of option C's projections.
 
@@ -205,6 +216,7 @@ def conv_1x1(slot: Slot, order: Order) -> keras.layers.Layer:
     return series([conv(slot.filters, 1, slot.strides)], name="shortcut")
 
 
+@at_edge
 def dropout(slot: Slot, order: Order, rate: float = 0.5) -> keras.layers.Layer:
     """Dropout on the shortcut's output in every unit (He et al. 2016, Fig. 2f).
 
@@ -221,6 +233,7 @@ def dropout(slot: Slot, order: Order, rate: float = 0.5) -> keras.layers.Layer:
     return series([ON_CHANGE(slot, order), Dropout(rate, name="dropout")], name="shortcut")
 
 
+@at_edge
 def avg_pool_pad(slot: Slot, order: Order) -> keras.layers.Layer:
     """Option A that averages pixels instead of skipping them, as in the code of Huang et al. 2016 (stochastic depth).
 
@@ -253,7 +266,7 @@ SHORTCUTS: dict[str, Shortcut] = {
 
 
 @register
-class GatedCarry(keras.layers.Layer):
+class GatedCarry(Nest):
     """`h(z) = (1 - g(z)) s(z)`: shortcut-only gating (He et al. 2016, Fig. 2d).
 
     Args:
@@ -274,7 +287,9 @@ class GatedCarry(keras.layers.Layer):
 
     def __init__(self, gate, shortcut, **kwargs):
         super().__init__(**kwargs)
-        self.gate, self.shortcut = gate, shortcut
+        where = f"layer '{self.name}'"
+        self.gate = require_layer(gate, "gate", where)
+        self.shortcut = require_layer(shortcut, "shortcut", where)
 
     def build(self, input_shape):
         gate, carry = built(self.gate, input_shape), built(self.shortcut, input_shape)

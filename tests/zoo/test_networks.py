@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import keras_resunits as kr
+from keras_resunits.__main__ import main as command
 from keras_resunits.layers.words import word
 from keras_resunits.models.family import FAMILIES
 from keras_resunits.zoo.libraries import LIBRARIES
@@ -284,13 +285,16 @@ def test_a_keras_layout_of_another_depth_is_refused(make):
         (lambda: kr.ResNet([0, 1, 1]), r"`depth` as a list must hold positive ints"),
         (lambda: kr.ResNet(8, ("a", 32, 3)), r"`input_shape` must be .* positive ints"),
         (lambda: kr.ResNet(8, merge="concat"), r"its slot plans, 16\. Received: 32 channels \(unit 'unit000'\)"),
-        (lambda: kr.PostAct(activation="relu"), r"`activation` must make a layer.*'relu' \(order 'PostAct'\)"),
+        (
+            lambda: kr.PostAct(activation="relu"),
+            r"`activation` must be a function that makes a layer.*'relu' \(order 'PostAct'\)",
+        ),
         (
             lambda: kr.ZeroGamma(order=kr.PostAct(), activation=keras.layers.ELU),
             r"`ZeroGamma` takes norm and activation",
         ),
         (lambda: kr.Stem(8, kernel_size=4)(kr.PostAct()), r"`kernel_size` must be odd. Received: kernel_size=4"),
-        (lambda: kr.PaddedMaxPool(2), r"`kernel_size` must be odd"),
+        (lambda: kr.PaddedMaxPool(2), r"`pool_size` must be odd"),
         (lambda: kr.PaddedMaxPool(3, strides=0), r"`strides` must be a positive int"),
         (lambda: kr.HighwayNet(18), r"no network of depth 18: depths are 3n\+2 \(three stages\)\. Nearest: 17, 20"),
     ],
@@ -439,3 +443,12 @@ def test_stochastic_depths_own_shortcut_replaces_option_a():
 
     pooled, projected = shapes([3, 1, 1]), shapes([3, 1, 1], block="bottleneck")
     assert not pooled.weights and projected.weights
+
+
+def test_describing_requires_a_name(capsys):
+    with pytest.raises(SystemExit) as ended:
+        command(["--describe"])
+    assert ended.value.code == 2
+    assert "--describe requires a name or a wildcard" in capsys.readouterr().err
+    assert command(["resnet20_cifar", "--describe"]) == 0
+    assert "multiply-adds" in capsys.readouterr().out
