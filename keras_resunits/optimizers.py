@@ -15,6 +15,7 @@ from keras_resunits.arguments import (
     require_not_negative,
     require_number,
     require_positive_number,
+    require_rate,
     require_text,
 )
 from keras_resunits.layers.backend import ON_TENSORFLOW, tf
@@ -332,8 +333,8 @@ class CoupledNadam(_Coupled, keras.optimizers.Nadam):
     ):
         super().__init__(
             learning_rate,
-            beta_1=beta_1,
-            beta_2=beta_2,
+            beta_1=require_rate(beta_1, "beta_1", "CoupledNadam"),
+            beta_2=require_rate(beta_2, "beta_2", "CoupledNadam"),
             coupled_weight_decay=coupled_weight_decay,
             learning_rate_factors=learning_rate_factors,
             undecayed=undecayed,

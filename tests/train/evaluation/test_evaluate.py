@@ -18,7 +18,7 @@ from PIL import Image
 from keras_resunits import PreActResNet, ResNet, export_saved_model
 from keras_resunits.converters.statistics import Statistics, normalized
 from tests.support.configs import changed
-from tests.train.conftest import Outcome
+from tests.train.conftest import Files, Outcome
 from train.data.batches import test_batches
 from train.data.datasets import ImageData, load
 from train.evaluate import run_main
@@ -242,6 +242,22 @@ def test_a_damaged_checkpoint_is_skipped_and_one_of_another_network_is_named(eva
     assert re.match(r"evaluate: .*/checkpoints/\S+ does not fit its network or is damaged: ", outcome.said[-1])
 
 
+@pytest.fixture(scope="module")
+def mistaken(model, tmp_path_factory):
+    """A folder with a good network, export and data, and with broken ones."""
+    folder = tmp_path_factory.mktemp("mistaken")
+    model.save(folder / "net.keras")
+    export_saved_model(model, folder / "served", list("abcdefg"))
+    (folder / "broken.keras").write_bytes(b"no model")
+    Files.npz(folder / "set.npz", **Files.arrays(train=28, test=21, classes=7))
+    Files.npz(folder / "large.npz", **Files.arrays(shape=(9, 9, 3)))
+    for name, file in (("broken", "saved_model.pb"), ("garbled", "config.json"), ("empty", "config.json")):
+        (folder / name).mkdir()
+        (folder / name / file).write_text("no")
+    changed(Config(), epochs=1).save(folder / "empty" / "config.json")
+    return folder
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
@@ -271,24 +287,14 @@ def test_a_damaged_checkpoint_is_skipped_and_one_of_another_network_is_named(eva
         (("{tmp}/net.keras", "{tmp}/set.npz", "--output=/proc/x"), r"--output=/proc/x cannot be written to"),
     ],
 )
-def test_bad_input_is_answered_in_one_line_and_leaves_nothing(
-    arguments, line, evaluate, data, model, files, tmp_path, monkeypatch
-):
-    monkeypatch.chdir(tmp_path)
-    model.save(tmp_path / "net.keras")
-    export_saved_model(model, tmp_path / "served", list("abcdefg"))
-    (tmp_path / "broken.keras").write_bytes(b"no model")
-    files.npz(tmp_path / "large.npz", **files.arrays(shape=(9, 9, 3)))
-    for folder, file in (("broken", "saved_model.pb"), ("garbled", "config.json"), ("empty", "config.json")):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / file).write_text("no")
-    changed(Config(), epochs=1).save(tmp_path / "empty" / "config.json")
-    outcome = evaluate(*(argument.format(tmp=tmp_path) for argument in arguments))
+def test_bad_input_is_answered_in_one_line_and_leaves_nothing(arguments, line, evaluate, mistaken, monkeypatch):
+    monkeypatch.chdir(mistaken)
+    outcome = evaluate(*(argument.format(tmp=mistaken) for argument in arguments))
     assert outcome.code == 2
     (said,) = outcome.said
     assert said.startswith("evaluate: ") and "Traceback" not in outcome.err
-    assert re.search(line.replace("{tmp}", str(tmp_path)), said), said
-    assert not (tmp_path / "evaluations").exists()
+    assert re.search(line.replace("{tmp}", str(mistaken)), said), said
+    assert not (mistaken / "evaluations").exists()
 
 
 def test_help_is_printed_at_once(spawn):
