@@ -98,7 +98,7 @@ NARROW = kr.Slot(index=3, total=9, in_filters=3, filters=3)
             r"`filters` must be a positive int.*=0 \(FractalNet\)",
         ),
         (lambda: kr.ResNet(b"relu"), r"`depth` must be an int, or the units of each stage as a list.*depth=b'relu'"),
-        (lambda: kr.ResNet([]), r"`depth` as a list must hold positive ints\. Received: depth=\[\]"),
+        (lambda: kr.DenseNet([]), r"`depth` as a list must hold .* at least one block\. Received: depth=\[\]"),
         (lambda: kr.ResNet(8, b"abc"), r"`input_shape` must be .*Received: input_shape=b'abc'"),
         (lambda: kr.FractalNet(1, filters=b"ab", dropout=(0, 0)), r"`filters` must hold a positive int.*=b'ab'"),
         (lambda: kr.KerasResNet([3, 4, 6, 3]), r"`depth` must be one of 50, 101, 152, .*depth=\[3, 4, 6, 3\]"),

@@ -60,7 +60,7 @@ def require_depth(depth) -> int | list[int]:
         return int(depth)
     if not is_sequence(depth):
         raise ValueError(f"`depth` must be an int, or the units of each stage as a list. Received: depth={depth!r}.")
-    if not depth or not all(is_int(n) and n > 0 for n in depth):
+    if not all(is_int(n) and n > 0 for n in depth):
         raise ValueError(f"`depth` as a list must hold positive ints. Received: depth={list(depth)}.")
     return [int(n) for n in depth]
 

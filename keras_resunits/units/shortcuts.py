@@ -26,8 +26,6 @@ from keras_resunits.units.orders import Order, require_order
 from keras_resunits.units.slots import Slot, require_slot
 
 Shortcut = Callable[[Slot, Order], keras.layers.Layer]
-at_edge = checked(slot=require_slot, order=require_order)
-"""Checks the two arguments of a shortcut."""
 
 
 @register
@@ -76,7 +74,6 @@ class ZeroPad(keras.layers.Layer):
         return {**super().get_config(), "extra": self.extra, "strides": self.strides, "before": self.before}
 
 
-@at_edge
 def identity(slot: Slot, order: Order) -> keras.layers.Layer:
     """`h(z) = z` in every unit; `Add` refuses it where the shape changes.
 
@@ -89,7 +86,7 @@ def identity(slot: Slot, order: Order) -> keras.layers.Layer:
     return keras.layers.Identity(name="shortcut")
 
 
-@at_edge
+@checked(slot=require_slot)
 def zero_pad(slot: Slot, order: Order) -> keras.layers.Layer:
     """Option A: the identity, or `ZeroPad` where the shape changes.
 
@@ -117,7 +114,7 @@ def appended(slot: Slot) -> int:
     return slot.filters - slot.in_filters
 
 
-@at_edge
+@checked(slot=require_slot, order=require_order)
 def projection_always(slot: Slot, order: Order) -> keras.layers.Layer:
     """Option C: a strided 1x1 convolution in every unit.
 
@@ -130,7 +127,7 @@ def projection_always(slot: Slot, order: Order) -> keras.layers.Layer:
     return series(order.projection(conv(slot.filters, 1, slot.strides)), name="shortcut")
 
 
-@at_edge
+@checked(slot=require_slot)
 def projection(slot: Slot, order: Order) -> keras.layers.Layer:
     """Option B: the identity, or a strided 1x1 convolution where the shape changes.
 
@@ -143,7 +140,7 @@ def projection(slot: Slot, order: Order) -> keras.layers.Layer:
     return (projection_always if slot.changes_shape else identity)(slot, order)
 
 
-@at_edge
+@checked(slot=require_slot)
 def zero_pad_or_projection(slot: Slot, order: Order) -> keras.layers.Layer:
     """Option A, or a projection where the unit has fewer filters than input channels.
 
@@ -168,7 +165,7 @@ every unit has its own. Exclusive gating is a merge: it acts on the network's sh
 """
 
 
-@at_edge
+@checked(slot=require_slot)
 def constant_scaling(slot: Slot, order: Order, factor: float = 0.5) -> keras.layers.Layer:
     """`h(z) = factor z` in every unit (He et al. 2016, Fig. 2b); the tail `branch_scaling` scales the branch.
 
@@ -185,7 +182,7 @@ def constant_scaling(slot: Slot, order: Order, factor: float = 0.5) -> keras.lay
     return series([ON_CHANGE(slot, order), keras.layers.Rescaling(factor, name="scale")], "shortcut")
 
 
-@at_edge
+@checked(slot=require_slot)
 def shortcut_gating(slot: Slot, order: Order, bias: float = -6.0) -> keras.layers.Layer:
     """`h(z) = (1 - g(z)) z` in every unit, with no gate on the branch (He et al. 2016, Fig. 2d).
 
@@ -203,7 +200,7 @@ def shortcut_gating(slot: Slot, order: Order, bias: float = -6.0) -> keras.layer
     return GatedCarry(gate(slot, bias), ON_CHANGE(slot, order), name="shortcut")
 
 
-@at_edge
+@checked(slot=require_slot)
 def conv_1x1(slot: Slot, order: Order) -> keras.layers.Layer:
     """A 1x1 convolution in every unit (He et al. 2016, Fig. 2e), without the norm of option C's projections.
 
@@ -216,7 +213,7 @@ def conv_1x1(slot: Slot, order: Order) -> keras.layers.Layer:
     return series([conv(slot.filters, 1, slot.strides)], name="shortcut")
 
 
-@at_edge
+@checked(slot=require_slot)
 def dropout(slot: Slot, order: Order, rate: float = 0.5) -> keras.layers.Layer:
     """Dropout on the shortcut's output in every unit (He et al. 2016, Fig. 2f).
 
@@ -233,7 +230,7 @@ def dropout(slot: Slot, order: Order, rate: float = 0.5) -> keras.layers.Layer:
     return series([ON_CHANGE(slot, order), Dropout(rate, name="dropout")], name="shortcut")
 
 
-@at_edge
+@checked(slot=require_slot)
 def avg_pool_pad(slot: Slot, order: Order) -> keras.layers.Layer:
     """Option A that averages pixels instead of skipping them, as in the code of Huang et al. 2016 (stochastic depth).
 
