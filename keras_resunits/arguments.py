@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import math
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -102,7 +103,16 @@ require_limit = Kind(
 )
 require_bool = Kind("True or False", lambda value: type(value).__name__ in ("bool", "bool_"), bool)
 require_text: Kind[str] = Kind("a string that is not empty", lambda value: isinstance(value, str) and value != "")
+require_path: Kind[str | os.PathLike] = Kind(
+    "a path, as a string or `os.PathLike`",
+    lambda value: isinstance(value, os.PathLike) or (isinstance(value, str) and value != ""),
+)
+require_mapping = instance_of(Mapping, "a mapping")
 require_model = instance_of(keras.Model, "a Keras model")
+require_network: Kind[keras.Model] = Kind(
+    "a functional Keras model, or a built `Sequential`",
+    lambda value: isinstance(value, keras.Model) and bool(getattr(value, "inputs", None)),
+)
 require_layer = instance_of(keras.layers.Layer, "a Keras layer")
 require_function: Kind[Callable] = Kind("a function", lambda value: callable(value) and not _is_layer(value))
 require_maker: Kind[Callable] = Kind(
@@ -139,9 +149,9 @@ def checked(**kinds: Kind) -> Callable[[Callable[P, T]], Callable[P, T]]:
     Example:
 
     >>> import keras_resunits as kr
-    >>> kr.describe("resnet20")
+    >>> kr.gates("resnet20")
     Traceback (most recent call last):
-    ValueError: `model` must be a Keras model. Received: model='resnet20' (describe).
+    ValueError: `model` must be a Keras model. Received: model='resnet20' (gates).
     """
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 
 import keras
 from keras import ops
 
 from keras_resunits.arguments import (
-    instance_of,
     require_bool,
     require_function,
+    require_mapping,
     require_not_negative,
     require_number,
     require_positive_number,
@@ -20,8 +19,6 @@ from keras_resunits.arguments import (
 )
 from keras_resunits.layers.backend import ON_TENSORFLOW, tf
 from keras_resunits.layers.serialization import register
-
-require_mapping = instance_of(Mapping, "a mapping")
 
 
 class _Coupled(keras.optimizers.Optimizer):

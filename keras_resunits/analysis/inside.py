@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 import keras
 
-from keras_resunits.arguments import checked, near_matches, require_model, require_text
+from keras_resunits.arguments import checked, near_matches, require_model, require_network, require_text
 from keras_resunits.layers.nesting import inside
 
 
@@ -47,7 +47,7 @@ def _paths(owner: keras.layers.Layer, prefix: str = "") -> Iterator[tuple[str, k
         yield from _paths(each, f"{prefix}{each.name}/")
 
 
-@checked(model=require_model)
+@checked(model=require_network)
 def activations(model: keras.Model, *paths: str) -> keras.Model:
     """Return a model of the outputs of some layers, at any depth, computed in one pass.
 

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, redirect_stdout, suppress
 from numbers import Integral
 from pathlib import Path
@@ -16,12 +16,25 @@ from typing import Any
 
 import keras
 
-from keras_resunits.arguments import checked, require_model
+from keras_resunits.arguments import (
+    checked,
+    require_function,
+    require_layer,
+    require_mapping,
+    require_network,
+    require_path,
+)
 from keras_resunits.layers.backend import ON_TENSORFLOW
 from keras_resunits.layers.series import built
 
 
-@checked(model=require_model)
+@checked(
+    model=require_network,
+    path=require_path,
+    preprocessing=require_layer.or_none,
+    metadata=require_mapping.or_none,
+    check=require_function.or_none,
+)
 def export_saved_model(
     model: keras.Model,
     path: str | os.PathLike,
@@ -84,8 +97,6 @@ def export_saved_model(
         raise RuntimeError(f"`export_saved_model` requires Keras on TensorFlow. Received: {keras.backend.backend()}.")
     names = _checked_names(model, class_names)
     k = len(names) if top_k is None else _checked_k(top_k, len(names))
-    if preprocessing is not None and not isinstance(preprocessing, keras.layers.Layer):
-        raise ValueError(f"`preprocessing` must be a Keras layer. Received: preprocessing={preprocessing!r}.")
     gives_probabilities = _gives_probabilities(model)
     with _made(Path(path)) as root:
         unfinished = root / f".unfinished-{os.getpid()}"
@@ -107,7 +118,8 @@ def _checked_names(model: keras.Model, class_names: Sequence[str | bytes] | None
         raise ValueError(
             f"`model` must output [batch, classes]. Received: output shape {shape} (model '{model.name}')."
         )
-    if isinstance(class_names, (str, bytes, Mapping, Set)):
+    given = () if class_names is None else class_names
+    if isinstance(given, (str, bytes, Mapping, Set)) or not isinstance(given, Iterable):
         raise ValueError(f"`class_names` must be a sequence of names. Received: class_names={class_names!r}.")
     names = [str(i) for i in range(shape[1])] if class_names is None else [_name(name) for name in class_names]
     if twice := [name for name, count in Counter(names).items() if count > 1]:

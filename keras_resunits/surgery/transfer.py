@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import keras
 
-from keras_resunits.arguments import checked, require_model, require_positive_int, require_text
+from keras_resunits.arguments import checked, require_model, require_network, require_positive_int, require_text
 from keras_resunits.models.head import classifier
 from keras_resunits.units.orders import PostAct
 from keras_resunits.units.unit import Unit, units_of
@@ -50,7 +50,7 @@ def features(model: keras.Model) -> keras.Model:
     return keras.Model(model.input, {f"stage{i}": tensor for i, tensor in enumerate(outputs, 1)}, name="features")
 
 
-@checked(model=require_model)
+@checked(model=require_network)
 def new_head(model: keras.Model, classes: int, classifier_activation=None, name: str | None = None) -> keras.Model:
     """Return a new model: the backbone of a network with its weights, and a new classifier.
 
