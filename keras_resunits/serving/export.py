@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import errno
-import io
 import json
 import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager, suppress
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -167,23 +166,24 @@ def _gives_probabilities(model: keras.Model) -> bool:
 def _write(model, gives_probabilities: bool, preprocessing, names: list[str], k: int, path: Path) -> None:
     import tensorflow as tf
 
-    def serve(images):
-        pixels = tf.cast(tf.ensure_shape(images, model.input_shape), tf.float32)
+    from keras_resunits.serving.graph import inference_graph
+    from keras_resunits.serving.writing import Signature, write_saved_model
+
+    def answer(pixels):
         outputs = model(preprocessing(pixels) if preprocessing else pixels, training=False)
-        outputs = tf.cast(outputs, tf.float32)
+        return tf.cast(outputs, tf.float32)
+
+    def serve(images):
+        outputs = core(tf.cast(tf.ensure_shape(images, model.input_shape), tf.float32))
         probabilities = outputs if gives_probabilities else tf.nn.softmax(outputs)
         scores, best = tf.math.top_k(probabilities, k)
         return {"probabilities": probabilities, "classes": tf.gather(tf.constant(names), best), "scores": scores}
 
-    archive = keras.export.ExportArchive()
-    archive.track(model)
     if preprocessing:
         built(preprocessing, model.input_shape)
-        archive.track(preprocessing)
+    core = inference_graph(answer, tf.TensorSpec(model.input_shape, tf.float32))
     images = tf.TensorSpec(model.input_shape, tf.uint8, name="images")
-    archive.add_endpoint("serving_default", serve, input_signature=[images])
-    with redirect_stdout(io.StringIO()):  # Keras 3.8 prints the endpoints even where it should not
-        archive.write_out(str(path), verbose=False)
+    write_saved_model(path, {"serving_default": Signature(serve, [images])})
 
 
 def _publish(unfinished: Path, root: Path) -> Path:
