@@ -22,7 +22,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resunits.serving.affine import ONE, ZERO, Affine, affine
-from keras_resunits.serving.nodes import Linear, Node, Output, constant, operation
+from keras_resunits.serving.nodes import Linear, Node, Output, constant, normalization, operation
 from keras_resunits.serving.tracing import PASSING, Traced, source
 
 HOMOGENEOUS = {"Relu", "LeakyRelu"}
@@ -204,7 +204,7 @@ def _applied(value: Value, tensor: tf.Tensor) -> Output:
         return operation("AddV2", f"{name}/shifted", dtype, value.stored, shift)
     if (value.scale == -1).all():
         return operation("Sub", f"{name}/negative", dtype, shift, value.stored)
-    if (value.shift == 0).all():
-        return operation("Mul", f"{name}/scaled", dtype, value.stored, scale)
+    if (value.shift != 0).any() and tensor.shape.rank == 4 and tensor.shape[-1] and dtype.size < 8:
+        return normalization(f"{name}/norm", dtype, value.stored, value.scale, value.shift, tensor.shape[-1])
     scaled = operation("Mul", f"{name}/scaled", dtype, value.stored, scale)
-    return operation("AddV2", f"{name}/shifted", dtype, scaled, shift)
+    return operation("AddV2", f"{name}/shifted", dtype, scaled, shift) if (value.shift != 0).any() else scaled

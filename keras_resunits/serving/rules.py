@@ -35,14 +35,15 @@ def _by_last_axis(op: tf.Operation) -> bool:
 
 
 def activation(folding: Folding, op: tf.Operation) -> Value | None:
-    """`relu(s x) = |s| relu(sign(s) x)`."""
+    """`relu(s x + t) = |s| relu(sign(s) (x + t / s))`."""
     (x,) = op.inputs
     value = folding.value(x)
-    if not ((value.shift == 0).all() and value.scale.all()):
+    mirrored = (value.scale < 0).any()
+    if not value.scale.all() or (mirrored and (value.shift != 0).any()):
         return None
-    stored = value.stored
-    if (value.scale < 0).any():
-        stored = operation("Mul", f"{op.name}/signed", x.dtype, stored, constant(np.sign(value.scale), x, "signs"))
+    stored = folding.unshifted(x).stored
+    if mirrored:
+        stored = operation("Mul", f"{op.name}/mirrored", x.dtype, stored, constant(np.sign(value.scale), x, "signs"))
     return Value((copy(op, stored), 0), abs(value.scale))
 
 
