@@ -12,8 +12,8 @@ def unchain(outputs: Sequence[Output]) -> None:
     """Write `x + (W y + c)` as `x - (-W y - c)` where several operations read the sum.
 
     TensorFlow's remapper merges a convolution, its bias, a sum and an activation. Sums that end in each other, as the
-    stream of pre-activated units does, make it fail, and all its merges are lost ("remapper failed: ... fanout exist for
-    missing node").
+    stream of pre-activated units does, make it fail, and all its merges are lost ("remapper failed: ... fanout exist
+    for missing node").
     """
     nodes = ordered(outputs)
     reads = Counter(node for reader in nodes for node, _ in reader.inputs) + Counter(node for node, _ in outputs)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import tensorflow as tf
 
+from keras_resunits.serving.affine import NORM
+
 Output = tuple["Node", int]
 """An operation and the number of one of its outputs."""
 
@@ -84,7 +86,7 @@ def normalization(name: str, dtype: tf.DType, x: Output, scale, shift, channels:
         "epsilon": tf.compat.v1.AttrValue(f=0.0),
         "is_training": tf.compat.v1.AttrValue(b=False),
     }
-    return Node("FusedBatchNormV3", name, [x, *statistics], attributes), 0
+    return Node(NORM, name, [x, *statistics], attributes), 0
 
 
 def ordered(outputs: Iterable[Output]) -> list[Node]:
@@ -103,8 +105,8 @@ def ordered(outputs: Iterable[Output]) -> list[Node]:
 def written(outputs: Sequence[Output]) -> tuple[tf.compat.v1.GraphDef, dict[str, np.ndarray], list[str]]:
     """Return the graph behind `outputs`, the values of its weights, and the names of `outputs`.
 
-    Weights are placeholders in the graph, so that several copies of it can share them. Integers, strings and scalars are
-    constants.
+    Weights are placeholders in the graph, so that several copies of it can share them. Integers, strings and scalars
+    are constants.
     """
     writer = _Writer()
     for node in ordered(outputs):
