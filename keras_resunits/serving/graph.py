@@ -68,5 +68,6 @@ def inference_graph(function: Callable[[tf.Tensor], Any], spec: tf.TensorSpec) -
     outputs = folding.outputs()
     unchain(outputs)
     definition, weights, names = written(outputs)
+    definition.library.CopyFrom(found.library)
     results = tf.nest.pack_sequence_as(found.outputs, names)
     return InferenceGraph(definition, weights, results, len(folding.norms - folding.kept), len(folding.kept))
