@@ -41,9 +41,13 @@ def export_saved_model(
     - `classes`: strings `[batch, k]`, the most likely first;
     - `scores`: float32 `[batch, k]`, their probabilities.
 
-    Preprocessing and softmax are part of the SavedModel, and loading it requires neither this package nor Keras. The
-    version is one above the highest that exists, so nothing is ever overwritten. The directory is written under another
-    name and renamed when complete, so that a server that polls the folder never loads an incomplete version.
+    The graph is made for answering: batch norms, gates and scalings are folded into the weights, which changes the
+    answers by no more than float32 rounding does. Each weight is written once: as a constant, or as a variable where
+    all take more than 32 MB. Preprocessing and softmax are part of the SavedModel, and loading it requires neither this
+    package nor Keras.
+
+    The version is one above the highest that exists, so nothing is ever overwritten. The directory is written under
+    another name and renamed when complete, so that a server that polls the folder never loads an incomplete version.
 
     Args:
         model: A classifier of images that returns logits, or probabilities if its last activation is softmax.
