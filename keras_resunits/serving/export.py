@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import errno
-import io
 import json
 import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager, suppress
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -57,9 +56,13 @@ def export_saved_model(
     - `classes`: strings `[batch, k]`, the most likely first;
     - `scores`: float32 `[batch, k]`, their probabilities.
 
-    Preprocessing and softmax are part of the SavedModel, and loading it requires neither this package nor Keras. The
-    version is one above the highest that exists, so nothing is ever overwritten. The directory is written under another
-    name and renamed when complete, so that a server that polls the folder never loads an incomplete version.
+    The graph is made for answering: batch norms, gates and scalings are folded into the weights, which changes the
+    answers by no more than float32 rounding does. Each weight is written once: as a constant, or as a variable where
+    all take more than 32 MB. Preprocessing and softmax are part of the SavedModel, and loading it requires neither this
+    package nor Keras.
+
+    The version is one above the highest that exists, so nothing is ever overwritten. The directory is written under
+    another name and renamed when complete, so that a server that polls the folder never loads an incomplete version.
 
     Args:
         model: A classifier of images that returns logits, or probabilities if its last activation is softmax.
@@ -181,23 +184,24 @@ def _gives_probabilities(model: keras.Model) -> bool:
 def _write(model, gives_probabilities: bool, preprocessing, names: list[str], k: int, path: Path) -> None:
     import tensorflow as tf
 
-    def serve(images):
-        pixels = tf.cast(tf.ensure_shape(images, model.input_shape), tf.float32)
+    from keras_resunits.serving.graph import inference_graph
+    from keras_resunits.serving.writing import Signature, write_saved_model
+
+    def answer(pixels):
         outputs = model(preprocessing(pixels) if preprocessing else pixels, training=False)
-        outputs = tf.cast(outputs, tf.float32)
+        return tf.cast(outputs, tf.float32)
+
+    def serve(images):
+        outputs = core(tf.cast(tf.ensure_shape(images, model.input_shape), tf.float32))
         probabilities = outputs if gives_probabilities else tf.nn.softmax(outputs)
         scores, best = tf.math.top_k(probabilities, k)
         return {"probabilities": probabilities, "classes": tf.gather(tf.constant(names), best), "scores": scores}
 
-    archive = keras.export.ExportArchive()
-    archive.track(model)
     if preprocessing:
         built(preprocessing, model.input_shape)
-        archive.track(preprocessing)
+    core = inference_graph(answer, tf.TensorSpec(model.input_shape, tf.float32))
     images = tf.TensorSpec(model.input_shape, tf.uint8, name="images")
-    archive.add_endpoint("serving_default", serve, input_signature=[images])
-    with redirect_stdout(io.StringIO()):  # Keras 3.8 prints the endpoints even where it should not
-        archive.write_out(str(path), verbose=False)
+    write_saved_model(path, {"serving_default": Signature(serve, [images])})
 
 
 def _publish(unfinished: Path, root: Path) -> Path:

@@ -1,0 +1,73 @@
+"""The inference graph of a model: traced, frozen, folded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_resunits.serving.chains import unchain
+from keras_resunits.serving.folding import Folding
+from keras_resunits.serving.nodes import written
+from keras_resunits.serving.rules import RULES
+from keras_resunits.serving.tracing import traced
+from keras_resunits.serving.weights import place
+
+
+@dataclass(frozen=True)
+class InferenceGraph:
+    """A function of one tensor without variables and norms, to be called in a TensorFlow graph.
+
+    Args:
+        definition: The graph; its weights and its input are placeholders.
+        weights: The weights by the names of their placeholders.
+        results: The names of what it returns, in the function's structure.
+        norms_folded: Number of norms that are a part of weights and biases now.
+        norms_kept: Number of norms that are computed as before.
+    """
+
+    definition: tf.compat.v1.GraphDef = field(repr=False)
+    weights: dict[str, np.ndarray] = field(repr=False)
+    results: Any = field(repr=False)
+    norms_folded: int
+    norms_kept: int
+
+    def __call__(self, x: tf.Tensor) -> Any:
+        """Return the function's value; weights that were placed in the same graph before are shared."""
+        names, inputs = tf.nest.flatten(self.results), {**place(self.weights), INPUT: x}
+        found = tf.graph_util.import_graph_def(self.definition, inputs, names, name="core")
+        return tf.nest.pack_sequence_as(self.results, found)
+
+
+INPUT = "pixels"
+"""The name of the input's placeholder."""
+
+
+def inference_graph(function: Callable[[tf.Tensor], Any], spec: tf.TensorSpec) -> InferenceGraph:
+    """Trace a function for inference and fold the scales and shifts of its channels into its weights.
+
+    Args:
+        function: A function of one tensor, such as a model called with `training=False`, that returns a tensor or a
+            structure of tensors.
+        spec: Shape and type of its input.
+
+    Example:
+
+    >>> import tensorflow as tf, keras_resunits as kr
+    >>> from keras_resunits.serving.graph import inference_graph
+    >>> model = kr.PreActResNet(depth=20)
+    >>> graph = inference_graph(lambda x: model(x, training=False), tf.TensorSpec(model.input_shape))
+    >>> graph.norms_folded, graph.norms_kept
+    (19, 0)
+    """
+    found = traced(function, tf.TensorSpec(spec.shape, spec.dtype, INPUT))
+    folding = Folding(found, RULES)
+    outputs = folding.outputs()
+    unchain(outputs)
+    definition, weights, names = written(outputs)
+    definition.library.CopyFrom(found.library)
+    results = tf.nest.pack_sequence_as(found.outputs, names)
+    return InferenceGraph(definition, weights, results, len(folding.norms - folding.kept), len(folding.kept))
