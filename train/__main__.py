@@ -77,19 +77,32 @@ def help_page(full: bool) -> str:
     return f"{introduction}\n{FLAGS.get_help()}" if full else f"{introduction}{usage.page()}\n\n--helpfull shows more."
 
 
+def parse(argv: list[str]) -> None:
+    """Parse the command line into `FLAGS`.
+
+    Raises:
+        BadInput: if there is an unknown flag, a wrong value, an argument that is no flag, or a file that is no text.
+    """
+    try:
+        rest = FLAGS(argv)
+    except flags.Error as error:
+        raise BadInput(usage.why(error)) from None
+    except UnicodeDecodeError as error:
+        raise BadInput(f"--flagfile must be a text file in UTF-8: {error}.") from None
+    except ValueError as error:  # a value for a --no flag
+        raise BadInput(f"{error}.") from None
+    if rest[1:]:
+        raise BadInput(f"unexpected argument {rest[1]!r}; flags are --name=value, see --help.")
+
+
 def run_main(argv: list[str]) -> int:
     """Parse the flags and run; report errors that a user can fix in one line, with their exit code."""
     try:
         if (HELP | FULL_HELP) & set(argv[1:]):
             print(help_page(full=bool(FULL_HELP & set(argv[1:]))))
             return 0
-        rest = FLAGS(argv)
-        if rest[1:]:
-            raise BadInput(f"unexpected argument {rest[1]!r}; flags are --name=value, see --help.")
+        parse(argv)
         main()
-    except flags.Error as error:
-        print(told(BadInput(usage.why(error))), file=sys.stderr)
-        return 2
     except RunError as error:
         print(told(error), file=sys.stderr)
         return error.code

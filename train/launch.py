@@ -23,6 +23,7 @@ Everything after `--` goes to the training command. Each worker's lines begin wi
 passed on to all workers. When one fails, the others have a minute to end, and the exit code is that of the first
 that failed.
 """
+MOST = 64  # workers on one machine, each of which imports TensorFlow
 GRACE = 60.0  # seconds that the other workers have to end after the first failure
 
 
@@ -83,8 +84,8 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2, help="the number of workers; 2 by default")
     parser.add_argument("arguments", nargs="*", help="arguments for the training command, after --")
     given = parser.parse_args()
-    if given.workers < 1:
-        parser.error(f"--workers must be >= 1, got {given.workers}")
+    if not 1 <= given.workers <= MOST:
+        parser.error(f"--workers must be >= 1 and <= {MOST}, got {given.workers}")
     code = launch(given.workers, given.arguments)
     return code if code >= 0 else 128 - code  # killed by a signal: the exit code that shells return
 

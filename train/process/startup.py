@@ -53,11 +53,22 @@ def importing() -> Iterator[None]:
                 gc.disable()
                 with _absent(UNUSED), suppress(ImportError):  # the next import reports what is wrong
                     import tensorflow  # noqa: F401  (and Keras with it)
+
+                    forget_keras_json()
             yield
     finally:
         if first and collects:
             gc.freeze()
             gc.enable()
+
+
+def forget_keras_json() -> None:
+    """Use Keras' own defaults, not those of the user's `keras.json`, which would change what a configuration means."""
+    import keras
+
+    keras.config.set_floatx("float32")
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_image_data_format("channels_last")
 
 
 @contextmanager

@@ -130,6 +130,7 @@ class Source(Section):
         None,
         "Resize the images of a folder or a tensorflow-datasets set to this height and width, in pixels.",
         least=1,
+        most=65_535,  # JPEG's largest
     )
     class_names: list[str] | None = option(
         None, "Names of the classes, in the order of the labels, separated by commas."
@@ -221,7 +222,7 @@ class Network(Section):
         "ResNet, else the family's own.",
         most=DEEPEST,
     )
-    width: int | None = option(None, "Factor for the number of filters in every stage.", least=1)
+    width: int | None = option(None, "Factor for the number of filters in every stage.", least=1, most=100_000)
     block: str | None = option(None, "The branch: basic, bottleneck, ...; by default the paper's for the depth.")
     order: str | None = option(None, "The order of norm, activation and weights (full_pre_act, post_act, ...).")
     shortcut: str | None = option(
@@ -250,7 +251,10 @@ class Recipe(Section):
     title = "Recipe"
 
     epochs: int = option(
-        None, "Total number of epochs; by default 40 for digits, else 164 as in the authors' code.", least=1
+        None,
+        "Total number of epochs; by default 40 for digits, else 164 as in the authors' code.",
+        least=1,
+        most=1_000_000,
     )
     batch_size: int | None = option(
         None,

@@ -274,7 +274,8 @@ def test_a_batch_that_two_devices_cannot_share_ends_a_run_in_one_line(files, tmp
     assert [path.name for path in tmp_path.iterdir()] == ["set.npz"]
 
 
-def test_launch_requires_workers(spawn):
-    outcome = spawn("-m", "train.launch", "--workers=0", cwd=ROOT)
+@pytest.mark.parametrize("workers", [0, 100_000])
+def test_launch_takes_as_many_workers_as_a_machine_runs(spawn, workers):
+    outcome = spawn("-m", "train.launch", f"--workers={workers}", cwd=ROOT)
     assert outcome.code == 2
-    assert outcome.err.splitlines()[-1].endswith("--workers must be >= 1, got 0")
+    assert outcome.err.splitlines()[-1].endswith(f"--workers must be >= 1 and <= 64, got {workers}")

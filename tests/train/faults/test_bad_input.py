@@ -37,6 +37,15 @@ FLAGS = [
     Case(
         "no flag file", ("--flagfile={data}/no",), r"--flagfile=.*/no cannot be read \(No such file or directory\)\.$"
     ),
+    Case(
+        "binary flag file",
+        ("--flagfile={data}/binary",),
+        r"--flagfile must be a text file in UTF-8: .*can't decode byte 0xc7",
+        lambda data, files: (data / "binary").write_bytes(b"--\xc7"),
+    ),
+    Case("value of a --no flag", ("--noresume=true",), r"--noresume=true does not take an argument\.$"),
+    Case("epochs of 23 digits", (f"--epochs={'1' * 23}",), r"--epochs must be >= 1 and <= 1000000, got 1{23}\."),
+    Case("width of 23 digits", (f"--width={'1' * 23}",), r"--width must be >= 1 and <= 100000, got 1{23}\."),
     Case("weights to start from", ("--weights=imagenet",), r"--weights\. A run starts from random weights"),
     Case("a flag without its partner", ("--randaugment_ops=3",), r"^train: --randaugment_ops=3 has no effect without"),
     Case("too deep to build", ("--depth=600000002",), r"^train: --depth must be <= 10000, got 600000002\.$"),
@@ -49,7 +58,7 @@ FLAGS = [
     Case("no value", ("--depth",), r"Missing value for flag --depth"),
     Case("unknown precision", ("--precision=float64",), r"--precision=float64.*float32\|mixed_bfloat16\|mixed_float16"),
     Case("positional argument", ("digits",), r"unexpected argument 'digits'; flags are --name=value, see --help"),
-    Case("no epochs", ("--epochs=0",), r"--epochs must be >= 1, got 0"),
+    Case("no epochs", ("--epochs=0",), r"--epochs must be >= 1 and <= 1000000, got 0"),
     Case("negative rate", ("--learning_rate=-1",), r"--learning_rate must be > 0, got -1"),
     Case("rate that is NaN", ("--learning_rate=nan",), r"--learning_rate must be .*got nan"),
     Case("empty batches", ("--batch_size=0",), r"--batch_size must be >= 1, got 0"),
@@ -64,7 +73,7 @@ FLAGS = [
     Case("neighbours in odd batches", ("--mixup=0.2", "--batch_size=33"), r"require an even --batch_size; got 33"),
     Case("pad of resized crops", ("--crop=resized", "--pad=4"), r"--pad=4 has no effect with --crop=resized"),
     Case("view of digits", ("--test_view=paper",), r"--test_view has no effect on the digits"),
-    Case("no width", ("--width=0",), r"--width must be >= 1, got 0"),
+    Case("no width", ("--width=0",), r"--width must be >= 1 and <= 100000, got 0"),
     Case("negative decay", ("--weight_decay=-1",), r"--weight_decay must be >= 0, got -1\.0"),
     Case("too much momentum", ("--momentum=2",), r"--momentum must be >= 0 and <= 1, got 2\.0"),
     Case("negative seed", ("--seed=-1",), r"--seed"),

@@ -81,7 +81,7 @@ def test_sets_of_characters_are_not_mirrored(resolved, dataset, mirrored):
 @pytest.mark.parametrize(
     ("argument", "text"),
     [
-        ("--epochs=0", r"--epochs must be >= 1, got 0\."),
+        ("--epochs=0", r"--epochs must be >= 1 and <= 1000000, got 0\."),
         ("--epochs=-1", r"--epochs must be >= 1, got -1\."),
         ("--batch_size=0", r"--batch_size must be >= 1, got 0\."),
         ("--learning_rate=-0.1", r"--learning_rate must be > 0, got -0\.1\."),
@@ -96,7 +96,7 @@ def test_sets_of_characters_are_not_mirrored(resolved, dataset, mirrored):
         ("--warm_up=1", r"ascending from 0 to 1; got warm_up=1\.0, drops=\[0\.5, 0\.75\]"),
         ("--drops=0.5,0.5", r"ascending from 0 to 1; got warm_up=None, drops=\[0\.5, 0\.5\]"),
         ("--drops=0.5,1", r"ascending from 0 to 1"),
-        ("--width=0", r"--width must be >= 1, got 0\."),
+        ("--width=0", r"--width must be >= 1 and <= 100000, got 0\."),
         ("--momentum=1.5", r"--momentum must be >= 0 and <= 1, got 1\.5\."),
         ("--weight_decay=-1", r"--weight_decay must be >= 0, got -1\.0\."),
         ("--image_size=0", r"--image_size must be >= 1, got 0\."),

@@ -107,7 +107,7 @@ def test_an_experiment_of_ones_own_is_a_path(parse, mine):
         ("return {'strategy': 'mirrored'}", r"'strategy' is for the command line only"),
         ("return {'schedule': 'cosin'}", r"schedule='cosin': value should be one of <steps\|cosine\|one_cycle>"),
         ("return {'epochs': 'many'}", r"epochs='many': invalid literal"),
-        ("return {'epochs': 0}", r"--epochs must be >= 1, got 0"),
+        ("return {'epochs': 0}", r"--epochs must be >= 1 and <= 1000000, got 0"),
         ("return {'depth': [20]}", r"depth=\[20\]: "),
         ("return {'drops': ['late']}", r"mine\.py: drops=\['late'\]: expected numbers, separated by commas\."),
         ("return {'export': False}", r"mine\.py: 'export' is for the command line only\."),
