@@ -104,7 +104,7 @@ def saved_model(path: Path) -> Classifier:
         shape = tuple(signature.structured_input_signature[1]["images"].shape)[1:]
         if "probabilities" not in signature.structured_outputs:
             raise KeyError("probabilities")
-    except (KeyError, OSError, ValueError, tf.errors.OpError) as error:
+    except (KeyError, OSError, ValueError, IndexError, tf.errors.OpError) as error:  # IndexError: a truncated file
         why = f"it lacks {error}" if isinstance(error, KeyError) else first_line(error)
         raise BadInput(f"{path} is not a SavedModel of this program: {why}.") from error
 

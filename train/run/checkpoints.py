@@ -24,6 +24,7 @@ from ..process.backend import tf
 from ..process.errors import BadInput, StorageError, first_line, say
 from ..process.files import flush, why
 from ..step.average import Average
+from .history import lines
 
 TRIES = 3  # consecutive failed saves that end the run
 
@@ -317,7 +318,8 @@ def require_checkpoint(history: Path, folder: Path, step: int) -> None:
     Raises:
         StorageError: if `step` is 0, but the history has more than one epoch.
     """
-    done = history.read_bytes().count(b"\n") - 1 if history.exists() else 0  # without the header
+    rows = lines(history)[1:] if history.exists() else []  # without the header
+    done = sum(row.endswith(b"\n") for row in rows)
     if not step and history.exists() and done <= 1:  # an epoch's row is written before its checkpoint
         say(f"no checkpoint in {folder}: the first epoch starts again.")
     if not step and done > 1:

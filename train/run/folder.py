@@ -9,7 +9,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from glob import escape, glob
 from itertools import count, takewhile
@@ -106,7 +106,11 @@ class Run:
         """
         self.claim()
         lock = self.folder / "lock"
-        with open(lock, "a+b", buffering=0) as file:
+        with ExitStack() as stack:
+            try:
+                file = stack.enter_context(open(lock, "a+b", buffering=0))
+            except OSError as error:
+                raise BadInput(f"--run={self.name}: {lock} cannot be written to ({error.strerror}).") from None
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # released when the process ends, however it ends
             except OSError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -37,11 +38,11 @@ def read_history(path: Path) -> dict[str, list[float]]:
     """The columns of a CSV history, by name; missing values (`NA`) are NaN, and epochs count from 1.
 
     Raises:
-        StorageError: if the file is not a history, or a row is truncated.
+        StorageError: if the file cannot be read, is not a history, or a row is truncated.
     """
     try:
-        with open(path, newline="") as file:
-            names, *rows = [row for row in csv.reader(file, strict=True) if row] or [[]]
+        text = b"".join(lines(path)).decode()
+        names, *rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row] or [[]]
         columns = list(zip(*rows, strict=True)) or [()] * len(names)
         read = {
             name: [float("nan" if value == "NA" else value) for value in column]
@@ -55,9 +56,9 @@ def read_history(path: Path) -> dict[str, list[float]]:
 def cut_history(path: Path, epochs: int) -> None:
     """Keep the rows of the first `epochs` epochs; no checkpoint covers later ones."""
     if path.exists():
-        lines, first = _lines(path), first_epoch(path)
-        kept = [line for line in lines if (number := _number(line)) is None or number < first + epochs]
-        if kept != lines:
+        rows, first = lines(path), first_epoch(path)
+        kept = [line for line in rows if (number := _number(line)) is None or number < first + epochs]
+        if kept != rows:
             with whole(path) as unfinished, open(unfinished, "wb") as file:
                 file.writelines(kept)
 
@@ -67,12 +68,20 @@ def first_epoch(path: Path) -> int:
 
     The row of epoch 0 tells. A history that lost it counts from 1 from then on.
     """
-    return 0 if path.exists() and 0 in map(_number, _lines(path)) else 1
+    return 0 if path.exists() and 0 in map(_number, lines(path)) else 1
 
 
-def _lines(path: Path) -> list[bytes]:
-    with open(path, "rb") as file:  # as bytes, because `read_history` detects damage
-        return file.readlines()
+def lines(path: Path) -> list[bytes]:
+    """The lines of a history, as bytes, because `read_history` detects damage.
+
+    Raises:
+        StorageError: if the file cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return file.readlines()
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read ({error.strerror}).") from None
 
 
 def _number(line: bytes) -> int | None:

@@ -30,8 +30,6 @@ FILES = (  # of a run that ended and was exported
     "saved_models/mine/1/metadata.json",
     "saved_models/mine/1/fingerprint.pb",
     "saved_models/mine/1/saved_model.pb",
-    "saved_models/mine/1/variables/*.index",
-    "saved_models/mine/1/variables/*.data-*",
 )
 
 

@@ -82,7 +82,7 @@ def test_sets_of_characters_are_not_mirrored(resolved, dataset, mirrored):
     ("argument", "text"),
     [
         ("--epochs=0", r"--epochs must be >= 1 and <= 1000000, got 0\."),
-        ("--epochs=-1", r"--epochs must be >= 1, got -1\."),
+        ("--epochs=-1", r"--epochs must be >= 1 and <= 1000000, got -1\."),
         ("--batch_size=0", r"--batch_size must be >= 1, got 0\."),
         ("--learning_rate=-0.1", r"--learning_rate must be > 0, got -0\.1\."),
         ("--learning_rate=nan", r"--learning_rate must be .*got nan"),
@@ -99,7 +99,7 @@ def test_sets_of_characters_are_not_mirrored(resolved, dataset, mirrored):
         ("--width=0", r"--width must be >= 1 and <= 100000, got 0\."),
         ("--momentum=1.5", r"--momentum must be >= 0 and <= 1, got 1\.5\."),
         ("--weight_decay=-1", r"--weight_decay must be >= 0, got -1\.0\."),
-        ("--image_size=0", r"--image_size must be >= 1, got 0\."),
+        ("--image_size=0", r"--image_size must be >= 1 and <= 65535, got 0\."),
         ("--depth=600000002", r"--depth must be <= 10000, got 600000002\."),
         ("--randaugment_ops=" + "1" * 23, r"--randaugment_ops must be >= 1 and <= 14, got 1{23}\."),
         ("--drop_factor=1", r"--drop_factor must be > 0 and < 1, got 1\.0\."),
