@@ -28,7 +28,6 @@ FILES = (  # of a run that ended and was exported
     "runs/mine/checkpoints/*/state.index",
     "runs/mine/checkpoints/*/state.data-*",
     "saved_models/mine/1/metadata.json",
-    "saved_models/mine/1/fingerprint.pb",
     "saved_models/mine/1/saved_model.pb",
 )
 
