@@ -10,6 +10,8 @@ import tensorflow as tf
 
 from keras_resunits.serving import weights
 
+PREDICT, CLASSIFY = "tensorflow/serving/predict", "tensorflow/serving/classify"
+
 
 @dataclass(frozen=True)
 class Signature:
@@ -19,10 +21,12 @@ class Signature:
         function: A function of tensors of a TensorFlow graph, one for each input, that returns tensors by name. It may
             call an `InferenceGraph`, as may other signatures of the same SavedModel, which then share its weights.
         inputs: Name, shape and type of each input.
+        method: The kind of request, as TensorFlow Serving names it. Defaults to Predict, which takes any.
     """
 
     function: Callable[..., Mapping[str, tf.Tensor]]
     inputs: Sequence[tf.TensorSpec]
+    method: str = PREDICT
 
 
 def write_saved_model(path: Path, signatures: Mapping[str, Signature]) -> None:
@@ -48,4 +52,8 @@ def _definition(name: str, signature: Signature) -> tf.compat.v1.MetaGraphDef.Si
     inputs = {spec.name: tf.compat.v1.placeholder(spec.dtype, spec.shape, spec.name) for spec in signature.inputs}
     with tf.name_scope(name):
         outputs = {key: tf.identity(tensor, key) for key, tensor in signature.function(*inputs.values()).items()}
-    return tf.compat.v1.saved_model.predict_signature_def(inputs, outputs)
+    inputs, outputs = (
+        {key: tf.compat.v1.saved_model.build_tensor_info(tensor) for key, tensor in tensors.items()}
+        for tensors in (inputs, outputs)
+    )
+    return tf.compat.v1.saved_model.build_signature_def(inputs, outputs, signature.method)
