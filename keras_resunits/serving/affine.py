@@ -8,6 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import tensorflow as tf
 
+Factors = np.ndarray | np.float64
+"""A number, or one for each channel, in float64."""
+
+NORM = "FusedBatchNormV3"
+"""The type of TensorFlow's batch normalisation of images."""
+
 ONE = np.float64(1)
 ZERO = np.float64(0)
 
@@ -18,17 +24,17 @@ class Affine:
 
     Args:
         x: The tensor.
-        scale: A factor, or one for each channel, float64.
-        shift: A summand, likewise.
+        scale: The factors of the channels. Defaults to 1.
+        shift: What is added. Defaults to 0.
         norm: The name of the norm that this is, if any.
         size: The root mean square of each channel of `x` where a norm knows it. Defaults to 1.
     """
 
     x: tf.Tensor
-    scale: np.ndarray = ONE
-    shift: np.ndarray = ZERO
+    scale: Factors = ONE
+    shift: Factors = ZERO
     norm: str | None = None
-    size: np.ndarray = ONE
+    size: Factors = ONE
 
     def then(self, after: Affine) -> Affine:
         """Return `after` of this."""
@@ -44,7 +50,9 @@ def affine(op: tf.Operation, constants: Sequence[np.ndarray | None], factors: se
         constants: The value of each input, `None` for those that depend on the graph's input.
         factors: The names of the tensors that are factors of norms.
     """
-    found = _norm(op, constants) if op.type == "FusedBatchNormV3" else _arithmetic(op, constants, factors)
+    found = _norm(op, constants) if op.type == NORM else _arithmetic(op, constants, factors)
+    if found and found.x.dtype not in (tf.float32, tf.float64, tf.bfloat16):  # weights could leave float16's range
+        return None
     return found if found and np.isfinite(found.scale).all() and np.isfinite(found.shift).all() else None
 
 
@@ -78,7 +86,7 @@ def _arithmetic(op, constants, factors) -> Affine | None:
     return Affine(x, shift=c)
 
 
-def _by_channel(constant: np.ndarray, x: tf.Tensor, result: tf.Tensor) -> np.ndarray | None:
+def _by_channel(constant: np.ndarray, x: tf.Tensor, result: tf.Tensor) -> Factors | None:
     """Return a constant as float64, a number or one for each channel; `None` if it is neither, or enlarges `x`."""
     if not x.dtype.is_floating or x.shape.rank is None or result.shape.rank != x.shape.rank:
         return None

@@ -1,8 +1,8 @@
 """Folding: the scales and shifts of a frozen graph move into its weights.
 
-Each tensor of the traced graph is `scale * stored + shift` of a tensor of the folded graph, with one scale and shift for
-each channel. A norm, a bias or a scaling only changes these two. They are written where an operation needs the tensor
-itself, unless one of three equations takes them away. For a convolution or matrix product `W`:
+Each tensor of the traced graph is `scale * stored + shift` of a tensor of the folded graph, with one scale and shift
+for each channel. A norm, a bias or a scaling only changes these two. They are written where an operation needs the
+tensor itself, unless one of three equations takes them away. For a convolution or matrix product `W`:
 
     s (W x + c) + t = (s W) x + (s c + t)                    behind weights
     W (s x + t) + c = (W s) x + (W t + c)                    before weights; where zeros are padded, only s
@@ -21,8 +21,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import tensorflow as tf
 
-from keras_resunits.serving.affine import ONE, ZERO, Affine, affine
-from keras_resunits.serving.nodes import Linear, Node, Output, constant, operation
+from keras_resunits.serving.affine import NORM, ONE, ZERO, Affine, Factors, affine
+from keras_resunits.serving.nodes import Linear, Node, Output, constant, normalization, operation
 from keras_resunits.serving.tracing import PASSING, Traced, source
 
 HOMOGENEOUS = {"Relu", "LeakyRelu"}
@@ -38,16 +38,16 @@ class Value:
 
     Args:
         stored: An output of the folded graph.
-        scale: A factor, or one for each channel, float64.
-        shift: A summand, likewise.
+        scale: The factors of the channels. Defaults to 1.
+        shift: What is added. Defaults to 0.
         weights: Weights to whose bias a shift of `stored` can still be added, if any.
         free: Whether a scale of `stored` can still be multiplied into their kernel too.
         norms: The norms that are a part of `scale` and `shift`.
     """
 
     stored: Output
-    scale: np.ndarray = ONE
-    shift: np.ndarray = ZERO
+    scale: Factors = ONE
+    shift: Factors = ZERO
     weights: Linear | None = None
     free: bool = False
     norms: frozenset[str] = frozenset()
@@ -55,12 +55,27 @@ class Value:
     @property
     def plain(self) -> bool:
         """Whether the tensor is stored as it is."""
-        return bool((self.scale == 1).all() and (self.shift == 0).all())
+        return not (self.scaled or self.shifted)
 
-    def then(self, scale: np.ndarray = ONE, shift: np.ndarray = ZERO, norm: str | None = None) -> Value:
+    @property
+    def scaled(self) -> bool:
+        """Whether any channel has a scale."""
+        return bool((self.scale != 1).any())
+
+    @property
+    def shifted(self) -> bool:
+        """Whether any channel has a shift."""
+        return bool((self.shift != 0).any())
+
+    @property
+    def rising(self) -> bool:
+        """Whether the scale of every channel is positive."""
+        return bool((self.scale > 0).all())
+
+    def then(self, scale: Factors = ONE, shift: Factors = ZERO, norm: str | None = None) -> Value:
         """Return `scale * self + shift`, changing the weights where they are free."""
         total = self.shift * scale + shift
-        total = np.where(abs(total) <= 1e-12 * abs(shift), 0.0, total)  # what the stream was shifted for
+        total = np.where(np.abs(total) <= 1e-12 * np.abs(shift), 0.0, total)  # what the stream was shifted for
         if self.weights and self.free:
             self.weights.then(scale, total)
             return replace(self, shift=ZERO)
@@ -93,7 +108,7 @@ class Folding:
 
     def _fold(self, op: tf.Operation) -> None:
         if found := self._affine(op):
-            self.norms |= {found.norm} - {None}
+            self.norms |= {found.norm} if found.norm else set()
             value: Value | None = self.value(found.x).then(found.scale, found.shift, found.norm)
         else:
             rule = self.rules.get(op.type)
@@ -102,6 +117,9 @@ class Folding:
             self._values[op.outputs[0].name] = self._shifted(op.outputs[0], value)
         else:
             node = copy(op, *map(self.settled, op.inputs))
+            if op.type == NORM:
+                self.norms.add(op.name)
+                self.kept.add(op.name)
             self._values |= {tensor.name: Value((node, index)) for index, tensor in enumerate(op.outputs)}
 
     def constant(self, tensor: tf.Tensor) -> np.ndarray | None:
@@ -120,7 +138,7 @@ class Folding:
     def unshifted(self, tensor: tf.Tensor) -> Value:
         """Return the tensor as a scale alone: a shift is added before it."""
         value = self.value(tensor)
-        if (value.shift == 0).all():
+        if not value.shifted:
             return value
         if not value.scale.all():
             return Value(self.settled(tensor))
@@ -129,7 +147,7 @@ class Folding:
 
     def unscaled(self, tensor: tf.Tensor, value: Value) -> Value:
         """Return a value as a shift alone: a scale is multiplied before it."""
-        if (value.scale == 1).all():
+        if not value.scaled:
             return value
         return Value(self._written(replace(value, shift=ZERO), tensor), shift=value.shift)
 
@@ -148,19 +166,19 @@ class Folding:
     def _shifted(self, tensor: tf.Tensor, value: Value) -> Value:
         """Return a value whose weights, if any, have taken its shift, and the one that its next norm wants."""
         shared = len(self._readers[tensor.name]) > 1
-        if value.weights and (value.scale == 1).all():
+        if value.weights and not value.scaled:
             wanted = self._wanted(tensor) if shared or not value.free else ZERO
             value.weights.then(shift=value.shift + wanted)
             value = replace(value, shift=-wanted)
         return replace(value, weights=None, free=False) if shared else value
 
-    def _wanted(self, tensor: tf.Tensor) -> np.ndarray:
+    def _wanted(self, tensor: tf.Tensor) -> Factors:
         """Return the shift with which a tensor is best stored: the first norm before a ReLU becomes a scale."""
         for reader in self._readers[tensor.name]:
             found, readers = self._chain(reader)
             if found and {op and op.type for op in readers} <= HOMOGENEOUS and found.scale.all():
                 wanted = found.shift / found.scale
-                if (abs(wanted) <= LARGEST_SHIFT * found.size).all():
+                if (np.abs(wanted) <= LARGEST_SHIFT * found.size).all():
                     return wanted
         return ZERO
 
@@ -200,11 +218,11 @@ def _applied(value: Value, tensor: tf.Tensor) -> Output:
     """Return `scale * stored + shift`, in as few operations as TensorFlow has for it."""
     name, dtype = tensor.op.name, tensor.dtype
     scale, shift = constant(value.scale, tensor, "scale"), constant(value.shift, tensor, "shift")
-    if (value.scale == 1).all():
+    if not value.scaled:
         return operation("AddV2", f"{name}/shifted", dtype, value.stored, shift)
     if (value.scale == -1).all():
         return operation("Sub", f"{name}/negative", dtype, shift, value.stored)
-    if (value.shift == 0).all():
-        return operation("Mul", f"{name}/scaled", dtype, value.stored, scale)
+    if value.shifted and tensor.shape.rank == 4 and tensor.shape[-1] and dtype.size < 8:
+        return normalization(f"{name}/norm", dtype, value.stored, value.scale, value.shift, tensor.shape[-1])
     scaled = operation("Mul", f"{name}/scaled", dtype, value.stored, scale)
-    return operation("AddV2", f"{name}/shifted", dtype, scaled, shift)
+    return operation("AddV2", f"{name}/shifted", dtype, scaled, shift) if value.shifted else scaled

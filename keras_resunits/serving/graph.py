@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_resunits.serving.chains import unchain
 from keras_resunits.serving.folding import Folding
 from keras_resunits.serving.nodes import written
 from keras_resunits.serving.rules import RULES
@@ -68,6 +69,9 @@ def inference_graph(function: Callable[[tf.Tensor], Any], spec: tf.TensorSpec) -
 def folded(found: Traced) -> InferenceGraph:
     """Fold a traced graph, whose only input is `INPUT`."""
     folding = Folding(found, RULES)
-    definition, weights, names = written(folding.outputs())
-    results = tf.nest.pack_sequence_as(found.outputs, [name if ":" in name else f"{name}:0" for name in names])
+    outputs = folding.outputs()
+    unchain(outputs)
+    definition, weights, names = written(outputs)
+    definition.library.CopyFrom(found.library)
+    results = tf.nest.pack_sequence_as(found.outputs, names)
     return InferenceGraph(definition, weights, results, len(folding.norms - folding.kept), len(folding.kept))

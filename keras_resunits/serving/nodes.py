@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import tensorflow as tf
+
+from keras_resunits.serving.affine import NORM
 
 Output = tuple["Node", int]
 """An operation and the number of one of its outputs."""
@@ -71,19 +73,49 @@ def operation(op: str, name: str, dtype: tf.DType, *inputs: Output) -> Output:
     return Node(op, name, list(inputs), {"T": tf.compat.v1.AttrValue(type=dtype.as_datatype_enum)}), 0
 
 
-def written(outputs: Iterable[Output]) -> tuple[tf.compat.v1.GraphDef, dict[str, np.ndarray], list[str]]:
+def normalization(name: str, dtype: tf.DType, x: Output, scale, shift, channels: int) -> Output:
+    """Return `scale x + shift` of images `[batch, height, width, channels]` in one operation."""
+    parts = {"scale": scale, "offset": shift, "mean": 0.0, "variance": 1.0}
+    statistics: list[Output] = [
+        (Constant("Const", f"{name}/{part}", value=np.broadcast_to(value, channels)), 0)
+        for part, value in parts.items()
+    ]
+    attributes = {
+        "T": tf.compat.v1.AttrValue(type=dtype.as_datatype_enum),
+        "U": tf.compat.v1.AttrValue(type=tf.float32.as_datatype_enum),
+        "epsilon": tf.compat.v1.AttrValue(f=0.0),
+        "is_training": tf.compat.v1.AttrValue(b=False),
+    }
+    return Node(NORM, name, [x, *statistics], attributes), 0
+
+
+def ordered(outputs: Iterable[Output]) -> list[Node]:
+    """Return the nodes that `outputs` need, each after those that it reads."""
+    found: dict[Node, None] = {}
+    pending = [node for node, _ in reversed(list(outputs))]
+    while pending:
+        missing = [node for node, _ in reversed(pending[-1].inputs) if node not in found]
+        if missing:
+            pending.extend(missing)
+        else:
+            found[pending.pop()] = None
+    return list(found)
+
+
+def written(outputs: Sequence[Output]) -> tuple[tf.compat.v1.GraphDef, dict[str, np.ndarray], list[str]]:
     """Return the graph behind `outputs`, the values of its weights, and the names of `outputs`.
 
-    Weights are placeholders in the graph, so that several copies of it can share them. Integers, strings and scalars are
-    constants.
+    Weights are placeholders in the graph, so that several copies of it can share them. Integers, strings and scalars
+    are constants.
     """
     writer = _Writer()
-    names = [writer.reference(output) for output in outputs]
-    return writer.definition, writer.weights, names
+    for node in ordered(outputs):
+        writer.write(node)
+    return writer.definition, writer.weights, [writer.reference(output) for output in outputs]
 
 
 class _Writer:
-    """Writes the nodes that some output needs, each after what it reads."""
+    """Writes nodes, each after what it reads."""
 
     def __init__(self):
         self.definition = tf.compat.v1.GraphDef()
@@ -92,18 +124,13 @@ class _Writer:
         self._taken: set[str] = set()
 
     def reference(self, output: Output) -> str:
-        """Return the name of an output, and write first what it needs."""
+        """Return the name of an output of a node that is written."""
         node, index = output
-        pending = [node]
-        while pending:
-            missing = [needed for needed, _ in pending[-1].inputs if needed not in self._names]
-            if missing:
-                pending.extend(missing)
-            else:
-                done = pending.pop()
-                if done not in self._names:
-                    self._names[done] = self._write(done)
-        return f"{self._names[node]}:{index}" if index else self._names[node]
+        return f"{self._names[node]}:{index}"
+
+    def write(self, node: Node) -> None:
+        """Write a node."""
+        self._names[node] = self._write(node)
 
     def _write(self, node: Node) -> str:
         if isinstance(node, Constant):

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import tensorflow as tf
 
-from keras_resunits.serving.affine import ONE, ZERO
+from keras_resunits.serving.affine import ONE
 from keras_resunits.serving.folding import HOMOGENEOUS, Folding, Value, copy
 from keras_resunits.serving.nodes import Linear, constant, operation
 
@@ -35,15 +35,15 @@ def _by_last_axis(op: tf.Operation) -> bool:
 
 
 def activation(folding: Folding, op: tf.Operation) -> Value | None:
-    """`relu(s x) = |s| relu(sign(s) x)`."""
+    """`relu(s x + t) = |s| relu(sign(s) (x + t / s))`."""
     (x,) = op.inputs
     value = folding.value(x)
-    if not ((value.shift == 0).all() and value.scale.all()):
+    if not value.scale.all() or (value.shifted and not value.rising):
         return None
-    stored = value.stored
-    if (value.scale < 0).any():
-        stored = operation("Mul", f"{op.name}/signed", x.dtype, stored, constant(np.sign(value.scale), x, "signs"))
-    return Value((copy(op, stored), 0), abs(value.scale))
+    stored = folding.unshifted(x).stored
+    if not value.rising:
+        stored = operation("Mul", f"{op.name}/mirrored", x.dtype, stored, constant(np.sign(value.scale), x, "signs"))
+    return Value((copy(op, stored), 0), np.abs(value.scale))
 
 
 def total(folding: Folding, op: tf.Operation) -> Value | None:
@@ -58,7 +58,7 @@ def total(folding: Folding, op: tf.Operation) -> Value | None:
     opposite = (a.scale == -b.scale).all()
     if not opposite and (a.scale != b.scale).any():
         a, b = folding.unscaled(x, a), folding.unscaled(y, b)
-    takers = [v.weights for v in (a, b) if v.weights and (v.scale == 1).all() and not opposite]
+    takers = [v.weights for v in (a, b) if v.weights and not v.scaled and not opposite]
     stored = operation("Sub" if opposite else "AddV2", op.name, x.dtype, a.stored, b.stored)
     return Value(stored, a.scale, a.shift + b.shift, takers[0] if takers else None, norms=a.norms | b.norms)
 
@@ -68,17 +68,20 @@ def product(folding: Folding, op: tf.Operation) -> Value | None:
     x, y = op.inputs
     if not _alike(x, y):
         return None
-    a, b = (value if (value.shift == 0).all() else Value(folding.settled(t)) for t, value in _values(folding, x, y))
+    a, b = (_where(lambda value: not value.shifted, folding, tensor) for tensor in (x, y))
     return Value((copy(op, a.stored, b.stored), 0), a.scale * b.scale, norms=a.norms | b.norms)
 
 
-def _values(folding: Folding, *tensors: tf.Tensor) -> list[tuple[tf.Tensor, Value]]:
-    return [(tensor, folding.value(tensor)) for tensor in tensors]
+def _where(fits: Callable[[Value], bool], folding: Folding, tensor: tf.Tensor) -> Value:
+    """Return the value of a tensor if it fits, and else the tensor itself."""
+    value = folding.value(tensor)
+    return value if fits(value) else Value(folding.settled(tensor))
 
 
 def _alike(x: tf.Tensor, y: tf.Tensor) -> bool:
     """Whether two tensors have the same number of axes and the same channels."""
-    return x.dtype.is_floating and x.shape.rank == y.shape.rank and _channels(x) is not None and _channels(x) == _channels(y)
+    same = x.shape.rank == y.shape.rank and _channels(x) == _channels(y)
+    return bool(x.dtype.is_floating and same and _channels(x))
 
 
 def _channels(tensor: tf.Tensor) -> int | None:
@@ -98,7 +101,7 @@ def passing(folding: Folding, op: tf.Operation) -> Value | None:
 def maximum(folding: Folding, op: tf.Operation) -> Value | None:
     """`max(s x + t) = s max(x) + t` for `s > 0`."""
     value = passing(folding, op)
-    return replace(value, weights=None, free=False) if value and (value.scale > 0).all() else None
+    return replace(value, weights=None, free=False) if value and value.rising else None
 
 
 def over_last(rule: Callable) -> Callable:
@@ -148,7 +151,8 @@ def padded(folding: Folding, op: tf.Operation) -> Value | None:
     """Padding with the number that is `s` times another plus `t`; padded channels are stored as they are."""
     x, widths = op.inputs[0], folding.constant(op.inputs[1])
     fill = folding.constant(op.inputs[2]) if op.type == "PadV2" else np.zeros((), x.dtype.as_numpy_dtype)
-    if widths is None or fill is None or _channels(x) is None or not x.dtype.is_floating:
+    channels = _channels(x)
+    if widths is None or fill is None or channels is None or not x.dtype.is_floating:
         return None
     value, images, extra = folding.value(x), widths[:-1].any(), widths[-1]
     if images and _filling(value, fill, extra.any()) is None:
@@ -156,15 +160,16 @@ def padded(folding: Folding, op: tf.Operation) -> Value | None:
     number = _filling(value, fill, extra.any()) if images else fill
     if number is None:
         return None
-    node = copy(op, value.stored, folding.settled(op.inputs[1]), constant(number, x, "pads"))
-    node.op = "PadV2"
-    scale, shift = (np.broadcast_to(v, _channels(x)) for v in (value.scale, value.shift))
+    node = copy(op, value.stored, folding.settled(op.inputs[1]))
+    if number:  # TensorFlow merges a convolution with "Pad" only
+        node.op, node.inputs = "PadV2", [*node.inputs, constant(number, x, "pads")]
+    scale, shift = (np.broadcast_to(v, channels) for v in (value.scale, value.shift))
     return Value((node, 0), np.pad(scale, extra, constant_values=1), np.pad(shift, extra), norms=value.norms)
 
 
 def _filling(value: Value, fill: np.ndarray, more_channels: bool) -> np.ndarray | None:
     """Return the number that is `fill` after scale and shift, if it is one for all channels."""
-    if not (value.scale > 0).all():
+    if not value.rising:
         return None
     numbers = np.unique(((fill - value.shift) / value.scale).astype(fill.dtype))
     fits = numbers.size == 1 and not (more_channels and numbers[0] != fill)
@@ -175,12 +180,15 @@ def joined(folding: Folding, op: tf.Operation) -> Value | None:
     """Concatenation of channels."""
     *tensors, axis = op.inputs
     axis, lengths = folding.constant(axis), [_channels(x) for x in tensors]
-    if axis is None or int(axis) % op.outputs[0].shape.rank != op.outputs[0].shape.rank - 1 or None in lengths:
+    rank = op.outputs[0].shape.rank
+    if axis is None or None in lengths or int(axis) % rank != rank - 1:
         return None
-    values = [value if (value.scale > 0).all() else Value(folding.settled(x)) for x, value in _values(folding, *tensors)]
+    values = [_where(lambda value: value.rising, folding, tensor) for tensor in tensors]
     node = copy(op, *(value.stored for value in values), folding.settled(op.inputs[-1]))
     scale, shift = (
-        np.concatenate([np.broadcast_to(getattr(v, name), length) for v, length in zip(values, lengths, strict=True)])
+        np.concatenate(
+            [np.broadcast_to(getattr(v, name), length or 0) for v, length in zip(values, lengths, strict=True)]
+        )
         for name in ("scale", "shift")
     )
     return Value((node, 0), scale, shift, norms=frozenset().union(*(value.norms for value in values)))

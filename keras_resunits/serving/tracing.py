@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.framework.function_pb2 import FunctionDefLibrary
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 PASSING = {"Identity", "StopGradient", "PreventGradient"}
@@ -20,6 +21,7 @@ class Traced:
 
     Args:
         graph: The graph, without variables.
+        library: The functions that its operations call; most are inlined.
         outputs: What the function returned, in its structure.
         fixed: The names of the tensors that depend on no input.
         constants: The values of those that are read by an operation that does, or returned.
@@ -27,6 +29,7 @@ class Traced:
     """
 
     graph: tf.Graph
+    library: FunctionDefLibrary
     outputs: Any
     fixed: set[str]
     constants: dict[str, np.ndarray]
@@ -42,7 +45,7 @@ def traced(function: Callable, *specs: tf.TensorSpec) -> Traced:
     fixed, norms = _fixed(frozen.graph)
     constants = _evaluated(frozen, fixed)
     _infer_products(frozen.graph, constants)
-    return Traced(frozen.graph, outputs, fixed, constants, norms)
+    return Traced(frozen.graph, _library(frozen.graph), outputs, fixed, constants, norms)
 
 
 def source(tensor: tf.Tensor) -> tf.Tensor:
@@ -50,6 +53,13 @@ def source(tensor: tf.Tensor) -> tf.Tensor:
     while tensor.op.type in PASSING:
         tensor = tensor.op.inputs[0]
     return tensor
+
+
+def _library(graph: tf.Graph) -> FunctionDefLibrary:
+    """Return the functions of a graph; serialising it takes long, so only if an operation calls one."""
+    attributes = [value for op in graph.get_operations() for value in op.node_def.attr.values()]
+    calls = any(value.HasField("func") or value.list.func for value in attributes)
+    return graph.as_graph_def().library if calls else FunctionDefLibrary()
 
 
 def restore_shapes(frozen: tf.Graph, graph: tf.Graph) -> None:

@@ -61,5 +61,6 @@ def load(graph: tf.Graph, session: tf.compat.v1.Session) -> None:
     pool = graph.get_collection_ref(_POOL)
     for placed in pool:
         if placed.variable is not None:
-            placed.variable.load(placed.array, session)
+            start = placed.variable.initializer
+            session.run(start, {start.inputs[1]: placed.array})
     graph.clear_collection(_POOL)

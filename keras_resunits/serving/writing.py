@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tensorflow as tf
+from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef, TensorInfo
 
 from keras_resunits.serving import weights
 
@@ -48,12 +49,15 @@ def write_saved_model(path: Path, signatures: Mapping[str, Signature]) -> None:
             builder.save()
 
 
-def _definition(name: str, signature: Signature) -> tf.compat.v1.MetaGraphDef.SignatureDefEntry:
+def _definition(name: str, signature: Signature) -> SignatureDef:
     inputs = {spec.name: tf.compat.v1.placeholder(spec.dtype, spec.shape, spec.name) for spec in signature.inputs}
     with tf.name_scope(name):
         outputs = {key: tf.identity(tensor, key) for key, tensor in signature.function(*inputs.values()).items()}
-    inputs, outputs = (
-        {key: tf.compat.v1.saved_model.build_tensor_info(tensor) for key, tensor in tensors.items()}
-        for tensors in (inputs, outputs)
-    )
-    return tf.compat.v1.saved_model.build_signature_def(inputs, outputs, signature.method)
+    return SignatureDef(inputs=_infos(inputs), outputs=_infos(outputs), method_name=signature.method)
+
+
+def _infos(tensors: Mapping[str, tf.Tensor]) -> dict[str, TensorInfo]:
+    return {
+        key: TensorInfo(name=tensor.name, dtype=tensor.dtype.as_datatype_enum, tensor_shape=tensor.shape.as_proto())
+        for key, tensor in tensors.items()
+    }

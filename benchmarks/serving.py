@@ -1,0 +1,161 @@
+"""Time requests to exported networks: this package's export beside Keras' export of the same network of stock layers.
+
+    python -m benchmarks.serving --rounds=5
+
+Each is loaded by TensorFlow's session loader, as TensorFlow Serving does, and answers by turns in one process. A figure
+is the median over the rounds of the ratio of the two median requests. Beside it stand CPU seconds of export and load,
+the size on the disk relative to the weights, and the number of operations that a request needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import keras_resunits as kr
+from benchmarks.training_step.stock_keras import preact_resnet
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network of this package and the same one of stock Keras layers, and the batches that are measured."""
+
+    ours: Callable[[], keras.Model]
+    stock: Callable[[], keras.Model]
+    batches: tuple[int, ...]
+
+
+NETWORKS = {
+    "PreActResNet-164": Network(lambda: kr.PreActResNet(164), lambda: preact_resnet(164), (1, 64)),
+    "ResNet-50": Network(
+        lambda: kr.ResNet(50, (224, 224, 3), 1000, stem="imagenet"),
+        lambda: keras.applications.ResNet50(weights=None, classifier_activation=None),
+        (1, 16),
+    ),
+}
+
+
+def trained(model: keras.Model) -> keras.Model:
+    """Return the model with norms as training leaves them: no scale is 1 and no shift 0."""
+    rng = np.random.default_rng(0)
+    draws = {
+        "gamma": lambda shape: rng.uniform(0.5, 1.5, shape),
+        "beta": lambda shape: rng.normal(0.0, 0.3, shape),
+        "moving_mean": lambda shape: rng.normal(0.0, 0.3, shape),
+        "moving_variance": lambda shape: rng.uniform(0.5, 2.0, shape),
+    }
+    for variable in model.variables:
+        if variable.name in draws:
+            variable.assign(draws[variable.name](variable.shape))
+    return model
+
+
+class Served:
+    """An exported network in a session.
+
+    Args:
+        directory: The SavedModel.
+    """
+
+    def __init__(self, directory: Path):
+        began = time.process_time()
+        self._graph = tf.Graph()
+        with self._graph.as_default():
+            self._session = tf.compat.v1.Session()
+            loaded = tf.compat.v1.saved_model.load(self._session, ["serve"], str(directory))
+        self.load_seconds = time.process_time() - began
+        signature = loaded.signature_def["serving_default"]
+        ((_, self._input),) = signature.inputs.items()
+        self._outputs = [output.name for output in signature.outputs.values()]
+        self.operations = _operations(self._graph.as_graph_def(), self._outputs)
+
+    def seconds(self, images: np.ndarray) -> float:
+        """Return the seconds that a request takes."""
+        images = images.astype(tf.DType(self._input.dtype).as_numpy_dtype)
+        began = time.perf_counter()
+        self._session.run(self._outputs, {self._input.name: images})
+        return time.perf_counter() - began
+
+
+def _operations(definition: tf.compat.v1.GraphDef, outputs: list[str]) -> int:
+    """Return the number of operations behind `outputs`, those of called functions included."""
+    functions = {function.signature.name: function for function in definition.library.function}
+    needed = tf.compat.v1.graph_util.extract_sub_graph(definition, [name.split(":")[0] for name in outputs]).node
+    return sum(_size(node, functions) for node in needed)
+
+
+def _size(node, functions) -> int:
+    called = functions.get(node.attr["f"].func.name) if "PartitionedCall" in node.op else None
+    return sum(_size(inner, functions) for inner in called.node_def) if called else 1
+
+
+def exported(write: Callable[[], Path], weights: int) -> tuple[Served, str]:
+    """Export and load a network, and describe what that took."""
+    began = time.process_time()
+    directory = write()
+    export = time.process_time() - began
+    served = Served(directory)
+    size = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+    text = f"export {export:.1f} s, load {served.load_seconds:.2f} s, {size / 1e6:.1f} MB, {size / weights:.2f} of the "
+    return served, f"{text}weights, {served.operations} operations"
+
+
+def compare(network: Network, rounds: int, requests: int) -> None:
+    """Measure one network and print its figures."""
+    with tempfile.TemporaryDirectory() as folder:
+        ours, stock = trained(network.ours()), trained(network.stock())
+        weights = sum(np.prod(v.shape) * 4 for v in ours.variables)
+        shape = ours.input_shape[1:]
+        theirs, text = exported(lambda: _stock(stock, Path(folder) / "stock"), weights)
+        print(f"  stock: {text}")
+        mine, text = exported(lambda: kr.export_saved_model(ours, Path(folder) / "ours"), weights)
+        print(f"  ours:  {text}")
+        for batch in network.batches:
+            images = np.random.default_rng(0).integers(0, 256, (batch, *shape))
+            for served in (theirs, mine):
+                served.seconds(images), served.seconds(images)  # optimises the graph for this size
+            ratios, seconds = [], []
+            for _ in range(rounds):
+                times = np.array([[served.seconds(images) for served in (theirs, mine)] for _ in range(requests)])
+                seconds.append(np.median(times, 0))
+                ratios.append(seconds[-1][0] / seconds[-1][1])
+            stock_ms, ours_ms = 1000 * np.median(seconds, 0)
+            low, middle, high = min(ratios), statistics.median(ratios), max(ratios)
+            print(f"  batch {batch}: {stock_ms:.1f} and {ours_ms:.1f} ms, {middle:.2f}x ({low:.2f} to {high:.2f})")
+
+
+def _stock(model: keras.Model, directory: Path) -> Path:
+    model.export(directory, format="tf_saved_model", verbose=False)
+    return directory
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--requests", type=int, default=20, help="of either export in a round")
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    args = parser.parse_args()
+    for name in args.networks:
+        print(name)
+        compare(NETWORKS[name], args.rounds, args.requests)
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
