@@ -88,7 +88,6 @@ def _to(found: Traced, name: str) -> Traced:
 
 def _from(found: Traced, tensor: tf.Tensor) -> Traced:
     """Return a traced graph that reads its input in place of `tensor`."""
-    ends = [output.op.name for output in tf.nest.flatten(found.outputs)]
     definition = found.graph.as_graph_def()
     place = next(node for node in definition.node if node.name == tensor.op.name)
     types = {"SrcT": tf.float32, "DstT": tensor.dtype} if tensor.dtype != tf.float32 else {"T": tf.float32}
@@ -96,7 +95,7 @@ def _from(found: Traced, tensor: tf.Tensor) -> Traced:
     op = "Cast" if "DstT" in types else "Identity"
     place.CopyFrom(tf.compat.v1.NodeDef(name=place.name, op=op, input=[INPUT], attr=attributes))
     with tf.Graph().as_default() as graph:
-        tf.graph_util.import_graph_def(tf.compat.v1.graph_util.extract_sub_graph(definition, ends), name="")
+        tf.graph_util.import_graph_def(definition, name="")
     restore_shapes(graph, found.graph)
     outputs = tf.nest.map_structure(lambda output: graph.get_tensor_by_name(output.name), found.outputs)
     return replace(found, graph=graph, outputs=outputs)
