@@ -20,9 +20,12 @@ def require_classifier(model) -> None:
             f"`model` must be a functional model, or a Sequential one that is built; the shapes of others are unknown. "
             f"Received: {type(model).__name__} '{model.name}'."
         )
-    for what, shape in (("take", model.input_shape), ("return", model.output_shape)):
-        if not (isinstance(shape, tuple) and all(side is None or isinstance(side, int) for side in shape)):
-            raise ValueError(f"`model` must {what} one tensor. Received: shapes {shape} (model '{model.name}').")
+    # in a structure, even of one tensor, Keras keeps them as they were given
+    for what, given in (("take", model.inputs), ("return", model.outputs)):
+        structure = getattr(model, f"_{'inputs' if what == 'take' else 'outputs'}_struct", given[0])
+        if not isinstance(structure, keras.KerasTensor):
+            shapes = keras.tree.map_structure(lambda tensor: tensor.shape, structure)
+            raise ValueError(f"`model` must {what} one tensor. Received: {shapes} (model '{model.name}').")
     if model.input_shape[0] is not None:
         raise ValueError(
             f"`model` must take batches of any size. Received: input shape {model.input_shape} (model '{model.name}')."

@@ -64,7 +64,7 @@ def contents_of(examples: tf.Tensor) -> tf.Tensor:
         feature = tf.io.FixedLenFeature([], tf.string, default_value="")
         return tf.constant(OK), tf.io.parse_single_example(example, {"image/encoded": feature})["image/encoded"]
 
-    return _rows(content, [(examples, "")], ())[0]
+    return _rows(content, [(tf.ensure_shape(examples, [None]), "")], ())[0]
 
 
 def _rows(function: Callable, columns: Columns, shape: tuple[int, ...]) -> tuple[tf.Tensor, tf.Tensor]:
@@ -102,8 +102,15 @@ def _unless(refuse, status: int, decode: Callable, channels: int):
 
 
 def _jpeg(content, channels: int):
-    height, width, _ = tf.unstack(tf.cast(tf.image.extract_jpeg_shape(content), tf.int64))
-    decode = lambda: tf.image.decode_jpeg(content, channels, dct_method="INTEGER_ACCURATE")  # noqa: E731
+    height, width, planes = tf.unstack(tf.cast(tf.image.extract_jpeg_shape(content), tf.int64))
+
+    def decode():
+        direct = partial(tf.image.decode_jpeg, content, dct_method="INTEGER_ACCURATE")
+        if channels == 3:
+            return direct(channels=3)
+        through_rgb = lambda: tf.image.rgb_to_grayscale(direct(channels=3))  # noqa: E731
+        return tf.cond(tf.equal(planes, 4), through_rgb, lambda: direct(channels=1))  # CMYK has no direct way
+
     return _unless(height * width > MOST_PIXELS, TOO_LARGE, decode, channels)
 
 

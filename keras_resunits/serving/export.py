@@ -145,7 +145,8 @@ def _write(classifier, metadata: Mapping[str, Any], path: Path) -> None:
 
     signatures, omitted = classifier.signatures()
     write_saved_model(path, signatures)
-    told = {"head": classifier.head, "signatures": sorted(signatures), "omitted": omitted, **metadata}
+    names = [*signatures, *(each.prepared.name for each in signatures.values() if each.prepared)]
+    told = {"head": classifier.head, "signatures": sorted(names), "omitted": omitted, **metadata}
     (path / "metadata.json").write_text(json.dumps(told, indent=2) + "\n")
 
 

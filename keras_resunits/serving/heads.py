@@ -105,7 +105,7 @@ def _by_structure(tensor, declared: str | None) -> tuple[str, ...]:
     if activation not in LINEAR and declared is None and getattr(activation, "__module__", "").startswith("keras."):
         raise ValueError(
             f"`model` must end in logits, a softmax or sigmoids; else pass `head`. Received: activation "
-            f"{activation.__name__!r} (layer '{operation.name}')."
+            f"{getattr(activation, '__name__', activation)!r} (layer '{operation.name}')."
         )
     if isinstance(operation, keras.Model):
         inner = getattr(operation, "outputs", None)  # a subclassed model has none

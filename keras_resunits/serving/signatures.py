@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import tensorflow as tf
 
@@ -11,7 +13,7 @@ from keras_resunits.serving.cores import Cores
 from keras_resunits.serving.decoding import ERRORS, NOT_FINITE, OK, contents_of, images_of
 from keras_resunits.serving.graph import InferenceGraph
 from keras_resunits.serving.heads import probabilities
-from keras_resunits.serving.writing import CLASSIFY, Signature
+from keras_resunits.serving.writing import Preparation, Signature
 
 Answers = Mapping[str, tf.Tensor]
 
@@ -29,7 +31,7 @@ class Classifier:
     """
 
     cores: Cores
-    shape: tuple[int | None, ...]
+    shape: tuple[Any, ...]
     head: str
     names: Sequence[str]
     k: int
@@ -38,22 +40,21 @@ class Classifier:
         """Return the signatures by name, and the reasons why others are left out."""
         images = tf.TensorSpec(self.shape, tf.uint8, "images")
         tensors = tf.TensorSpec(self.shape, tf.float32, "tensors")
-        contents = tf.TensorSpec([None], tf.string, "image_bytes")
-        examples = tf.TensorSpec([None], tf.string, "inputs")
         found = {
             "serving_default": Signature(self.of_images, [images]),
             "serve_tensors": Signature(self.of_tensors, [tensors]),
         }
         omitted = {}
         if self.cores.features:
-            found["features"] = Signature(self.features_of, [images])
+            found["features"] = Signature(partial(self.of_features, self.cores.features), [images])
         else:
             omitted["features"] = "the model does not end in a dense layer on pooled features"
         if why := self._not_decoded():
             omitted |= dict.fromkeys(("serve_bytes", "classify"), why)
         else:
-            found["serve_bytes"] = Signature(self.of_bytes, [contents])
-            found["classify"] = Signature(self.of_examples, [examples], CLASSIFY)
+            contents, examples = (tf.TensorSpec([None], tf.string, name) for name in ("image_bytes", "inputs"))
+            classify = Preparation("classify", contents_of, examples, ("classes", "scores"), "classify")
+            found["serve_bytes"] = Signature(self.of_bytes, [contents], classify)
         return found, omitted
 
     def of_images(self, images: tf.Tensor) -> Answers:
@@ -62,14 +63,9 @@ class Classifier:
 
     def of_bytes(self, contents: tf.Tensor) -> Answers:
         """Answer image files, with a status for each."""
-        images, status = images_of(contents, self.shape[1:])
+        images, status = images_of(tf.ensure_shape(contents, [None]), self.shape[1:])
         found = self._probabilities(self.cores.outputs, self._pixels(images))
         return self._marked(found, status)
-
-    def of_examples(self, examples: tf.Tensor) -> Answers:
-        """Answer serialised `tf.Example`s as TensorFlow Serving's Classify does."""
-        answers = self.of_bytes(contents_of(examples))
-        return {name: answers[name] for name in ("classes", "scores")}
 
     def of_tensors(self, tensors: tf.Tensor) -> Answers:
         """Answer preprocessed float32 tensors of the model's size, with a status for each."""
@@ -81,9 +77,9 @@ class Classifier:
         finite &= tf.reduce_all(tf.math.is_finite(found), 1)
         return self._marked(found, tf.where(finite, OK, NOT_FINITE))
 
-    def features_of(self, images: tf.Tensor) -> Answers:
+    def of_features(self, core: InferenceGraph, images: tf.Tensor) -> Answers:
         """Return the pooled features of uint8 images."""
-        return {"features": _run(self.cores.features, self._pixels(images))}
+        return {"features": _run(core, self._pixels(images))}
 
     def _pixels(self, images: tf.Tensor) -> tf.Tensor:
         return tf.cast(tf.ensure_shape(images, self.shape), tf.float32)
