@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from numbers import Integral
 
 import keras
@@ -11,15 +11,8 @@ import keras
 from keras_resunits.serving.heads import class_count
 
 
-def require_classifier(model) -> None:
-    """Refuse what is not a built functional model from one tensor to `[batch, classes]`."""
-    if not isinstance(model, keras.Model):
-        raise ValueError(f"`model` must be a Keras model. Received: model={model!r}.")
-    if not getattr(model, "inputs", None) or not getattr(model, "outputs", None):
-        raise ValueError(
-            f"`model` must be a functional model, or a Sequential one that is built; the shapes of others are unknown. "
-            f"Received: {type(model).__name__} '{model.name}'."
-        )
+def require_classifier(model: keras.Model) -> None:
+    """Refuse a functional model that is not from one tensor to `[batch, classes]`."""
     # in a structure, even of one tensor, Keras keeps them as they were given
     for what, given in (("take", model.inputs), ("return", model.outputs)):
         structure = getattr(model, f"_{'inputs' if what == 'take' else 'outputs'}_struct", given[0])
@@ -41,7 +34,7 @@ def checked_names(model: keras.Model, class_names: Sequence[str | bytes] | None)
     count = class_count(model.output_shape[1])
     if class_names is None:
         return [str(i) for i in range(count)]
-    if isinstance(class_names, (str, bytes, Mapping, Set)):
+    if isinstance(class_names, (str, bytes, Mapping, Set)) or not isinstance(class_names, Iterable):
         raise ValueError(f"`class_names` must be a sequence of names. Received: class_names={class_names!r}.")
     names = [_name(name) for name in class_names]
     if twice := [name for name, times in Counter(names).items() if times > 1]:

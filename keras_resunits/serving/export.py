@@ -14,11 +14,26 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_resunits.arguments import (
+    checked,
+    require_function,
+    require_layer,
+    require_mapping,
+    require_network,
+    require_path,
+)
 from keras_resunits.layers.backend import ON_TENSORFLOW
 from keras_resunits.serving.checks import checked_k, checked_names, require_classifier
 from keras_resunits.serving.heads import head_of
 
 
+@checked(
+    model=require_network,
+    path=require_path,
+    preprocessing=require_layer.or_none,
+    metadata=require_mapping.or_none,
+    check=require_function.or_none,
+)
 def export_saved_model(
     model: keras.Model,
     path: str | os.PathLike,
@@ -55,11 +70,15 @@ def export_saved_model(
     model's size, bilinearly with antialiasing; one that claims more than 2^25 pixels is refused before it is decoded.
     Any other shape of input raises an error instead of crashing the server, and an empty batch gets an empty answer.
 
-    Preprocessing and head are part of the SavedModel, and loading it requires neither this package nor Keras. The
-    version is one above the highest that exists, so nothing is ever overwritten. The directory is written under another
-    name and renamed when complete, so that a server that polls the folder never loads an incomplete version. Its
-    `metadata.json` states the head, the signatures, and why others are left out: image files require 1 or 3 channels
-    and a fixed size, features a last dense layer.
+    The graph is made for answering: batch norms, gates and scalings are folded into the weights, which changes the
+    answers by no more than float32 rounding does. Each weight is written once: as a constant, or as a variable where
+    all take more than 32 MB. Preprocessing and head are part of the SavedModel, and loading it requires neither this
+    package nor Keras.
+
+    The version is one above the highest that exists, so nothing is ever overwritten. The directory is written under
+    another name and renamed when complete, so that a server that polls the folder never loads an incomplete version.
+    Its `metadata.json` states the head, the signatures, and why others are left out: image files require 1 or 3
+    channels and a fixed size, features a last dense layer.
 
     Args:
         model: A functional classifier of images, or a Sequential one that is built.
@@ -104,8 +123,6 @@ def export_saved_model(
     require_classifier(model)
     names = checked_names(model, class_names)
     k = checked_k(top_k, len(names))
-    if preprocessing is not None and not isinstance(preprocessing, keras.layers.Layer):
-        raise ValueError(f"`preprocessing` must be a Keras layer. Received: preprocessing={preprocessing!r}.")
     head = head_of(model, _images(model, preprocessing), head)
     with _made(Path(path)) as root:
         unfinished = root / f".unfinished-{os.getpid()}"

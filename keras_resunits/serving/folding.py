@@ -28,7 +28,7 @@ from keras_resunits.serving.tracing import PASSING, Traced, source
 HOMOGENEOUS = {"Relu", "LeakyRelu"}
 """Activations with `f(s x) = s f(x)` for `s > 0`."""
 
-LARGEST_SHIFT = 8.0
+LARGEST_SHIFT = {tf.float64: 8.0, tf.float32: 8.0, tf.bfloat16: 1.0}
 """The largest shift with which the stream is stored, in root mean squares of its channel: it costs digits."""
 
 
@@ -178,7 +178,7 @@ class Folding:
             found, readers = self._chain(reader)
             if found and {op and op.type for op in readers} <= HOMOGENEOUS and found.scale.all():
                 wanted = found.shift / found.scale
-                if (np.abs(wanted) <= LARGEST_SHIFT * found.size).all():
+                if (np.abs(wanted) <= LARGEST_SHIFT[tensor.dtype] * found.size).all():
                     return wanted
         return ZERO
 

@@ -164,9 +164,17 @@ def of_inputs():
 
 
 REFUSED = {
-    "no model": (lambda: keras.layers.Dense(3), {}, r"`model` must be a Keras model\. Received: model=<Dense"),
-    "subclassed": (subclassed, {}, r"`model` must be a functional model.*Received: Subclassed 'm'"),
-    "not built": (lambda: keras.Sequential([keras.layers.Dense(3)], name="m"), {}, r"built.*Received: Sequential 'm'"),
+    "no model": (
+        lambda: keras.layers.Dense(3),
+        {},
+        r"`model` must be a functional Keras model.*Received: model=<Dense",
+    ),
+    "subclassed": (subclassed, {}, r"`model` must be a functional Keras model.*Received: model=<Subclassed name=m"),
+    "not built": (
+        lambda: keras.Sequential([keras.layers.Dense(3)], name="m"),
+        {},
+        r"`model` must be a functional Keras model, or a built `Sequential`.*Received: model=<Sequential name=m",
+    ),
     "several outputs": (lambda: of_outputs(lambda x: [x, x]), {}, r"`model` must return one tensor.*\(model 'm'\)"),
     "outputs by name": (lambda: of_outputs(lambda x: {"a": x}), {}, r"`model` must return one tensor.*'a'.*'m'"),
     "a list of one": (lambda: of_outputs(lambda x: [x]), {}, r"`model` must return one tensor"),

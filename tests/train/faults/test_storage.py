@@ -18,6 +18,7 @@ import pytest
 from keras_resunits import export_saved_model
 from tests.support.paths import ROOT
 from tests.support.processes import begun
+from tests.support.serving import answers_tf2
 from tests.train.run.test_checkpoints import saved, small
 from train.evaluation.check import check_answers
 from train.process.errors import BadInput, StorageError
@@ -261,7 +262,7 @@ def test_a_run_whose_output_and_errors_go_to_a_full_disk_still_trains_and_export
         assert done.returncode == 0
         refused = subprocess.run([sys.executable, "-m", *started, *line], cwd=ROOT, stdout=full, stderr=full)
         assert refused.returncode == 2  # because the run exists
-    assert read_history(tmp_path / "runs" / "mine" / "history.csv")["epoch"] == [0]
+    assert read_history(tmp_path / "runs" / "mine" / "history.csv")["epoch"] == [1]
     assert (tmp_path / "saved_models" / "mine" / "1" / "saved_model.pb").exists()
 
 
@@ -397,7 +398,7 @@ def test_a_process_killed_while_it_exports_leaves_only_whole_versions(tmp_path, 
     images = np.zeros((2, 4, 4, 1), np.uint8)
     assert check_answers(version, model, lambda x: x, images) < 1e-5
     for each in versions:
-        assert (each / "saved_model.pb").stat().st_size > 1000 and (each / "variables" / "variables.index").is_file()
+        assert answers_tf2(each, images)["scores"].shape == (2, 2)
 
 
 def test_an_export_that_fails_leaves_no_version_and_an_existing_one_is_never_overwritten(disk):
