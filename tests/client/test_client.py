@@ -144,7 +144,7 @@ def test_an_unknown_model_is_one_line(server, way):
 def test_an_unknown_signature_is_one_line(server, tensorflow_way):
     with (
         tensorflow_way.client(server, "digits", signature="other") as client,
-        pytest.raises(ClientError, match="model 'digits': expected signature other; it has .*, serving_default"),
+        pytest.raises(ClientError, match=r"model 'digits': expected signature other; it has .*, serving_default"),
     ):
         client.predict(images(1))
 
