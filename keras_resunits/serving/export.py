@@ -1,4 +1,4 @@
-"""Export of a model as a versioned SavedModel from pixels to class names."""
+"""Export of a model as a versioned SavedModel from images to class names."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import errno
 import json
 import os
 import shutil
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_resunits.arguments import (
     checked,
@@ -24,7 +23,8 @@ from keras_resunits.arguments import (
     require_path,
 )
 from keras_resunits.layers.backend import ON_TENSORFLOW
-from keras_resunits.layers.series import built
+from keras_resunits.serving.checks import checked_k, checked_names, require_classifier
+from keras_resunits.serving.heads import head_of
 
 
 @checked(
@@ -42,46 +42,68 @@ def export_saved_model(
     top_k: int | None = None,
     metadata: Mapping[str, Any] | None = None,
     check: Callable[[Path], object] | None = None,
+    head: str | None = None,
 ) -> Path:
     """Export `model` to `path/<version>/` as a SavedModel for TensorFlow Serving.
 
-    Its signature `serving_default` takes
+    | signature | input | outputs |
+    |---|---|---|
+    | `serving_default` | `images`: uint8 `[batch, height, width, channels]` of the model's size, 0..255 | answers |
+    | `serve_bytes` | `image_bytes`: strings `[batch]`, JPEG, PNG, GIF (first frame) or BMP files | answers, status |
+    | `serve_tensors` | `tensors`: float32 `[batch, height, width, channels]`, preprocessed | answers, status |
+    | `classify` (Classify) | `inputs`: serialised `tf.Example`s with a file in `image/encoded` | `classes`, `scores` |
+    | `features` | `images`: as `serving_default` | `features`: float32 `[batch, n]`, what the last dense layer reads |
 
-    - `images`: uint8 `[batch, height, width, channels]` of the model's size, 0..255. The shape is fixed in the graph,
-      so any other shape raises an error instead of crashing the server;
-
-    and returns, by name,
+    The answers are
 
     - `probabilities`: float32 `[batch, classes]`, in the order of `class_names`;
     - `classes`: strings `[batch, k]`, the most likely first;
-    - `scores`: float32 `[batch, k]`, their probabilities.
+    - `scores`: float32 `[batch, k]`, their probabilities;
+
+    and the status of a row is
+
+    - `status`: int32 `[batch]`, 0 if it is answered, 1 if the image is too large, 2 if it is no image, 3 if it is
+      corrupt, 4 if a value is NaN or infinite;
+    - `error`: strings `[batch]`, the same in words.
+
+    A row that is not answered has zeros, and empty classes; others are answered as without it. Files are resized to the
+    model's size, bilinearly with antialiasing; one that claims more than 2^25 pixels is refused before it is decoded.
+    Any other shape of input raises an error instead of crashing the server, and an empty batch gets an empty answer.
 
     The graph is made for answering: batch norms, gates and scalings are folded into the weights, which changes the
     answers by no more than float32 rounding does. Each weight is written once: as a constant, or as a variable where
-    all take more than 32 MB. Preprocessing and softmax are part of the SavedModel, and loading it requires neither this
+    all take more than 32 MB. Preprocessing and head are part of the SavedModel, and loading it requires neither this
     package nor Keras.
 
     The version is one above the highest that exists, so nothing is ever overwritten. The directory is written under
     another name and renamed when complete, so that a server that polls the folder never loads an incomplete version.
+    Its `metadata.json` states the head, the signatures, and why others are left out: image files require 1 or 3
+    channels and a fixed size, features a last dense layer.
 
     Args:
-        model: A classifier of images that returns logits, or probabilities if its last activation is softmax.
+        model: A functional classifier of images, or a Sequential one that is built.
         path: Folder of the model; created if it does not exist.
-        class_names: One name for each class, all different; bytes are decoded as UTF-8. Defaults to "0", "1", ...
+        class_names: One name for each class, all different; bytes are decoded as UTF-8. A model with one output has two
+            classes, the second of which it gives the probability of. Defaults to "0", "1", ...
         preprocessing: A layer from float32 pixels 0..255 to the model's input, such as a `keras.layers.Normalization`.
             Defaults to none.
         top_k: Number of classes in `classes` and `scores`. Defaults to all.
-        metadata: Content of `metadata.json` in the directory. Defaults to no such file.
+        metadata: More content of `metadata.json` in the directory. Defaults to none.
         check: Called with the complete directory before it is published; an exception keeps it from being published.
+        head: What the model returns: "softmax" (probabilities that sum to 1), "logits" (of a softmax), "sigmoid"
+            (independent probabilities, for several labels) or "sigmoid_logits". With one output, the last three are the
+            probability of the second class or its logit. Defaults to what the model's last operation shows: logits are
+            those of a softmax, unless the model is compiled with a binary loss. Where it shows nothing, as a `Lambda`
+            does, a few random images decide.
 
     Returns:
         The directory of the new version.
 
     Raises:
         ValueError: if `class_names` is not a sequence of one name for each class, or two names are equal. If `top_k` is
-            not an int in 1..classes, or `preprocessing` is not a Keras layer. If the model's output is not
-            `[batch, classes]`, or its last activation is neither linear nor softmax. If `path` contains a wildcard.
-            Nothing is written then.
+            not an int in 1..classes, or `preprocessing` is not a Keras layer. If the model is subclassed or not built,
+            or does not have one input and one output `[batch, classes]`. If `head` contradicts the model, or is
+            required. If `path` contains a wildcard. Nothing is written then.
         RuntimeError: if the Keras backend is not TensorFlow.
 
     Example:
@@ -98,57 +120,20 @@ def export_saved_model(
         )
     if not ON_TENSORFLOW:
         raise RuntimeError(f"`export_saved_model` requires Keras on TensorFlow. Received: {keras.backend.backend()}.")
-    names = _checked_names(model, class_names)
-    k = len(names) if top_k is None else _checked_k(top_k, len(names))
-    gives_probabilities = _gives_probabilities(model)
+    require_classifier(model)
+    names = checked_names(model, class_names)
+    k = checked_k(top_k, len(names))
+    head = head_of(model, _images(model, preprocessing), head)
     with _made(Path(path)) as root:
         unfinished = root / f".unfinished-{os.getpid()}"
         shutil.rmtree(unfinished, ignore_errors=True)  # left by a killed process of the same number
         try:
-            _write(model, gives_probabilities, preprocessing, names, k, unfinished)
-            if metadata is not None:
-                (unfinished / "metadata.json").write_text(json.dumps(dict(metadata), indent=2) + "\n")
+            _write(_classifier(model, preprocessing, head, names, k), metadata or {}, unfinished)
             if check is not None:
                 check(unfinished)
             return _publish(unfinished, root)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)  # already renamed after a success
-
-
-def _checked_names(model: keras.Model, class_names: Sequence[str | bytes] | None) -> list[str]:
-    shape = model.output_shape
-    if not isinstance(shape, tuple) or len(shape) != 2:
-        raise ValueError(
-            f"`model` must output [batch, classes]. Received: output shape {shape} (model '{model.name}')."
-        )
-    given = () if class_names is None else class_names
-    if isinstance(given, (str, bytes, Mapping, Set)) or not isinstance(given, Iterable):
-        raise ValueError(f"`class_names` must be a sequence of names. Received: class_names={class_names!r}.")
-    names = [str(i) for i in range(shape[1])] if class_names is None else [_name(name) for name in class_names]
-    if twice := [name for name, count in Counter(names).items() if count > 1]:
-        raise ValueError(f"`class_names` must all be different. Received: {twice[0]!r} more than once.")
-    if len(names) != shape[1]:
-        raise ValueError(
-            f"`class_names` must hold {shape[1]} names, one for each output of model '{model.name}'. "
-            f"Received: {len(names)}."
-        )
-    return names
-
-
-def _name(name) -> str:
-    try:
-        text = name.decode() if isinstance(name, bytes) else str(name)
-        text.encode()  # fails for lone surrogates, which stand for file names that are not UTF-8
-    except UnicodeError:
-        raise ValueError(f"`class_names` must be strings, or bytes in UTF-8. Received: {name!r}.") from None
-    return text
-
-
-def _checked_k(top_k, classes: int) -> int:
-    whole = isinstance(top_k, Integral) and not isinstance(top_k, bool)
-    if not (whole and 1 <= top_k <= classes):
-        raise ValueError(f"`top_k` must be an int in 1..{classes}, the number of classes. Received: top_k={top_k!r}.")
-    return int(top_k)
 
 
 @contextmanager
@@ -165,43 +150,32 @@ def _made(root: Path) -> Iterator[Path]:
         raise
 
 
-def _gives_probabilities(model: keras.Model) -> bool:
-    """Whether the model ends in a softmax; refuse any other activation than a linear one."""
-    last = model
-    while isinstance(last, keras.Model) and last.layers:
-        last = last.layers[-1]
-    activation = getattr(last, "activation", keras.activations.linear)
-    if isinstance(last, keras.layers.Softmax) or activation is keras.activations.softmax:
-        return True
-    if activation is keras.activations.linear:
-        return False
-    raise ValueError(
-        f"`model` must end in logits or a softmax. Received: activation {activation.__name__!r} "
-        f"(layer '{last.name}' of model '{model.name}')."
-    )
+def _classifier(model, preprocessing, head: str, names: list[str], k: int):
+    from keras_resunits.serving.cores import cores
+    from keras_resunits.serving.signatures import Classifier
+
+    return Classifier(cores(model, preprocessing), model.input_shape, head, names, k)
 
 
-def _write(model, gives_probabilities: bool, preprocessing, names: list[str], k: int, path: Path) -> None:
-    import tensorflow as tf
+def _write(classifier, metadata: Mapping[str, Any], path: Path) -> None:
+    from keras_resunits.serving.writing import write_saved_model
 
-    from keras_resunits.serving.graph import inference_graph
-    from keras_resunits.serving.writing import Signature, write_saved_model
+    signatures, omitted = classifier.signatures()
+    write_saved_model(path, signatures)
+    names = [*signatures, *(each.prepared.name for each in signatures.values() if each.prepared)]
+    told = {"head": classifier.head, "signatures": sorted(names), "omitted": omitted, **metadata}
+    (path / "metadata.json").write_text(json.dumps(told, indent=2) + "\n")
 
-    def answer(pixels):
-        outputs = model(preprocessing(pixels) if preprocessing else pixels, training=False)
-        return tf.cast(outputs, tf.float32)
 
-    def serve(images):
-        outputs = core(tf.cast(tf.ensure_shape(images, model.input_shape), tf.float32))
-        probabilities = outputs if gives_probabilities else tf.nn.softmax(outputs)
-        scores, best = tf.math.top_k(probabilities, k)
-        return {"probabilities": probabilities, "classes": tf.gather(tf.constant(names), best), "scores": scores}
+def _images(model, preprocessing) -> Callable[[], Any]:
+    """Return a function that draws a few images for the model; of any size, if it takes any."""
 
-    if preprocessing:
-        built(preprocessing, model.input_shape)
-    core = inference_graph(answer, tf.TensorSpec(model.input_shape, tf.float32))
-    images = tf.TensorSpec(model.input_shape, tf.uint8, name="images")
-    write_saved_model(path, {"serving_default": Signature(serve, [images])})
+    def images():
+        shape = [8, *(side or 64 for side in model.input_shape[1:])]
+        pixels = np.random.default_rng(0).integers(0, 256, shape).astype("float32")
+        return preprocessing(pixels) if preprocessing else pixels
+
+    return images
 
 
 def _publish(unfinished: Path, root: Path) -> Path:

@@ -13,7 +13,7 @@ from keras_resunits.serving.chains import unchain
 from keras_resunits.serving.folding import Folding
 from keras_resunits.serving.nodes import written
 from keras_resunits.serving.rules import RULES
-from keras_resunits.serving.tracing import traced
+from keras_resunits.serving.tracing import Traced, traced
 from keras_resunits.serving.weights import place
 
 
@@ -63,7 +63,11 @@ def inference_graph(function: Callable[[tf.Tensor], Any], spec: tf.TensorSpec) -
     >>> graph.norms_folded, graph.norms_kept
     (19, 0)
     """
-    found = traced(function, tf.TensorSpec(spec.shape, spec.dtype, INPUT))
+    return folded(traced(function, tf.TensorSpec(spec.shape, spec.dtype, INPUT)))
+
+
+def folded(found: Traced) -> InferenceGraph:
+    """Fold a traced graph, whose only input is `INPUT`."""
     folding = Folding(found, RULES)
     outputs = folding.outputs()
     unchain(outputs)

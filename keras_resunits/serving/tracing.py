@@ -41,7 +41,7 @@ def traced(function: Callable, *specs: tf.TensorSpec) -> Traced:
     concrete = tf.function(function, autograph=False).get_concrete_function(*specs)
     frozen = convert_variables_to_constants_v2(concrete)
     outputs = tf.nest.pack_sequence_as(concrete.structured_outputs, frozen.outputs, expand_composites=True)
-    _restore_shapes(frozen.graph, concrete.graph)
+    restore_shapes(frozen.graph, concrete.graph)
     fixed, norms = _fixed(frozen.graph)
     constants = _evaluated(frozen, fixed)
     _infer_products(frozen.graph, constants)
@@ -62,7 +62,7 @@ def _library(graph: tf.Graph) -> FunctionDefLibrary:
     return graph.as_graph_def().library if calls else FunctionDefLibrary()
 
 
-def _restore_shapes(frozen: tf.Graph, graph: tf.Graph) -> None:
+def restore_shapes(frozen: tf.Graph, graph: tf.Graph) -> None:
     """Set the shapes that were known when the graph was traced, which its serialised form does not hold."""
     known = {op.name: op for op in graph.get_operations()}
     for op in frozen.get_operations():

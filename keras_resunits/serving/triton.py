@@ -52,8 +52,10 @@ def write_triton_repository(
     >>> from keras_resunits.serving.triton import write_triton_repository
     >>> model = kr.PreActResNet(depth=8, input_shape=(8, 8, 1))
     >>> export = kr.export_saved_model(model, tempfile.mkdtemp())
-    >>> (version,) = write_triton_repository(export, tempfile.mkdtemp(), "digits")
-    >>> sorted(path.name for path in version.iterdir())
+    >>> versions = write_triton_repository(export, tempfile.mkdtemp(), "digits")
+    >>> [version.parent.name for version in versions]
+    ['digits', 'digits_serve_bytes']
+    >>> sorted(path.name for path in versions[0].iterdir())
     ['model.py', 'model.savedmodel']
     """
     version = _version(Path(export))

@@ -13,6 +13,25 @@ from keras_resunits.serving import weights
 
 
 @dataclass(frozen=True)
+class Preparation:
+    """A signature that prepares the input of another, and answers with some of its outputs. Both share one graph.
+
+    Args:
+        name: Its name.
+        function: A function of a tensor that returns the other signature's input.
+        input: Name, shape and type of its input.
+        outputs: The names of the outputs that it answers with.
+        method: The kind of request: "predict", "classify" or "regress".
+    """
+
+    name: str
+    function: Callable[[tf.Tensor], tf.Tensor]
+    input: tf.TensorSpec
+    outputs: Sequence[str]
+    method: str
+
+
+@dataclass(frozen=True)
 class Signature:
     """A function that a server offers.
 
@@ -20,24 +39,29 @@ class Signature:
         function: A function of tensors of a TensorFlow graph, one for each input, that returns tensors by name. It may
             call an `InferenceGraph`, as may other signatures of the same SavedModel, which then share its weights.
         inputs: Name, shape and type of each input.
+        prepared: A signature that prepares its only input. Defaults to none.
     """
 
     function: Callable[..., Mapping[str, tf.Tensor]]
     inputs: Sequence[tf.TensorSpec]
+    prepared: Preparation | None = None
 
 
 def write_saved_model(path: Path, signatures: Mapping[str, Signature]) -> None:
     """Write a SavedModel that requires nothing but TensorFlow.
 
     The graph holds no function calls and, up to 32 MB of weights, no variables: a server loads it about as fast as it
-    reads it. Equal models give equal files.
+    reads it. Equal models give equal files, but for the
+    numbers in the names of functions.
 
     Args:
         path: The directory, which must not exist.
         signatures: The signatures by name; a server calls "serving_default" unless told otherwise.
     """
     with tf.Graph().as_default() as graph:
-        definitions = {name: _definition(name, signature) for name, signature in signatures.items()}
+        definitions: dict[str, SignatureDef] = {}
+        for name, signature in signatures.items():
+            definitions |= _definitions(name, signature)
         with tf.compat.v1.Session(graph=graph) as session:
             weights.load(graph, session)
             builder = tf.compat.v1.saved_model.Builder(str(path))
@@ -45,11 +69,28 @@ def write_saved_model(path: Path, signatures: Mapping[str, Signature]) -> None:
             builder.save()
 
 
-def _definition(name: str, signature: Signature) -> SignatureDef:
-    inputs = {spec.name: tf.compat.v1.placeholder(spec.dtype, spec.shape, spec.name) for spec in signature.inputs}
+def _definitions(name: str, signature: Signature) -> dict[str, SignatureDef]:
+    """Write the graph of a signature, and of the one that prepares its input, if any."""
+    earlier = signature.prepared
+    if earlier is None:
+        inputs = {spec.name: tf.compat.v1.placeholder(spec.dtype, spec.shape, spec.name) for spec in signature.inputs}
+    else:
+        (spec,) = signature.inputs
+        given = tf.compat.v1.placeholder(earlier.input.dtype, earlier.input.shape, earlier.input.name)
+        with tf.name_scope(earlier.name):
+            prepared = earlier.function(given)
+        inputs = {spec.name: tf.compat.v1.placeholder_with_default(prepared, spec.shape, spec.name)}
     with tf.name_scope(name):
         outputs = {key: tf.identity(tensor, key) for key, tensor in signature.function(*inputs.values()).items()}
-    return SignatureDef(inputs=_infos(inputs), outputs=_infos(outputs), method_name="tensorflow/serving/predict")
+    found = {name: _signature(inputs, outputs, "predict")}
+    if earlier is not None:
+        answered = {key: outputs[key] for key in earlier.outputs}
+        found[earlier.name] = _signature({earlier.input.name: given}, answered, earlier.method)
+    return found
+
+
+def _signature(inputs: Mapping[str, tf.Tensor], outputs: Mapping[str, tf.Tensor], method: str) -> SignatureDef:
+    return SignatureDef(inputs=_infos(inputs), outputs=_infos(outputs), method_name=f"tensorflow/serving/{method}")
 
 
 def _infos(tensors: Mapping[str, tf.Tensor]) -> dict[str, TensorInfo]:

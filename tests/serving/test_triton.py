@@ -31,7 +31,7 @@ def folders(tmp_path_factory):
 
 def test_the_repository_holds_a_model_for_each_signature(folders):
     export, _, repository = folders
-    assert sorted(os.listdir(repository)) == ["colours", "colours_serve_bytes", "digits"]
+    assert sorted(os.listdir(repository)) == ["colours", "colours_serve_bytes", "digits", "digits_serve_bytes"]
     assert sorted(os.listdir(repository / "digits")) == ["1", "config.pbtxt"]
     assert sorted(os.listdir(repository / "digits" / "1")) == ["model.py", "model.savedmodel"]
     copied = repository / "digits" / "1" / "model.savedmodel"
@@ -57,7 +57,7 @@ def test_the_newest_version_is_taken_and_the_older_ones_stay(tmp_path):
         ({"name": "a/b"}, "`name` must be made of letters, digits and _ . -. Received: name='a/b'"),
         ({"max_batch_size": 0}, "`max_batch_size` must be a positive int. Received: max_batch_size=0"),
         ({"max_delay": -1}, "`max_delay` must be finite seconds. Received: max_delay=-1"),
-        ({"signatures": ["features"]}, "`export` must have signature features. Received: "),
+        ({"signatures": ["regress"]}, "`export` must have signature regress. Received: "),
         ({"signatures": []}, "`export` must have signature serving_default, serve_bytes"),
         ({"repository": None}, "`repository` must not hold this version yet. Received: "),
     ],
