@@ -1,20 +1,28 @@
 """Score the tests: change one place of a module, run the module's tests, and count the changes that they find.
 
     pip install cosmic-ray
-    python tools/mutants.py OUT.csv --each=10            # ten random changes in each room; an hour on two cores
-    python tools/mutants.py OUT.csv --rooms train/run    # only these rooms
+    nice python tools/mutants.py OUT.csv --each=10            # ten random changes in each room
+    nice python tools/mutants.py OUT.csv --rooms train/run    # only this room
 
-A room is a folder of `keras_resunits/` or `train/`. A change is tried on its module's own tests. One that survives is
-tried on the tests of its room, and in `keras_resunits/` on the laws. OUT.csv gets a row a change, and the score of each
-room is printed at the end. The changes are cosmic-ray's, made in a copy of the committed tree.
+A room is a folder of `keras_resunits/` or `train/`. A change is tried on its module's examples and tests: the test file
+of the module's name, or of its folder's, or those of its room. Tests marked `slow`, `long` or `peers` stay out, so a
+change that survives here may still be found by them, by another room's tests or by the laws.
+
+OUT.csv gets a row a change, with the test that found it. At the end these tests run without a change, and must pass.
+The score of each room is printed. A change whose tests take longer than `LIMIT_S` does not count as found. The changes
+are cosmic-ray's, made in a copy of the committed tree. Each run of tests is forked from a process with Keras imported.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import json
+import multiprocessing
+import os
 import random
-import shlex
+import runpy
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,18 +30,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import cosmic_ray.plugins
+import keras  # noqa: F401  (and TensorFlow with it, once for all runs of tests)
 from cosmic_ray.commands import init
-from cosmic_ray.mutating import mutate_and_test
+from cosmic_ray.mutating import use_mutation
 from cosmic_ray.work_db import use_db
-from cosmic_ray.work_item import MutationSpec, TestOutcome
+from cosmic_ray.work_item import MutationSpec
 from tqdm import tqdm
 
 ROOT = Path(__file__).parents[1]
-FIELDS = ("room", "module", "line", "operator", "outcome", "change")
+FIELDS = ("room", "module", "line", "operator", "outcome", "test", "change")
 # `|` stands in annotations, which nothing evaluates; another variable seldom makes a change that a person would
 LEFT_OUT = ("core/ReplaceBinaryOperator_BitOr", "core/Variable")
-LAWS = "tests/laws"
-LIMIT_S = 600
+LIMIT_S = 300
 
 
 def main() -> None:
@@ -48,6 +57,7 @@ def main() -> None:
         tree = Path(folder) / "tree"
         subprocess.run(["git", "clone", "--quiet", "--shared", ROOT, tree], check=True)
         chosen = [each for room in asked.rooms or rooms(tree) for each in sample(tree, room, asked.each, asked.seed)]
+        random.Random(asked.seed).shuffle(chosen)  # so that the rows of a stopped run are a fair sample too
         with asked.out.open("w", newline="") as file:
             rows = csv.DictWriter(file, FIELDS)
             rows.writeheader()
@@ -56,7 +66,11 @@ def main() -> None:
                 tried.append(judged(tree, room, spec))
                 rows.writerow(tried[-1])
                 file.flush()
+        finders = sorted({row["test"] for row in tried if row["test"]})
+        outcome, test = ran(tree, finders) if finders else ("survived", "")
     print(table(tried))
+    if outcome != "survived":
+        sys.exit(f"without a change: {outcome} {test}. The rows that name this test tell nothing.")
 
 
 def rooms(tree: Path) -> list[str]:
@@ -80,49 +94,81 @@ def sample(tree: Path, room: str, count: int, seed: int) -> Iterator[tuple[str, 
 
 
 def judged(tree: Path, room: str, spec: MutationSpec) -> dict[str, object]:
-    """Try one change on the module's tests; if it survives, on its room's, and in the library on the laws."""
+    """Try one change on the tests of its module."""
     module = Path(spec.module_path).relative_to(tree)
-    laws = [LAWS] if module.parts[0] == "keras_resunits" else []
-    for tests in (own_tests(tree, module), [*room_tests(tree, module), *laws]):
-        result = mutate_and_test([spec], command(tree, tests), LIMIT_S)
-        if found := result.test_outcome != TestOutcome.SURVIVED:
-            break
-    lines = (result.diff or "").splitlines()
-    changed = [line.strip() for line in lines if line[:1] in ("-", "+") and line[:3] not in ("---", "+++")]
+    operator = cosmic_ray.plugins.get_operator(spec.operator_name)(**spec.operator_args)
+    with use_mutation(spec.module_path, operator, spec.occurrence) as (before, after):
+        outcome, test = ran(tree, own_tests(tree, module))
+    old, new = before.splitlines(), after.splitlines()
+    changed = [f"- {was.strip()} + {now.strip()}" for was, now in zip(old, new, strict=False) if was != now]
     return {
         "room": room,
         "module": module,
         "line": spec.start_pos[0],
         "operator": spec.operator_name.removeprefix("core/"),
-        "outcome": "found" if found else "survived",
-        "change": " ".join(changed),
+        "outcome": outcome,
+        "test": test,
+        "change": changed[0] if changed else "",
     }
 
 
+def ran(tree: Path, tests: list[str]) -> tuple[str, str]:
+    """Run tests in the copy up to the first that fails: "found" and that test, "survived", or "timed out"."""
+    with tempfile.TemporaryDirectory() as scratch:
+        process = multiprocessing.get_context("fork").Process(target=run_pytest, args=(tree, tests, scratch))
+        process.start()
+        process.join(LIMIT_S)
+        ended = process.exitcode
+        try:
+            os.killpg(process.pid, signal.SIGKILL)  # and what the tests started
+        except ProcessLookupError:  # nothing is left
+            pass
+        process.join()
+        if ended is None:
+            return "timed out", ""
+        failed = Path(scratch, "cache/v/cache/lastfailed")
+        return ("found", next(iter(json.loads(failed.read_text())), "")) if ended else ("survived", "")
+
+
+def run_pytest(tree: Path, tests: list[str], scratch: str) -> None:
+    """In a forked process: `python -m pytest`, in a process group of its own."""
+    os.setsid()
+    with open(os.path.join(scratch, "output"), "w") as output:
+        for stream in (1, 2):
+            os.dup2(output.fileno(), stream)
+    os.chdir(tree)
+    sys.dont_write_bytecode = True  # two changes within a second would share it
+    os.environ |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(tree)}
+    sys.path.insert(0, str(tree))
+    fast = ("-m", "not slow and not long and not peers")
+    places = ("-o", f"cache_dir={scratch}/cache", f"--basetemp={scratch}/tests")
+    sys.argv = ["pytest", "-x", *fast, *places, *tests]
+    runpy.run_module("pytest", run_name="__main__", alter_sys=True)
+
+
 def own_tests(tree: Path, module: Path) -> list[str]:
-    """The test file of a module's name, or its room's; and the module's examples."""
-    own = mirrored(module).with_name(f"test_{module.stem.lstrip('_')}.py")
-    return [*([str(own)] if (tree / own).exists() else room_tests(tree, module)), str(module)]
+    """A module's examples, and the test file of its name, or of its folder's, or those of its room."""
+    mirror = mirrored(module)
+    named = (
+        mirror.with_name(f"test_{module.stem.lstrip('_')}.py"),
+        mirror.parent.with_name(f"test_{mirror.parent.name}.py"),
+    )
+    own = [str(path) for path in named if (tree / path).exists()][:1]
+    return [str(module), *(own or room_tests(tree, module))]
 
 
 def room_tests(tree: Path, module: Path) -> list[str]:
-    """The folder of tests that mirrors a module's folder, or the nearest one above it."""
+    """The test files in the folder that mirrors a module's folder, or in the nearest one above it that has some."""
     folder = mirrored(module).parent
-    while not list((tree / folder).glob("test_*.py")):
+    while not (files := sorted((tree / folder).glob("test_*.py"))):
         folder = folder.parent
-    return [str(path) for path in sorted(folder.glob("test_*.py"))] if folder == Path("tests") else [str(folder)]
+    return [str(path.relative_to(tree)) for path in files]
 
 
 def mirrored(module: Path) -> Path:
     """Where the tests of a module lie: those of `keras_resunits` at the top, those of `train` in a folder."""
     parts = module.parts[1:] if module.parts[0] == "keras_resunits" else module.parts
     return Path("tests", *parts)
-
-
-def command(tree: Path, tests: Iterable[str]) -> str:
-    """The command that runs tests in the copy, and stops at the first failure."""
-    run = f"{shlex.quote(sys.executable)} -m pytest -x -q -p no:cacheprovider {shlex.join(tests)}"
-    return f"sh -c {shlex.quote(f'cd {shlex.quote(str(tree))} && PYTHONPATH=. exec {run}')}"
 
 
 def table(tried: Iterable[dict[str, object]]) -> str:
