@@ -28,6 +28,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import cosmic_ray.plugins
@@ -42,6 +43,18 @@ ROOT = Path(__file__).parents[1]
 FIELDS = ("room", "module", "line", "operator", "outcome", "test", "change")
 # `|` stands in annotations, which nothing evaluates; another variable seldom makes a change that a person would
 LEFT_OUT = ("core/ReplaceBinaryOperator_BitOr", "core/Variable")
+# tests that lie elsewhere than their module's or folder's name tells
+ELSEWHERE = {
+    "keras_resunits/__main__.py": ["tests/zoo/test_networks.py"],
+    "keras_resunits/converters/__main__.py": ["tests/converters/test_command.py"],
+    "keras_resunits/models": ["tests/models", "tests/zoo/test_networks.py"],
+    "keras_resunits/serving/client.py": ["tests/client/test_client.py"],
+    "train/answer.py": ["tests/train/evaluation/test_answer.py"],
+    "train/configs": ["tests/train/settings/test_experiments.py"],
+    "train/curves.py": ["tests/train/run/test_history.py"],
+    "train/evaluate.py": ["tests/train/evaluation/test_evaluate.py"],
+    "train/launch.py": ["tests/train/cluster/test_strategy.py"],
+}
 LIMIT_S = 300
 
 
@@ -119,10 +132,8 @@ def ran(tree: Path, tests: list[str]) -> tuple[str, str]:
         process.start()
         process.join(LIMIT_S)
         ended = process.exitcode
-        try:
+        with suppress(ProcessLookupError):  # nothing is left
             os.killpg(process.pid, signal.SIGKILL)  # and what the tests started
-        except ProcessLookupError:  # nothing is left
-            pass
         process.join()
         if ended is None:
             return "timed out", ""
@@ -149,12 +160,10 @@ def run_pytest(tree: Path, tests: list[str], scratch: str) -> None:
 def own_tests(tree: Path, module: Path) -> list[str]:
     """A module's examples, and the test file of its name, or of its folder's, or those of its room."""
     mirror = mirrored(module)
-    named = (
-        mirror.with_name(f"test_{module.stem.lstrip('_')}.py"),
-        mirror.parent.with_name(f"test_{mirror.parent.name}.py"),
-    )
-    own = [str(path) for path in named if (tree / path).exists()][:1]
-    return [str(module), *(own or room_tests(tree, module))]
+    folder = mirror.parent
+    named = [mirror.with_name(f"test_{module.stem.lstrip('_')}.py"), folder.with_name(f"test_{folder.name}.py")]
+    own = ELSEWHERE.get(str(module)) or [str(path) for path in named if (tree / path).exists()][:1]
+    return [str(module), *(own or ELSEWHERE.get(str(module.parent)) or room_tests(tree, module))]
 
 
 def room_tests(tree: Path, module: Path) -> list[str]:
