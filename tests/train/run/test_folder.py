@@ -114,6 +114,31 @@ def test_unfinished_files_of_killed_processes_are_removed_by_the_next(tmp_path):
         assert [path.name for path in run.folder.iterdir()] == ["lock"]
 
 
+def test_a_run_in_use_is_refused_with_the_process_that_uses_it(tmp_path):
+    run = Run(tmp_path, "mine")
+    with run.claimed():
+        run.config.write_text("{}")
+        with pytest.raises(BadInput, match=rf"^--run=mine: .*runs/mine is in use by process {os.getpid()} on \S+\.$"):
+            run.claimed().__enter__()
+        assert (run.folder / "lock").read_text().startswith(f"process {os.getpid()} on ")
+    with run.claimed():  # free again
+        assert sorted(path.name for path in run.folder.iterdir()) == ["config.json", "lock"]
+
+
+def test_an_error_leaves_no_empty_folders_and_removes_nothing_else(tmp_path):
+    run = Run(tmp_path / "output", "mine")
+    with pytest.raises(KeyboardInterrupt), run.claimed():
+        raise KeyboardInterrupt
+    assert not run.output.exists()
+    with pytest.raises(KeyboardInterrupt), run.claimed():
+        run.config.write_text("{}")
+        raise KeyboardInterrupt
+    assert sorted(path.name for path in run.folder.iterdir()) == ["config.json", "lock"]
+    with run.claimed():
+        pass
+    assert run.saved_models.exists()
+
+
 @contextmanager
 def without_rights(folder):
     """As a user without read permission for the folder."""
