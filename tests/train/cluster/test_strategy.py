@@ -173,7 +173,7 @@ def test_a_flag_that_auto_would_ignore_among_several_workers_is_refused(monkeypa
             ("--cpu_devices=2", "--strategy=tpu"),
             r"--cpu_devices=2 has no effect with --strategy=tpu; expected auto or mir",
         ),
-        (("--cpu_devices=0",), r"--cpu_devices must be >= 1, got 0"),
+        (("--cpu_devices=0",), r"--cpu_devices must be >= 1 and <= 64, got 0"),
     ],
 )
 def test_a_missing_device_is_refused_in_one_line(tmp_path, arguments, line):
