@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ import tensorflow as tf
 from keras_resunits import PreActResNet
 from tests.support.paths import ROOT
 from tests.support.processes import finished
+from train import launch as launching
 from train.cluster.discovery import check_strategy, cluster
 from train.cluster.processes import free_addresses, start
 from train.cluster.strategy import make_strategy, require_divisible
@@ -205,6 +207,11 @@ def test_auto_takes_one_device_where_there_is_one_and_a_cluster_of_one_is_none(m
     assert (place.is_chief, place.workers) == (True, 1)
 
 
+def test_the_cpu_is_split_into_devices():
+    make_strategy("default", "", 2, 5, 5)
+    assert len(tf.config.list_logical_devices("CPU")) == 2
+
+
 # rounding alone differs, and grows from step to step: three of them
 LINE = ["--depth=8", "--batch_size=8", "--epochs=1", "--schedule=cosine", "--learning_rate=0.05", "--ema=0.9"]
 
@@ -278,3 +285,16 @@ def test_launch_requires_workers(spawn):
     outcome = spawn("-m", "train.launch", "--workers=0", cwd=ROOT)
     assert outcome.code == 2
     assert outcome.err.splitlines()[-1].endswith("--workers must be >= 1, got 0")
+
+
+def test_launch_ends_as_the_first_worker_that_failed_and_kills_those_that_do_not_end(monkeypatch):
+    def started(*commands):
+        return [subprocess.Popen(["sh", "-c", command]) for command in commands]
+
+    soon = "sleep 0.3; exit"
+    assert launching._wait(started(f"{soon} 0", f"{soon} 0")) == 0
+    assert launching._wait(started(f"{soon} 0", f"{soon} 3")) == 3
+    monkeypatch.setattr(launching, "GRACE", 0.3)
+    failed, stuck = started("exit 3", "exec sleep 60")
+    assert launching._wait([stuck, failed]) == 3
+    assert stuck.wait(5) == -signal.SIGKILL
