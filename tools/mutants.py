@@ -1,39 +1,65 @@
 """Score the tests: change one place of a module, run the module's tests, and count the changes that they find.
 
     pip install cosmic-ray
-    python tools/mutants.py OUT.csv --each=10            # ten random changes in each room; an hour on two cores
-    python tools/mutants.py OUT.csv --rooms train/run    # only these rooms
+    nice python tools/mutants.py OUT.csv --each=10            # ten random changes in each room
+    nice python tools/mutants.py OUT.csv --rooms train/run    # only this room
 
-A room is a folder of `keras_resunits/` or `train/`. A change is tried on its module's own tests. One that survives is
-tried on the tests of its room, and in `keras_resunits/` on the laws. OUT.csv gets a row a change, and the score of each
-room is printed at the end. The changes are cosmic-ray's, made in a copy of the committed tree.
+A room is a folder of `keras_resunits/` or `train/`. A change is tried on its module's examples and tests: the test file
+of the module's name, or of its folder's, or those of its room. Tests marked `slow` or `long` stay out, so a change that
+survives here may still be found by them, by another room's tests or by the laws.
+
+OUT.csv gets a row a change, with the test that found it. At the end these tests run without a change, and must pass.
+The score of each room is printed. A change whose tests take longer than `LIMIT_S` does not count as found. The changes
+are cosmic-ray's, made in a copy of the committed tree. Each run of tests is forked from a process with Keras imported.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import csv
+import json
+import multiprocessing
+import os
 import random
-import shlex
+import runpy
+import signal
 import subprocess
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
+import keras  # noqa: F401  (and TensorFlow with it, once for all runs of tests)
 from cosmic_ray.commands import init
-from cosmic_ray.mutating import mutate_and_test
+from cosmic_ray.mutating import mutate_code, use_mutation
+from cosmic_ray.operators.operator import Operator
+from cosmic_ray.plugins import get_operator
 from cosmic_ray.work_db import use_db
-from cosmic_ray.work_item import MutationSpec, TestOutcome
+from cosmic_ray.work_item import MutationSpec
 from tqdm import tqdm
 
 ROOT = Path(__file__).parents[1]
-FIELDS = ("room", "module", "line", "operator", "outcome", "change")
+FIELDS = ("room", "module", "line", "operator", "outcome", "test", "change")
 # `|` stands in annotations, which nothing evaluates; another variable seldom makes a change that a person would
 LEFT_OUT = ("core/ReplaceBinaryOperator_BitOr", "core/Variable")
-LAWS = "tests/laws"
-LIMIT_S = 600
+# tests that lie elsewhere than their module's or folder's name tells
+ELSEWHERE = {
+    "keras_resunits/__main__.py": ["tests/zoo/test_networks.py"],
+    "keras_resunits/converters/__main__.py": ["tests/converters/test_command.py"],
+    "keras_resunits/models": ["tests/models", "tests/zoo/test_networks.py"],
+    "keras_resunits/serving/client.py": ["tests/client/test_client.py"],
+    "train/answer.py": ["tests/train/evaluation/test_answer.py"],
+    "train/configs": ["tests/train/settings/test_experiments.py"],
+    "train/curves.py": ["tests/train/run/test_history.py"],
+    "train/data/datasets": ["tests/train/data/test_datasets.py", "tests/train/data/test_streaming.py"],
+    "train/evaluate.py": ["tests/train/evaluation/test_evaluate.py"],
+    "train/launch.py": ["tests/train/cluster/test_strategy.py"],
+}
+LIMIT_S = 300
 
 
 def main() -> None:
@@ -48,6 +74,7 @@ def main() -> None:
         tree = Path(folder) / "tree"
         subprocess.run(["git", "clone", "--quiet", "--shared", ROOT, tree], check=True)
         chosen = [each for room in asked.rooms or rooms(tree) for each in sample(tree, room, asked.each, asked.seed)]
+        random.Random(asked.seed).shuffle(chosen)  # so that the rows of a stopped run are a fair sample too
         with asked.out.open("w", newline="") as file:
             rows = csv.DictWriter(file, FIELDS)
             rows.writeheader()
@@ -56,11 +83,15 @@ def main() -> None:
                 tried.append(judged(tree, room, spec))
                 rows.writerow(tried[-1])
                 file.flush()
+        finders = sorted({row["test"] for row in tried if row["test"]})
+        _, broken = ran(tree, finders, limit=None) if finders else ("", [])
     print(table(tried))
+    if broken:
+        sys.exit(f"without a change these fail too, so the rows that name them tell nothing: {', '.join(broken)}.")
 
 
 def rooms(tree: Path) -> list[str]:
-    """The folders with modules, largest part first."""
+    """The folders with modules."""
     modules = [path for top in ("keras_resunits", "train") for path in (tree / top).rglob("*.py")]
     return sorted({str(path.parent.relative_to(tree)) for path in modules})
 
@@ -75,54 +106,94 @@ def sample(tree: Path, room: str, count: int, seed: int) -> Iterator[tuple[str, 
         if not spec.operator_name.startswith(LEFT_OUT):
             places.setdefault((spec.module_path, spec.start_pos), []).append(spec)
     draw = random.Random(f"{room} {seed}")
-    for place in draw.sample(sorted(places), min(count, len(places))):
-        yield room, draw.choice(places[place])
+    drawn = (draw.choice(places[place]) for place in draw.sample(sorted(places), len(places)))
+    yield from islice(((room, spec) for spec in drawn if parses(spec)), count)
+
+
+def operator_of(spec: MutationSpec) -> Operator:
+    """The operator that makes a change."""
+    return get_operator(spec.operator_name)(**spec.operator_args)
+
+
+def parses(spec: MutationSpec) -> bool:
+    """Whether the changed module is Python: with another operator, the `**` of `{**options}` is not."""
+    changed = mutate_code(Path(spec.module_path).read_text(), operator_of(spec), spec.occurrence)
+    try:
+        ast.parse(changed)
+    except SyntaxError:
+        return False
+    return True
 
 
 def judged(tree: Path, room: str, spec: MutationSpec) -> dict[str, object]:
-    """Try one change on the module's tests; if it survives, on its room's, and in the library on the laws."""
+    """Try one change on the tests of its module."""
     module = Path(spec.module_path).relative_to(tree)
-    laws = [LAWS] if module.parts[0] == "keras_resunits" else []
-    for tests in (own_tests(tree, module), [*room_tests(tree, module), *laws]):
-        result = mutate_and_test([spec], command(tree, tests), LIMIT_S)
-        if found := result.test_outcome != TestOutcome.SURVIVED:
-            break
-    lines = (result.diff or "").splitlines()
-    changed = [line.strip() for line in lines if line[:1] in ("-", "+") and line[:3] not in ("---", "+++")]
+    with use_mutation(spec.module_path, operator_of(spec), spec.occurrence) as (before, after):
+        outcome, failed = ran(tree, ["-x", *own_tests(tree, module)], LIMIT_S)
+    old, new = before.splitlines(), after.splitlines()
+    changed = [f"- {was.strip()} + {now.strip()}" for was, now in zip(old, new, strict=False) if was != now]
     return {
         "room": room,
         "module": module,
         "line": spec.start_pos[0],
         "operator": spec.operator_name.removeprefix("core/"),
-        "outcome": "found" if found else "survived",
-        "change": " ".join(changed),
+        "outcome": outcome,
+        "test": next(iter(failed), ""),
+        "change": changed[0] if changed else "",
     }
 
 
+def ran(tree: Path, arguments: list[str], limit: float | None) -> tuple[str, list[str]]:
+    """Run tests in the copy: "found", "survived" or "timed out", and the tests that failed."""
+    with tempfile.TemporaryDirectory() as scratch:
+        process = multiprocessing.get_context("fork").Process(target=run_pytest, args=(tree, arguments, scratch))
+        process.start()
+        process.join(limit)
+        ended = process.exitcode
+        with suppress(ProcessLookupError):  # nothing is left
+            os.killpg(process.pid, signal.SIGKILL)  # and what the tests started
+        process.join()
+        noted = Path(scratch, "cache/v/cache/lastfailed")  # by pytest, unless the process died
+        failed = list(json.loads(noted.read_text())) if noted.exists() else []
+    return ("timed out" if ended is None else "found" if ended else "survived"), failed
+
+
+def run_pytest(tree: Path, arguments: list[str], scratch: str) -> None:
+    """In a forked process: `python -m pytest`, in a process group of its own."""
+    os.setsid()
+    with open(os.path.join(scratch, "output"), "w") as output:
+        for stream in (1, 2):
+            os.dup2(output.fileno(), stream)
+    os.chdir(tree)
+    sys.dont_write_bytecode = True  # two changes within a second would share it
+    os.environ |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(tree)}
+    sys.path.insert(0, str(tree))
+    places = ("-o", f"cache_dir={scratch}/cache", f"--basetemp={scratch}/tests")
+    sys.argv = ["pytest", *places, *arguments]
+    runpy.run_module("pytest", run_name="__main__", alter_sys=True)
+
+
 def own_tests(tree: Path, module: Path) -> list[str]:
-    """The test file of a module's name, or its room's; and the module's examples."""
-    own = mirrored(module).with_name(f"test_{module.stem.lstrip('_')}.py")
-    return [*([str(own)] if (tree / own).exists() else room_tests(tree, module)), str(module)]
+    """A module's examples, and the test file of its name, or of its folder's, or those of its room."""
+    mirror = mirrored(module)
+    folder = mirror.parent
+    named = [mirror.with_name(f"test_{module.stem.lstrip('_')}.py"), folder.with_name(f"test_{folder.name}.py")]
+    own = ELSEWHERE.get(str(module)) or [str(path) for path in named if (tree / path).exists()][:1]
+    return [str(module), *(own or ELSEWHERE.get(str(module.parent)) or room_tests(tree, module))]
 
 
 def room_tests(tree: Path, module: Path) -> list[str]:
-    """The folder of tests that mirrors a module's folder, or the nearest one above it."""
+    """The test files in the folder that mirrors a module's folder, or in the nearest one above it that has some."""
     folder = mirrored(module).parent
-    while not list((tree / folder).glob("test_*.py")):
+    while not (files := sorted((tree / folder).glob("test_*.py"))):
         folder = folder.parent
-    return [str(path) for path in sorted(folder.glob("test_*.py"))] if folder == Path("tests") else [str(folder)]
+    return [str(path.relative_to(tree)) for path in files]
 
 
 def mirrored(module: Path) -> Path:
     """Where the tests of a module lie: those of `keras_resunits` at the top, those of `train` in a folder."""
     parts = module.parts[1:] if module.parts[0] == "keras_resunits" else module.parts
     return Path("tests", *parts)
-
-
-def command(tree: Path, tests: Iterable[str]) -> str:
-    """The command that runs tests in the copy, and stops at the first failure."""
-    run = f"{shlex.quote(sys.executable)} -m pytest -x -q -p no:cacheprovider {shlex.join(tests)}"
-    return f"sh -c {shlex.quote(f'cd {shlex.quote(str(tree))} && PYTHONPATH=. exec {run}')}"
 
 
 def table(tried: Iterable[dict[str, object]]) -> str:

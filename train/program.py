@@ -130,8 +130,7 @@ def prepare(config, run, data, model, preprocessing, plan, place, resume: bool) 
                 say(f"--epochs={plan.epochs} instead of {before}: the schedule is stretched accordingly.")
             config.save(run.config)
             records = recorders(run, plan, recipe.batch_size, position.epoch)
-    rounds = config.shuffle_rounds or 4
-    feed = Feed(data, recipe.batch_size, Augmentation.of(config.augmenting), recipe.seed, place.workers, rounds)
+    feed = Feed(data, recipe.batch_size, Augmentation.of(config.augmenting), recipe.seed, place.workers, config.rounds)
     return Session(trainer, feed, checkpoints, plan, place, records, position)
 
 

@@ -29,6 +29,8 @@ def word(layer: keras.layers.Layer) -> str:
     >>> import keras
     >>> word(keras.layers.Conv2D(8, 3, strides=2)), word(keras.layers.ReLU()), word(keras.layers.ELU())
     ('conv3/2', 'act', 'elu')
+    >>> word(keras.layers.Rescaling(0.5)), word(keras.layers.Activation("tanh")), word(keras.layers.Dense(8))
+    ('*0.5', 'tanh', 'dense')
     """
     return to_snake_case(type(layer).__name__)
 

@@ -292,6 +292,9 @@ def exclusive_gating(slot: Slot, bias: float = -6.0) -> Merge:
     >>> import keras_resunits as kr
     >>> kr.describe(kr.ResNet(depth=8, merge=kr.exclusive_gating))[1].M
     'highway(conv1 sigmoid)'
+    >>> gate = kr.exclusive_gating(kr.Slot(0, 1, 8, 8)).gate
+    >>> float(gate.layers[0].bias_initializer.value)
+    -6.0
     """
     return Highway(gate(slot, bias), name="merge")
 

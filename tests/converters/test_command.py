@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from keras_resunits.converters.__main__ import main
+from keras_resunits.converters.errors import ConversionError
+from keras_resunits.converters.loading import loader
 
 torch = pytest.importorskip("torch")
 from tests.support import torch_networks as theirs  # noqa: E402
@@ -38,6 +40,13 @@ def test_a_checkpoint_becomes_a_keras_file_that_answers_alike(checkpoint, tmp_pa
     wanted = theirs.logits(network, x)
     np.testing.assert_allclose(keras.models.load_model(output)(x), wanted, atol=1e-4 * np.abs(wanted).max(), rtol=0)
     assert [path.name for path in tmp_path.iterdir()] == ["resnet20.keras"]
+
+
+def test_a_source_is_checked_before_any_network_is_built(tmp_path):
+    for source in (tmp_path / "nowhere.pth", tmp_path / "nowhere.h5"):
+        with pytest.raises(ConversionError, match=r"^no such file: '.*nowhere"):
+            loader(source)
+    assert callable(loader("imagenet"))
 
 
 def test_statistics_are_written_into_the_keras_file(checkpoint, tmp_path, capsys):

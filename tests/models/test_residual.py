@@ -210,6 +210,8 @@ def test_networks_are_named_by_family_and_depth():
     assert kr.PreActResNet(20).name == "preactresnet20"
     assert kr.ResNet(**SMALL).name == "resnet1_1_1"
     assert kr.ResNet(**SMALL, name="mine").name == "mine"
+    fractals = (kr.FractalNet(columns, (8, 8, 3), filters=(8, 8), dropout=(0, 0)) for columns in (1, 2))
+    assert [model.name for model in fractals] == ["fractalnet2", "fractalnet4"]
 
 
 def test_the_default_shortcut_is_that_of_the_papers():

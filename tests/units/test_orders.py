@@ -77,6 +77,21 @@ def test_a_unit_holds_the_layers_of_the_figure(order, body, place, literal):
     assert found == [part.split() for part in literal.split("|")]
 
 
+def test_fixup_names_each_scalar_by_its_place():
+    unit = kr.Recipe(kr.bottleneck, kr.Fixup(), kr.projection)(PLACES["same"])
+    inner = (f"conv{i} bias{i} act{i} bias{i}b" for i in (1, 2))
+    assert names(unit.branch) == f"bias0 {' '.join(inner)} conv3 scale bias".split()
+
+
+@pytest.mark.parametrize(("body", "scale"), [("basic", 2 / 9), ("bottleneck", 2 / 3)])
+def test_fixup_scales_the_inner_kernels_by_the_number_of_units(body, scale):
+    """A factor of L^(-1 / (2m - 2)) on He's deviation, for `m` layers in each of `L` = 9 branches."""
+    branch = kr.Recipe(BODIES[body], kr.Fixup(), kr.projection)(PLACES["same"]).branch
+    *inner, last = [layer.kernel_initializer for layer in branch.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert [each.scale for each in inner] == [pytest.approx(scale)] * (BODIES[body].depth - 1)
+    assert isinstance(last, keras.initializers.Zeros)
+
+
 def test_the_names_match_the_kinds_of_the_layers():
     kinds = {"conv": keras.layers.Conv2D, "norm": kr.BatchNormalization, "act": keras.layers.ReLU}
     for order in ORDERS.values():

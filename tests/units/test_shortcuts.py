@@ -99,3 +99,9 @@ def test_any_shortcut_goes_with_any_order(body):
         unit.build((2, 8, 8, 8))
         wanted = (2, 8 // slot.strides, 8 // slot.strides, slot.filters)
         assert unit.compute_output_shape((2, 8, 8, 8)) == wanted, (order, shortcut, slot.name)
+
+
+@pytest.mark.parametrize("name", sorted(set(catalog.SHORTCUTS) - {"identity"}))
+def test_a_shortcut_refuses_what_is_no_slot(name):
+    with pytest.raises(ValueError, match=r"`slot` must be a `Slot`"):
+        catalog.SHORTCUTS[name]("slot", kr.PostAct())

@@ -164,6 +164,15 @@ def test_a_looks_linear_projection_loses_nothing_of_the_carry():
         np.testing.assert_allclose(kernel[0, 0] @ kernel[0, 0].T, np.eye(channels), atol=1e-5)
 
 
+@pytest.mark.parametrize("size", [1, 3, 7])
+def test_looks_linear_starts_with_an_orthogonal_matrix_at_the_centre(size):
+    kernel = np.asarray(kr.LooksLinear()((size, size, 8, 4)))
+    centre = kernel[size // 2, size // 2, :4]
+    np.testing.assert_allclose(centre @ centre.T, np.eye(4), atol=1e-5)
+    assert np.count_nonzero(np.abs(kernel).sum((2, 3))) == 1
+    np.testing.assert_array_equal(kernel[..., 4:, :], -kernel[..., :4, :])
+
+
 def test_layers_of_one_shape_start_with_kernels_of_their_own():
     for order in ("looks_linear", "fixup", kr.fan_in(kr.FullPreAct())):
         model = kr.ResNet(depth=14, order=order, input_shape=(8, 8, 3))

@@ -8,7 +8,11 @@ from typing import NoReturn
 
 
 class RunError(Exception):
-    """Its text states what was expected, what was got and where; `code` is the program's exit code."""
+    """Its text states what was expected, what was got and where; `code` is the program's exit code.
+
+    >>> [kind.code for kind in (RunError, BadInput, NumericError, StorageError, ClusterError, Preempted)]
+    [1, 2, 3, 4, 5, 42]
+    """
 
     code = 1
 
@@ -48,7 +52,11 @@ class Preempted(RunError):
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an error's text, without a full stop; its type where it has no text."""
+    r"""The first line of an error's text, without a full stop; its type where it has no text.
+
+    >>> first_line(ValueError("no such file.\nTry again.")), first_line(ValueError())
+    ('no such file', 'ValueError')
+    """
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 

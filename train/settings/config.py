@@ -60,6 +60,15 @@ class Config:
         return cls(**sections, **own, given=given)
 
     @property
+    def rounds(self) -> int:
+        """Rounds of the shuffle.
+
+        >>> Config().rounds, Config(shuffle_rounds=None).rounds
+        (8, 4)
+        """
+        return self.shuffle_rounds or 4
+
+    @property
     def flat(self) -> dict[str, Any]:
         """The options' values by name, as they are saved with the run."""
         sections = (asdict(getattr(self, name)) for name in SECTIONS)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ import tensorflow as tf
 from keras_resunits import PreActResNet
 from tests.support.paths import ROOT
 from tests.support.processes import finished
+from train import launch as launching
 from train.cluster.discovery import check_strategy, cluster
 from train.cluster.processes import free_addresses, start
 from train.cluster.strategy import make_strategy, require_divisible
@@ -173,7 +175,7 @@ def test_a_flag_that_auto_would_ignore_among_several_workers_is_refused(monkeypa
             ("--cpu_devices=2", "--strategy=tpu"),
             r"--cpu_devices=2 has no effect with --strategy=tpu; expected auto or mir",
         ),
-        (("--cpu_devices=0",), r"--cpu_devices must be >= 1, got 0"),
+        (("--cpu_devices=0",), r"--cpu_devices must be >= 1 and <= 64, got 0"),
     ],
 )
 def test_a_missing_device_is_refused_in_one_line(tmp_path, arguments, line):
@@ -203,6 +205,11 @@ def test_auto_takes_one_device_where_there_is_one_and_a_cluster_of_one_is_none(m
     place = make_strategy("auto", "", 1, 5, 5)
     assert (place.strategy, place.taken) == (tf.distribute.get_strategy(), "the CPU")
     assert (place.is_chief, place.workers) == (True, 1)
+
+
+def test_the_cpu_is_split_into_devices():
+    make_strategy("default", "", 2, 5, 5)
+    assert len(tf.config.list_logical_devices("CPU")) == 2
 
 
 # rounding alone differs, and grows from step to step: three of them
@@ -279,3 +286,16 @@ def test_launch_takes_as_many_workers_as_a_machine_runs(spawn, workers):
     outcome = spawn("-m", "train.launch", f"--workers={workers}", cwd=ROOT)
     assert outcome.code == 2
     assert outcome.err.splitlines()[-1].endswith(f"--workers must be >= 1 and <= 64, got {workers}")
+
+
+def test_launch_ends_as_the_first_worker_that_failed_and_kills_those_that_do_not_end(monkeypatch):
+    def started(*commands):
+        return [subprocess.Popen(["sh", "-c", command]) for command in commands]
+
+    soon = "sleep 0.3; exit"
+    assert launching._wait(started(f"{soon} 0", f"{soon} 0")) == 0
+    assert launching._wait(started(f"{soon} 0", f"{soon} 3")) == 3
+    monkeypatch.setattr(launching, "GRACE", 0.3)
+    failed, stuck = started("exit 3", "exec sleep 60")
+    assert launching._wait([stuck, failed]) == 3
+    assert stuck.wait(5) == -signal.SIGKILL

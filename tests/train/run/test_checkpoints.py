@@ -10,8 +10,8 @@ import pytest
 
 from keras_resunits import PreActResNet
 from tests.support.sittings import Sitting, dense, image_data
-from train.process.errors import BadInput
-from train.run.checkpoints import Checkpoints, Position, _seal, state_hash
+from train.process.errors import BadInput, StorageError
+from train.run.checkpoints import Checkpoints, Position, _seal, require_checkpoint, state_hash
 
 
 @pytest.fixture
@@ -95,6 +95,14 @@ def test_a_checkpoint_survives_a_kill_while_it_was_replaced(tmp_path):
 
 def test_a_run_stopped_before_its_first_checkpoint_starts_again(tmp_path):
     assert small(tmp_path / "nothing")[0].restore() == Position()
+
+
+def test_a_run_without_checkpoints_does_not_start_over_after_two_epochs(tmp_path):
+    history = tmp_path / "history.csv"
+    history.write_text("epoch\n0\n1\n")
+    require_checkpoint(history, tmp_path, step=6)
+    with pytest.raises(StorageError, match=r"^no checkpoint in .*, but .*history\.csv has 2 epochs\. Refusing"):
+        require_checkpoint(history, tmp_path, step=0)
 
 
 def test_a_checkpoint_of_another_network_is_refused_and_left_as_it_is(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import contextmanager
 
@@ -84,6 +85,25 @@ def test_claim_names_the_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "saved_models").write_text("a file")
     with pytest.raises(BadInput, match=r"--output=.*saved_models/mine cannot be written to \(Not a directory\)"):
         Run(tmp_path, "mine").claim()
+    assert [path.name for path in tmp_path.iterdir()] == ["saved_models"]
+
+
+def test_an_exported_version_is_found_by_its_state_in_its_own_note_or_in_that_of_earlier_versions(tmp_path):
+    run = Run(tmp_path, "mine")
+    run.claim()
+    for version, state in {"2": "b", "8": None, "9": None, "10": "a", "91": None}.items():
+        folder = run.saved_models / version
+        folder.mkdir()
+        (folder / "saved_model.pb").write_text("")
+        if state:
+            (folder / "metadata.json").write_text(json.dumps({"state": state}))
+    (run.folder / "exported.json").write_text(json.dumps({"version": "9", "state": "c"}))
+    found = {state: run.exported_version(state=state) for state in "abcd"}
+    assert {state: path and path.name for state, path in found.items()} == {"a": "10", "b": "2", "c": "9", "d": None}
+    assert run.exported_version() == run.saved_models / "10"  # the newest of which anything is known
+    for version in ("9", "10"):
+        (run.saved_models / version / "saved_model.pb").unlink()
+    assert run.exported_version(state="a") is run.exported_version(state="c") is None
 
 
 DATA = {"train_count": 24, "class_names": ["cat", "dog"], "digest": "0123456789ab"}
@@ -112,6 +132,31 @@ def test_unfinished_files_of_killed_processes_are_removed_by_the_next(tmp_path):
     with run.claimed():
         assert [path.name for path in run.saved_models.iterdir()] == ["1"]
         assert [path.name for path in run.folder.iterdir()] == ["lock"]
+
+
+def test_a_run_in_use_is_refused_with_the_process_that_uses_it(tmp_path):
+    run = Run(tmp_path, "mine")
+    with run.claimed():
+        run.config.write_text("{}")
+        with pytest.raises(BadInput, match=rf"^--run=mine: .*runs/mine is in use by process {os.getpid()} on \S+\.$"):
+            run.claimed().__enter__()
+        assert (run.folder / "lock").read_text().startswith(f"process {os.getpid()} on ")
+    with run.claimed():  # free again
+        assert sorted(path.name for path in run.folder.iterdir()) == ["config.json", "lock"]
+
+
+def test_an_error_leaves_no_empty_folders_and_removes_nothing_else(tmp_path):
+    run = Run(tmp_path / "output", "mine")
+    with pytest.raises(KeyboardInterrupt), run.claimed():
+        raise KeyboardInterrupt
+    assert not run.output.exists()
+    with pytest.raises(KeyboardInterrupt), run.claimed():
+        run.config.write_text("{}")
+        raise KeyboardInterrupt
+    assert sorted(path.name for path in run.folder.iterdir()) == ["config.json", "lock"]
+    with run.claimed():
+        pass
+    assert run.saved_models.exists()
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import asdict
 
 import pytest
 from absl import flags
@@ -13,6 +14,7 @@ from train.process.errors import BadInput
 from train.settings.config import Config, fingerprint_of, read
 from train.settings.flags import command, defined
 from train.settings.resolving import resolve
+from train.settings.sections import Command
 
 
 @pytest.fixture
@@ -31,6 +33,20 @@ def test_every_flag_except_those_about_places_is_part_of_the_configuration(resol
     names = {flag.name for flag in defined()}
     places = {"output", "run", "strategy", "tpu", "cpu_devices", "startup_timeout", "worker_timeout"}
     assert names - set(Config().flat) == places | {"resume", "export"}
+
+
+def test_the_defaults_are_those_that_runs_and_documents_rely_on():
+    def given(values):
+        return {name: value for name, value in values.items() if value is not None}
+
+    numbers = {"crop_area": 0.08, "randaugment_ops": 2, "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 1e-4}
+    numbers |= {"accumulate": 1, "keep": 3, "shuffle_rounds": 8, "seed": 0}
+    numbers |= dict.fromkeys(("randaugment", "erasing", "mixup", "cutmix", "label_smoothing"), 0.0)
+    names = {"dataset": "digits", "crop": "pad", "model": "PreActResNet", "precision": "float32", "schedule": "steps"}
+    names |= {"on_nan": "stop"}
+    assert given(Config().flat) == {**numbers, **names, "skip_bad_images": False, "nesterov": True, "smoke": False}
+    places = {"resume": False, "export": True, "output": ".", "strategy": "auto", "tpu": "", "cpu_devices": 1}
+    assert given(asdict(Command())) == {**places, "startup_timeout": 300.0, "worker_timeout": 25.0}
 
 
 def test_digits_and_other_sets_have_their_own_lengths(resolved):

@@ -6,6 +6,7 @@ import ast
 import hashlib
 import json
 import re
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from train.run.history import read_history
 from train.settings.config import DECIDES_NO_NUMBER, Config, read
 from train.settings.experiments import FOLDER, experiment, names
 from train.settings.resolving import resolve
+from train.step.network import check_network
 
 
 @pytest.fixture
@@ -48,11 +50,13 @@ def test_an_experiment_states_its_command_time_and_result(name):
 
 
 @pytest.mark.parametrize("name", names())
-def test_the_smoke_version_is_the_experiment_except_for_its_size(name):
+def test_the_smoke_version_is_the_experiment_except_for_its_size(name, parse):
     whole, smoke = experiment(name), experiment(name, smoke=True)
     assert whole.keys() <= smoke.keys()
     size = {"dataset", "image_size", "class_names", "depth", "width", "block", "epochs", "batch_size"}
     assert {key for key in smoke if smoke[key] != whole.get(key)} <= size
+    parse(f"--config={name}", "--smoke")
+    check_network(resolve().network)
 
 
 @pytest.mark.slow
@@ -70,10 +74,10 @@ def test_the_smoke_version_trains(name, command, tmp_path):
 def test_the_papers_cifar_networks_have_the_papers_parameters(parse):
     from train.step.network import network
 
-    for name, published, decay in (
-        ("cifar10_preactresnet164", 1_703_258, 1e-4),
-        ("cifar10_resnet110", 1_727_962, 1e-4),
-        ("cifar10_wrn28_10", 36_479_194, 5e-4),
+    for name, published, decay, epochs, drops, factor in (
+        ("cifar10_preactresnet164", 1_703_258, 1e-4, 164, None, None),
+        ("cifar10_resnet110", 1_727_962, 1e-4, 164, None, None),
+        ("cifar10_wrn28_10", 36_479_194, 5e-4, 200, [60 / 200, 120 / 200, 160 / 200], 0.2),
     ):
         parse(f"--config={name}")
         config = resolve()
@@ -81,6 +85,7 @@ def test_the_papers_cifar_networks_have_the_papers_parameters(parse):
         count = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
         assert count == published
         assert picked(config, "learning_rate", "weight_decay", "momentum", "batch_size") == (0.1, decay, 0.9, 128)
+        assert picked(config, "epochs", "drops", "drop_factor", "pad", "flip") == (epochs, drops, factor, 4, True)
 
 
 def test_flags_override_the_experiment_even_with_their_own_default(parse):
@@ -181,7 +186,8 @@ def test_equal_configurations_have_equal_fingerprints_however_they_are_asked_for
     assert resolve().fingerprint == by_name.fingerprint
 
 
-def test_smoke_images_are_of_two_classes_and_train_and_test_share_none():
+def test_smoke_images_are_of_two_classes_and_train_and_test_share_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # not those that an earlier test has written
     arrays = np.load(smoke_arrays(28, channels=1))
     assert arrays["x_train"].shape == (64, 28, 28, 1) and arrays["x_test"].shape == (16, 28, 28, 1)
     assert arrays["y_train"].tolist() == [0] * 32 + [1] * 32

@@ -66,10 +66,11 @@ def test_test_metrics_match_numpy_over_all_examples_however_they_are_batched(fil
 
 def test_testing_changes_no_weight_and_no_statistic(files):
     judge = trainer(PreActResNet(8, (8, 8, 1), CLASSES))
-    before = [w.numpy() for w in judge.model.weights]
+    before = [variable.numpy() for variable in judge.variables]
+    assert len(before) == len(judge.model.variables) + len(judge.optimizer.variables)
     evaluated(judge, batches(files, 5, shape=(8, 8, 1)))
-    for weight, old in zip(judge.model.weights, before, strict=True):
-        np.testing.assert_array_equal(weight, old)
+    for variable, old in zip(judge.variables, before, strict=True):
+        np.testing.assert_array_equal(variable, old)
 
 
 def test_a_step_is_the_gradient_of_the_mean_loss_times_the_rate(files):
