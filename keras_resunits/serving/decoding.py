@@ -74,8 +74,9 @@ def _rows(function: Callable, columns: Columns, shape: tuple[int, ...]) -> tuple
     row of cells that raise none keeps it from being empty.
     """
     count = tf.shape(columns[0][0])[0]
-    filled = (tf.concat([column, [cell]], 0) for column, cell in columns)
-    rows = tf.data.Dataset.from_tensor_slices((tf.range(count + 1), *filled))
+    tensors, cells = zip(*columns, strict=True)
+    rows = tf.data.Dataset.from_tensor_slices((tf.range(count), *tensors))
+    rows = rows.concatenate(tf.data.Dataset.from_tensors((count, *cells)))
     row = tf.autograph.experimental.do_not_convert(lambda number, *cells: (number, *function(*cells)))
     rows = rows.map(row, num_parallel_calls=_AT_ONCE, deterministic=False).ignore_errors()
     numbers, status, values = rows.batch(tf.cast(count, tf.int64) + 1).get_single_element()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
 import tensorflow as tf
 
 MOST_BLOCKS = 2**14
 """The most blocks before the end of the first frame, some 4 MB; one of more is refused as too large."""
 
 _START, _EXTENSION, _FRAME, _DONE, _BROKEN = range(5)
-_AHEAD = 10  # bytes that are read at once, hence zeros behind the end
+_LONGEST = 10  # bytes of the longest header
 
 
 def first_frame(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -22,8 +21,7 @@ def first_frame(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         The bytes of a GIF of this frame alone, a scalar string; the number of pixels of the frame, int64; and whether
         there are too many blocks to look at. Without a whole frame, the bytes are those of no GIF.
     """
-    data = tf.concat([tf.cast(tf.io.decode_raw(contents, tf.uint8), tf.int32), np.zeros(14 + _AHEAD, np.int32)], 0)
-    length = tf.strings.length(contents)
+    data, length = tf.io.decode_raw(contents, tf.uint8), tf.strings.length(contents)
 
     def table(flags):  # bytes of a colour table
         return tf.where(flags >= 128, 3 * tf.bitwise.left_shift(2, flags % 8), 0)
@@ -33,7 +31,8 @@ def first_frame(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
 
     def step(place, state, frame, count):
         # A block has a header, then pieces, each behind its length; a length of 0 ends it.
-        block = data[place : place + _AHEAD]
+        block = tf.cast(data[place : place + _LONGEST], tf.int32)
+        block = tf.pad(block, [[0, _LONGEST - tf.size(block)]])
         starts, first = tf.equal(state, _START), block[0]
         kind = tf.where(tf.equal(first, 0x2C), _FRAME, tf.where(tf.equal(first, 0x21), _EXTENSION, _BROKEN))
         header = tf.where(tf.equal(kind, _FRAME), 11 + table(block[9]), 2)
@@ -45,7 +44,7 @@ def first_frame(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             count + 1,
         )
 
-    begin = (13 + table(data[10]), _START, 0, 0)
+    begin = (13 + table(tf.cast(data[10], tf.int32)), _START, 0, 0)
     place, state, frame, count = tf.while_loop(goes_on, step, begin, parallel_iterations=1)
     sides = tf.cast(data[frame + 5 : frame + 9], tf.int64)
     pixels = (sides[0] + 256 * sides[1]) * (sides[2] + 256 * sides[3])

@@ -107,6 +107,7 @@ def pictures() -> dict[str, tuple[bytes, int]]:
         "gif": good_gif,
         "gif, animated": animated("GIF"),
         "gif, 400 frames of 2000x2000": gif_bomb(),
+        "gif, 25 MB of trailing bytes": good_gif + bytes(25_000_000),
         "bmp": good_bmp,
         "bmp, grey": written("BMP", "L"),
         "bmp, 32 bit": written("BMP", "RGBA"),
