@@ -2,11 +2,13 @@
 
 from keras_resunits.analysis.describe import describe
 from keras_resunits.analysis.gates import gates, scalar_gates
+from keras_resunits.analysis.inside import activations, layer
 from keras_resunits.layers.convolutions import PaddedConv2D
 from keras_resunits.layers.normalization import BatchNormalization
 from keras_resunits.layers.pooling import PaddedMaxPool
 from keras_resunits.layers.randomness import Dropout
 from keras_resunits.layers.series import Series
+from keras_resunits.layers.statistics import normalization_of
 from keras_resunits.models.dense import DenseNet
 from keras_resunits.models.fractal import Fractal, FractalNet
 from keras_resunits.models.gated import GatedPlainNet, GatedResNet, HighwayNet
@@ -16,7 +18,7 @@ from keras_resunits.models.perceptrons import FullyConnectedResNet
 from keras_resunits.models.residual import PlainNet, PreActResNet, ResNet, StochasticDepthResNet
 from keras_resunits.models.stems import Stem
 from keras_resunits.models.wide import WideResNet
-from keras_resunits.optimizers import CoupledSGD
+from keras_resunits.optimizers import CoupledNadam, CoupledSGD
 from keras_resunits.serving.export import export_saved_model
 from keras_resunits.surgery.columns import deepest_column
 from keras_resunits.surgery.transfer import features, freeze, new_head
@@ -111,6 +113,7 @@ __all__ = [
     "BranchOnly",
     "CReLU",
     "Concat",
+    "CoupledNadam",
     "CoupledSGD",
     "DenseNet",
     "Dropout",
@@ -157,6 +160,7 @@ __all__ = [
     "WideResNet",
     "ZeroGamma",
     "ZeroPad",
+    "activations",
     "add",
     "avg_pool_pad",
     "basic",
@@ -185,6 +189,7 @@ __all__ = [
     "growth",
     "highway",
     "identity",
+    "layer",
     "layer_scale",
     "list_models",
     "looks_linear",
@@ -193,6 +198,7 @@ __all__ = [
     "new_head",
     "no_norm",
     "no_tail",
+    "normalization_of",
     "orders",
     "plan",
     "projection",

@@ -17,7 +17,7 @@ EXAMPLES = """examples:
 
 
 def main(argv: list[str] | None = None, program: str = PROGRAM) -> int:
-    """List or describe networks; returns 0, or 2 if no name matches.
+    """List or describe networks; returns 0, or 2 if no name matches. Describing requires a name.
 
     >>> main(["densenet121*"])
     densenet121
@@ -29,12 +29,12 @@ def main(argv: list[str] | None = None, program: str = PROGRAM) -> int:
         epilog=EXAMPLES.format(program=program),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "pattern", nargs="?", default="*", help='a name, or a wildcard with "*" and "?"; all by default'
-    )
+    parser.add_argument("pattern", nargs="?", help='a name, or a wildcard with "*" and "?"; all by default')
     parser.add_argument("--describe", action="store_true", help="print what each one is made of, not only its name")
     given = parser.parse_args(argv)
-    names = kr.list_models(given.pattern)
+    if given.describe and given.pattern is None:
+        parser.error("--describe requires a name or a wildcard; without --describe, all names are listed")
+    names = kr.list_models("*" if given.pattern is None else given.pattern)
     if not names:
         print(
             f"{program}: no network's name matches {given.pattern!r}; without a name, all are listed.", file=sys.stderr

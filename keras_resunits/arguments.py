@@ -1,17 +1,24 @@
 """Validate arguments at the public edge: numbers become Python ints or floats, and names become objects.
 
-NumPy's numbers are accepted like Python's; bools are not accepted as numbers.
+A `Kind` says once what an argument must be, and calling it checks a value; `checked` applies kinds to a function's
+arguments. NumPy's numbers are accepted like Python's; bools are not accepted as numbers.
 """
 
 from __future__ import annotations
 
 import difflib
+import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
 from numbers import Integral, Real
-from typing import Any, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 import keras
+
+T = TypeVar("T")
+P = ParamSpec("P")
 
 
 def is_int(value) -> bool:
@@ -24,52 +31,134 @@ def is_number(value) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def require_positive_int(value, name: str, where: str) -> int:
-    """Return `value` as an int, or raise a `ValueError` unless it is a positive int.
-
-    >>> import numpy as np
-    >>> require_positive_int(np.int64(4), "growth", "DenseNet")
-    4
-    """
-    if not is_int(value) or value < 1:
-        raise ValueError(f"`{name}` must be a positive int. Received: {name}={value!r} ({where}).")
-    return int(value)
+def is_sequence(value) -> bool:
+    """Whether `value` is a sequence of objects; text and bytes are not."""
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray))
 
 
-def require_bool(value, name: str, where: str) -> bool:
-    """Return `value` as a bool, or raise a `ValueError` unless it is a bool of Python or NumPy.
+@dataclass(frozen=True)
+class Kind(Generic[T]):
+    """What an argument must be.
 
-    >>> require_bool("False", "include_top", "network")
+    Args:
+        words: What it must be, as error messages describe it.
+        accepts: Whether a value is of this kind.
+        made: Turns an accepted value into what the package works with. By default the value itself.
+
+    Example:
+
+    >>> require_rate(1.5, "rate", "layer 'dropout'")
     Traceback (most recent call last):
-    ValueError: `include_top` must be True or False. Received: include_top='False' (network).
+    ValueError: `rate` must be a number in [0, 1). Received: rate=1.5 (layer 'dropout').
     """
-    if not (isinstance(value, bool) or type(value).__name__ in ("bool_", "bool")):
-        raise ValueError(f"`{name}` must be True or False. Received: {name}={value!r} ({where}).")
-    return bool(value)
+
+    words: str
+    accepts: Callable[[Any], bool]
+    made: Callable[[Any], T] = lambda value: value
+
+    def __call__(self, value, name: str, where: str) -> T:
+        """Return `value` as this kind, or raise a `ValueError` that names the argument and its place."""
+        if not self.accepts(value):
+            raise ValueError(f"`{name}` must be {self.words}. Received: {name}={value!r} ({where}).")
+        return self.made(value)
+
+    @property
+    def or_none(self) -> Kind[T | None]:
+        """The same kind, or `None`."""
+        return Kind(
+            f"{self.words}, or None",
+            lambda value: value is None or self.accepts(value),
+            lambda value: None if value is None else self.made(value),
+        )
+
+    def each(self, values, name: str, where: str) -> tuple[T, ...]:
+        """Return `values`, a sequence or another iterable, as a tuple of this kind."""
+        if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
+            raise ValueError(f"`{name}` must be a sequence. Received: {name}={values!r} ({where}).")
+        return tuple(self(value, f"{name}[{i}]", where) for i, value in enumerate(values))
 
 
-def require_number(value, name: str, where: str) -> float:
-    """Return `value` as a float, or raise a `ValueError` unless it is a finite number."""
-    if not is_number(value):
-        raise ValueError(f"`{name}` must be a finite number. Received: {name}={value!r} ({where}).")
-    return float(value)
+def instance_of(kind: type, words: str) -> Kind[Any]:
+    """Return the kind of the instances of a class."""
+    return Kind(words, lambda value: isinstance(value, kind))
 
 
-def require_rate(value, name: str, where: str) -> float:
-    """Return `value`, a probability of dropping, as a float, or raise a `ValueError` unless it is in [0, 1)."""
-    if not is_number(value) or not 0 <= value < 1:
-        raise ValueError(f"`{name}` must be a number in [0, 1). Received: {name}={value!r} ({where}).")
-    return float(value)
+def one_of(*choices: str) -> Kind[str]:
+    """Return the kind of a string that is one of `choices`."""
+    return Kind(" or ".join(map(repr, choices)), lambda value: isinstance(value, str) and value in choices)
 
 
-def require_share(value, name: str, where: str) -> float:
-    """Return `value`, a fraction to keep, as a float, or raise a `ValueError` unless it is in (0, 1]."""
-    if not is_number(value) or not 0 < value <= 1:
-        raise ValueError(f"`{name}` must be a number in (0, 1]. Received: {name}={value!r} ({where}).")
-    return float(value)
+require_int = Kind("an int", is_int, int)
+require_index = Kind("an int >= 0", lambda value: is_int(value) and value >= 0, int)
+require_positive_int = Kind("a positive int", lambda value: is_int(value) and value > 0, int)
+require_number = Kind("a finite number", is_number, float)
+require_positive_number = Kind("a number > 0", lambda value: is_number(value) and value > 0, float)
+require_not_negative = Kind("a finite number >= 0", lambda value: is_number(value) and value >= 0, float)
+require_fraction = Kind("a number in [0, 1]", lambda value: is_number(value) and 0 <= value <= 1, float)
+require_rate = Kind("a number in [0, 1)", lambda value: is_number(value) and 0 <= value < 1, float)
+require_share = Kind("a number in (0, 1]", lambda value: is_number(value) and 0 < value <= 1, float)
+require_limit = Kind(
+    "a number", lambda value: is_number(value) or (isinstance(value, float) and math.isinf(value)), float
+)
+require_bool = Kind("True or False", lambda value: type(value).__name__ in ("bool", "bool_"), bool)
+require_text: Kind[str] = Kind("a string that is not empty", lambda value: isinstance(value, str) and value != "")
+require_model = instance_of(keras.Model, "a Keras model")
+require_layer = instance_of(keras.layers.Layer, "a Keras layer")
+require_function: Kind[Callable] = Kind("a function", lambda value: callable(value) and not _is_layer(value))
+require_maker: Kind[Callable] = Kind(
+    "a function that makes a layer from a `name`, as a layer class does",
+    lambda value: callable(value) and not isinstance(value, keras.layers.Layer),
+)
+require_activation = Kind(
+    "an activation: a function, or a name that Keras knows, such as 'relu' or 'leaky_relu'",
+    lambda value: not isinstance(value, type) and _known_to(keras.activations.get, value),
+    keras.activations.get,
+)
+require_initializer = Kind(
+    "a Keras initialiser or its name",
+    lambda value: (
+        isinstance(value, keras.initializers.Initializer)
+        or (isinstance(value, str) and _known_to(keras.initializers.get, value))
+    ),
+    keras.initializers.get,
+)
 
 
-T = TypeVar("T")
+def _known_to(get: Callable, value) -> bool:
+    """Whether Keras finds the object that `value` denotes."""
+    try:
+        get(value)
+    except (ValueError, TypeError, KeyError):
+        return False
+    return True
+
+
+def checked(**kinds: Kind) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Check arguments of a function by their names.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> kr.describe("resnet20")
+    Traceback (most recent call last):
+    ValueError: `model` must be a Keras model. Received: model='resnet20' (describe).
+    """
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        signature = inspect.signature(function)
+
+        @wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> T:
+            given = signature.bind(*args, **kwargs)
+            for name, kind in kinds.items():
+                if name in given.arguments:
+                    given.arguments[name] = kind(given.arguments[name], name, function.__name__)
+            return function(*given.args, **given.kwargs)
+
+        return call
+
+    return decorate
+
 
 FUNCTIONS = {
     "shortcut": "a function `(Slot, Order) -> Layer` such as `kr.projection`",

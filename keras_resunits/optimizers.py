@@ -1,94 +1,56 @@
-"""The optimiser of the papers: SGD with coupled weight decay."""
+"""The optimisers of the papers: SGD and Nadam, with coupled weight decay."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 
 import keras
 from keras import ops
 
-from keras_resunits.arguments import is_number, require_number
+from keras_resunits.arguments import (
+    instance_of,
+    require_bool,
+    require_function,
+    require_not_negative,
+    require_number,
+    require_positive_number,
+    require_rate,
+    require_text,
+)
 from keras_resunits.layers.backend import ON_TENSORFLOW, tf
 from keras_resunits.layers.serialization import register
 
+require_mapping = instance_of(Mapping, "a mapping")
 
-@register
-class CoupledSGD(keras.optimizers.SGD):
-    """SGD with momentum and *coupled* weight decay, as in the papers and in Torch:
 
-        g  = gradient + weight_decay * w
-        m  = momentum * m - learning_rate * g
-        w += m                                           (plain)
-        w += momentum * m - learning_rate * g            (Nesterov)
-
-    Keras' own `weight_decay` is decoupled: it shrinks `w` outside the momentum. Coupled weight decay equals an L2
-    penalty of `weight_decay / 2` on every variable, including norms and biases (fb.resnet.torch decays all of them).
-    Variables passed to `exclude_from_weight_decay` before the optimiser is built do not decay. Nor do the scalars of
-    `ScalarGate`, which is better according to Savarese et al. 2016, Table 3.
-
-    `global_clipnorm` and `gradient_accumulation_steps` are those of Keras, with two fixes. On TensorFlow, gradients are
-    summed over the replicas of a strategy before they are clipped and accumulated. Several devices then take the same
-    step as one. And a schedule counts updates, not the steps that are accumulated.
-
-    Attributes:
-        gradient_norm: On TensorFlow, the global norm of the last update's gradient, a float32 scalar variable. It is
-            the norm after the sum over replicas and the mean over accumulated steps, before clipping and without weight
-            decay. It becomes NaN or infinite as soon as the gradient of an accumulated step is.
-
-    Args:
-        learning_rate: A float or a `keras.optimizers.schedules.LearningRateSchedule`. Defaults to 0.1.
-        momentum: The momentum. Defaults to 0.9.
-        nesterov: Whether to use Nesterov momentum. Defaults to `True`, as in the authors' Torch code.
-        coupled_weight_decay: The coupled weight decay. Defaults to 1e-4.
-        learning_rate_factors: `{path: factor}` of variables; see `scale_learning_rate`. Defaults to none.
-        undecayed: Paths of variables without weight decay; see `exclude_from_weight_decay`. Defaults to none.
-        undecayed_names: Strings that the names of other variables without weight decay contain. Defaults to none.
-        **kwargs: Keyword arguments of `keras.optimizers.SGD`, except `weight_decay`.
-
-    Raises:
-        ValueError: if the weight decay is negative, NaN or infinite, a limit of clipping is not positive, or Keras'
-            `weight_decay` is given.
-
-    Example: one step from w = 1 with gradient 0 is pure decay
-
-    >>> import keras
-    >>> from keras_resunits import CoupledSGD
-    >>> w = keras.Variable([1.0])
-    >>> CoupledSGD(0.1, momentum=0.5, nesterov=False, coupled_weight_decay=0.1).apply([keras.ops.zeros(1)], [w])
-    >>> round(float(w.numpy()[0]), 4)
-    0.99
-    """
+class _Coupled(keras.optimizers.Optimizer):
+    """What the optimisers below share: coupled weight decay, factors of the rate, and steps as if on one device."""
 
     def __init__(
-        self,
-        learning_rate=0.1,
-        momentum=0.9,
-        nesterov=True,
-        coupled_weight_decay=1e-4,
-        learning_rate_factors=None,
-        undecayed=(),
-        undecayed_names=(),
-        **kwargs,
+        self, learning_rate, *, coupled_weight_decay, learning_rate_factors, undecayed, undecayed_names, **kwargs
     ):
+        title = type(self).__name__
         if kwargs.get("weight_decay") is not None:
             raise ValueError(
-                "`CoupledSGD` takes `coupled_weight_decay`, not Keras' decoupled `weight_decay`. "
+                f"`{title}` takes `coupled_weight_decay`, not Keras' decoupled `weight_decay`. "
                 f"Received: weight_decay={kwargs['weight_decay']!r}."
             )
         for limit in ("clipnorm", "clipvalue", "global_clipnorm"):
-            if kwargs.get(limit) is not None and not (is_number(kwargs[limit]) and kwargs[limit] > 0):
-                raise ValueError(f"`{limit}` must be a number > 0. Received: {limit}={kwargs[limit]!r} (CoupledSGD).")
-        super().__init__(learning_rate, momentum=momentum, nesterov=nesterov, **kwargs)
-        self.coupled_weight_decay = require_number(coupled_weight_decay, "coupled_weight_decay", "CoupledSGD")
-        if self.coupled_weight_decay < 0:
-            raise ValueError(
-                f"`coupled_weight_decay` must be >= 0. Received: coupled_weight_decay={coupled_weight_decay!r}."
-            )
-        self.learning_rate_factors, self.undecayed = dict(learning_rate_factors or {}), list(undecayed)
+            require_positive_number.or_none(kwargs.get(limit), limit, title)
+        if callable(learning_rate):
+            require_function(learning_rate, "learning_rate", title)
+        super().__init__(learning_rate, **kwargs)
+        self.coupled_weight_decay = require_not_negative(coupled_weight_decay, "coupled_weight_decay", title)
+        factors = require_mapping.or_none(learning_rate_factors, "learning_rate_factors", title) or {}
+        self.learning_rate_factors = {
+            path: require_number(factor, f"learning_rate_factors[{path!r}]", title) for path, factor in factors.items()
+        }
+        self.undecayed = list(require_text.each(undecayed, "undecayed", title))
         self.undecayed_names: list[str] = []
         self._rate_factors: dict = {}
-        if undecayed_names:
-            self.exclude_from_weight_decay(var_names=list(undecayed_names))
+        if names := list(require_text.each(undecayed_names, "undecayed_names", title)):
+            self.exclude_from_weight_decay(var_names=names)
 
     def scale_learning_rate(self, var_list, factor):
         """Multiply the learning rate of some variables by a factor; to be called before the optimiser is built.
@@ -157,9 +119,6 @@ class CoupledSGD(keras.optimizers.SGD):
         }
         if ON_TENSORFLOW:
             self.gradient_norm = self.add_variable((), dtype="float32", name="gradient_norm")
-            # created once, outside the traced step, where every use would create them again
-            with tf.init_scope():
-                self._factors = tf.constant(self.coupled_weight_decay), tf.constant(self.momentum)
 
     def _named(self, variables, paths) -> list:
         """Return the variables of these paths; in a loaded model, paths may lack the name of the model in front."""
@@ -176,24 +135,14 @@ class CoupledSGD(keras.optimizers.SGD):
             variable: The variable, updated in place.
             learning_rate: A scalar.
         """
+        if self._use_weight_decay(variable):
+            gradient = gradient + self.coupled_weight_decay * ops.convert_to_tensor(variable)
+        super().update_step(gradient, variable, self._rate_of(variable, learning_rate))
+
+    def _rate_of(self, variable, learning_rate):
+        """Return the learning rate of one variable."""
         factor = self._rate_factors.get(self._var_key(variable))
-        learning_rate = learning_rate if factor is None else learning_rate * factor
-        if not (ON_TENSORFLOW and self.momentum):
-            if self._use_weight_decay(variable):
-                gradient = gradient + self.coupled_weight_decay * ops.convert_to_tensor(variable)
-            super().update_step(gradient, variable, learning_rate)
-            return
-        # One kernel for the three equations: training of a network of 500 variables starts seconds earlier.
-        decay, momentum = (tf.cast(factor, variable.dtype) for factor in self._factors)
-        gradient = tf.cast(gradient, variable.dtype)
-        tf.raw_ops.ResourceApplyKerasMomentum(
-            var=variable.handle,
-            accum=self.momentums[self._get_variable_index(variable)].value.handle,
-            lr=tf.cast(learning_rate, variable.dtype),
-            grad=gradient + decay * variable if self._use_weight_decay(variable) else gradient,
-            momentum=momentum,
-            use_nesterov=self.nesterov,
-        )
+        return learning_rate if factor is None else learning_rate * factor
 
     def _get_current_learning_rate(self):
         if isinstance(self._learning_rate, keras.optimizers.schedules.LearningRateSchedule):
@@ -240,6 +189,180 @@ class CoupledSGD(keras.optimizers.SGD):
         own = {name: getattr(self, name) for name in ("coupled_weight_decay", "learning_rate_factors", "undecayed")}
         own["undecayed_names"] = self.undecayed_names
         return {**super().get_config(), **own}
+
+
+@register
+class CoupledSGD(_Coupled, keras.optimizers.SGD):
+    """SGD with momentum and *coupled* weight decay, as in the papers and in Torch:
+
+        g  = gradient + weight_decay * w
+        m  = momentum * m - learning_rate * g
+        w += m                                           (plain)
+        w += momentum * m - learning_rate * g            (Nesterov)
+
+    Keras' own `weight_decay` is decoupled: it shrinks `w` outside the momentum. Coupled weight decay equals an L2
+    penalty of `weight_decay / 2` on every variable, including norms and biases (fb.resnet.torch decays all of them).
+    Variables passed to `exclude_from_weight_decay` before the optimiser is built do not decay. Nor do the scalars of
+    `ScalarGate`, which is better according to Savarese et al. 2016, Table 3.
+
+    `global_clipnorm` and `gradient_accumulation_steps` are those of Keras, with two fixes. On TensorFlow, gradients are
+    summed over the replicas of a strategy before they are clipped and accumulated. Several devices then take the same
+    step as one. And a schedule counts updates, not the steps that are accumulated.
+
+    Attributes:
+        gradient_norm: On TensorFlow, the global norm of the last update's gradient, a float32 scalar variable. It is
+            the norm after the sum over replicas and the mean over accumulated steps, before clipping and without weight
+            decay. It becomes NaN or infinite as soon as the gradient of an accumulated step is.
+
+    Args:
+        learning_rate: A float or a `keras.optimizers.schedules.LearningRateSchedule`. Defaults to 0.1.
+        momentum: The momentum. Defaults to 0.9.
+        nesterov: Whether to use Nesterov momentum. Defaults to `True`, as in the authors' Torch code.
+        coupled_weight_decay: The coupled weight decay. Defaults to 1e-4.
+        learning_rate_factors: `{path: factor}` of variables; see `scale_learning_rate`. Defaults to none.
+        undecayed: Paths of variables without weight decay; see `exclude_from_weight_decay`. Defaults to none.
+        undecayed_names: Strings that the names of other variables without weight decay contain. Defaults to none.
+        **kwargs: Keyword arguments of `keras.optimizers.SGD`, except `weight_decay`.
+
+    Raises:
+        ValueError: if the weight decay is negative, NaN or infinite, a limit of clipping is not positive, or Keras'
+            `weight_decay` is given.
+
+    Example: one step from w = 1 with gradient 0 is pure decay
+
+    >>> import keras
+    >>> from keras_resunits import CoupledSGD
+    >>> w = keras.Variable([1.0])
+    >>> CoupledSGD(0.1, momentum=0.5, nesterov=False, coupled_weight_decay=0.1).apply([keras.ops.zeros(1)], [w])
+    >>> round(float(w.numpy()[0]), 4)
+    0.99
+    """
+
+    def __init__(
+        self,
+        learning_rate=0.1,
+        momentum=0.9,
+        nesterov=True,
+        coupled_weight_decay=1e-4,
+        learning_rate_factors=None,
+        undecayed=(),
+        undecayed_names=(),
+        **kwargs,
+    ):
+        super().__init__(
+            learning_rate,
+            momentum=momentum,
+            nesterov=require_bool(nesterov, "nesterov", "CoupledSGD"),
+            coupled_weight_decay=coupled_weight_decay,
+            learning_rate_factors=learning_rate_factors,
+            undecayed=undecayed,
+            undecayed_names=undecayed_names,
+            **kwargs,
+        )
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        if ON_TENSORFLOW:
+            # created once, outside the traced step, where every use would create them again
+            with tf.init_scope():
+                self._factors = tf.constant(self.coupled_weight_decay), tf.constant(self.momentum)
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Update one variable; see `Optimizer.update_step`."""
+        if not (ON_TENSORFLOW and self.momentum):
+            super().update_step(gradient, variable, learning_rate)
+            return
+        # One kernel for the three equations: training of a network of 500 variables starts seconds earlier.
+        decay, momentum = (tf.cast(factor, variable.dtype) for factor in self._factors)
+        gradient = tf.cast(gradient, variable.dtype)
+        tf.raw_ops.ResourceApplyKerasMomentum(
+            var=variable.handle,
+            accum=self.momentums[self._get_variable_index(variable)].value.handle,
+            lr=tf.cast(self._rate_of(variable, learning_rate), variable.dtype),
+            grad=gradient + decay * variable if self._use_weight_decay(variable) else gradient,
+            momentum=momentum,
+            use_nesterov=self.nesterov,
+        )
+
+
+@register
+class CoupledNadam(_Coupled, keras.optimizers.Nadam):
+    """Keras' Nadam with coupled weight decay, which is added to the gradient: an L2 penalty.
+
+    Nadam (Dozat 2016) is the optimiser of Savarese et al. 2016 on MNIST, at a constant rate of 0.002. Its first decay
+    rate rises as `beta_1 * (1 - 0.96**step / 2)`. That of Keras in 2016 rose 250 times as slowly.
+
+    Weight decay, clipping, accumulation, `gradient_norm`, the exclusions and the factors of the learning rate are those
+    of `CoupledSGD`.
+
+    Args:
+        learning_rate: A float or a `keras.optimizers.schedules.LearningRateSchedule`. Defaults to 0.002.
+        beta_1: Decay rate of the mean gradient. Defaults to 0.9.
+        beta_2: Decay rate of the mean square of the gradient. Defaults to 0.999.
+        coupled_weight_decay: The coupled weight decay. Defaults to 1e-4.
+        learning_rate_factors: As for `CoupledSGD`.
+        undecayed: As for `CoupledSGD`.
+        undecayed_names: As for `CoupledSGD`.
+        **kwargs: Keyword arguments of `keras.optimizers.Nadam`, except `weight_decay`.
+
+    Raises:
+        ValueError: as for `CoupledSGD`.
+
+    Example: the first step is about as long as the learning rate, whatever the gradient's scale
+
+    >>> import keras
+    >>> from keras_resunits import CoupledNadam
+    >>> w = keras.Variable([1.0])
+    >>> CoupledNadam(0.01, coupled_weight_decay=0.0).apply([keras.ops.array([1000.0])], [w])
+    >>> 0.98 < float(w.numpy()[0]) < 0.99
+    True
+    """
+
+    def __init__(
+        self,
+        learning_rate=0.002,
+        beta_1=0.9,
+        beta_2=0.999,
+        coupled_weight_decay=1e-4,
+        learning_rate_factors=None,
+        undecayed=(),
+        undecayed_names=(),
+        **kwargs,
+    ):
+        super().__init__(
+            learning_rate,
+            beta_1=require_rate(beta_1, "beta_1", "CoupledNadam"),
+            beta_2=require_rate(beta_2, "beta_2", "CoupledNadam"),
+            coupled_weight_decay=coupled_weight_decay,
+            learning_rate_factors=learning_rate_factors,
+            undecayed=undecayed,
+            undecayed_names=undecayed_names,
+            **kwargs,
+        )
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        if ON_TENSORFLOW:  # where the base class replaces Keras' method, which begins with this product
+            step = ops.cast(self.iterations + 1, self._u_product.dtype)
+            self.assign(self._u_product, self._u_product * self.beta_1 * (1.0 - 0.5 * ops.power(0.96, step)))
+        super()._backend_update_step(grads, trainable_variables, learning_rate)
+
+    def assign(self, variable, value):
+        """Assign a value to a variable, or to this replica's copy of it."""
+        if not ON_TENSORFLOW:
+            super().assign(variable, value)
+            return
+        variable = variable.value if isinstance(variable, keras.Variable) else variable
+        tf.raw_ops.AssignVariableOp(resource=variable.handle, value=tf.cast(value, variable.dtype))
+
+    def assign_add(self, variable, value):
+        """Add a value to a variable, or to this replica's copy of it."""
+        self.assign(variable, variable + ops.cast(value, variable.dtype))
+
+    def assign_sub(self, variable, value):
+        """Subtract a value from a variable, or from this replica's copy of it."""
+        self.assign(variable, variable - ops.cast(value, variable.dtype))
 
 
 def _is_one(path: str, told: str) -> bool:

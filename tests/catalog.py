@@ -3,7 +3,7 @@
 `tests/laws/test_completeness.py` fails if the package exports something that is not here.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
@@ -197,6 +197,7 @@ TAILS = {
     "branch_dropout": kr.branch_dropout,
 }
 OPTIMIZERS = {
+    "CoupledNadam": lambda: kr.CoupledNadam(0.01, coupled_weight_decay=1e-2),
     "CoupledSGD": lambda: kr.CoupledSGD(0.1, coupled_weight_decay=1e-2),
     "CoupledSGD-plain": lambda: kr.CoupledSGD(0.1, nesterov=False, coupled_weight_decay=1e-2),
     "CoupledSGD-no_momentum": lambda: kr.CoupledSGD(0.1, momentum=0.0, coupled_weight_decay=1e-2),
@@ -226,6 +227,7 @@ RECORDS = {
 }
 ABSTRACT = {"Merge", "Order", "PreAct"}
 HELPERS = {  # neither layers nor choices: covered by their own test files
+    "activations",
     "chained",
     "create",
     "deepest_column",
@@ -238,11 +240,13 @@ HELPERS = {  # neither layers nor choices: covered by their own test files
     "gate",
     "gates",
     "growth",
+    "layer",
     "list_models",
     "looks_linear",
     "network",
     "new_head",
     "no_norm",
+    "normalization_of",
     "plan",
     "scalar_gates",
     "wide_basic",
@@ -317,6 +321,23 @@ for i, order in enumerate(MORE_ORDERS):
     PAIRS |= unit(order, "basic", *[("zero_pad", "same"), ("projection", "changed")][i % 2])
 
 
+def covering(names: Iterable[str]) -> list[str]:
+    """Return the first names that show each choice: an order, a body, a shortcut in a slot, a merge or a tail.
+
+    >>> covering(["PostAct-add", "FullPreAct-concat", "PostAct-concat"])
+    ['PostAct-add', 'FullPreAct-concat']
+    """
+    seen: set[tuple[str, ...]] = set()
+    chosen = []
+    for name in names:
+        words = name.split("-")
+        choices = {*((word,) for word in words), tuple(words[2:])}
+        if choices - seen:
+            chosen.append(name)
+        seen |= choices
+    return chosen
+
+
 def side_by_side() -> keras.Model:
     """Make one network of all `PAIRS` that are not random, on the same features; it is built faster than a hundred."""
     features = keras.Input(Case.shape[1:])
@@ -384,6 +405,11 @@ NETWORKS = {
     "DenseNet": Case(factory(kr.DenseNet, growth=4), (4, *IMAGES)),
     "DenseNet-plain": Case(factory(kr.DenseNet, growth=4, bottleneck=False, dropout=0.1), (4, *IMAGES), random=True),
     "FractalNet": Case(partial(kr.FractalNet, 2, filters=(8, 8), dropout=(0, 0.1), **SMALL), (4, *IMAGES), random=True),
+    "FractalNet-authors": Case(
+        partial(kr.FractalNet, 2, filters=(8, 8), dropout=(0, 0.1), layout="authors", **SMALL),
+        (4, *IMAGES),
+        random=True,
+    ),
     "FullyConnectedResNet": Case(partial(kr.FullyConnectedResNet, 4, filters=8, **SMALL), (4, *IMAGES)),
     "GatedPlainNet": Case(factory(kr.GatedPlainNet), (4, *IMAGES)),
     "GatedResNet": Case(factory(kr.GatedResNet, g="leaky_relu"), (4, *IMAGES)),
@@ -408,7 +434,9 @@ REPRESENTATIVE = {  # every kind of layer, head and dropout once, for the quick 
         *("PreActResNet-softmax", "ResNet-bottleneck", "StochasticDepthResNet", "squeeze_excite"),
     )
 }
-SIMILAR = NETWORKS.keys() - REPRESENTATIVE.keys()  # differ from those only in units or stems, which have cases
+SIMILAR = (NETWORKS.keys() - REPRESENTATIVE.keys()) | ((UNITS.keys() | PAIRS.keys()) - set(covering(reversed(PAIRS))))
+"""Networks that differ from the representative ones only in units or stems, and units whose choices others show."""
+
 KERAS_LAYOUTS = {
     name: Case(partial(make, 50, **{**SMALL, "input_shape": (32, 32, 3)}), (2, 32, 32, 3))
     for name, make in (("KerasResNet", kr.KerasResNet), ("KerasResNetV2", kr.KerasResNetV2))

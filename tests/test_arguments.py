@@ -9,6 +9,7 @@ import pytest
 import keras_resunits as kr
 from keras_resunits.arguments import near_matches
 from keras_resunits.units.shortcuts import SHORTCUTS
+from tests.catalog import shapes_alone
 
 IMAGES = {"input_shape": (8, 8, 3)}
 SMALL = {"depth": [1, 1, 1], **IMAGES}
@@ -50,10 +51,12 @@ SMALL = {"depth": [1, 1, 1], **IMAGES}
     ],
 )
 def test_numbers_of_numpy_become_pythons(numpys, pythons):
-    keras.backend.clear_session()
-    found = numpys().get_config()
-    keras.backend.clear_session()
-    assert json.dumps(found, sort_keys=True) == json.dumps(pythons().get_config(), sort_keys=True)
+    configs = []
+    for make in (numpys, pythons):
+        keras.backend.clear_session()
+        with shapes_alone():
+            configs.append(json.dumps(make().get_config(), sort_keys=True))
+    assert configs[0] == configs[1]
 
 
 SLOT = kr.Slot(index=np.int64(0), total=np.int64(1), in_filters=np.int32(8), filters=np.int64(8))
@@ -94,6 +97,10 @@ NARROW = kr.Slot(index=3, total=9, in_filters=3, filters=3)
             lambda: kr.FractalNet(2, filters=(8, 0), dropout=(0, 0)),
             r"`filters` must be a positive int.*=0 \(FractalNet\)",
         ),
+        (lambda: kr.ResNet(b"relu"), r"`depth` must be an int, or the units of each stage as a list.*depth=b'relu'"),
+        (lambda: kr.DenseNet([]), r"`depth` as a list must hold .* at least one block\. Received: depth=\[\]"),
+        (lambda: kr.ResNet(8, b"abc"), r"`input_shape` must be .*Received: input_shape=b'abc'"),
+        (lambda: kr.FractalNet(1, filters=b"ab", dropout=(0, 0)), r"`filters` must hold a positive int.*=b'ab'"),
         (lambda: kr.KerasResNet([3, 4, 6, 3]), r"`depth` must be one of 50, 101, 152, .*depth=\[3, 4, 6, 3\]"),
         (lambda: kr.KerasResNetV2([3, 4, 6, 3]), r"`depth` must be one of 50, 101, 152, .*depth=\[3, 4, 6, 3\]"),
         (
@@ -244,3 +251,38 @@ def test_a_padded_convolution_may_be_dilated():
     layer = kr.PaddedConv2D(4, 3, dilation_rate=2)
     assert layer(np.zeros((1, 9, 7, 3), "float32")).shape == (1, 9, 7, 4)
     assert layer.compute_output_shape((None, 9, 7, 3)) == (None, 9, 7, 4)
+
+
+def test_initializers_have_names():
+    order = kr.Initialized(order="post_act", kernels="he_normal", stems="zeros")
+    assert isinstance(order.kernels, keras.initializers.HeNormal)
+    assert isinstance(order.stems, keras.initializers.Zeros)
+    assert kr.LooksLinear("ones").get_config() == kr.LooksLinear(keras.initializers.Ones()).get_config()
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: kr.Unit("x"), r"`branch` must be a Keras layer\. Received: branch='x' \(unit 'unit"),
+        (lambda: kr.Unit(keras.layers.ReLU(), merge=keras.layers.ReLU()), r"`merge` must be a `Merge`, or None"),
+        (lambda: kr.Series([keras.layers.ReLU(), 3]), r"`layers\[1\]` must be a Keras layer.*=3 \(layer 'series"),
+        (lambda: kr.plan([kr.Stage(1, 8), 3], 8), r"`stages\[1\]` must be a `Stage`\. Received: stages\[1\]=3 \(plan"),
+        (lambda: kr.Body("x", 2), r"`weights` must be a function\. Received: weights='x' \(body"),
+        (lambda: kr.zero_pad(None, kr.PostAct()), r"`slot` must be a `Slot`\. Received: slot=None \(zero_pad"),
+        (lambda: kr.projection_always(SLOT, "post_act"), r"`order` must be an `Order`.*\(projection_always"),
+        (lambda: kr.Initialized(order="post_act", kernels="xyzzy"), r"`kernels` must be a Keras initialiser or its"),
+        (lambda: kr.describe("resnet20"), r"`model` must be a Keras model\. Received: model='resnet20' \(describe"),
+        (lambda: kr.ResNet(8, classifier_activation="xyzzy"), r"`classifier_activation` must be an activation"),
+        (lambda: kr.Stem(8, activated="no"), r"`activated` must be True or False\. Received: activated='no' \(stem"),
+        (lambda: kr.WideResNet(10, order=""), r"unknown order ''"),
+        (lambda: kr.DenseNet(40, stem=""), r"unknown stem ''"),
+        (lambda: kr.ResNet(8, name=""), r"`name` must be a string that is not empty"),
+        (
+            lambda: kr.network([(kr.Recipe("basic", "post_act", "B"), SLOT)], None, "post_act"),
+            r"without a stem, images must have the 8 channels that unit 'unit000' expects.*stem=None",
+        ),
+    ],
+)
+def test_a_wrong_object_is_refused_with_its_place(make, text):
+    with pytest.raises(ValueError, match=text):
+        make()

@@ -39,6 +39,7 @@ def test_a_run_of_an_earlier_version_resumes_and_ends(tmp_path):
     process = Forked("train", "--resume", "--run=old", f"--output={tmp_path}", "--noexport")
     assert process.wait(300) == 0, process.stderr.read()
     history = read_history(folder / "history.csv")
-    assert history["epoch"] == [0.0, 1.0]
+    assert history["epoch"] == [1.0, 2.0]
+    assert [row.split(",")[0] for row in (folder / "history.csv").read_text().split()] == ["epoch", "0", "1"]
     assert history["val_accuracy"][-1] > history["val_accuracy"][0]
     assert len(list((folder / "checkpoints").glob("step-00000044"))) == 1

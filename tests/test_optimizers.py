@@ -1,4 +1,6 @@
-"""SGD with coupled weight decay: against Keras on the decayed gradient, and against Torch."""
+"""SGD and Nadam with coupled weight decay: against Keras on the decayed gradient, and against Torch."""
+
+from functools import partial
 
 import keras
 import numpy as np
@@ -33,6 +35,24 @@ def test_coupled_decay_is_kerass_sgd_on_the_gradient_plus_the_decayed_weight(mom
     ours = kr.CoupledSGD(rate, momentum, nesterov, coupled_weight_decay=DECAY)
     own = keras.optimizers.SGD(rate, momentum, nesterov)
     np.testing.assert_allclose(path(ours, gradients, initial), path(own, gradients, initial, DECAY), rtol=1e-5)
+
+
+def test_nadam_is_kerass_on_the_gradient_plus_the_decayed_weight():
+    initial, gradients = start()
+    rate = keras.optimizers.schedules.PiecewiseConstantDecay([2, 4], [0.1, 0.01, 0.5])
+    ours, own = kr.CoupledNadam(rate, coupled_weight_decay=DECAY), keras.optimizers.Nadam(rate)
+    found = path(ours, gradients, initial)
+    np.testing.assert_allclose(found, path(own, gradients, initial, DECAY), rtol=1e-5, atol=1e-6)
+    without = path(kr.CoupledNadam(rate, coupled_weight_decay=0.0), gradients, initial)
+    assert not np.allclose(found[-1], without[-1], rtol=1e-3)
+
+
+def test_nadams_product_of_decay_rates_is_a_part_of_its_state():
+    optimizer, variable = kr.CoupledNadam(), keras.Variable([1.0])
+    for _ in range(2):
+        optimizer.apply([tf.ones(1)], [variable])
+    product = 0.9 * (1 - 0.96 / 2) * 0.9 * (1 - 0.96**2 / 2)
+    assert any(np.allclose(each.numpy(), product, rtol=1e-6) for each in optimizer.variables)
 
 
 @pytest.mark.peers
@@ -179,16 +199,24 @@ def test_a_gradient_with_nan_is_reported_before_the_update_that_it_would_spoil()
 
 
 @pytest.mark.parametrize("options", [{}, {"global_clipnorm": 0.5}, {"gradient_accumulation_steps": 3}], ids=str)
-@pytest.mark.parametrize("momentum", [0.9, 0.0])
+@pytest.mark.parametrize(
+    "make",
+    [
+        partial(kr.CoupledSGD, 0.1, 0.9, nesterov=False),
+        partial(kr.CoupledSGD, 0.1, 0.0, nesterov=False),
+        partial(kr.CoupledNadam, 0.1),
+    ],
+    ids=["momentum", "none", "nadam"],
+)
 @pytest.mark.parametrize("scaled", [False, True])
-def test_two_replicas_take_the_step_of_one(two_devices, options, momentum, scaled):
+def test_two_replicas_take_the_step_of_one(two_devices, options, make, scaled):
     initial, gradients = start()
     parts = np.stack([gradients * 1.5, gradients * -0.5], axis=1)  # of two replicas; their sum is the gradient
 
     def trained(strategy, parts):
         with strategy.scope():
             variable = keras.Variable(initial)
-            optimizer = kr.CoupledSGD(0.1, momentum, nesterov=False, coupled_weight_decay=DECAY, **options)
+            optimizer = make(coupled_weight_decay=DECAY, **options)
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=1.0) if scaled else optimizer
             optimizer.build([variable])
         step = tf.function(lambda part: strategy.run(lambda each: optimizer.apply([each], [variable]), (part,)))
@@ -238,16 +266,17 @@ def test_a_built_optimiser_refuses_a_factor():
     ("options", "text"),
     [
         ({"weight_decay": 5e-4}, r"takes `coupled_weight_decay`.*Received: weight_decay=0\.0005"),
-        ({"coupled_weight_decay": -1}, r"`coupled_weight_decay` must be >= 0"),
-        ({"coupled_weight_decay": float("nan")}, r"`coupled_weight_decay` must be a finite number"),
-        ({"coupled_weight_decay": float("inf")}, r"`coupled_weight_decay` must be a finite number"),
+        ({"coupled_weight_decay": -1}, r"`coupled_weight_decay` must be a finite number >= 0"),
+        ({"coupled_weight_decay": float("nan")}, r"`coupled_weight_decay` must be a finite number >= 0"),
+        ({"coupled_weight_decay": float("inf")}, r"`coupled_weight_decay` must be a finite number >= 0"),
         ({"global_clipnorm": -1}, r"`global_clipnorm` must be a number > 0"),
         ({"clipvalue": 0}, r"`clipvalue` must be a number > 0"),
     ],
 )
 def test_an_invalid_decay_or_limit_is_refused(options, text):
-    with pytest.raises(ValueError, match=text):
-        kr.CoupledSGD(0.1, **options)
+    for optimizer in (kr.CoupledSGD, kr.CoupledNadam):
+        with pytest.raises(ValueError, match=text):
+            optimizer(0.1, **options)
 
 
 def test_exclusions_and_rate_factors_are_kept_in_a_saved_model(tmp_path):

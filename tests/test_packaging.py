@@ -1,4 +1,4 @@
-"""What a wheel installs: two packages and five commands."""
+"""What a wheel installs: three packages and six commands."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def packages(folder: str, name: str) -> set[str]:
 def test_the_list_of_packages_is_that_of_the_folders():
     listed = SETUP["options"]["packages"].split()
     assert sorted(listed) == sorted(
-        packages("keras_resunits", "keras_resunits") | packages("train", "keras_resunits_train")
+        packages("keras_resunits", "keras_resunits")
+        | packages("keras_resunits_client", "keras_resunits_client")
+        | packages("train", "keras_resunits_train")
     )
 
 
@@ -37,10 +39,16 @@ def test_the_version_is_written_once():
     assert kr.__version__.count(".") == 2
 
 
-@pytest.mark.parametrize("module", ["library", "__main__", "evaluate", "answer", "launch"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        *(f"train.{name}" for name in ("library", "__main__", "evaluate", "answer", "launch")),
+        "keras_resunits_client.__main__",
+    ],
+)
 def test_help_needs_neither_keras_nor_tensorflow(module):
     code = (
-        f"import sys; from train.{module} import entry; sys.argv = ['x', '--help']\n"
+        f"import sys; from {module} import entry; sys.argv = ['x', '--help']\n"
         "try: entry()\n"
         "except SystemExit as end: assert not end.code\n"
         "print({'keras', 'tensorflow'} & set(sys.modules))"

@@ -25,8 +25,8 @@ INTRODUCTION = """Evaluate a trained network: accuracy, top-5, a confusion matri
         a run, by name or folder, on its own test images
     {evaluate} runs/digits-preactresnet20 my.npz
         ... on other images
-    {evaluate} resnet20.keras cifar10
-        a .keras file
+    {evaluate} resnet20.keras cifar10 --mean=0.4914,0.4822,0.4465 --std=0.2023,0.1994,0.2010
+        a .keras file, with the statistics of its weights
     {evaluate} saved_models/digits/1 digits
         a SavedModel, or the folder of its versions
 
@@ -72,10 +72,16 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add(
         "--normalize",
         choices=("auto", "data", "none"),
-        default="auto",
         help="the pixels that a .keras file expects: 'data', normalised by the mean and variance of DATA's training "
         "images, as in training; 'none', raw pixels, 0..255; or 'auto', raw if the model itself normalises (default)",
     )
+    add(
+        "--mean",
+        metavar="R,G,B",
+        help="mean of the pixels, scaled to 0..1, that a .keras file was trained with, instead of that of DATA; "
+        "'imagenet' and 'cifar10' state mean and deviation",
+    )
+    add("--std", metavar="R,G,B", help="standard deviation of the same pixels")
     return parser.parse_args(argv)
 
 
@@ -83,20 +89,31 @@ def main(arguments: argparse.Namespace) -> None:
     """Read the data and the network, evaluate, write and print the results."""
     require_tensorflow_backend()
     with importing():
+        from keras_resunits.converters.statistics import statistics_of
+
         from .data.batches import test_batches
         from .data.datasets import bad_images_named, identity, load
         from .evaluation.classifiers import open_classifier, require_classifier, run_folder
         from .evaluation.judge import judge, made, report, shape, summary, write
 
     require_classifier(arguments.model)
+    try:
+        statistics = statistics_of(arguments.mean, arguments.std)
+    except ValueError as error:
+        raise BadInput(str(error)) from error
     folder = run_folder(arguments.model)
+    if arguments.normalize and (folder or Path(arguments.model).suffix != ".keras"):
+        raise BadInput(
+            f"--normalize={arguments.normalize} has no effect on {arguments.model}: runs and SavedModels normalise as "
+            "they were trained."
+        )
     source, streamed = judged_on(arguments, folder)
     beside = folder / "evaluation" if folder else default_output(arguments.model)
     output = beside if arguments.output is None else local(arguments.output, "--output")
     data = load(source, streamed)
     if folder is not None and arguments.data is None:
         require_own_data(Run.at(folder), identity(data))
-    classifier = open_classifier(arguments.model, data, arguments.normalize)
+    classifier = open_classifier(arguments.model, data, arguments.normalize or "auto", statistics)
     if data.image_shape != classifier.image_shape:
         raise BadInput(
             f"{arguments.model} expects images of {shape(classifier.image_shape)}, but {source.dataset} has "

@@ -7,6 +7,7 @@ from dataclasses import astuple, dataclass, fields
 import keras
 
 from keras_resunits.analysis.counting import multiply_adds, operations
+from keras_resunits.arguments import checked, require_model
 from keras_resunits.layers.words import word
 from keras_resunits.units.unit import Unit
 
@@ -87,6 +88,7 @@ def _cell(value) -> str:
     return f"{value:,}" if isinstance(value, int) else "?" if value is None else str(value)
 
 
+@checked(model=require_model)
 def describe(model: keras.Model) -> Description:
     """Describe a network as a table, unit by unit.
 

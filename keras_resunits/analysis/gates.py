@@ -8,9 +8,11 @@ from collections.abc import Iterator
 import keras
 from keras import ops
 
+from keras_resunits.arguments import checked, require_model
 from keras_resunits.units.gates import ScalarGate
 
 
+@checked(model=require_model)
 def scalar_gates(model: keras.Model) -> dict[str, list[ScalarGate]]:
     """Return the scalar gates of a network by the names of their units; units without gates are left out.
 
@@ -40,6 +42,7 @@ def _inside(model: keras.Model) -> Iterator[tuple[str, keras.layers.Layer]]:
             yield model.name, layer
 
 
+@checked(model=require_model)
 def gates(model: keras.Model) -> dict[str, float]:
     """Return `{unit: g(k)}` for every unit of `model` with a scalar gate, in order.
 

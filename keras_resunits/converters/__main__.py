@@ -18,6 +18,7 @@ from keras_resunits.converters.errors import ConversionError
 from keras_resunits.converters.keras_applications import KERAS_SUFFIXES
 from keras_resunits.converters.layouts import TORCH_LAYOUTS
 from keras_resunits.converters.loading import loader
+from keras_resunits.converters.statistics import STATISTICS, normalized, statistics_of
 
 PROGRAM = "python -m keras_resunits.converters"
 DESCRIPTION = (
@@ -27,7 +28,7 @@ DESCRIPTION = (
 LIBRARIES = ("torchvision", "timm", "akamaster", "pytorchcv", "keras")
 EXAMPLES = """examples:
   {program} resnet50.pth --model torchvision_resnet50 --output resnet50.keras
-  {program} resnet20.th --model akamaster_resnet20 --output resnet20.keras
+  {program} resnet20.th --model akamaster_resnet20 --output resnet20.keras --mean imagenet
   {program} model.safetensors --model timm_resnetv2_50 --classes 37 --output pets.keras
   {program} imagenet --model keras_resnet50 --output resnet50.keras
 
@@ -74,6 +75,13 @@ def parse(argv: Sequence[str] | None, program: str = PROGRAM) -> argparse.Namesp
     parser.add_argument(
         "--input-shape", type=_shape, metavar="H,W,C", help="of the images, such as 224,224,3; the network's default"
     )
+    parser.add_argument(
+        "--mean",
+        metavar="R,G,B",
+        help="mean of the pixels, scaled to 0..1, that the weights were trained with, or a name that states deviation "
+        f"too ({', '.join(STATISTICS)}); X.keras then takes pixels 0..255 and normalises them itself",
+    )
+    parser.add_argument("--std", metavar="R,G,B", help="standard deviation of the same pixels")
     parser.add_argument("--overwrite", action="store_true", help="replace the output where it exists")
     return parser.parse_args(argv)
 
@@ -88,13 +96,15 @@ def _shape(text: str) -> tuple[int, ...]:
 def convert(arguments: argparse.Namespace) -> str:
     """Do what the arguments say; returns the line to print."""
     _require_output(arguments.output, arguments.overwrite)
+    statistics = statistics_of(arguments.mean, arguments.std)
     load = loader(arguments.source, arguments.layout)
     given = {"classes": arguments.classes, "input_shape": arguments.input_shape}
     model = kr.create(arguments.model, **{name: value for name, value in given.items() if value is not None})
     layout = load(model)
-    _save(model, arguments.output)
+    _save(normalized(model, statistics) if statistics else model, arguments.output)
     return (
         f"{arguments.source} ({layout}) -> {arguments.output}: {arguments.model}, {model.count_params():,} parameters"
+        + (f"; takes pixels 0..255, normalised by {statistics}" if statistics else "")
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -32,7 +32,7 @@ def carry(model: keras.Model, theirs: State, layout: Layout, where: str = "the s
     _require_arithmetic(model, layout, where)
     theirs = layout.renamed(theirs)
     names = _complete(names_of(model, layout), theirs, layout, where)
-    arrays = {path: _oriented(theirs[name], path, layout) for path, name in names.items()}
+    arrays = {each.path: _oriented(theirs[names[each.path]], each, layout) for each in model.weights}
     _require_shapes(model, arrays, names, where)
     for variable in model.weights:
         variable.assign(arrays[variable.path])
@@ -44,26 +44,37 @@ def names_of(model: keras.Model, layout: Layout) -> dict[str, str | None]:
     return {variable.path: layout.name_of(variable.path, places) for variable in model.weights}
 
 
-def nearest_layout(model: keras.Model, theirs: State, layouts: Iterable[Layout], where: str) -> Layout:
+def nearest_layout(model: keras.Model, theirs: State, layouts: Sequence[Layout], where: str) -> Layout:
     """Return the layout that matches most of their names; ties are decided by the network's arithmetic.
 
     Raises:
-        ConversionError: if no layout matches a single name: the source, named `where`, has another architecture.
+        ConversionError: if most names of the source, named `where`, are of no layout.
     """
 
-    def explained(layout: Layout) -> tuple[int, bool, bool]:
-        known = {name for name in names_of(model, layout).values() if name}
-        common = len(known & set(layout.renamed(theirs)))
-        return common, common == len(theirs), mismatch(model, layout) is None
+    def explained(layout: Layout) -> tuple[int, bool, bool, int]:
+        names = {name for name in names_of(model, layout).values() if name}
+        common = len(names & set(layout.renamed(theirs)))
+        return common, common == len(theirs), mismatch(model, layout) is None, len(names & set(theirs))
 
-    found = max(layouts, key=explained)
-    if not explained(found)[0]:
-        wanted = [name for name in names_of(model, found).values() if name]
+    _require_known(model, theirs, layouts, where)
+    return max(layouts, key=explained)
+
+
+KNOWN_SHARE = 0.5  # of the names; a checkpoint of a layout may hold some others, one of no layout shares `fc.weight`
+
+
+def _require_known(model: keras.Model, theirs: State, layouts: Sequence[Layout], where: str) -> None:
+    """Refuse names of no layout, before the network's arithmetic is blamed for them."""
+    nearest = max(layouts, key=lambda layout: len(layout.known(theirs)))
+    known = nearest.known(theirs)
+    if len(known) < KNOWN_SHARE * len(theirs):
+        unknown = sorted(set(theirs) - set(known))
+        wanted = [name for name in names_of(model, nearest).values() if name and name not in known]
         raise ConversionError(
-            f"{where} has a different architecture from network '{model.name}': wanted names such as "
-            f"{listed(wanted, 3)}; got {listed(sorted(theirs), 3)}."
+            f"the names of {where} are of no known layout: the nearest, '{nearest.name}', has {len(known)} of "
+            f"{len(theirs)}. It lacks {listed(unknown, 3)}; for network '{model.name}' it wants names such as "
+            f"{listed(wanted, 3)}."
         )
-    return found
 
 
 def _require_arithmetic(model: keras.Model, layout: Layout, where: str) -> None:
@@ -113,12 +124,12 @@ def _complete(names: dict[str, str | None], theirs: State, layout: Layout, where
     return {path: name for path, name in names.items() if name}
 
 
-def _oriented(array: np.ndarray, path: str, layout: Layout) -> np.ndarray:
+def _oriented(array: np.ndarray, variable: keras.Variable, layout: Layout) -> np.ndarray:
     """Turn `[out, in, height, width]` and `[out, in]` of Torch into Keras' `[height, width, in, out]`, `[in, out]`."""
-    if layout.leaves is not TORCH_LEAVES or not path.endswith("/kernel") or array.ndim < 2:
+    if layout.leaves is not TORCH_LEAVES or not variable.path.endswith("/kernel") or array.ndim < 2:
         return array
-    if path == "classifier/kernel" and array.ndim == 4:  # timm: a 1x1 convolution
-        array = array.reshape(array.shape[0], -1)
+    if len(variable.shape) == 2 and array.shape[2:] == (1, 1):  # timm's dense layers are 1x1 convolutions
+        array = array.reshape(array.shape[:2])
     return np.moveaxis(array, (0, 1), (-1, -2))
 
 

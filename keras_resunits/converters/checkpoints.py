@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from keras_resunits.converters.architectures import require_known_arithmetic
 from keras_resunits.converters.errors import ConversionError
 
 TORCH_SUFFIXES = (".pt", ".pth", ".th", ".safetensors")
-NESTS = ("state_dict", "model", "model_state_dict", "net")  # where training programs store the weights
+NESTS = ("state_dict", "model", "model_state_dict", "net", "params")  # where training programs store the weights
 # prefixes of all names: of DataParallel, of torch.compile, and of the usual attributes that hold a network
 WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "backbone.")
 COUNTERS = "num_batches_tracked"  # of Torch's batch norm; no output depends on it
@@ -34,7 +35,8 @@ def read_checkpoint(path: str | Path) -> State:
 
     Raises:
         ConversionError: if the file is missing, of another type, damaged or contains more than weights, or the library
-            that reads it is not installed.
+            that reads it is not installed. Also if the file says that its network is one that names and shapes of
+            weights do not tell from another (`architectures`).
 
     Example:
 
@@ -50,7 +52,9 @@ def read_checkpoint(path: str | Path) -> State:
     if not path.is_file():
         raise ConversionError(f"no such file: '{path}'.")
     read = _read_safetensors if path.suffix == ".safetensors" else _read_torch
-    return state_of(read(path), where=f"'{path}'")
+    content = read(path)
+    require_known_arithmetic(content, f"'{path}'", path)
+    return state_of(content, where=f"'{path}'")
 
 
 def path_of(source: Any, wanted: str) -> Path:
@@ -72,7 +76,8 @@ def state_of(content: Any, where: str = "the state dict") -> State:
         `{name: float32 array}`, without the counters of Torch's batch norm.
 
     Raises:
-        ConversionError: if there is anything other than tensors, or nothing.
+        ConversionError: if there is anything other than tensors, or nothing; if a name is not a string, or a tensor is
+            complex, sparse, quantised, nested, or on the meta device.
 
     Example:
 
@@ -81,7 +86,9 @@ def state_of(content: Any, where: str = "the state dict") -> State:
     ['fc.bias']
     """
     tensors = _unnested(content, where)
-    return {name: _array(tensor) for name, tensor in _unwrapped(tensors).items() if not name.endswith(COUNTERS)}
+    return {
+        name: _array(tensor, name, where) for name, tensor in _unwrapped(tensors).items() if not name.endswith(COUNTERS)
+    }
 
 
 def _read_torch(path: Path) -> Any:
@@ -125,6 +132,10 @@ def _read_safetensors(path: Path) -> Any:
         return load_file(path)
     except SafetensorError as error:
         raise ConversionError(f"'{path}' is not a readable safetensors file: {error}") from None
+    except AttributeError as error:  # NumPy has no type of that name, such as float8_e4m3fn
+        raise ConversionError(
+            f"'{path}' holds numbers of a type that NumPy lacks; convert them to float32 first: {error}."
+        ) from None
 
 
 def _unnested(content: Any, where: str) -> Mapping[str, Any]:
@@ -132,13 +143,16 @@ def _unnested(content: Any, where: str) -> Mapping[str, Any]:
         raise ConversionError(f"wanted a state dict {{name: tensor}} in {where}. Received: {type(content).__name__}.")
     for nest in NESTS:
         if isinstance(content.get(nest), Mapping):
-            return _unnested(content[nest], where)
-    others = [str(name) for name, value in content.items() if not hasattr(value, "shape")]
+            stats = content.get("stats") if nest == "params" else None  # in programs of functions without modules
+            return _unnested({**content[nest], **(stats if isinstance(stats, Mapping) else {})}, where)
+    others = [str(name) for name, value in content.items() if not hasattr(type(value), "shape")]
     if others or not content:
         raise ConversionError(
             f"wanted a state dict {{name: tensor}} in {where}, or one under {', '.join(map(repr, NESTS))}. "
             f"Received: {'no tensor for ' + listed(others) if others else 'an empty dict'}."
         )
+    if unnamed := [repr(name) for name in content if not isinstance(name, str)]:
+        raise ConversionError(f"wanted names that are strings in {where}. Received: {listed(unnamed)}.")
     return content
 
 
@@ -149,9 +163,30 @@ def _unwrapped(tensors: Mapping[str, Any]) -> Mapping[str, Any]:
     return tensors
 
 
-def _array(tensor: Any) -> np.ndarray:
+def _array(tensor: Any, name: str, where: str) -> np.ndarray:
     """Return a tensor as a float32 array; NumPy has no bfloat16, so Torch converts its own tensors."""
+    if kind := (_kind_of_tensor if hasattr(tensor, "detach") else _kind_of_array)(tensor):
+        raise ConversionError(f"wanted dense tensors of real numbers in {where}. Received: a {kind} for '{name}'.")
     return np.asarray(tensor.detach().cpu().float() if hasattr(tensor, "detach") else tensor, dtype="float32")
+
+
+def _kind_of_tensor(tensor: Any) -> str | None:
+    """Return what keeps a Torch tensor from being a dense array of real numbers; `None` if nothing does."""
+    kinds = {
+        "nested tensor": tensor.is_nested,
+        "tensor on the meta device, without values": tensor.is_meta,
+        "quantised tensor": tensor.is_quantized,
+        "complex tensor": tensor.is_complex(),
+        "tensor of packed 4-bit numbers": "float4" in str(tensor.dtype),
+        f"sparse tensor ({tensor.layout})": not str(tensor.layout).endswith("strided"),
+    }
+    return next((kind for kind, found in kinds.items() if found), None)
+
+
+def _kind_of_array(array: Any) -> str | None:
+    """The same for any other array; bfloat16 of another library is of kind V, as structures are, but has no fields."""
+    dtype = np.asarray(array).dtype
+    return f"{dtype} array" if dtype.kind in "cOSUMm" or dtype.names else None
 
 
 LISTED = 12

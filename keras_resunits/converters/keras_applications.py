@@ -12,6 +12,8 @@ import h5py
 import keras
 import numpy as np
 
+from keras_resunits.converters.automatic import NAME as AUTOMATIC
+from keras_resunits.converters.automatic import carry_by_order, is_automatic
 from keras_resunits.converters.carry import carry, mismatch, nearest_layout
 from keras_resunits.converters.checkpoints import State, path_of
 from keras_resunits.converters.errors import ConversionError
@@ -38,18 +40,21 @@ APPLICATIONS: dict[tuple[str, tuple[int, ...]], str] = {  # by layout and units 
 def load_keras_weights(model: keras.Model, source: str | Path | keras.Model) -> str:
     """Load the weights of a network of `keras.applications` into `model`, so that both return the same logits.
 
+    Weights under Keras' automatic names (`conv2d_17`), as of a network written by hand, are matched by order and shape
+    (`automatic`).
+
     Args:
         model: The same network, made by this package; changed in place.
         source: The other network, or a file of it: `.keras`, `.weights.h5` or the `.h5` of Keras 2. Or "imagenet" for
             the published weights of the network, from Keras' download cache.
 
     Returns:
-        The layout's name: "keras_resnet", "keras_resnetv2" or "keras_densenet".
+        The layout's name: "keras_resnet", "keras_resnetv2", "keras_densenet" or "keras_automatic".
 
     Raises:
         ConversionError: if a file cannot be read, weights are left over on either side, shapes differ, or the network
-            computes something else. Also if ImageNet weights are neither cached nor downloadable. The model is
-            unchanged then.
+            computes something else; if weights under automatic names leave that open. Also if ImageNet weights are
+            neither cached nor downloadable. The model is unchanged then.
 
     Example:
 
@@ -67,7 +72,10 @@ def load_keras_weights(model: keras.Model, source: str | Path | keras.Model) -> 
         where = f"{application}'s ImageNet weights"
     else:
         theirs, where = read_weights(source), f"'{source}'"
-    layout = nearest_layout(model, theirs, KERAS_LAYOUTS.values(), where)
+    if is_automatic(theirs):
+        carry_by_order(model, theirs, where, source if isinstance(source, keras.Model) else None)
+        return AUTOMATIC
+    layout = nearest_layout(model, theirs, list(KERAS_LAYOUTS.values()), where)
     carry(model, theirs, layout, where)
     return layout.name
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -42,6 +42,7 @@ class Layout:
         units_from: Their number of the first unit of a stage. Defaults to 0.
         epsilon: Epsilon of their batch normalisation. Defaults to 1e-5.
         old: A regular expression for names in old checkpoints, and its replacement. Defaults to `None`.
+        aliases: The same for names that other programs give to the same layers, any number of pairs. Defaults to none.
 
     Example:
 
@@ -62,6 +63,7 @@ class Layout:
     units_from: int = 0
     epsilon: float = 1e-5
     old: tuple[str, str] | None = None
+    aliases: tuple[tuple[str, str], ...] = ()
 
     def name_of(self, path: str, places: Mapping[str, Place]) -> str | None:
         """Return their name of our variable.
@@ -86,8 +88,27 @@ class Layout:
         return f"{theirs}{self.separator}{self.leaves[leaf]}"
 
     def renamed(self, theirs: Mapping[str, T]) -> dict[str, T]:
-        """Return their weights under the current names."""
-        return {re.sub(*self.old, name) if self.old else name: value for name, value in theirs.items()}
+        """Return their weights under the layout's names; a name stays if its new one is taken."""
+        new = {name: self._renamed(name) for name in theirs}
+        return {name if new[name] in theirs else new[name]: value for name, value in theirs.items()}
+
+    def _renamed(self, name: str) -> str:
+        for pattern, replacement in (*([self.old] if self.old else []), *self.aliases):
+            name = re.sub(pattern, replacement, name)
+        return name
+
+    def known(self, theirs: Iterable[str]) -> list[str]:
+        """Return those of their names that a network of any depth has in this layout.
+
+        Example:
+
+        >>> TORCHVISION_RESNET.known(["layer3.22.bn2.weight", "blocks.0.mlp.weight"])
+        ['layer3.22.bn2.weight']
+        """
+        layers = "|".join(re.sub(r"\\{\w+\\}", r"\\d+", re.escape(rule)) for rule in set(self.rules.values()))
+        leaves = "|".join(map(re.escape, set(self.leaves.values())))
+        pattern = re.compile(f"(?:{layers}){re.escape(self.separator)}(?:{leaves})")
+        return [name for name in theirs if pattern.fullmatch(self._renamed(name))]
 
     def _numbers(self, place: Place | None) -> dict[str, int]:
         if place is None:
@@ -96,7 +117,11 @@ class Layout:
         return {"stage": stage, "next": stage + 1, "unit": place.position + self.units_from}
 
 
+# The stem's names in other programs: `conv` and `bn`, or a sequence of both.
+_STEM = ((r"^(conv|conv1\.0)\.", "conv1."), (r"^(bn|conv1\.1)\.", "bn1."))
+
 _POST_ACT = r"(cnr[cC]nrcn|[cC]nrcn)\|add\|r"
+_SE_POST_ACT = _POST_ACT.replace(")", ")<squeeze_excite>")
 _PRE_ACT = r"(nr\|[cC]\||\|\|nr)(cnr[cC]nrc|[cC]nrc)\|add\|"
 
 TORCHVISION_RESNET = Layout(
@@ -114,8 +139,23 @@ TORCHVISION_RESNET = Layout(
     says="post-activation units with projections; of three convolutions the second has the stride (bottleneck_v1_5)",
     stems=("cnr", "cnrm", "cnrM"),
     leaves=TORCH_LEAVES,
+    aliases=(*_STEM, (r"^linear\.", "fc.")),
 )
-"""torchvision's ResNet-18, 34, 50, 101 and 152, and timm's networks of the same names."""
+"""torchvision's ResNet-18, 34, 50, 101 and 152, timm's networks of the same names, and `downsample` on CIFAR."""
+
+
+TIMM_SERESNET = replace(
+    TORCHVISION_RESNET,
+    name="timm_seresnet",
+    rules={
+        **TORCHVISION_RESNET.rules,
+        "unit/branch/squeeze": "layer{stage}.{unit}.se.fc1",
+        "unit/branch/excite": "layer{stage}.{unit}.se.fc2",
+    },
+    units=rf"\|([cC]n)?\|{_SE_POST_ACT}",
+    says="post-activation units with projections and squeeze-and-excite; of three convolutions the second strides",
+)
+"""timm's SE-ResNet-18, 34, 50, 101 and 152."""
 
 
 AKAMASTER_RESNET = replace(
@@ -127,11 +167,88 @@ AKAMASTER_RESNET = replace(
         "unit/shortcut/norm": "layer{stage}.{unit}.shortcut.1",
         "classifier": "linear",
     },
-    units=r"\|([cC]n|Z)?\|[cC]nrcn\|add\|r",
-    says="post-activation units of two convolutions, with option A that appends half of the zeros on either side",
+    units=rf"\|([cC]n|Z)?\|{_POST_ACT}",
+    says="post-activation units (of three convolutions the second has the stride) with projections, or "
+    "with option A that appends half of the zeros on either side",
     stems=("cnr",),
+    aliases=(*_STEM, (r"^fc\.", "linear.")),
 )
-"""akamaster/pytorch_resnet_cifar10: ResNet-20 to 1202 for CIFAR."""
+"""akamaster/pytorch_resnet_cifar10's ResNet-20 to 1202, kuangliu/pytorch-cifar's ResNets, others with `shortcut`."""
+
+
+HYSTS_RESNET = replace(
+    AKAMASTER_RESNET,
+    name="hysts_resnet",
+    rules={
+        "stem/conv": "conv",
+        "stem/norm": "bn",
+        "unit/branch/conv#": "stage{stage}.block{unit}.conv{n}",
+        "unit/branch/norm#": "stage{stage}.block{unit}.bn{n}",
+        "unit/shortcut/conv": "stage{stage}.block{unit}.shortcut.conv",
+        "unit/shortcut/norm": "stage{stage}.block{unit}.shortcut.bn",
+        "classifier": "fc",
+    },
+    units=TORCHVISION_RESNET.units,
+    says=TORCHVISION_RESNET.says,
+    units_from=1,
+    aliases=(),
+)
+"""hysts/pytorch_image_classification's ResNet for CIFAR."""
+
+
+DXY_RESNET = replace(
+    AKAMASTER_RESNET,
+    name="dxy_resnet",
+    rules={
+        "stem/conv": "conv_1_3x3",
+        "stem/norm": "bn_1",
+        "unit/branch/conv1": "stage_{stage}.{unit}.conv_a",
+        "unit/branch/norm1": "stage_{stage}.{unit}.bn_a",
+        "unit/branch/conv2": "stage_{stage}.{unit}.conv_b",
+        "unit/branch/norm2": "stage_{stage}.{unit}.bn_b",
+        "classifier": "classifier",
+    },
+    units=r"\|z?\|[cC]nrcn\|add\|r",
+    says="post-activation units of two convolutions, with option A that appends the zeros at the end",
+    aliases=((r"^conv_1\.", "conv_1_3x3."), (r"^fc\.", "classifier.")),
+)
+"""D-X-Y/ResNeXt-DenseNet's ResNet-20 to 110 for CIFAR, which many programs for pruning took over."""
+
+
+_SEQUENTIAL = {  # a branch that is a sequence: conv norm ReLU conv norm ReLU conv norm
+    "unit/branch/conv1": "0",
+    "unit/branch/norm1": "1",
+    "unit/branch/conv2": "3",
+    "unit/branch/norm2": "4",
+    "unit/branch/conv3": "6",
+    "unit/branch/norm3": "7",
+}
+
+
+def _sequential(unit: str, branch: str) -> dict[str, str]:
+    return {
+        "stem/conv": "conv1.0",
+        "stem/norm": "conv1.1",
+        **{path: f"{unit}.{branch}.{place}" for path, place in _SEQUENTIAL.items()},
+        "unit/shortcut/conv": f"{unit}.shortcut.0",
+        "unit/shortcut/norm": f"{unit}.shortcut.1",
+        "classifier": "fc",
+    }
+
+
+LEFT_RESNET = replace(
+    TORCHVISION_RESNET, name="left_resnet", rules=_sequential("layer{stage}.{unit}", "left"), stems=("cnr",), aliases=()
+)
+"""The ResNet-18 for CIFAR of many tutorials, whose branch is `left`."""
+
+
+WEIAICUNZAI_RESNET = replace(
+    LEFT_RESNET,
+    name="weiaicunzai_resnet",
+    rules=_sequential("conv{stage}_x.{unit}", "residual_function"),
+    stages_from=2,
+)
+"""weiaicunzai/pytorch-cifar100's ResNet-18 to 152."""
 
 
 TIMM_RESNETV2 = Layout(
@@ -152,6 +269,45 @@ TIMM_RESNETV2 = Layout(
     stages_from=0,
 )
 """timm's resnetv2_18, 34, 50, 101 and 152: those with batch normalisation and the plain 7x7 stem."""
+
+
+XTERNALZ_WRN = Layout(
+    name="xternalz_wrn",
+    rules={
+        "stem/conv": "conv1",
+        "unit/entry/norm": "block{stage}.layer.{unit}.bn1",
+        "unit/branch/norm#": "block{stage}.layer.{unit}.bn{n}",
+        "unit/branch/conv#": "block{stage}.layer.{unit}.conv{n}",
+        "unit/shortcut/conv": "block{stage}.layer.{unit}.convShortcut",
+        "post/norm": "bn1",
+        "classifier": "fc",
+    },
+    units=r"(nr\|[cC]\||\|\|nr)[cC]nrc\|add\|",
+    says="pre-activation units of two convolutions with projections, also in the first",
+    stems=("c",),
+    leaves=TORCH_LEAVES,
+)
+"""xternalz/WideResNet-pytorch's WRN for CIFAR, which many programs of robust training took over."""
+
+
+SZAGORUYKO_WRN = replace(
+    XTERNALZ_WRN,
+    name="szagoruyko_wrn",
+    rules={
+        "stem/conv": "conv0",
+        "unit/entry/norm": "group{stage}.block{unit}.bn0",
+        "unit/branch/norm1": "group{stage}.block{unit}.bn0",
+        "unit/branch/conv1": "group{stage}.block{unit}.conv0",
+        "unit/branch/norm2": "group{stage}.block{unit}.bn1",
+        "unit/branch/conv2": "group{stage}.block{unit}.conv1",
+        "unit/shortcut/conv": "group{stage}.block{unit}.convdim",
+        "post/norm": "bn",
+        "classifier": "fc",
+    },
+    stages_from=0,
+    aliases=((r"(^|\.)(conv\d|convdim)$", r"\1\2.weight"),),  # functions without modules: the tensor has no leaf
+)
+"""The authors' WRN for CIFAR in PyTorch (szagoruyko/wide-residual-networks), and that of attention transfer."""
 
 
 PYTORCHCV_PRERESNET = Layout(
@@ -205,6 +361,23 @@ PYTORCHCV_RESNET = replace(
     units_from=1,
 )
 """pytorchcv's ResNet for CIFAR and SVHN."""
+
+
+PYTORCHCV_SERESNET = replace(
+    PYTORCHCV_RESNET,
+    name="pytorchcv_seresnet",
+    rules={
+        **PYTORCHCV_RESNET.rules,
+        "unit/branch/squeeze": "features.stage{stage}.unit{unit}.se.conv1",
+        "unit/branch/excite": "features.stage{stage}.unit{unit}.se.conv2",
+    },
+    units=r"\|([cC]n)?\|([cC]nrcnrcn|cnr[cC]nrcn|[cC]nrcn)<squeeze_excite>\|add\|r",
+    says="post-activation units with projections and squeeze-and-excite; of three convolutions the first or second has "
+    "the stride",
+    stems=("cnr", "cnrm"),
+    aliases=((r"init_block\.conv\.(conv|bn)\.", r"init_block.\1."),),  # ImageNet's, which has a pooling beside it
+)
+"""pytorchcv's SE-ResNet for CIFAR and SVHN, and SE-ResNet-18 to 200b for ImageNet."""
 
 
 TORCHVISION_DENSENET = Layout(
@@ -339,8 +512,16 @@ TORCH_LAYOUTS = {
         TORCHVISION_RESNET,
         TORCHVISION_DENSENET,
         TIMM_RESNETV2,
+        TIMM_SERESNET,
         AKAMASTER_RESNET,
+        HYSTS_RESNET,
+        DXY_RESNET,
+        LEFT_RESNET,
+        WEIAICUNZAI_RESNET,
+        XTERNALZ_WRN,
+        SZAGORUYKO_WRN,
         PYTORCHCV_RESNET,
+        PYTORCHCV_SERESNET,
         PYTORCHCV_PRERESNET,
         PYTORCHCV_PRERESNET_IMAGENET,
         PYTORCHCV_DENSENET,

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from keras_resunits.arguments import resolve
+from keras_resunits.converters.architectures import require_known_arithmetic
 from keras_resunits.converters.carry import carry, nearest_layout
 from keras_resunits.converters.checkpoints import read_checkpoint, state_of
 from keras_resunits.converters.layouts import TORCH_LAYOUTS, Layout
@@ -23,16 +24,16 @@ def load_torch_weights(
         model: The same network, made by this package; changed in place.
         source: A `.pt`, `.pth`, `.th` or `.safetensors` file, or a state dict. Names may have the prefix `module.`, and
             the dict may be stored under `state_dict` or `model`.
-        layout: "torchvision_resnet", "torchvision_densenet" (both also timm's), "timm_resnetv2", "akamaster_resnet",
-            "pytorchcv_resnet", "pytorchcv_preresnet" (WRN too), "pytorchcv_preresnet_imagenet", "pytorchcv_densenet",
-            "pytorchcv_densenet_bc", or a `Layout`. Defaults to the one that matches most of the names.
+        layout: A name of `TORCH_LAYOUTS`, such as "torchvision_resnet" (timm's too) or "akamaster_resnet", or a
+            `Layout`. Defaults to the one that matches most of the names.
 
     Returns:
         The layout's name.
 
     Raises:
         ConversionError: if a file cannot be read, weights are left over on either side, shapes differ, or the network
-            computes something other than the weights require. The model is unchanged then.
+            computes something other than the weights require, or if most names are of no known layout. The model is
+            unchanged then.
         ValueError: if the layout is unknown.
 
     Example:
@@ -46,9 +47,11 @@ def load_torch_weights(
     """
     chosen = None if layout is None else resolve("layout", layout, TORCH_LAYOUTS, Layout)
     if isinstance(source, Mapping):
-        theirs, where = state_of(source), "the state dict"
+        where = "the state dict"
+        require_known_arithmetic(source, where)
+        theirs = state_of(source)
     else:
         theirs, where = read_checkpoint(source), f"'{source}'"
-    chosen = chosen or nearest_layout(model, theirs, TORCH_LAYOUTS.values(), where)
+    chosen = chosen or nearest_layout(model, theirs, list(TORCH_LAYOUTS.values()), where)
     carry(model, theirs, chosen, where)
     return chosen.name

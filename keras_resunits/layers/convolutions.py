@@ -8,14 +8,11 @@ from functools import partial
 import keras
 from keras import ops
 
-from keras_resunits.arguments import is_int
+from keras_resunits.arguments import Kind, is_int, require_positive_int
 from keras_resunits.layers.serialization import register
 
-
-def require_odd(size: int, where: str) -> None:
-    """Refuse an even window size, which cannot be padded equally on all sides."""
-    if not is_int(size) or size % 2 == 0:
-        raise ValueError(f"`kernel_size` must be odd. Received: kernel_size={size!r} ({where}).")
+require_odd = Kind("odd", lambda value: is_int(value) and value > 0 and value % 2 == 1, int)
+"""Refuses an even window size, which cannot be padded equally on all sides."""
 
 
 @register
@@ -52,9 +49,10 @@ class PaddedConv2D(keras.layers.Conv2D):
                     f"`PaddedConv2D` pads by itself and requires `{name}` to be '{only}', its default. "
                     f"Received: {name}={kwargs[name]!r}."
                 )
+        filters = require_positive_int(filters, "filters", "PaddedConv2D")
         super().__init__(filters, kernel_size, **{**kwargs, **fixed})
         for size in self.kernel_size:
-            require_odd(size, f"layer '{self.name}'")
+            require_odd(size, "kernel_size", f"layer '{self.name}'")
 
     @property
     def margins(self) -> list[int]:
@@ -88,7 +86,7 @@ def conv(
     Returns:
         A Keras layer on `[batch, height, width, channels]`.
     """
-    require_odd(kernel_size, f"convolution '{name}'")
+    require_odd(kernel_size, "kernel_size", f"convolution '{name}'")
     convolution: Callable[..., keras.layers.Layer]
     if kernel_size == 1:  # nothing to pad: "same" crops a row and a column there under Torch in Keras 3.8
         convolution = partial(keras.layers.Conv2D, padding="valid")

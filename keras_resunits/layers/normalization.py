@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keras
 
-from keras_resunits.arguments import is_number
+from keras_resunits.arguments import require_fraction, require_int, require_positive_number
 from keras_resunits.layers.backend import ON_TENSORFLOW, tf
 from keras_resunits.layers.serialization import register
 
@@ -48,12 +48,11 @@ class BatchNormalization(keras.layers.BatchNormalization):
     """
 
     def __init__(self, axis=-1, momentum=0.9, epsilon=1e-5, **kwargs):
-        super().__init__(axis=axis, momentum=momentum, epsilon=epsilon, **kwargs)
+        super().__init__(**kwargs)
         where = f"layer '{self.name}'"
-        if not (is_number(momentum) and 0 <= momentum <= 1):
-            raise ValueError(f"`momentum` must be a number in [0, 1]. Received: momentum={momentum!r} ({where}).")
-        if not (is_number(epsilon) and epsilon > 0):
-            raise ValueError(f"`epsilon` must be a number > 0. Received: epsilon={epsilon!r} ({where}).")
+        self.axis = require_int(axis, "axis", where)
+        self.momentum = require_fraction(momentum, "momentum", where)
+        self.epsilon = require_positive_number(epsilon, "epsilon", where)
 
     def call(self, inputs, training=None, mask=None):
         if not self._fusible(inputs, mask):

@@ -7,7 +7,7 @@ import math
 import keras
 from keras import ops
 
-from keras_resunits.arguments import require_positive_int
+from keras_resunits.arguments import require_limit, require_positive_int
 from keras_resunits.layers.convolutions import require_odd
 from keras_resunits.layers.serialization import register
 from keras_resunits.layers.words import word
@@ -39,9 +39,9 @@ class PaddedMaxPool(keras.layers.Layer):
     def __init__(self, pool_size: int = 3, strides: int = 2, pads: float = -math.inf, **kwargs):
         super().__init__(**kwargs)
         where = f"layer '{self.name}'"
-        require_odd(pool_size, where)
-        self.pool_size, self.strides = pool_size, require_positive_int(strides, "strides", where)
-        self.pads = float(pads)
+        self.pool_size = require_odd(pool_size, "pool_size", where)
+        self.strides = require_positive_int(strides, "strides", where)
+        self.pads = require_limit(pads, "pads", where)
 
     def call(self, x):
         margin = (self.pool_size // 2,) * 2

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import keras
 
+from keras_resunits.arguments import require_layer
 from keras_resunits.layers.parts import Parts, parts
 from keras_resunits.layers.serialization import register, revived, serialized
 from keras_resunits.layers.words import word
@@ -49,7 +50,8 @@ class Series(keras.layers.Layer):
 
     def __init__(self, layers: Sequence[keras.layers.Layer], **kwargs):
         super().__init__(**kwargs)
-        self.layers = tuple(layers)  # a tuple: tf.train.Checkpoint does not search a list that Keras tracks
+        # a tuple: tf.train.Checkpoint does not search a list that Keras tracks
+        self.layers = require_layer.each(layers, "layers", f"layer '{self.name}'")
 
     def build(self, input_shape):
         for layer in self.layers:

@@ -114,6 +114,8 @@ def dense_blocks(depth, bottleneck: bool = True) -> tuple[tuple[int, ...], int]:
         ValueError: if the depth does not exist; the message names the nearest.
     """
     if not isinstance(depth, int):
+        if not depth:
+            raise ValueError("`depth` as a list must hold the units of at least one block. Received: depth=[].")
         return tuple(depth), 12 if len(depth) == CIFAR_BLOCKS else 32
     if bottleneck and depth in IMAGENET_BLOCKS:
         return IMAGENET_BLOCKS[depth]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from keras_resunits.arguments import is_int
+from keras_resunits.arguments import is_int, is_sequence
 from keras_resunits.models.stems import CIFAR, IMAGENET, IMAGENET_3X3, IMAGENET_STEM_FROM, Stem
 from keras_resunits.units.bodies import Body, basic, bottleneck
 from keras_resunits.units.shortcuts import (
@@ -58,7 +58,7 @@ def require_depth(depth) -> int | list[int]:
     """Return the depth in Python ints; refuse anything but an int or a list of positive ints."""
     if is_int(depth):
         return int(depth)
-    if isinstance(depth, str) or not isinstance(depth, Sequence):
+    if not is_sequence(depth):
         raise ValueError(f"`depth` must be an int, or the units of each stage as a list. Received: depth={depth!r}.")
     if not all(is_int(n) and n > 0 for n in depth):
         raise ValueError(f"`depth` as a list must hold positive ints. Received: depth={list(depth)}.")

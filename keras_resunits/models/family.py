@@ -142,7 +142,7 @@ def family(
             given = {name: value for name, value in bound.arguments.items() if value is not None or name not in shared}
             top = {name: given.pop(name) for name in TOP}
             design = function(**given)  # type: ignore[call-arg]
-            top["name"] = top["name"] or design.name
+            top["name"] = design.name if top["name"] is None else top["name"]
             return network(design.units, design.stem, design.order, input_shape=given["input_shape"], **top)
 
         build.__signature__ = signature  # type: ignore[attr-defined]

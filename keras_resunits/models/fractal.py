@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from functools import partial
 from typing import Unpack
 
 import keras
 from keras import ops
 
-from keras_resunits.arguments import require_bool, require_positive_int, require_rate, resolve
+from keras_resunits.arguments import (
+    Kind,
+    is_sequence,
+    require_bool,
+    require_index,
+    require_int,
+    require_positive_int,
+    require_rate,
+    resolve,
+)
 from keras_resunits.layers.convolutions import conv
 from keras_resunits.layers.forks import forks
+from keras_resunits.layers.nesting import Nest
+from keras_resunits.layers.normalization import BatchNormalization
 from keras_resunits.layers.parts import Parts, parts
 from keras_resunits.layers.randomness import Dropout, ReplicaSeedGenerator
 from keras_resunits.layers.serialization import register, revived, serialized
@@ -22,7 +34,7 @@ from keras_resunits.models.head import Top
 from keras_resunits.models.network import Shape, require_shape
 from keras_resunits.models.stems import STEMS, Stem
 from keras_resunits.units.merges import BranchOnly
-from keras_resunits.units.orders import ORDERS, Order
+from keras_resunits.units.orders import ORDERS, Initialized, Order, ReluBeforeAdd
 from keras_resunits.units.slots import Slot
 from keras_resunits.units.unit import Unit
 
@@ -34,8 +46,30 @@ DROPOUT = (0.0, 0.1, 0.2, 0.3, 0.4)
 """Dropout rates of the paper's five blocks."""
 
 
+XAVIER = keras.initializers.VarianceScaling(1.0, "fan_in", "uniform")
+"""Caffe's filler "xavier" with its defaults, which scale by fan-in alone."""
+
+
+LAYOUTS: dict[str, Order] = {
+    "simple": ReluBeforeAdd(),
+    "authors": Initialized(
+        order=ReluBeforeAdd(norm=partial(BatchNormalization, center=False, scale=False)),
+        kernels=XAVIER,
+        classifiers=XAVIER,
+    ),
+}
+"""The default order of each layout of `FractalNet`."""
+
+
+require_column = Kind(
+    "a sequence of Keras layers",
+    lambda value: is_sequence(value) and all(isinstance(each, keras.layers.Layer) for each in value),
+    tuple,
+)
+
+
 @register
-class Fractal(keras.layers.Layer):
+class Fractal(Nest):
     """`C` columns of 1, 2, 4, ..., `2**(C-1)` layers; where several end together, they join in the mean of outputs.
 
     Training uses drop-path (Larsson et al. 2017, sec. 3). In half of the batches it is *local*: inputs of a join are
@@ -67,15 +101,18 @@ class Fractal(keras.layers.Layer):
         self, columns, drop_path: float = 0.15, deepest: bool = False, seed: int = 0, place: int = 0, **kwargs
     ):
         super().__init__(**kwargs)
+        where = f"layer '{self.name}'"
+        columns = require_column.each(columns, "columns", where)
         lengths = [len(column) for column in columns]
         if lengths != [2**i for i in range(len(columns))] or not columns:
             raise ValueError(f"`columns` must hold 1, 2, 4, ... layers. Received: {lengths} (layer '{self.name}').")
-        drop_path = require_rate(drop_path, "drop_path", f"layer '{self.name}'")
-        deepest = require_bool(deepest, "deepest", f"layer '{self.name}'")
+        self.drop_path = require_rate(drop_path, "drop_path", where)
+        self.deepest = require_bool(deepest, "deepest", where)
+        self.seed = require_int(seed, "seed", where)
+        self.place = require_index(place, "place", where)
         self.columns = tuple(Series(column, name=f"column{i}") for i, column in enumerate(columns))
-        self.drop_path, self.deepest, self.seed, self.place = drop_path, deepest, seed, place
-        self.global_draws = ReplicaSeedGenerator(seed)
-        self.local_draws = ReplicaSeedGenerator(seed + 1 + place)
+        self.global_draws = ReplicaSeedGenerator(self.seed)
+        self.local_draws = ReplicaSeedGenerator(self.seed + 1 + self.place)
 
     def build(self, input_shape):
         for column in self.columns:
@@ -155,22 +192,35 @@ def FractalNet(
     dropout: Sequence[float] = DROPOUT,
     drop_path: float = 0.15,
     deepest: bool = False,
-    order: str | Order = "relu_before_add",
+    layout: str = "simple",
+    order: str | Order | None = None,
     stem: str | Stem | None = None,
     seed: int | None = None,
     **top: Unpack[Top],
 ) -> Design:
     """The fractal network of Larsson et al. 2017 (arXiv 1605.07648), `len(filters) * 2**(columns - 1)` layers deep.
 
+    Two layouts have the paper's columns, joins, filters and drop-path:
+
+    - "simple", the default, is not the authors' network. It has the layers of this package's residual networks: no
+      biases, norms with gamma and beta, He normal over fan-out. Dropout and pooling follow each block.
+    - "authors" is the network of the authors' code (gustavla/fractalnet, `generation/`). Convolutions have biases,
+      norms neither gamma nor beta, and kernels Caffe's "xavier", U(+-sqrt(3 / fan_in)). Dropout follows every
+      convolution, before its norm. Every column is pooled before the last join of its block.
+
+    The momentum of the moving statistics is 0.9 in both; Caffe's is 0.999.
+
     Args:
         columns: Number of columns in every block, `C`. Defaults to 3, which makes 20 convolutions in five blocks.
         input_shape: `(height, width, channels)`. Defaults to `(32, 32, 3)`.
         classes: Number of classes. Defaults to 10.
-        filters: Filters of each block. Defaults to the paper's five blocks. A 2x2 max pooling follows every block.
-        dropout: Dropout rate at the end of each block, in [0, 1). Defaults to the paper's rates.
+        filters: Filters of each block. Defaults to the paper's five blocks. A 2x2 max pooling ends every block.
+        dropout: Dropout rate of each block, in [0, 1). Defaults to the paper's rates.
         drop_path: As for `Fractal`. Defaults to 0.15.
         deepest: Whether to use only the deepest column at inference. Defaults to `False`.
-        order: Order of a column's convolution, norm and activation. Defaults to "relu_before_add" (conv BN ReLU).
+        layout: "simple" (default) or "authors", as above.
+        order: Order of a column's convolution, norm and activation. Defaults to "relu_before_add" (conv BN ReLU), with
+            the layout's norm and initialisers.
         stem: Stem before the first block, such as "imagenet". Defaults to none, as in the paper's CIFAR networks.
         seed: Seed of drop-path, an int. By default drawn, reproducibly after `keras.utils.set_random_seed`.
         name: Name of the model. Defaults to `fractalnet` and the depth.
@@ -183,7 +233,8 @@ def FractalNet(
 
     Raises:
         ValueError: if `filters` is empty, `dropout` does not have one rate for each block, a rate is outside [0, 1), or
-            `columns` is not a positive int. Also if the image is smaller than the poolings allow.
+            `columns` is not a positive int. Also if `layout` is unknown, or the image is smaller than the poolings
+            allow.
 
     Example:
 
@@ -191,38 +242,50 @@ def FractalNet(
     >>> model = kr.FractalNet(columns=2, filters=(8, 16), dropout=(0.0, 0.1))
     >>> model.get_layer("unit001").output.shape
     (None, 8, 8, 16)
+    >>> print(kr.describe(kr.FractalNet(columns=2, filters=(8, 16), dropout=(0.0, 0.1), layout="authors"))[1].F)
+    fractal2(conv3 dropout norm act max)
     """
     columns = require_positive_int(columns, "columns", "FractalNet")
-    if not isinstance(filters, Sequence) or not filters:
+    if not is_sequence(filters) or not filters:
         raise ValueError(
             f"`filters` must hold a positive int for each block. Received: filters={filters!r} (FractalNet)."
         )
     filters = [require_positive_int(each, "filters", "FractalNet") for each in filters]
-    if not isinstance(dropout, Sequence) or len(filters) != len(dropout):
+    if not is_sequence(dropout) or len(filters) != len(dropout):
         raise ValueError(
             "`dropout` must hold a dropout rate for each block. "
             f"Received: filters={filters}, dropout={dropout!r} (FractalNet)."
         )
     dropout = [require_rate(rate, "dropout", "FractalNet") for rate in dropout]
     input_shape = require_shape(input_shape)
-    order = resolve("order", order, ORDERS, Order)
+    own_order = resolve("layout", layout, LAYOUTS, Order)
+    order = own_order if order is None else resolve("order", order, ORDERS, Order)
     seed = random.randrange(2**31) if seed is None else seed  # one for all blocks, which share their global draws
     stem = None if stem is None else resolve("stem", stem, STEMS, Stem)
     arriving = (stem.filters if stem else input_shape[-1], *filters[:-1])
     slots = [Slot(i, len(filters), *pair, strides=2) for i, pair in enumerate(zip(arriving, filters, strict=True))]
 
-    def block(slot: Slot) -> Unit:
-        def layer(i: int):
-            weights = [conv(slot.filters, 3, name="conv1")]
-            same = Slot(slot.index, slot.total, slot.filters, slot.filters)
-            return Series([*order.branch(weights, same), *order.exit(same)], name=f"layer{i}")
+    within = layout == "authors"  # dropout and pooling are layers of the columns
 
-        stacks = [[layer(i) for i in range(2**c)] for c in range(columns)]
-        fractal = Fractal(stacks, drop_path, deepest, seed, slot.index, name="fractal")
+    def pool() -> keras.layers.Layer:
+        return keras.layers.MaxPooling2D(2, data_format="channels_last", name="pool")
+
+    def block(slot: Slot) -> Unit:
         rate = dropout[slot.index]
-        drop = [Dropout(rate, name="dropout")] if rate else []
-        pool = keras.layers.MaxPooling2D(2, data_format="channels_last", name="pool")
-        return Unit(series([fractal, *drop], "branch"), None, BranchOnly(name="merge"), exit=pool, name=slot.name)
+        same = Slot(slot.index, slot.total, slot.filters, slot.filters)
+
+        def layer(i: int, last: bool):
+            weight = conv(slot.filters, 3, name="conv1", use_bias=within)
+            if within and rate:
+                weight = Series([weight, Dropout(rate, name="dropout")], name="weights1")
+            pooled = [pool()] if within and last else []
+            return Series([*order.branch([weight], same), *order.exit(same), *pooled], name=f"layer{i}")
+
+        stacks = [[layer(i, last=i == 2**c - 1) for i in range(2**c)] for c in range(columns)]
+        fractal = Fractal(stacks, drop_path, deepest, seed, slot.index, name="fractal")
+        drop = [Dropout(rate, name="dropout")] if rate and not within else []
+        exit = None if within else pool()
+        return Unit(series([fractal, *drop], "branch"), None, BranchOnly(name="merge"), exit=exit, name=slot.name)
 
     depth = len(filters) * 2 ** (columns - 1)
     return Design([(block, slot) for slot in slots], stem, order, f"fractalnet{depth}")

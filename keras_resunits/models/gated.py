@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Unpack
 
-from keras_resunits.arguments import resolve
+from keras_resunits.arguments import require_number, resolve
 from keras_resunits.models.depths import require_depth
 from keras_resunits.models.family import Choices, Depth, Design, Widened, family
 from keras_resunits.models.network import Shape
@@ -130,6 +130,7 @@ def HighwayNet(
     """
     depth = require_depth(depth)
     layers = depth if isinstance(depth, int) else sum(depth)
-    bias = -float(min(max(round(layers / 10), 1), 3)) if gate_bias is None else gate_bias
+    papers = -float(min(max(round(layers / 10), 1), 3))
+    bias = require_number(papers if gate_bias is None else gate_bias, "gate_bias", "HighwayNet")
     merge = partial(highway, bias=bias)
     return residual("highwaynet", depth, input_shape, **{**SINGLE, **choices, "merge": merge})

@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 import keras
 
-from keras_resunits.arguments import require_bool
+from keras_resunits.arguments import one_of, require_activation, require_bool
 
 POOLINGS: dict[str | None, Callable[..., keras.layers.Layer] | None] = {
     None: None,
@@ -57,8 +57,7 @@ class Head:
 
     def __post_init__(self):
         object.__setattr__(self, "include_top", require_bool(self.include_top, "include_top", "network"))
-        if self.pooling not in list(POOLINGS):
-            raise ValueError(f"`pooling` must be None, 'avg' or 'max'. Received: pooling={self.pooling!r}.")
+        one_of("avg", "max").or_none(self.pooling, "pooling", "network")
 
     def __call__(self, features, kernel: keras.initializers.Initializer):
         """Return the output for the features of the last unit; `kernel` is the classifier's initialiser."""
@@ -75,6 +74,7 @@ def classifier(classes: int, activation, kernel: keras.initializers.Initializer)
 
     Its outputs are float32 under a 16-bit policy, since softmax and loss require the precision.
     """
+    activation = require_activation(activation, "classifier_activation", "classifier")
     policy = keras.config.dtype_policy()
     return keras.layers.Dense(
         classes,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import keras
 
-from keras_resunits.arguments import is_int, require_positive_int, resolve
+from keras_resunits.arguments import Kind, is_int, is_sequence, require_positive_int, require_text, resolve
 from keras_resunits.layers.series import Series
 from keras_resunits.models.head import Head
 from keras_resunits.models.stems import STEMS, Stem
@@ -17,6 +17,9 @@ from keras_resunits.units.slots import Slot
 from keras_resunits.units.unit import Unit
 
 Shape = tuple[int | None, int | None, int]
+require_pair: Kind[tuple] = Kind(
+    "a (recipe, slot) pair", lambda value: isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], Slot)
+)
 
 
 def network(
@@ -63,21 +66,19 @@ def network(
     >>> model.output.shape
     (None, 10)
     """
-    units = list(units)
-    if wrong := [each for each in units if not (isinstance(each, tuple) and isinstance(each[-1], Slot))]:
-        raise ValueError(f"`units` must hold (recipe, slot) pairs. Received: {wrong[0]!r} among them.")
+    pairs = require_pair.each(units, "units", "network")
+    name = require_text.or_none(name, "name", "network")
     order = resolve("order", order, ORDERS, Order)
     stem = stem if stem is None else resolve("stem", stem, STEMS, Stem)
     classes = require_positive_int(classes, "classes", f"network '{name}'" if name else "network")
     head = Head(classes, include_top, pooling, classifier_activation)
     input_shape = require_shape(input_shape)
-    if stem:
-        _require_fit(stem, units)
-    _require_size(input_shape, stem, [slot for _, slot in units])
+    _require_fit(stem, pairs, input_shape)
+    _require_size(input_shape, stem, [slot for _, slot in pairs])
     images = keras.Input(input_shape, name="images")
     x = stem(order)(images) if stem else images
     owners: dict[int, str] = {}
-    for recipe, slot in units:
+    for recipe, slot in pairs:
         unit = recipe(slot)
         _require_own_layers(unit, slot.name, owners)
         require_alive(unit)
@@ -110,7 +111,7 @@ def _require_own_layers(unit: Unit, name: str, owners: dict[int, str]) -> None:
 
 def require_shape(input_shape) -> Shape:
     """Return the shape of the images in Python ints; refuse anything else."""
-    sound = isinstance(input_shape, Sequence) and len(input_shape) == 3 and input_shape[2] is not None
+    sound = is_sequence(input_shape) and len(input_shape) == 3 and input_shape[2] is not None
     if not sound or not all(side is None or (is_int(side) and side > 0) for side in input_shape):
         raise ValueError(
             "`input_shape` must be (height, width, channels) in positive ints; height and width may be None. "
@@ -120,10 +121,17 @@ def require_shape(input_shape) -> Shape:
     return height and int(height), width and int(width), int(channels)
 
 
-def _require_fit(stem: Stem, units) -> None:
-    if not units:
+def _require_fit(stem: Stem | None, pairs, input_shape: Shape) -> None:
+    if not pairs:
         raise ValueError("`units` must hold at least one (recipe, slot) pair. Received: none.")
-    first = units[0][1]
+    first = pairs[0][1]
+    if stem is None:
+        if first.in_filters != input_shape[-1]:
+            raise ValueError(
+                f"without a stem, images must have the {first.in_filters} channels that unit '{first.name}' expects. "
+                f"Received: stem=None, input_shape={input_shape}."
+            )
+        return
     if first.in_filters != stem.filters:
         raise ValueError(
             f"the stem must output the {first.in_filters} channels that unit '{first.name}' expects. "

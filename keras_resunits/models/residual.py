@@ -14,7 +14,7 @@ from keras_resunits.models.network import Shape, require_shape
 from keras_resunits.models.stems import STEMS, Stem
 from keras_resunits.units.bodies import BODIES, Body, bottleneck, bottleneck_v1_5
 from keras_resunits.units.merges import MERGES, Merge, branch_only
-from keras_resunits.units.orders import ORDERS, Order
+from keras_resunits.units.orders import ORDERS, Order, PostAct, fan_in
 from keras_resunits.units.recipes import Recipe
 from keras_resunits.units.shortcuts import SHORTCUTS, Shortcut, avg_pool_pad, identity, zero_pad_or_projection
 from keras_resunits.units.slots import Slot, plan
@@ -170,7 +170,7 @@ def pre_activated(depth: Depth) -> dict[str, Any]:
     return {"order": "full_pre_act", "block": bottleneck_v1_5 if strided else None}
 
 
-@family(depths=residual_depth, own=("merge",))
+@family(depths=residual_depth, own=("merge", "shortcut"))
 def PlainNet(
     depth: Depth = 20, input_shape: Shape = (32, 32, 3), classes: int = 10, **choices: Unpack[Choices]
 ) -> Design:
@@ -212,7 +212,8 @@ def StochasticDepthResNet(
     """`ResNet` whose branches are dropped at random in training, later ones more often (Huang et al. 2016).
 
     Where `ResNet` uses option A, this family uses the authors' shortcut: the average of pixels, then zeros
-    (`avg_pool_pad`).
+    (`avg_pool_pad`). Convolutions are initialised with He normal over fan-in, as in the authors' code
+    (yueatsprograms/Stochastic_Depth, whose `nninit.kaiming` scales by fan-in).
 
     Args:
         depth: As for `ResNet`. Defaults to 110.
@@ -243,5 +244,5 @@ def StochasticDepthResNet(
     layout = layout_of(depth, None if block is None else resolve("block", block, BODIES, Body))
     shortcut = avg_pool_pad if layout.shortcut is zero_pad_or_projection else None
     dropped = chained(resolve("tail", tail, TAILS, Callable), alive)
-    chosen: dict[str, Any] = {"shortcut": shortcut, **choices, "tail": dropped}
+    chosen: dict[str, Any] = {"shortcut": shortcut, "order": fan_in(PostAct()), **choices, "tail": dropped}
     return residual("stochasticdepthresnet", depth, input_shape, **chosen)

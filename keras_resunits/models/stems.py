@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import keras
 
-from keras_resunits.layers.convolutions import conv
+from keras_resunits.layers.convolutions import conv, require_odd
 from keras_resunits.layers.pooling import PaddedMaxPool
 from keras_resunits.layers.series import Series
 from keras_resunits.units.orders import Order
-from keras_resunits.units.slots import require_positive_ints
+from keras_resunits.units.slots import check_fields
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ class Stem:
     pads: float = -math.inf
 
     def __post_init__(self):
-        require_positive_ints(self, where="stem")
+        check_fields(self, where="stem")
+        require_odd(self.kernel_size, "kernel_size", "stem")
 
     def __call__(self, order: Order) -> keras.layers.Layer:
         layers = [order.stem(conv(self.filters, self.kernel_size, self.strides, use_bias=self.use_bias))]

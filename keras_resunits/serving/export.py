@@ -14,11 +14,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_resunits.arguments import checked, require_model
 from keras_resunits.layers.backend import ON_TENSORFLOW
 from keras_resunits.serving.checks import checked_k, checked_names, require_classifier
 from keras_resunits.serving.heads import head_of
 
 
+@checked(model=require_model)
 def export_saved_model(
     model: keras.Model,
     path: str | os.PathLike,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import keras
 
+from keras_resunits.arguments import checked, require_model
 from keras_resunits.models.fractal import Fractal
 
 
+@checked(model=require_model)
 def deepest_column(model: keras.Model) -> keras.Model:
     """Return a `FractalNet` that uses only its deepest columns at inference (Larsson et al. 2017, sec. 4.3).
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import keras
 
-from keras_resunits.arguments import require_positive_int
+from keras_resunits.arguments import checked, require_model, require_positive_int, require_text
 from keras_resunits.models.head import classifier
 from keras_resunits.units.orders import PostAct
 from keras_resunits.units.unit import Unit, units_of
@@ -15,6 +15,7 @@ BACKBONE = ("stem", "post", "pool")
 """Names of the layers of a backbone other than its units (`network`)."""
 
 
+@checked(model=require_model)
 def features(model: keras.Model) -> keras.Model:
     """Return a model of the output of every stage, for feature pyramids.
 
@@ -49,6 +50,7 @@ def features(model: keras.Model) -> keras.Model:
     return keras.Model(model.input, {f"stage{i}": tensor for i, tensor in enumerate(outputs, 1)}, name="features")
 
 
+@checked(model=require_model)
 def new_head(model: keras.Model, classes: int, classifier_activation=None, name: str | None = None) -> keras.Model:
     """Return a new model: the backbone of a network with its weights, and a new classifier.
 
@@ -71,6 +73,7 @@ def new_head(model: keras.Model, classes: int, classifier_activation=None, name:
     (None, 3)
     """
     classes = require_positive_int(classes, "classes", f"new head of '{model.name}'")
+    name = require_text.or_none(name, "name", "new_head")
     copy = keras.models.clone_model(model)
     copy.set_weights(model.get_weights())
     pooled = copy.get_layer("pool").output if any(layer.name == "pool" for layer in copy.layers) else None
@@ -80,6 +83,7 @@ def new_head(model: keras.Model, classes: int, classifier_activation=None, name:
     return keras.Model(copy.input, logits(pooled), name=name or model.name)
 
 
+@checked(model=require_model)
 def freeze(model: keras.Model, until: str | None = None) -> None:
     """Freeze the weights and moving statistics of the layers before `until`, and make the others trainable.
 
@@ -103,6 +107,7 @@ def freeze(model: keras.Model, until: str | None = None) -> None:
     ['classifier/kernel', 'classifier/bias']
     """
     names = [layer.name for layer in model.layers]
+    until = require_text.or_none(until, "until", "freeze")
     if until is not None and until not in names:
         raise ValueError(f"`until` must be a layer of '{model.name}', one of {names}. Received: until={until!r}.")
     if until is None and not _holds_units(model):

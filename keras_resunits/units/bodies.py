@@ -11,11 +11,11 @@ from functools import partial
 
 import keras
 
-from keras_resunits.arguments import require_positive_int, require_rate
+from keras_resunits.arguments import require_bool, require_function, require_positive_int, require_rate
 from keras_resunits.layers.convolutions import conv
 from keras_resunits.layers.randomness import Dropout
 from keras_resunits.layers.series import Series
-from keras_resunits.units.slots import Slot
+from keras_resunits.units.slots import Slot, check_fields, require_slot
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,12 @@ class Body:
     depth: int
     expansion: int = 1
 
+    def __post_init__(self):
+        require_function(self.weights, "weights", "body")
+        check_fields(self, where="body")
+
     def __call__(self, slot: Slot) -> list[keras.layers.Layer]:
-        return self.weights(slot)
+        return self.weights(require_slot(slot, "slot", "body"))
 
 
 def _single(slot: Slot):
@@ -130,6 +134,7 @@ def growth(bottleneck: bool = True, dropout: float = 0.0) -> Body:
     >>> [(layer.kernel_size, layer.filters) for layer in growth()(slot)]
     [((1, 1), 48), ((3, 3), 12)]
     """
+    bottleneck = require_bool(bottleneck, "bottleneck", "body 'growth'")
     dropout = require_rate(dropout, "dropout", "body 'growth'")
 
     def weights(slot: Slot):

@@ -5,14 +5,15 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from keras_resunits.arguments import require_number
+from keras_resunits.arguments import checked, instance_of, require_activation, require_number
 from keras_resunits.layers.convolutions import conv
 from keras_resunits.layers.serialization import register
 from keras_resunits.layers.series import Series
 from keras_resunits.layers.words import word
-from keras_resunits.units.slots import Slot
+from keras_resunits.units.slots import Slot, require_slot
 
 
+@checked(slot=require_slot)
 def gate(slot: Slot, bias: float, kernel_size: int = 1) -> keras.layers.Layer:
     """`g(z) = sigmoid(W z + b)`, a number for each channel and position (He et al. 2016, sec. 3.1).
 
@@ -69,13 +70,7 @@ class ScalarGate(keras.layers.Layer):
     def __init__(self, g="relu", initial: float = 1.0, **kwargs):
         super().__init__(**kwargs)
         self.initial = require_number(initial, "initial", f"layer '{self.name}'")
-        try:
-            self.g = keras.activations.get(g)
-        except (ValueError, TypeError):
-            raise ValueError(
-                "`g` must be an activation: a function, or a name that Keras knows, such as 'relu' or 'leaky_relu'. "
-                f"Received: g={g!r} (layer '{self.name}')."
-            ) from None
+        self.g = require_activation(g, "g", f"layer '{self.name}'")
 
     def build(self, input_shape):
         self.k = self.add_weight(shape=(), initializer=keras.initializers.Constant(self.initial), name="k")
@@ -98,6 +93,9 @@ class ScalarGate(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "g": keras.activations.serialize(self.g), "initial": self.initial}
+
+
+require_gate = instance_of(ScalarGate, "a `ScalarGate`")
 
 
 @word.register

@@ -8,20 +8,20 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-import keras
 from keras import ops
 
-from keras_resunits.arguments import require_number
+from keras_resunits.arguments import checked, instance_of, require_layer, require_number
 from keras_resunits.layers.forks import forks
+from keras_resunits.layers.nesting import Nest
 from keras_resunits.layers.parts import Parts, parts
 from keras_resunits.layers.serialization import register, revived, serialized
 from keras_resunits.layers.series import built
 from keras_resunits.layers.words import word
-from keras_resunits.units.gates import ScalarGate, gate
-from keras_resunits.units.slots import Slot
+from keras_resunits.units.gates import ScalarGate, gate, require_gate
+from keras_resunits.units.slots import Slot, require_slot
 
 
-class Merge(keras.layers.Layer, ABC):
+class Merge(Nest, ABC):
     """Abstract base class of merges, `M(carry, branch; z)`. Subclasses define the equation in `call`.
 
     Both edges must have the same shape, since broadcasting would silently change the network. Shapes are checked when
@@ -66,6 +66,9 @@ class Merge(keras.layers.Layer, ABC):
 
     def compute_output_shape(self, carry_shape, branch_shape, z_shape):
         return branch_shape
+
+
+require_merge = instance_of(Merge, "a `Merge`")
 
 
 @register
@@ -170,7 +173,7 @@ class Highway(Merge):
 
     def __init__(self, gate, **kwargs):
         super().__init__(**kwargs)
-        self.gate = gate
+        self.gate = require_layer(gate, "gate", f"layer '{self.name}'")
 
     def build(self, carry_shape, branch_shape, z_shape):
         super().build(carry_shape, branch_shape, z_shape)
@@ -215,7 +218,7 @@ class ScalarHighway(Merge):
 
     def __init__(self, gate=None, **kwargs):
         super().__init__(**kwargs)
-        self.gate = gate or ScalarGate(name="gate")
+        self.gate = require_gate.or_none(gate, "gate", f"layer '{self.name}'") or ScalarGate(name="gate")
 
     @property
     def carries_at_first(self) -> bool:
@@ -310,6 +313,7 @@ def highway(slot: Slot, bias: float = -2.0, kernel_size: int = 3) -> Merge:
     return Highway(gate(slot, bias, kernel_size), name="merge")
 
 
+@checked(slot=require_slot)
 def scalar_highway(slot: Slot, g="relu", initial: float = 1.0) -> Merge:
     """Use `ScalarHighway` in every unit.
 

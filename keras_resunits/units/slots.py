@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
-from keras_resunits.arguments import is_int, require_positive_int
+from keras_resunits.arguments import (
+    Kind,
+    instance_of,
+    one_of,
+    require_bool,
+    require_index,
+    require_limit,
+    require_positive_int,
+)
+
+OF_TYPE: dict[str, Kind] = {"int": require_positive_int, "bool": require_bool, "float": require_limit}
 
 
-def require_positive_ints(record, where: str) -> None:
-    """Refuse `int` fields that are not positive (`index`: that are negative); make ints of NumPy Python's."""
+def check_fields(record, where: str) -> None:
+    """Refuse fields that are not of their type; ints must be positive (`index` may be 0). NumPy's become Python's."""
     for field in fields(record):
-        if field.type != "int":
-            continue
-        value = getattr(record, field.name)
-        if field.name != "index":
-            value = require_positive_int(value, field.name, where)
-        elif not is_int(value) or value < 0:
-            raise ValueError(f"`index` must be an int >= 0. Received: index={value!r} ({where}).")
-        object.__setattr__(record, field.name, int(value))
+        kind = require_index if field.name == "index" else OF_TYPE.get(str(field.type))
+        if kind:
+            object.__setattr__(record, field.name, kind(getattr(record, field.name), field.name, where))
 
 
 @dataclass(frozen=True)
@@ -48,9 +53,8 @@ class Stage:
     strided: str = "first"
 
     def __post_init__(self):
-        require_positive_ints(self, where="stage")
-        if self.strided not in ("first", "last"):
-            raise ValueError(f"`strided` must be 'first' or 'last'. Received: strided={self.strided!r} (stage).")
+        check_fields(self, where="stage")
+        one_of("first", "last")(self.strided, "strided", "stage")
 
     def strides_of(self, position: int) -> int:
         """Return the stride of the stage's unit number `position`, counted from 0."""
@@ -90,7 +94,7 @@ class Slot:
     activated: bool = False
 
     def __post_init__(self):
-        require_positive_ints(self, where=f"unit '{self.name}'")
+        check_fields(self, where=f"unit '{self.name}'")
 
     @property
     def name(self) -> str:
@@ -103,7 +107,11 @@ class Slot:
         return self.strides != 1 or self.in_filters != self.filters
 
 
-def plan(stages: Sequence[Stage], in_filters: int, activated: bool = False) -> tuple[Slot, ...]:
+require_slot = instance_of(Slot, "a `Slot`")
+require_stage = instance_of(Stage, "a `Stage`")
+
+
+def plan(stages: Iterable[Stage], in_filters: int, activated: bool = False) -> tuple[Slot, ...]:
     """Lay out stages as slots, one for each unit.
 
     Args:
@@ -127,6 +135,8 @@ def plan(stages: Sequence[Stage], in_filters: int, activated: bool = False) -> t
     unit001 16 -> 16 stride 1
     unit002 16 -> 32 stride 2
     """
+    stages = require_stage.each(stages, "stages", "plan")
+    activated = require_bool(activated, "activated", "plan")
     if not stages:
         raise ValueError("`stages` must hold at least one Stage. Received: an empty sequence.")
     total = sum(stage.units for stage in stages)

@@ -10,13 +10,22 @@ from collections.abc import Callable
 import keras
 from keras import ops
 
-from keras_resunits.arguments import require_number, require_positive_int, require_rate, require_share, resolve
+from keras_resunits.arguments import (
+    checked,
+    one_of,
+    require_number,
+    require_positive_int,
+    require_rate,
+    require_share,
+    resolve,
+)
+from keras_resunits.layers.nesting import Nest
 from keras_resunits.layers.parts import Parts, parts
 from keras_resunits.layers.randomness import Dropout, ReplicaSeedGenerator
 from keras_resunits.layers.serialization import register
 from keras_resunits.layers.words import word
 from keras_resunits.units.gates import ScalarGate
-from keras_resunits.units.slots import Slot
+from keras_resunits.units.slots import Slot, require_slot
 
 Tail = Callable[[Slot], list[keras.layers.Layer]]
 
@@ -50,14 +59,10 @@ class StochasticDepth(keras.layers.Layer):
 
     def __init__(self, survival: float, scaling: str = "paper", per: str = "batch", seed=None, **kwargs):
         super().__init__(**kwargs)
-        self.survival = require_share(survival, "survival", f"layer '{self.name}'")
-        if scaling not in ("paper", "inverted"):
-            raise ValueError(
-                f"`scaling` must be 'paper' or 'inverted'. Received: scaling={scaling!r} (layer '{self.name}')."
-            )
-        if per not in ("batch", "sample"):
-            raise ValueError(f"`per` must be 'batch' or 'sample'. Received: per={per!r} (layer '{self.name}').")
-        self.scaling, self.per, self.seed = scaling, per, seed
+        where = f"layer '{self.name}'"
+        self.survival = require_share(survival, "survival", where)
+        self.scaling = one_of("paper", "inverted")(scaling, "scaling", where)
+        self.per, self.seed = one_of("batch", "sample")(per, "per", where), seed
         self.seed_generator = ReplicaSeedGenerator(seed)
 
     def call(self, x, training=False):
@@ -120,7 +125,7 @@ class LayerScale(keras.layers.Layer):
 
 
 @register
-class SqueezeExcite(keras.layers.Layer):
+class SqueezeExcite(Nest):
     """`s F` with one factor per channel, `s = sigmoid(W2 relu(W1 mean(F)))` (Hu et al. 2018, Eq. 2 to 4).
 
     Args:
@@ -174,6 +179,7 @@ def no_tail(slot: Slot) -> list[keras.layers.Layer]:
     return []
 
 
+@checked(slot=require_slot)
 def branch_scaling(slot: Slot, factor: float = 0.5) -> list[keras.layers.Layer]:
     """Multiply the branch by a constant, 1/2 by default (He et al. 2016, Table 1: "frozen gating" with `h(z) = z / 2`).
 
@@ -190,6 +196,7 @@ def branch_scaling(slot: Slot, factor: float = 0.5) -> list[keras.layers.Layer]:
     return [keras.layers.Rescaling(factor, name="scale")]
 
 
+@checked(slot=require_slot)
 def residual_gate(slot: Slot, g="relu", initial: float = 1.0) -> list[keras.layers.Layer]:
     """Multiply the branch by a `ScalarGate`, `g(k) F` with `k` initialised to 1 (Savarese et al. 2016).
 
@@ -250,6 +257,7 @@ def squeeze_excite(slot: Slot, ratio: int = 16) -> list[keras.layers.Layer]:
     return [SqueezeExcite(ratio, name="squeeze_excite")]
 
 
+@checked(slot=require_slot)
 def stochastic_depth(
     slot: Slot, final_survival: float = 0.5, scaling: str = "paper", per: str = "batch"
 ) -> list[keras.layers.Layer]:
@@ -276,6 +284,7 @@ def stochastic_depth(
     return [StochasticDepth(survival, scaling, per, name="stochastic_depth")]
 
 
+@checked(slot=require_slot)
 def branch_dropout(slot: Slot, rate: float = 0.2) -> list[keras.layers.Layer]:
     """Apply dropout at the end of the branch (Huang et al. 2017: 0.2 in DenseNets trained without augmentation).
 

@@ -6,15 +6,17 @@ from itertools import chain
 
 import keras
 
+from keras_resunits.arguments import require_layer
 from keras_resunits.layers.forks import forks
+from keras_resunits.layers.nesting import Nest
 from keras_resunits.layers.parts import Parts, parts
 from keras_resunits.layers.serialization import register, revived, serialized
 from keras_resunits.layers.series import built, output_shape
-from keras_resunits.units.merges import Add
+from keras_resunits.units.merges import Add, require_merge
 
 
 @register
-class Unit(keras.layers.Layer):
+class Unit(Nest):
     """A residual unit in its most general form,
 
         z  = e(x)
@@ -48,11 +50,12 @@ class Unit(keras.layers.Layer):
 
     def __init__(self, branch, shortcut=None, merge=None, entry=None, exit=None, **kwargs):
         super().__init__(**kwargs)
-        self.entry = entry or keras.layers.Identity(name="entry")
-        self.shortcut = shortcut or keras.layers.Identity(name="shortcut")
-        self.branch = branch
-        self.merge = merge or Add(name="merge")
-        self.exit = exit or keras.layers.Identity(name="exit")
+        where = f"unit '{self.name}'"
+        self.entry = require_layer.or_none(entry, "entry", where) or keras.layers.Identity(name="entry")
+        self.shortcut = require_layer.or_none(shortcut, "shortcut", where) or keras.layers.Identity(name="shortcut")
+        self.branch = require_layer(branch, "branch", where)
+        self.merge = require_merge.or_none(merge, "merge", where) or Add(name="merge")
+        self.exit = require_layer.or_none(exit, "exit", where) or keras.layers.Identity(name="exit")
 
     def build(self, input_shape):
         z = built(self.entry, input_shape)

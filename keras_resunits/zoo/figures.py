@@ -22,11 +22,17 @@ BOTTLENECK_V1_5_OPERATIONS = {164: 255.31, 272: 420.61, 542: 833.87, 1001: 1_536
 PRE_BOTTLENECK = {164: 1_703_258, 272: 2_816_090, 542: 5_598_170, 1001: 10_327_706}
 """CIFAR networks of bottlenecks with pre-activation."""
 PRE_BOTTLENECK_V1_5_OPERATIONS = {164: 255.08, 272: 420.38, 542: 833.64, 1001: 1_536.18}
+SE_OPTION_B = {20: 274_847, 56: 862_889, 110: 1_744_952}
+"""`OPTION_B` with squeeze-and-excite."""
+SE_BOTTLENECK = {164: 1_906_258}
+"""`BOTTLENECK` with squeeze-and-excite."""
 GATED_110 = 1_824_186
 """ResNet-110 for CIFAR with a 1x1 gate in every unit."""
 
 IMAGENET = {18: 11_689_512, 34: 21_797_672, 50: 25_557_032, 101: 44_549_160, 152: 60_192_808, 200: 64_673_832}
 """ImageNet networks with post-activation, and the stride on either convolution."""
+SE_IMAGENET = {18: 11_779_624, 34: 21_960_416, 50: 28_088_024, 101: 49_326_872, 152: 66_821_848}
+"""The same with squeeze-and-excite of at least 8 channels inside, as in timm; that of 50 layers and more: pytorchcv."""
 IMAGENET_OPERATIONS = {18: 1_820.41, 34: 3_672.68, 50: 3_877.95, 101: 7_597.95, 152: 11_321.85}
 IMAGENET_V1_5_OPERATIONS = {50: 4_110.48, 101: 7_830.48, 152: 11_554.38}
 PRE_IMAGENET = {18: 11_687_720, 34: 21_795_880, 50: 25_549_352, 101: 44_541_480, 152: 60_185_128, 200: 64_666_152}

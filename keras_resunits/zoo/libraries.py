@@ -15,6 +15,7 @@ from keras_resunits.units.bodies import basic, bottleneck, bottleneck_v1_5, wide
 from keras_resunits.units.orders import FullPreAct, Order, Wrapped
 from keras_resunits.units.shortcuts import ZeroPad, appended, identity
 from keras_resunits.units.slots import Slot
+from keras_resunits.units.tails import squeeze_excite
 from keras_resunits.zoo import figures
 from keras_resunits.zoo.entry import CIFAR, IMAGENET, Entry, by_depth
 
@@ -57,6 +58,18 @@ class RepeatedPreAct(Wrapped):
 
     def branch(self, weights, slot):
         return self.order.branch(weights, replace(slot, activated=False))
+
+
+def timm_squeeze_excite(slot: Slot) -> list[keras.layers.Layer]:
+    """Squeeze-and-excite by 16 with at least 8 channels inside, as in timm.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> [timm_squeeze_excite(kr.Slot(0, 1, 64, filters))[0].ratio for filters in (64, 256)]
+    [8, 16]
+    """
+    return squeeze_excite(slot, ratio=min(16, max(1, slot.filters // 8)))
 
 
 TORCHVISION_BLOCK = {18: basic, 34: basic, 50: bottleneck_v1_5, 101: bottleneck_v1_5, 152: bottleneck_v1_5}
@@ -139,6 +152,22 @@ LIBRARIES: dict[str, Entry] = {
         **IMAGENET,
         stem=RAW_IMAGENET_STEM,
     ),
+    **{
+        name: entry
+        for depth, block in TORCHVISION_BLOCK.items()
+        for name, entry in by_depth(
+            "timm_seresnet{}",
+            ResNet,
+            [depth],
+            TIMM,
+            figures.SE_IMAGENET,
+            derived=True,
+            **IMAGENET,
+            block=block,
+            stem=IMAGENET_STEM,
+            tail=timm_squeeze_excite,
+        ).items()
+    },
     **by_depth(
         "akamaster_resnet{}",
         ResNet,
@@ -169,6 +198,28 @@ LIBRARIES: dict[str, Entry] = {
         **CIFAR,
         block="bottleneck_v1_5",
         shortcut="projection",
+    ),
+    **by_depth(
+        "pytorchcv_seresnet{}",
+        ResNet,
+        figures.SE_OPTION_B,
+        PYTORCHCV,
+        figures.SE_OPTION_B,
+        **CIFAR,
+        block="basic",
+        shortcut="projection",
+        tail="squeeze_excite",
+    ),
+    **by_depth(
+        "pytorchcv_seresnet{}",
+        ResNet,
+        figures.SE_BOTTLENECK,
+        PYTORCHCV,
+        figures.SE_BOTTLENECK,
+        **CIFAR,
+        block="bottleneck_v1_5",
+        shortcut="projection",
+        tail="squeeze_excite",
     ),
     **_pytorchcv_preresnet(figures.RAW_STEM_B, "basic", figures.RAW_STEM_B, figures.RAW_STEM_B_OPERATIONS),
     **_pytorchcv_preresnet(

@@ -364,14 +364,24 @@ MODELS: dict[str, Entry] = {
     "fractalnet20_cifar": Entry(
         FractalNet,
         {},
-        "Larsson et al. 2017, sec. 4.1",
+        "Larsson et al. 2017, sec. 4.1, simplified",
         33_724_618,
         derived=True,
         stated_parameters="38.6M, which does not follow from the stated filters",
     ),
     "fractalnet40_cifar": Entry(
-        FractalNet, {"columns": 4}, "Larsson et al. 2017, four columns: 40 layers", 76_106_634, derived=True
+        FractalNet, {"columns": 4}, "Larsson et al. 2017, four columns: 40 layers, simplified", 76_106_634, derived=True
     ),
+    **{
+        f"fractalnet{5 * 2 ** (columns - 1)}_authors_cifar": Entry(
+            FractalNet,
+            {"columns": columns, "layout": "authors"},
+            "the code of Larsson et al. 2017",
+            parameters,
+            derived=True,
+        )
+        for columns, parameters in ((3, 33_714_314), (4, 76_084_554))
+    },
     # keras.applications
     **by_depth("keras_resnet{}", KerasResNet, figures.KERAS, "keras.applications", figures.KERAS),
     **by_depth("keras_resnet{}v2", KerasResNetV2, figures.KERAS_V2, "keras.applications", figures.KERAS_V2),

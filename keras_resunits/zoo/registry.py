@@ -48,7 +48,7 @@ def require_name(name: str) -> None:
         hint = near_matches(name, [*FAMILIES, *MODELS])
         raise ValueError(
             f"unknown model {name!r}.{hint} Families: {', '.join(FAMILIES)}; `list_models()` has {len(list_models())} "
-            "more."
+            f"more. Received: name={name!r} (create)."
         )
 
 

@@ -140,3 +140,110 @@ def test_a_source_that_is_not_a_path_is_refused(source):
 def test_content_that_is_not_a_state_dict_is_refused(content, match):
     with pytest.raises(ConversionError, match=match):
         state_of(content)
+
+
+ONES = torch.ones(2, 3)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")  # Torch's, of beta and old types
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (lambda: ONES.to_sparse(), "a sparse tensor (torch.sparse_coo)"),
+        (lambda: ONES.to_sparse_csr(), "a sparse tensor (torch.sparse_csr)"),
+        (lambda: torch.empty(2, 3, device="meta"), "a tensor on the meta device, without values"),
+        (lambda: torch.quantize_per_tensor(ONES, 0.1, 0, torch.qint8), "a quantised tensor"),
+        (lambda: torch.nested.nested_tensor([ONES, ONES]), "a nested tensor"),
+        (lambda: torch.empty(2, dtype=torch.float4_e2m1fn_x2), "a tensor of packed 4-bit numbers"),
+        (lambda: ONES + 1j, "a complex tensor"),
+    ],
+    ids=["sparse", "csr", "meta", "quantised", "nested", "float4", "complex"],
+)
+@pytest.mark.parametrize("stored", [False, True], ids=["dict", "file"])
+def test_a_tensor_that_is_no_dense_array_of_real_numbers_is_refused_by_name(tmp_path, make, kind, stored):
+    state = {**STATE, "fc.weight": make()}
+    with pytest.raises(ConversionError, match=re.escape(f"Received: {kind} for 'fc.weight'.")) as raised:
+        if stored:
+            torch.save(state, tmp_path / "x.pth")
+            read_checkpoint(tmp_path / "x.pth")
+        else:
+            state_of(state)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.ones(2) + 1j, np.array(["x"]), np.array([None]), np.zeros(2, [("a", "f4")]), np.array(["2020-01-01"], "M8")],
+    ids=["complex", "string", "object", "structure", "date"],
+)
+def test_an_array_that_holds_no_real_numbers_is_refused_by_name(array):
+    with pytest.raises(ConversionError, match=r"wanted dense tensors of real numbers .*Received: a .* for 'fc.bias'"):
+        state_of({**STATE, "fc.bias": array})
+
+
+def test_an_array_of_jax_or_another_library_with_bfloat16_is_read():
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    np.testing.assert_array_equal(state_of({"a": np.ones(2, ml_dtypes.bfloat16)})["a"], np.ones(2, "float32"))
+
+
+@pytest.mark.parametrize("wrap", [lambda state: state, lambda state: {"state_dict": state}], ids=["plain", "nested"])
+@pytest.mark.parametrize("name", [0, ("conv", 1), None], ids=repr)
+def test_names_that_are_not_strings_are_refused(wrap, name):
+    with pytest.raises(ConversionError, match=rf"wanted names that are strings.*Received: {re.escape(repr(name))}\."):
+        state_of(wrap({"conv.weight": ONES, name: ONES}))
+
+
+@pytest.mark.parametrize("dtype", ["float8_e4m3fn", "float8_e5m2", "float8_e8m0fnu", "complex64"])
+def test_a_safetensors_file_of_numbers_that_numpy_lacks_is_refused(tmp_path, dtype):
+    save_file = pytest.importorskip("safetensors.torch").save_file
+    save_file({"fc.weight": ONES.to(getattr(torch, dtype))}, tmp_path / "x.safetensors")
+    with pytest.raises(ConversionError, match=r"x\.safetensors'.*(type that NumPy lacks.*float8|a complex64 array)"):
+        read_checkpoint(tmp_path / "x.safetensors")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# timm's resnetblur50 and resnetaa50: names and shapes of ResNet-50, another arithmetic.
+
+
+def named(folder):
+    return folder / "resnetblur50-84f4748f.pth"
+
+
+def described(folder):
+    (folder / "config.json").write_text('{"architecture": "resnetaa50", "num_classes": 1000}')
+    return folder / "pytorch_model.pth"
+
+
+@pytest.mark.parametrize(
+    ("place", "extra", "by"),
+    [
+        (named, {}, "is of 'resnetblur50-84f4748f.pth', by its name"),
+        (described, {}, r"is of 'resnetaa50', by '.*config.json'"),
+        (lambda folder: folder / "x.pth", {"arch": "resnetaa101d"}, "is of 'resnetaa101d', by its 'arch'"),
+    ],
+    ids=["name", "config", "arch"],
+)
+def test_a_network_that_blurs_is_refused_where_the_file_says_so(tmp_path, place, extra, by):
+    path = place(tmp_path)
+    torch.save({"state_dict": STATE, **extra}, path)
+    with pytest.raises(ConversionError, match=rf"{by}: that network blurs before it halves the image"):
+        read_checkpoint(path)
+
+
+def test_a_network_that_blurs_is_refused_where_the_metadata_or_the_dict_say_so(tmp_path):
+    save_file = pytest.importorskip("safetensors.torch").save_file
+    save_file(STATE, tmp_path / "model.safetensors", metadata={"format": "pt", "model": "seresnetaa50"})
+    with pytest.raises(ConversionError, match="is of 'seresnetaa50', by its metadata 'model'"):
+        read_checkpoint(tmp_path / "model.safetensors")
+    with pytest.raises(ConversionError, match="the state dict is of 'resnetblur50', by its 'arch'"):
+        load_torch_weights(None, {"state_dict": STATE, "arch": "resnetblur50"})
+
+
+@pytest.mark.parametrize("config", ['{"architecture": "resnet50"}', "[1]", "no JSON", '{"arch": 3}'])
+def test_files_that_say_something_else_are_read(tmp_path, config):
+    save_file = pytest.importorskip("safetensors.torch").save_file
+    (tmp_path / "config.json").write_text(config)
+    torch.save({"state_dict": STATE, "arch": "resnet50"}, tmp_path / "resnet50-blurred_images.pth")
+    holds_the_state(read_checkpoint(tmp_path / "resnet50-blurred_images.pth"))
+    save_file(STATE, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    read_checkpoint(tmp_path / "model.safetensors")

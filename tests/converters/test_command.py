@@ -40,9 +40,24 @@ def test_a_checkpoint_becomes_a_keras_file_that_answers_alike(checkpoint, tmp_pa
     assert [path.name for path in tmp_path.iterdir()] == ["resnet20.keras"]
 
 
+def test_statistics_are_written_into_the_keras_file(checkpoint, tmp_path, capsys):
+    source, network = checkpoint
+    output = tmp_path / "x.keras"
+    argv = [str(source), "--model", "akamaster_resnet20", "--output", str(output), "--mean", "imagenet"]
+    assert main(argv) == 0
+    said = "; takes pixels 0..255, normalised by mean 0.485, 0.456, 0.406 and deviation 0.229, 0.224, 0.225\n"
+    assert capsys.readouterr().out.endswith(f"271,098 parameters{said}")
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype("float32")
+    normalised = (pixels / 255 - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225])
+    wanted = theirs.logits(network, normalised.astype("float32"))
+    np.testing.assert_allclose(keras.models.load_model(output)(pixels), wanted, atol=1e-4 * np.abs(wanted).max())
+
+
 @pytest.mark.parametrize(
     ("change", "line"),
     [
+        ({"--mean": "0.5"}, "--mean and --std must both be numbers, or one name: imagenet, cifar10."),
+        ({"--mean": "0.5,0.5", "--std": "0.5"}, "expected 1 or 3 numbers, one for each channel of the images."),
         ({"SRC": "nowhere.pth"}, "no such file: 'nowhere.pth'."),
         ({"SRC": "x.onnx"}, "weights end in .pt, .pth, .th, .safetensors, .h5, .hdf5, .keras, or are 'imagenet'."),
         ({"--model": "akamaster_resent20"}, "unknown model 'akamaster_resent20'. Did you mean 'akamaster_resnet20'"),

@@ -149,6 +149,15 @@ def test_a_network_that_is_not_that_of_the_weights_is_refused(theirs):
     refused(kr.ResNet(50, SHAPE, CLASSES), theirs, r"computes something other than those of layout 'keras_resnet'")
 
 
+def test_names_of_no_known_layout_are_not_blamed_on_arithmetic(small):
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, name="block1_conv1")(inputs)
+    theirs = keras.Model(inputs, keras.layers.Dense(5, name="predictions")(keras.layers.Flatten()(x)), name="vgg")
+    theirs = keras.Model(inputs, keras.layers.Dense(5, name="logits")(theirs.output), name="vgg")
+    nearest = r"the nearest, 'keras_\w+', has 2 of 6\. It lacks block1_conv1/bias, .* and 1 more; for network"
+    refused(small, theirs, rf"^the names of the model 'vgg' are of no known layout: {nearest}")
+
+
 def test_imagenet_has_no_weights_for_other_networks(small):
     refused(small, "imagenet", r"ImageNet's weights fit keras_resnet50, .*stages of \(1, 1, 1\) units")
 

@@ -23,13 +23,15 @@ RAW_STEM = kr.Stem(8, kernel_size=7, strides=2, pool=2, activated=False)
 pytestmark = pytest.mark.peers
 
 
-def residual(body, order, stem, width, units=(2, 1, 2), size=32, shortcut=kr.projection, ends=None, **top):
+def residual(
+    body, order, stem, width, units=(2, 1, 2), size=32, shortcut=kr.projection, ends=None, tail=kr.no_tail, **top
+):
     """Our network, small: stages of `units`, of which the second and later ones halve the image and double the width.
 
     The stem and the layers before the pooling have the order `ends`, by default `order`.
     """
     stages = [kr.Stage(n, width * body.expansion * 2**i, strides=1 + (i > 0)) for i, n in enumerate(units)]
-    recipe = kr.Recipe(body, order, shortcut)
+    recipe = kr.Recipe(body, order, shortcut, tail=tail)
     slots = kr.plan(stages, stem.filters, stem.activated)
     return kr.network(
         [(recipe, slot) for slot in slots], stem, ends or order, input_shape=(size, size, 3), classes=CLASSES, **top
@@ -40,6 +42,14 @@ STEM = kr.Stem(8, kernel_size=7, strides=2, pool=2)
 CIFAR = kr.Stem(16, activated=False)
 DENSE_STEM = kr.Stem(8, activated=False)
 UNITS = [2, 1, 2]
+OPTION_B = partial(kr.ResNet, UNITS, (8, 8, 3), CLASSES, shortcut="projection")
+
+
+def narrow_8(slot):
+    """Squeeze-and-excite with 8 channels inside."""
+    return kr.squeeze_excite(slot, slot.filters // 8)
+
+
 CASES = {  # layout, theirs, ours
     "torchvision-basic": (
         "torchvision_resnet",
@@ -65,6 +75,84 @@ CASES = {  # layout, theirs, ours
         "akamaster_resnet",
         partial(theirs.AkamasterResNet, UNITS, CLASSES, "B"),
         partial(kr.ResNet, UNITS, (8, 8, 3), CLASSES, shortcut="projection"),
+    ),
+    "kuangliu-bottleneck": (
+        "akamaster_resnet",
+        partial(theirs.CifarResNet, theirs.ShortcutBottleneck, UNITS, 16, CLASSES, classifier="linear"),
+        partial(kr.ResNet, UNITS, (8, 8, 3), CLASSES, block="bottleneck_v1_5"),
+    ),
+    "shortcut-fc": (
+        "akamaster_resnet",
+        partial(theirs.CifarResNet, theirs.ShortcutBlock, UNITS, 16, CLASSES),
+        OPTION_B,
+    ),
+    "shortcut-stem-conv-bn": (
+        "akamaster_resnet",
+        partial(theirs.CifarResNet, theirs.ShortcutBlock, UNITS, 16, CLASSES, ("conv", "bn")),
+        OPTION_B,
+    ),
+    "downsample-cifar": (
+        "torchvision_resnet",
+        partial(theirs.CifarResNet, theirs.BasicBlock, UNITS, 16, CLASSES),
+        OPTION_B,
+    ),
+    "downsample-stem-conv-bn": (
+        "torchvision_resnet",
+        partial(theirs.CifarResNet, theirs.BasicBlock, UNITS, 16, CLASSES, ("conv", "bn")),
+        OPTION_B,
+    ),
+    "downsample-stem-sequence-linear": (
+        "torchvision_resnet",
+        partial(theirs.CifarResNet, theirs.BasicBlock, UNITS, 16, CLASSES, ("conv1",), classifier="linear"),
+        OPTION_B,
+    ),
+    "hysts": ("hysts_resnet", partial(theirs.HystsResNet, UNITS, 16, CLASSES), OPTION_B),
+    "dxy": ("dxy_resnet", partial(theirs.DxyResNet, UNITS, CLASSES), partial(kr.ResNet, UNITS, (8, 8, 3), CLASSES)),
+    "dxy-conv_1-fc": (
+        "dxy_resnet",
+        partial(theirs.DxyResNet, UNITS, CLASSES, ("conv_1", "bn_1"), "fc"),
+        partial(kr.ResNet, UNITS, (8, 8, 3), CLASSES),
+    ),
+    "left": ("left_resnet", partial(theirs.TutorialResNet, UNITS, 16, CLASSES), OPTION_B),
+    "weiaicunzai": (
+        "weiaicunzai_resnet",
+        partial(theirs.WeiaicunzaiResNet, theirs.SequentialBlock, UNITS, 16, CLASSES),
+        OPTION_B,
+    ),
+    "weiaicunzai-bottleneck": (
+        "weiaicunzai_resnet",
+        partial(theirs.WeiaicunzaiResNet, theirs.SequentialBottleneck, UNITS, 16, CLASSES),
+        partial(kr.ResNet, UNITS, (8, 8, 3), CLASSES, block="bottleneck_v1_5"),
+    ),
+    "xternalz-wrn": (
+        "xternalz_wrn",
+        partial(theirs.WRN, UNITS, 2, CLASSES),
+        partial(residual, kr.basic, kr.FullPreAct(), CIFAR, 32, size=8),
+    ),
+    "szagoruyko-wrn": (
+        "szagoruyko_wrn",
+        partial(theirs.AuthorsWRN, UNITS, 2, CLASSES),
+        partial(residual, kr.basic, kr.FullPreAct(), CIFAR, 32, size=8),
+    ),
+    "timm-se-basic": (
+        "timm_seresnet",
+        partial(theirs.TorchvisionResNet, theirs.SEBasicBlock, UNITS, 16, CLASSES),
+        partial(residual, kr.basic, kr.PostAct(), kr.Stem(16, 7, 2, 2), 16, tail=narrow_8),
+    ),
+    "timm-se-bottleneck": (
+        "timm_seresnet",
+        partial(theirs.TorchvisionResNet, theirs.SEBottleneck, UNITS, 8, CLASSES),
+        partial(residual, kr.bottleneck_v1_5, kr.PostAct(), STEM, 8, tail=narrow_8),
+    ),
+    "pytorchcv-se": (
+        "pytorchcv_seresnet",
+        partial(theirs.PytorchcvResNet, UNITS, CLASSES, unit=theirs.SEResUnit),
+        partial(kr.ResNet, UNITS, (8, 8, 3), CLASSES, shortcut="projection", tail="squeeze_excite"),
+    ),
+    "pytorchcv-se-imagenet": (
+        "pytorchcv_seresnet",
+        lambda: theirs.PytorchcvResNet(UNITS, CLASSES, True, theirs.SEResUnit, theirs.ResInitBlock(16)),
+        partial(residual, kr.bottleneck_v1_5, kr.PostAct(), kr.Stem(16, 7, 2, 2), 16, tail=kr.squeeze_excite),
     ),
     "timm-v2-basic": (
         "timm_resnetv2",
@@ -226,11 +314,44 @@ def test_a_network_of_fewer_units_leaves_weights_over():
     )
 
 
-def test_weights_of_another_architecture_are_distinguished_from_those_left_over():
-    model, _ = smallest()
-    source = {"dense.weight": torch.zeros(2, 2), "a": torch.zeros(1)}
-    with pytest.raises(ConversionError, match=r"^the state dict has a different architecture .*; got a, dense\.weight"):
-        load_torch_weights(model, source)
+def test_names_of_no_known_layout_are_not_blamed_on_arithmetic():
+    model = kr.ResNet(UNITS, (8, 8, 3), CLASSES)  # whose option A no layout with `fc` has
+    blocks = [f"blocks.{i}.attention.{leaf}" for i in range(9) for leaf in ("weight", "bias")]
+    state = {name: torch.zeros(1) for name in ["fc.weight", "fc.bias", *blocks]}
+    refused(
+        model,
+        state,
+        r"^the names of the state dict are of no known layout: the nearest, 'torchvision_resnet', has 2 of 20\. It "
+        r"lacks blocks\.0\.attention\.bias, .* and 15 more; for network 'resnet2_1_2' it wants names such as conv1\.",
+    )
+
+
+def test_a_layout_is_known_by_its_names_whatever_the_depth():
+    _, torch_network = smallest()
+    model = residual(kr.basic, kr.PostAct(), STEM, 8, units=(1, 1, 1))
+    refused(model, torch_network.state_dict(), r"^weights are left over in layout 'torchvision_resnet'")
+
+
+@cases
+def test_every_name_of_a_layout_is_known_to_it(layout, torch_network, network):
+    theirs = [name for name in torch_network().state_dict() if not name.endswith("num_batches_tracked")]
+    assert TORCH_LAYOUTS[layout].known(theirs) == theirs
+
+
+def test_an_alias_does_not_replace_a_name_that_is_there():
+    model, torch_network = smallest()
+    state = {**torch_network.state_dict(), "linear.weight": torch.zeros(1)}
+    refused(model, state, r"1 of the state dict have no place in the network: linear\.weight\.$")
+
+
+def test_parameters_and_statistics_that_are_stored_apart_are_read_together():
+    layout, torch_network, network = CASES["szagoruyko-wrn"]
+    model, torch_network = network(), theirs.randomized(torch_network())
+    state = torch_network.state_dict()
+    stats = {name: tensor for name, tensor in state.items() if "running" in name}
+    params = {name: tensor for name, tensor in state.items() if name not in stats}
+    assert load_torch_weights(model, {"params": params, "stats": stats, "epoch": 200}) == layout
+    assert largest_difference(model, torch_network) < 1e-5
 
 
 def test_a_long_list_of_weights_left_over_is_cut_in_the_text_and_complete_in_the_error():
@@ -342,6 +463,14 @@ def test_a_layout_that_is_given_is_not_searched_for():
         ("torchvision_densenet121", "torchvision_densenet", 7_978_856),
         ("timm_resnetv2_18", "timm_resnetv2", 11_687_720),
         ("timm_resnetv2_50", "timm_resnetv2", 25_549_352),
+        ("timm_seresnet18", "timm_seresnet", 11_779_624),
+        ("timm_seresnet50", "timm_seresnet", 28_088_024),
+        ("pytorchcv_seresnet20", "pytorchcv_seresnet", 274_847),
+        ("pytorchcv_seresnet164", "pytorchcv_seresnet", 1_906_258),
+        ("seresnet50", "pytorchcv_seresnet", 28_088_024),
+        ("resnet56b_cifar", "torchvision_resnet", 855_770),
+        ("pytorchcv_wrn28_10", "xternalz_wrn", 36_479_194),
+        ("pytorchcv_wrn28_10", "szagoruyko_wrn", 36_479_194),
         ("akamaster_resnet20", "akamaster_resnet", 269_722),
         ("akamaster_resnet56", "akamaster_resnet", 853_018),
         ("pytorchcv_resnet20", "pytorchcv_resnet", 272_474),

@@ -16,7 +16,7 @@ from tests.support.paths import ROOT, python_path
 
 PROBED = {
     "units": Case(side_by_side),
-    **REPRESENTATIVE,
+    **{name: REPRESENTATIVE[name] for name in ("FractalNet", "FullyConnectedResNet", "PreActResNet-softmax")},
     **LAYERS,
     **STEMS,
 }

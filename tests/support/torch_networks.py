@@ -1,6 +1,8 @@
 """The networks whose checkpoints we read, in PyTorch, small: the attribute names and the arithmetic of each library."""
 
+import re
 from collections import OrderedDict
+from functools import partial
 
 import numpy as np
 import torch
@@ -75,18 +77,58 @@ def downsample(takes, gives, stride):
     return nn.Sequential(conv(takes, gives, 1, stride), nn.BatchNorm2d(gives))
 
 
+class SqueezeExcite(nn.Module):
+    """timm, `layers/squeeze_excite.py`; pytorchcv's `SEBlock` names the convolutions otherwise."""
+
+    def __init__(self, channels, narrow, names=("fc1", "fc2")):
+        super().__init__()
+        self.names = names
+        self.add_module(names[0], nn.Conv2d(channels, narrow, 1))
+        self.add_module(names[1], nn.Conv2d(narrow, channels, 1))
+
+    def forward(self, x):
+        squeeze, excite = (getattr(self, name) for name in self.names)
+        return x * torch.sigmoid(excite(F.relu(squeeze(x.mean((2, 3), keepdim=True)))))
+
+
+class SEBasicBlock(BasicBlock):
+    def __init__(self, takes, planes, stride):
+        super().__init__(takes, planes, stride)
+        self.se = SqueezeExcite(planes, 8)
+
+    def forward(self, x):
+        y = self.se(self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x))))))
+        return F.relu(y + (x if self.downsample is None else self.downsample(x)))
+
+
+class SEBottleneck(Bottleneck):
+    def __init__(self, takes, planes, stride):
+        super().__init__(takes, planes, stride)
+        self.se = SqueezeExcite(4 * planes, 8)
+
+    def forward(self, x):
+        y = F.relu(self.bn1(self.conv1(x)))
+        y = self.se(self.bn3(self.conv3(F.relu(self.bn2(self.conv2(y))))))
+        return F.relu(y + (x if self.downsample is None else self.downsample(x)))
+
+
+def set_stages(network, name, block, units, width):
+    """Set stages of `block` as attributes `name`, each after the first with a stride; return their channels."""
+    takes = width
+    for i, count in enumerate(units):
+        planes, blocks = width * 2**i, []
+        for j in range(count):
+            blocks.append(block(takes, planes, 2 if i and not j else 1))
+            takes = planes * block.expansion
+        setattr(network, name.format(i + 1), nn.Sequential(*blocks))
+    return takes
+
+
 class TorchvisionResNet(nn.Module):
     def __init__(self, block, units, width, classes):
         super().__init__()
         self.conv1, self.bn1 = conv(3, width, 7, 2), nn.BatchNorm2d(width)
-        takes = width
-        for i, count in enumerate(units):
-            planes, blocks = width * 2**i, []
-            for j in range(count):
-                blocks.append(block(takes, planes, 2 if i and not j else 1))
-                takes = planes * block.expansion
-            setattr(self, f"layer{i + 1}", nn.Sequential(*blocks))
-        self.fc = nn.Linear(takes, classes)
+        self.fc = nn.Linear(set_stages(self, "layer{}", block, units, width), classes)
 
     def forward(self, x):
         x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 3, 2, padding=1)
@@ -143,6 +185,202 @@ class AkamasterResNet(nn.Module):
         x = F.relu(self.bn1(self.conv1(x)))
         x = self.layer3(self.layer2(self.layer1(x)))
         return self.linear(x.mean((2, 3)))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Other programs for CIFAR. Each names its stem, stages and classifier.
+
+
+class CifarResNet(nn.Module):
+    """A 3x3 stem, stages and a classifier, under the names of a program."""
+
+    def __init__(self, block, units, width, classes, stem=("conv1", "bn1"), stages="layer{}", classifier="fc"):
+        super().__init__()
+        layers = conv(3, width, 3), nn.BatchNorm2d(width)
+        for name, layer in zip(stem, layers, strict=False):
+            self.add_module(name, layer if len(stem) > 1 else nn.Sequential(*layers, nn.ReLU()))
+        takes = set_stages(self, stages, block, units, width)
+        self.add_module(classifier, nn.Linear(takes, classes))
+
+    def forward(self, x):
+        *layers, classifier = self.children()
+        for layer in layers:
+            x = F.relu(layer(x)) if isinstance(layer, nn.BatchNorm2d) else layer(x)
+        return classifier(x.mean((2, 3)))
+
+
+class ShortcutBlock(BasicBlock):
+    """kuangliu/pytorch-cifar, `models/resnet.py`; akamaster's option B."""
+
+    def __init__(self, takes, planes, stride):
+        super().__init__(takes, planes, stride)
+        self.shortcut, self.downsample = self.downsample or nn.Sequential(), None
+
+    def forward(self, x):
+        y = F.relu(self.bn1(self.conv1(x)))
+        return F.relu(self.bn2(self.conv2(y)) + self.shortcut(x))
+
+
+class ShortcutBottleneck(Bottleneck):
+    def __init__(self, takes, planes, stride):
+        super().__init__(takes, planes, stride)
+        self.shortcut, self.downsample = self.downsample or nn.Sequential(), None
+
+    def forward(self, x):
+        y = F.relu(self.bn1(self.conv1(x)))
+        y = F.relu(self.bn2(self.conv2(y)))
+        return F.relu(self.bn3(self.conv3(y)) + self.shortcut(x))
+
+
+class SequentialBlock(nn.Module):
+    """A branch that is a sequence: `left` in tutorials, `residual_function` in weiaicunzai/pytorch-cifar100."""
+
+    expansion = 1
+
+    def __init__(self, takes, planes, stride, branch):
+        super().__init__()
+        gives = planes * self.expansion
+        blocks = [ConvBlock(*shape) for shape in self.shapes(takes, planes, gives, stride)]
+        self.branch = branch
+        self.add_module(branch, nn.Sequential(*[layer for block in blocks for layer in block][:-1]))
+        self.shortcut = downsample(takes, gives, stride) or nn.Sequential()
+
+    def shapes(self, takes, planes, gives, stride):
+        return [(takes, planes, 3, stride), (planes, gives, 3)]
+
+    def forward(self, x):
+        return F.relu(getattr(self, self.branch)(x) + self.shortcut(x))
+
+
+class SequentialBottleneck(SequentialBlock):
+    expansion = 4
+
+    def shapes(self, takes, planes, gives, stride):
+        return [(takes, planes, 1), (planes, planes, 3, stride), (planes, gives, 1)]
+
+
+def TutorialResNet(units, width, classes):
+    return CifarResNet(branched(SequentialBlock, "left"), units, width, classes, stem=("conv1",))
+
+
+def WeiaicunzaiResNet(block, units, width, classes):
+    network = CifarResNet(branched(block, "residual_function"), units, width, classes, stem=("conv1",))
+    for i in range(len(units), 0, -1):
+        network._modules = OrderedDict(
+            (f"conv{i + 1}_x" if name == f"layer{i}" else name, module) for name, module in network._modules.items()
+        )
+    return network
+
+
+def branched(block, branch):
+    make = partial(block, branch=branch)
+    make.expansion = block.expansion
+    return make
+
+
+class HystsBlock(ShortcutBlock):
+    """hysts/pytorch_image_classification, `models/cifar/resnet.py`."""
+
+    def __init__(self, takes, planes, stride):
+        super().__init__(takes, planes, stride)
+        self.shortcut = nn.Sequential(OrderedDict(zip(("conv", "bn"), self.shortcut, strict=False)))
+
+
+def HystsResNet(units, width, classes):
+    network = CifarResNet(HystsBlock, units, width, classes, stem=("conv", "bn"), stages="stage{}")
+    for i in range(1, len(units) + 1):
+        blocks = getattr(network, f"stage{i}")
+        setattr(network, f"stage{i}", nn.Sequential(OrderedDict((f"block{j}", b) for j, b in enumerate(blocks, 1))))
+    return network
+
+
+class DxyBlock(nn.Module):
+    """D-X-Y/ResNeXt-DenseNet, `models/resnet.py`, whose `DownsampleA` appends zeros."""
+
+    expansion = 1
+
+    def __init__(self, takes, planes, stride):
+        super().__init__()
+        self.conv_a, self.bn_a = conv(takes, planes, 3, stride), nn.BatchNorm2d(planes)
+        self.conv_b, self.bn_b = conv(planes, planes, 3), nn.BatchNorm2d(planes)
+        self.avg = nn.AvgPool2d(1, stride) if stride != 1 else None
+
+    def forward(self, x):
+        y = self.bn_b(self.conv_b(F.relu(self.bn_a(self.conv_a(x)))))
+        if self.avg is not None:
+            x = self.avg(x)
+            x = torch.cat((x, x.mul(0)), 1)
+        return F.relu(x + y)
+
+
+def DxyResNet(units, classes, stem=("conv_1_3x3", "bn_1"), classifier="classifier"):
+    return CifarResNet(DxyBlock, units, 16, classes, stem, "stage_{}", classifier)
+
+
+class WideBlock(nn.Module):
+    """xternalz/WideResNet-pytorch, `wideresnet.py`, and the authors' functions, which count from 0."""
+
+    def __init__(self, takes, gives, stride, names):
+        super().__init__()
+        layers = nn.BatchNorm2d(takes), conv(takes, gives, 3, stride), nn.BatchNorm2d(gives), conv(gives, gives, 3)
+        self.names = names
+        for name, layer in zip(names, layers, strict=False):
+            self.add_module(name, layer)
+        if takes != gives:
+            self.add_module(names[-1], conv(takes, gives, 1, stride))
+
+    def forward(self, x):
+        norm1, conv1, norm2, conv2, *widen = (getattr(self, name) for name in self.names if hasattr(self, name))
+        activated = F.relu(norm1(x))
+        y = conv2(F.relu(norm2(conv1(activated))))
+        return y + (widen[0](activated) if widen else x)
+
+
+class WRN(nn.Module):
+    stem, norm, stage = "conv1", "bn1", "block{}"
+    names = "bn1", "conv1", "bn2", "conv2", "convShortcut"
+
+    def __init__(self, units, width, classes):
+        super().__init__()
+        takes = 16
+        self.add_module(self.stem, conv(3, takes, 3))
+        for i, count in enumerate(units):
+            gives, blocks = 16 * width * 2**i, nn.Sequential()
+            for j in range(count):
+                blocks.append(WideBlock(takes, gives, 2 if i and not j else 1, self.names))
+                takes = gives
+            self.add_module(self.stage.format(i + 1), self.staged(blocks))
+        self.add_module(self.norm, nn.BatchNorm2d(takes))
+        self.fc = nn.Linear(takes, classes)
+
+    def staged(self, blocks):
+        return nn.Sequential(OrderedDict(layer=blocks))
+
+    def forward(self, x):
+        *layers, norm, fc = self.children()
+        for layer in layers:
+            x = layer(x)
+        return fc(F.relu(norm(x)).mean((2, 3)))
+
+
+class AuthorsWRN(WRN):
+    """szagoruyko/wide-residual-networks, `pytorch/resnet.py`: functions, whose tensors lack the module's `weight`."""
+
+    stem, norm = "conv0", "bn"
+    names = "bn0", "conv0", "bn1", "conv1", "convdim"
+
+    def __init__(self, units, width, classes):
+        super().__init__(units, width, classes)
+        self._modules = OrderedDict(
+            (f"group{int(name[-1]) - 1}" if name.startswith("block") else name, module)
+            for name, module in self._modules.items()
+        )
+
+    def staged(self, blocks):
+        return nn.Sequential(OrderedDict((f"block{j}", block) for j, block in enumerate(blocks)))
+
+    def state_dict(self):
+        return {re.sub(r"(conv\d|convdim)\.weight$", r"\1", name): each for name, each in super().state_dict().items()}
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -223,6 +461,20 @@ class ResUnit(nn.Module):
         return F.relu(self.body(x) + (self.identity_conv(x) if self.resizes else x))
 
 
+class SEResUnit(ResUnit):
+    def __init__(self, takes, gives, stride, bottleneck):
+        super().__init__(takes, gives, stride, bottleneck)
+        self.se = SqueezeExcite(gives, gives // 16, ("conv1", "conv2"))
+
+    def forward(self, x):
+        return F.relu(self.se(self.body(x)) + (self.identity_conv(x) if self.resizes else x))
+
+
+class ResInitBlock(nn.Sequential):
+    def __init__(self, gives):
+        super().__init__(OrderedDict(conv=ConvBlock(3, gives, 7, 2), pool=nn.MaxPool2d(3, 2, padding=1)))
+
+
 def body(takes, gives, bottleneck, strides):
     """The convolutions of a unit: channels in and out, size, stride."""
     widths = [takes, gives // 4, gives // 4, gives] if bottleneck else [takes, gives, gives]
@@ -231,10 +483,10 @@ def body(takes, gives, bottleneck, strides):
 
 
 class PytorchcvResNet(nn.Module):
-    def __init__(self, units, classes, bottleneck=False):
+    def __init__(self, units, classes, bottleneck=False, unit=ResUnit, init_block=None):
         super().__init__()
-        self.features = nn.Sequential(OrderedDict(init_block=ConvBlock(3, 16, 3)))
-        takes = add_stages(self.features, ResUnit, units, 16, 16, bottleneck)
+        self.features = nn.Sequential(OrderedDict(init_block=init_block or ConvBlock(3, 16, 3)))
+        takes = add_stages(self.features, unit, units, 16, 16, bottleneck)
         self.features.add_module("final_pool", nn.AdaptiveAvgPool2d(1))
         self.output = nn.Linear(takes, classes)
 

@@ -46,7 +46,7 @@ def test_a_run_leaves_all_its_files_the_next_takes_the_next_name_and_resume_cont
     assert json.loads((folder / "config.json").read_text())["depth"] == 8
     history = read_history(folder / "history.csv")
     assert set(history) == NUMBERS | MEASURED
-    assert history["epoch"] == [0]
+    assert history["epoch"] == [1]
     with Image.open(folder / "curves.png") as picture:
         assert picture.format == "PNG"
     assert [len(list((folder / "tensorboard" / split).glob("*tfevents*"))) for split in ("train", "validation")] == [
@@ -85,7 +85,7 @@ def test_a_run_leaves_all_its_files_the_next_takes_the_next_name_and_resume_cont
     assert more.code == 0, more.err
     assert more.said == ["train: --epochs=2 instead of 1: the schedule is stretched accordingly."]
     longer = read_history(folder / "history.csv")
-    assert longer["epoch"] == [0, 1]
+    assert longer["epoch"] == [1, 2]
     assert {name: values[0] for name, values in longer.items()} == {name: values[0] for name, values in history.items()}
     assert longer["loss"][1] < longer["loss"][0]
     assert "epoch 2/2" in more.out and "epoch 1/2" not in more.out
@@ -124,7 +124,7 @@ def test_a_run_that_was_asked_to_stop_saves_prints_how_to_resume_and_resumes(tmp
     done = int(step) // 2
     outcome = command(*arguments, "--resume", f"--epochs={done + 2}", "--noexport")
     assert outcome.code == 0, outcome.err
-    assert read_history(folder / "history.csv")["epoch"] == list(range(done + 2))
+    assert read_history(folder / "history.csv")["epoch"] == list(range(1, done + 3))
 
 
 def test_a_second_sigint_ends_the_run_at_once(spawn, tmp_path):

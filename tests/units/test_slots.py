@@ -65,3 +65,10 @@ def test_a_plan_names_the_unit_whose_input_is_wrong():
         ValueError, match=r"`in_filters` must be a positive int\. Received: in_filters=0 \(unit 'unit000'"
     ):
         plan([Stage(1, 16)], in_filters=0)
+
+
+def test_a_generator_of_stages_is_read_once():
+    stages = [Stage(2, 16), Stage(1, 32, strides=2)]
+    assert plan((stage for stage in stages), 16) == plan(stages, 16)
+    with pytest.raises(ValueError, match=r"`stages` must hold at least one Stage"):
+        plan((stage for stage in ()), 16)

@@ -1,10 +1,14 @@
 """Families beyond ResNet: their published counts, their layers, and the arguments that they refuse."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
 
 import keras_resunits as kr
+from keras_resunits.__main__ import main as command
+from keras_resunits.layers.words import word
 from keras_resunits.models.family import FAMILIES
 from keras_resunits.zoo.libraries import LIBRARIES
 from keras_resunits.zoo.networks import MODELS
@@ -53,7 +57,11 @@ SAMPLED = {  # of the libraries' networks, whose counts other rows share
     for name in names
 }
 QUICK = [
-    name for name in MODELS if not any(depth in name for depth in HUGE) and (name not in LIBRARIES or name in SAMPLED)
+    name
+    for name in MODELS
+    if not any(depth in name for depth in HUGE)
+    and (name not in LIBRARIES or name in SAMPLED)
+    and not re.search(r"(gating|scaling)\d$", name)  # another initial bias
 ]
 
 
@@ -255,6 +263,7 @@ def test_global_drop_path_leaves_the_same_column_in_every_block():
         (lambda: kr.FractalNet(filters=(8, 8)), r"a dropout rate for each block"),
         (lambda: kr.FractalNet(input_shape=(16, 16, 3)), r"at least 32x32"),
         (lambda: kr.FractalNet(2, filters=(8,), dropout=(1.5,)), r"`dropout` must be a number in \[0, 1\)"),
+        (lambda: kr.FractalNet(2, layout="caffe"), r"unknown layout 'caffe'"),
         (lambda: kr.FractalNet(2, drop_path=1.0), r"`drop_path` must be a number in \[0, 1\)"),
     ],
 )
@@ -273,6 +282,7 @@ def test_a_keras_layout_of_another_depth_is_refused(make):
     ("make", "text"),
     [
         (lambda: kr.PlainNet(depth=8, merge="add"), r"`merge` defines a PlainNet: use `ResNet`"),
+        (lambda: kr.PlainNet(depth=8, shortcut="projection"), r"`shortcut` defines a PlainNet"),
         (lambda: kr.HighwayNet(depth=8, merge="add"), r"`merge` defines a HighwayNet"),
         (lambda: kr.WideResNet(block="bottleneck"), r"`block` defines a WideResNet"),
         (lambda: kr.HighwayNet("20"), r"`depth` must be an int.*depth='20'"),
@@ -281,13 +291,16 @@ def test_a_keras_layout_of_another_depth_is_refused(make):
         (lambda: kr.ResNet([0, 1, 1]), r"`depth` as a list must hold positive ints"),
         (lambda: kr.ResNet(8, ("a", 32, 3)), r"`input_shape` must be .* positive ints"),
         (lambda: kr.ResNet(8, merge="concat"), r"its slot plans, 16\. Received: 32 channels \(unit 'unit000'\)"),
-        (lambda: kr.PostAct(activation="relu"), r"`activation` must make a layer.*'relu' \(order 'PostAct'\)"),
+        (
+            lambda: kr.PostAct(activation="relu"),
+            r"`activation` must be a function that makes a layer.*'relu' \(order 'PostAct'\)",
+        ),
         (
             lambda: kr.ZeroGamma(order=kr.PostAct(), activation=keras.layers.ELU),
             r"`ZeroGamma` takes norm and activation",
         ),
         (lambda: kr.Stem(8, kernel_size=4)(kr.PostAct()), r"`kernel_size` must be odd. Received: kernel_size=4"),
-        (lambda: kr.PaddedMaxPool(2), r"`kernel_size` must be odd"),
+        (lambda: kr.PaddedMaxPool(2), r"`pool_size` must be odd"),
         (lambda: kr.PaddedMaxPool(3, strides=0), r"`strides` must be a positive int"),
         (lambda: kr.HighwayNet(18), r"no network of depth 18: depths are 3n\+2 \(three stages\)\. Nearest: 17, 20"),
     ],
@@ -316,6 +329,52 @@ def test_a_fractal_has_an_activation_in_every_order():
             "BatchNormalization",
             "ReLU",
         ]
+
+
+def authors(**options):
+    """A small fractal network of the authors' layout: columns of one and of two layers."""
+    return kr.FractalNet(2, (8, 8, 3), filters=(8,), dropout=(0.5,), layout="authors", **options)
+
+
+def test_the_authors_fractal_pools_each_column_before_the_last_join():
+    model = authors()
+    unit, (short, long) = model.get_layer("unit000"), model.get_layer("unit000").branch.layers[0].columns
+    assert [word(column.layers[-1]) for column in (short, long)] == ["conv3 dropout norm act max"] * 2
+    assert word(long.layers[0]) == "conv3 dropout norm act"
+    np.testing.assert_allclose(unit(IMAGES), (np.asarray(short(IMAGES)) + np.asarray(long(IMAGES))) / 2, rtol=1e-5)
+    ending = ((short, IMAGES), (long, long.layers[0](IMAGES)))
+    joined = sum(keras.Sequential(column.layers[-1].layers[:-1])(x) for column, x in ending) / 2
+    assert not np.allclose(unit(IMAGES), keras.layers.MaxPooling2D(2)(joined))
+
+
+def test_the_authors_fractal_has_biases_norms_without_weights_and_caffes_xavier():
+    model = authors()
+    layers = {type(layer).__name__: layer for layer in model._flatten_layers()}
+    assert layers["Conv2D"].use_bias and not layers["BatchNormalization"].trainable_weights
+    plain = kr.FractalNet(1, (8, 8, 64), filters=(64,), dropout=(0,), layout="authors")
+    for name, fan_in in (("conv1", 9 * 64), ("classifier", 64)):
+        (kernel,) = [layer.kernel.numpy() for layer in plain._flatten_layers() if layer.name == name]
+        bound = np.sqrt(3 / fan_in)
+        assert 0.9 * bound < np.abs(kernel).max() <= bound
+
+
+def test_a_fractal_of_an_order_given_keeps_it_in_the_authors_layout():
+    unit = authors(order=kr.ReluBeforeAdd(activation=keras.layers.ELU)).get_layer("unit000")
+    assert [type(layer) for layer in unit._flatten_layers()].count(keras.layers.ELU) == 3
+
+
+def test_the_simple_fractal_keeps_its_paths():
+    paths = [weight.path for weight in kr.FractalNet(1, filters=(8,), dropout=(0.1,)).trainable_weights]
+    layer = "unit000/branch/fractal/column0/layer0"
+    assert paths[:3] == [f"{layer}/conv1/kernel", f"{layer}/norm1/gamma", f"{layer}/norm1/beta"]
+
+
+def test_stochastic_depths_kernels_are_he_normal_over_fan_in():
+    model = kr.StochasticDepthResNet([1, 1, 1], width=8)
+    kernel = model.get_layer("unit001").branch.layers[0].kernel  # from 128 to 256 channels
+    assert abs(np.std(kernel) / np.sqrt(2 / (9 * 128)) - 1) < 0.02
+    kept = kr.StochasticDepthResNet(8, order="post_act").get_layer("unit001").branch.layers[0]
+    assert kept.kernel_initializer.mode == "fan_out"
 
 
 def test_the_deepest_column_of_a_trained_network_is_used_alone():
@@ -390,3 +449,12 @@ def test_stochastic_depths_own_shortcut_replaces_option_a():
 
     pooled, projected = shapes([3, 1, 1]), shapes([3, 1, 1], block="bottleneck")
     assert not pooled.weights and projected.weights
+
+
+def test_describing_requires_a_name(capsys):
+    with pytest.raises(SystemExit) as ended:
+        command(["--describe"])
+    assert ended.value.code == 2
+    assert "--describe requires a name or a wildcard" in capsys.readouterr().err
+    assert command(["resnet20_cifar", "--describe"]) == 0
+    assert "multiply-adds" in capsys.readouterr().out

@@ -11,7 +11,8 @@ from zipfile import is_zipfile
 import keras
 import numpy as np
 
-import keras_resunits  # noqa: F401  (a .keras file may hold its layers)
+from keras_resunits import Unit  # a .keras file may hold the package's layers, which its import registers
+from keras_resunits.converters.statistics import Statistics
 
 from ..data.datasets import EncodedData, ImageData, load
 from ..process.backend import tf
@@ -56,23 +57,28 @@ def run_folder(name: str) -> Path | None:
     return next((folder for folder in candidates if (folder / "config.json").is_file()), None)
 
 
-def open_classifier(name: str, data: ImageData | EncodedData, normalize: str) -> Classifier:
+def open_classifier(
+    name: str, data: ImageData | EncodedData, normalize: str, statistics: Statistics | None = None
+) -> Classifier:
     """Open the classifier at `name`.
 
     Args:
         name: A run (its folder, or its name under `runs/`), a `.keras` file, a SavedModel, or the folder of versions.
         data: The data whose statistics may normalise the images for a `.keras` file.
         normalize: "data", "none" or "auto"; see `keras_file`.
+        statistics: For a `.keras` file, those that normalise the images instead.
 
     Raises:
-        BadInput: if it is none of these, or damaged.
+        BadInput: if it is none of these, or damaged; if there are statistics for a network that has its own.
     """
     require_classifier(name)
     folder, path = run_folder(name), Path(name).expanduser()
+    if not folder and path.suffix == ".keras":
+        return keras_file(path, data, normalize, statistics)
+    if statistics:
+        raise BadInput(f"--mean and --std are for a .keras file; {name} has its own statistics.")
     if folder:
         return _run(folder)
-    if path.suffix == ".keras":
-        return keras_file(path, data, normalize)
     return saved_model(_newest_version(path) or path)
 
 
@@ -117,14 +123,17 @@ def _names(signature, shape: tuple[int, ...]) -> list[str] | None:
     return [names[place] for place in np.argsort(order)] if len(names) == len(order) else None
 
 
-def keras_file(path: Path, data: ImageData | EncodedData, normalize: str) -> Classifier:
-    """A `.keras` file that returns logits or probabilities.
+def keras_file(
+    path: Path, data: ImageData | EncodedData, normalize: str, statistics: Statistics | None = None
+) -> Classifier:
+    """A `.keras` file that returns logits or probabilities; its title states by what its pixels are normalised.
 
     Args:
         path: The file.
         data: The data whose training images give the statistics for "data", as in `python -m train`.
         normalize: "data"; "none" for a model that expects pixels 0..255; "auto" for "none" if a layer of the model
             normalises or rescales, else "data".
+        statistics: Those that the weights were trained with; by default those of the data.
     """
     if not is_zipfile(path):  # Keras would report a missing file
         raise BadInput(f"{path} is not a .keras file: it is not a zip archive.")
@@ -134,14 +143,41 @@ def keras_file(path: Path, data: ImageData | EncodedData, normalize: str) -> Cla
         raise BadInput(f"{path} cannot be read: {first_line(error)}.") from error
     if not isinstance(model.output_shape, tuple) or len(model.output_shape) != 2:
         raise BadInput(f"{path} must return [batch, classes]; got {model.output_shape}.")
-    normalizes = any(isinstance(layer, NORMALIZED) for layer in model._flatten_layers())
-    if normalize == "none" or (normalize == "auto" and normalizes):
-        return Classifier(f"{path}, raw pixels", model.input_shape[1:], _asked(model, lambda x: x))
-    return Classifier(
-        f"{path}, normalised pixels",
-        model.input_shape[1:],
-        _asked(model, _normalization(*data.statistics(), data.image_shape)),
-    )
+    own = _normalizing(model)
+    if statistics and (own or normalize != "auto"):
+        other = f"its layer '{own.name}' normalises" if own else f"--normalize={normalize} is given"
+        raise BadInput(f"--mean and --std are for a .keras file that expects normalised pixels, but {other} ({path}).")
+    if normalize == "none" or (normalize == "auto" and own):
+        title = f"{path}, raw pixels" + (f", normalised by its layer {_in_words(own)}" if own else "")
+        return Classifier(title, model.input_shape[1:], _asked(model, lambda x: x))
+    used = statistics or _scaled(*data.statistics())
+    try:
+        layer = used.layer(data.image_shape[-1])
+    except ValueError as error:
+        raise BadInput(str(error)) from error
+    layer.build((None, *data.image_shape))  # not in a traced step: its constants live outside
+    whose = "the given" if statistics else "the training images'"
+    return Classifier(f"{path}, pixels normalised by {whose} {used}", model.input_shape[1:], _asked(model, layer))
+
+
+def _normalizing(model: keras.Model) -> keras.layers.Layer | None:
+    """The layer that normalises or rescales pixels; units may hold others, which scale a shortcut or a branch."""
+    layers = list(model._flatten_layers())
+    inside = {id(inner) for unit in layers if isinstance(unit, Unit) for inner in unit._flatten_layers()}
+    return next((each for each in layers if isinstance(each, NORMALIZED) and id(each) not in inside), None)
+
+
+def _in_words(layer: keras.layers.Layer) -> str:
+    """A layer's name, and its statistics if it holds them as the converter writes them."""
+    if not isinstance(layer, keras.layers.Normalization) or layer.input_mean is None:
+        return f"'{layer.name}'"
+    mean, variance = (np.ravel(each).astype(float) for each in (layer.input_mean, layer.input_variance))
+    return f"'{layer.name}' ({_scaled(mean, variance)})"
+
+
+def _scaled(mean: np.ndarray, variance: np.ndarray) -> Statistics:
+    """The statistics of pixels 0..255, for pixels scaled to 0..1."""
+    return Statistics(tuple((mean / 255).tolist()), tuple((np.sqrt(variance) / 255).tolist()))
 
 
 def _run(folder: Path) -> Classifier:

@@ -34,7 +34,7 @@ ACCURACIES = {TRAIN: "accuracy", TEST: "val_accuracy", AVERAGED: "val_ema_accura
 
 
 def read_history(path: Path) -> dict[str, list[float]]:
-    """The columns of a CSV history, by name; missing values (`NA`) are NaN.
+    """The columns of a CSV history, by name; missing values (`NA`) are NaN, and epochs count from 1.
 
     Raises:
         StorageError: if the file is not a history, or a row is truncated.
@@ -43,29 +43,42 @@ def read_history(path: Path) -> dict[str, list[float]]:
         with open(path, newline="") as file:
             names, *rows = [row for row in csv.reader(file, strict=True) if row] or [[]]
         columns = list(zip(*rows, strict=True)) or [()] * len(names)
-        return {
+        read = {
             name: [float("nan" if value == "NA" else value) for value in column]
             for name, column in zip(names, columns, strict=True)
         }
+        return read | {"epoch": [1 + epoch for epoch in read["epoch"]]} if 0 in read.get("epoch", ()) else read
     except (ValueError, csv.Error) as error:
         raise StorageError(f"{path} is damaged ({error}): fix it, or remove it to start a new one.") from None
 
 
 def cut_history(path: Path, epochs: int) -> None:
-    """Remove the rows of epochs `epochs` (counted from 0) and later, which no checkpoint covers."""
+    """Keep the rows of the first `epochs` epochs; no checkpoint covers later ones."""
     if path.exists():
-        with open(path, "rb") as file:  # as bytes, because `read_history` detects damage
-            lines = file.readlines()
-        kept = [line for line in lines if not _is_of_epoch(line, epochs)]
+        lines, first = _lines(path), first_epoch(path)
+        kept = [line for line in lines if (number := _number(line)) is None or number < first + epochs]
         if kept != lines:
             with whole(path) as unfinished, open(unfinished, "wb") as file:
                 file.writelines(kept)
 
 
-def _is_of_epoch(line: bytes, first: int) -> bool:
-    """Whether a line is the row of epoch `first` or later."""
+def first_epoch(path: Path) -> int:
+    """The number of a history's first epoch: 0 in those of earlier versions and of Keras, 1 in others.
+
+    The row of epoch 0 tells. A history that lost it counts from 1 from then on.
+    """
+    return 0 if path.exists() and 0 in map(_number, _lines(path)) else 1
+
+
+def _lines(path: Path) -> list[bytes]:
+    with open(path, "rb") as file:  # as bytes, because `read_history` detects damage
+        return file.readlines()
+
+
+def _number(line: bytes) -> int | None:
+    """The epoch of a row, or `None` for another line."""
     number = line.split(b",", 1)[0].strip()
-    return number.isdigit() and int(number) >= first
+    return int(number) if number.isdigit() else None
 
 
 def draw_curves(histories: Mapping[str, Path] | Iterable[tuple[str, Path]], picture: Path) -> None:
@@ -120,7 +133,7 @@ def _told_apart(runs: Pairs) -> Pairs:
 
 def _draw_run(axes: Axes, history: dict[str, list[float]], curves: dict[str, list[float]], number: int) -> None:
     """One run's curves in its colour, and where its learning rate falls."""
-    epochs = [epoch + 1 for epoch in history.get("epoch", [])]
+    epochs = history.get("epoch", [])
     for style, values in curves.items():
         if values:
             look = {"marker": "o", "markersize": 5, "markevery": _alone(values), "color": _colour(number)}
@@ -242,7 +255,7 @@ def _draw_legend(figure: Figure, runs: Pairs) -> None:
 def _caption(name: str, history: dict[str, list[float]]) -> str:
     """A run's name and its last test values.
 
-    >>> _caption("digits", {"epoch": [0, 1], "val_loss": [0.5, 0.25], "val_accuracy": [0.75, 1.0]})
+    >>> _caption("digits", {"epoch": [1, 2], "val_loss": [0.5, 0.25], "val_accuracy": [0.75, 1.0]})
     'digits: test loss 0.250, test error 0.00 % after 2 epochs'
     """
     epochs = len(history.get("epoch", []))

@@ -16,7 +16,7 @@ from ..process.backend import tf
 from ..process.errors import say
 from ..process.files import stored, why
 from .folder import Run
-from .history import cut_history, draw_curves, read_history
+from .history import cut_history, draw_curves, first_epoch, read_history
 from .session import Plan
 
 
@@ -54,19 +54,21 @@ class Records(keras.callbacks.Callback):
 class History(keras.callbacks.CSVLogger):
     """Keras' CSV file of the epochs' logs; if the disk is full, it reports that and tries again later.
 
-    An existing file keeps its columns, even if the run resumes on a machine with or without a GPU.
+    Epochs count from 1, as on the console. An existing file keeps its count, which earlier versions began at 0, and its
+    columns, even if the run resumes on a machine with or without a GPU.
     """
 
     def on_train_begin(self, logs=None):
         there = self.append and Path(self.filename).exists()
         columns = list(read_history(self.filename)) if there else []
+        self.first = first_epoch(Path(self.filename)) if there else 1
         with stored(self.filename):
             super().on_train_begin(logs)
         self.keys = columns[1:] or None  # all after the epoch
 
     def on_epoch_end(self, epoch, logs=None):
         try:
-            super().on_epoch_end(epoch, logs)
+            super().on_epoch_end(epoch + self.first, logs)
         except OSError as error:  # the row stays in the file's buffer
             say(f"{self.filename}: {error.strerror}; trying again after the next epoch.")
 

@@ -9,7 +9,6 @@ defines:
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 from ..process.errors import BadInput
 from .config import SECTION_OF
 from .flags import defined
+from .names import near
 
 FOLDER = Path(__file__).parents[1] / "configs"
 CHOICES = list(SECTION_OF)
@@ -28,7 +28,7 @@ def names() -> list[str]:
     """The names of the experiments that come with the project.
 
     >>> names()
-    ['cifar10_preactresnet164', 'cifar10_resnet110', 'digits', 'fashion_mnist', 'imagenet_resnet50']
+    ['cifar10_preactresnet164', 'cifar10_resnet110', 'cifar10_wrn28_10', 'digits', 'fashion_mnist', 'imagenet_resnet50']
     """
     return sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))
 
@@ -62,7 +62,7 @@ def _path(name: str) -> Path:
             raise BadInput(f"--config={name}: there is no such file.")
         return Path(name).expanduser()
     if name not in names():
-        raise BadInput(f"unknown experiment {name!r}.{_near(name, names())} Choices: {', '.join(names())}.")
+        raise BadInput(f"unknown experiment {name!r}.{near(name, names())} Choices: {', '.join(names())}.")
     return FOLDER / f"{name}.py"
 
 
@@ -84,9 +84,4 @@ def _check(key: str, name: str) -> None:
         return
     if key in {flag.name for flag in defined()}:
         raise BadInput(f"--config={name}: {key!r} is for the command line only.")
-    raise BadInput(f"--config={name}: there is no flag {key!r}.{_near(str(key), CHOICES)}")
-
-
-def _near(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known)
-    return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+    raise BadInput(f"--config={name}: there is no flag {key!r}.{near(str(key), CHOICES)}")

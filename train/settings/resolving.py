@@ -11,7 +11,7 @@ from ..process.errors import BadInput, say
 from .config import OF_EARLIER, SECTION_OF, SURVIVAL, Config, saved_values
 from .experiments import experiment
 from .flags import FLAGS
-from .sections import DROPS
+from .sections import DROPS, NEEDS
 
 OPTIONS = (*SECTION_OF, "config", "smoke")
 
@@ -32,9 +32,9 @@ def resolve(saved: Path | None = None) -> Config:
     if values["epochs"] is None:
         values["epochs"] = 40 if values["dataset"] == "digits" else 164
     config = Config.of(values, given=frozenset(name for name in OPTIONS if FLAGS[name].present))
-    if values["pad"] and values["crop"] == "resized" and saved is None:
-        raise BadInput(f"--pad={values['pad']} has no effect with --crop=resized.")
-    _check_schedule(values)
+    if saved is None:
+        _check_effects(values)
+    _check_drops(values)
     return config
 
 
@@ -60,13 +60,24 @@ def _experiment(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _check_schedule(values: dict[str, Any]) -> None:
-    """Refuse fractions of the run that are not ascending, and flags that the schedule ignores."""
-    heeded = {"steps": {"warm_up", "drops"}, "cosine": {"warm_up"}, "one_cycle": set()}[values["schedule"]]
-    for name in ("warm_up", "drops"):
-        if values[name] is not None and name not in heeded:
-            raise BadInput(f"--{name} has no effect with --schedule={values['schedule']}.")
-    drops = values["drops"] or (DROPS if "drops" in heeded else ())
+def _check_effects(values: dict[str, Any]) -> None:
+    """Refuse a flag that has no effect beside the others; only report one that asks for nothing, or an experiment's."""
+    for name, needs in NEEDS.items():
+        value, partner, flag = values[name], values[needs.option], FLAGS[name]
+        if needs.met(partner) or not (flag.present or value != flag.default):
+            continue
+        idle = f"has no effect {needs.lack(partner)}."
+        if not flag.present:
+            say(f"{name}={value} of --config={values['config']} {idle}")
+        elif value:
+            raise BadInput(f"--{name}={value} {idle}")
+        else:
+            say(f"--{'no' * flag.boolean}{name}{'' if flag.boolean else f'={value}'} {idle}")
+
+
+def _check_drops(values: dict[str, Any]) -> None:
+    """Refuse fractions of the run that are not ascending."""
+    drops = (values["drops"] or DROPS) if values["schedule"] == "steps" else ()
     parts = [values["warm_up"] or 0.0, *drops, 1.0]
     if not all(before < after for before, after in itertools.pairwise(parts)):
         raise BadInput(

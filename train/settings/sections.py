@@ -54,9 +54,39 @@ class Bounds:
         return " and ".join(limits) or "finite"
 
 
-def option(default: Any, help: str, **bounds: Any) -> Any:
-    """A field of a section, with its default, its help and the arguments of `Bounds`."""
-    return field(default=default, metadata={"help": help, "bounds": Bounds(**bounds)})
+@dataclass(frozen=True)
+class Needs:
+    """What an option requires of another one; without it, the option has no effect.
+
+    Args:
+        option: The name of the other option.
+        values: The values with which it has an effect; any but 0 by default.
+        excluded: Values without effect, where all others have one; none by default.
+    """
+
+    option: str
+    values: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+
+    def met(self, value) -> bool:
+        """Whether the other option's value gives this one an effect; `None` stands for the first of `values`."""
+        if self.excluded:
+            return value not in self.excluded
+        return (value is None or value in self.values) if self.values else bool(value)
+
+    def lack(self, value) -> str:
+        """What makes the option idle, for messages."""
+        return f"with --{self.option}={value}" if self.values or self.excluded else f"without --{self.option}"
+
+    def __str__(self) -> str:
+        if self.excluded:
+            return f"not with --{self.option}={'|'.join(self.excluded)}"
+        return f"only with --{self.option}{'=' * bool(self.values)}{'|'.join(self.values)}"
+
+
+def option(default: Any, help: str, needs: Needs | None = None, **bounds: Any) -> Any:
+    """A field of a section, with its default, its help, what it requires and the arguments of `Bounds`."""
+    return field(default=default, metadata={"help": help, "needs": needs, "bounds": Bounds(**bounds)})
 
 
 @dataclass(frozen=True)
@@ -126,7 +156,15 @@ class Augmenting(Section):
     pad: int | None = option(
         None,
         "Pixels by which a training image may be shifted; by default 4, less for images smaller than 28 (1 at 8).",
+        needs=Needs("crop", ("pad",)),
         least=0,
+    )
+    padding: str | None = option(
+        None,
+        "What surrounds the image where it is shifted: the mean colour, as in He et al.'s code (default), or its "
+        "reflection, as in Zagoruyko and Komodakis' code.",
+        needs=Needs("crop", ("pad",)),
+        choices=("mean", "reflect"),
     )
     flip: bool | None = option(
         None,
@@ -139,15 +177,31 @@ class Augmenting(Section):
         "second trains on folders and tensorflow-datasets sets of images of any size (--image_size, 224 by default).",
         choices=("pad", "resized"),
     )
-    crop_area: float = option(0.08, "The smallest part of an image that a resized crop shows.", above=0, most=1)
+    crop_area: float = option(
+        0.08,
+        "The smallest part of an image that a resized crop shows.",
+        needs=Needs("crop", ("resized",)),
+        above=0,
+        most=1,
+    )
     randaugment: float = option(0.0, "RandAugment's magnitude, up to 30; 0 for none.", least=0, most=30)
-    randaugment_ops: int = option(2, "RandAugment's operations per image.", least=1)
+    randaugment_ops: int = option(
+        2,
+        "RandAugment's operations per image.",
+        needs=Needs("randaugment"),
+        least=1,
+        most=14,  # as many as there are
+    )
     erasing: float = option(0.0, "Probability of erasing a rectangle of a training image.", least=0, most=1)
     mixup: float = option(0.0, "MixUp's alpha (0.2 on ImageNet); 0 for none.", least=0)
     cutmix: float = option(0.0, "CutMix's alpha (1 in the paper); 0 for none.", least=0)
     label_smoothing: float = option(
         0.0, "The share of the true class's probability that is spread over all classes.", least=0, most=1
     )
+
+
+DEEPEST = 10_000
+"""The depth of the deepest published networks (Xiao et al. 2018, arXiv 1806.05393); He et al. go to 1,202."""
 
 
 @dataclass(frozen=True)
@@ -165,11 +219,16 @@ class Network(Section):
         None,
         "The network's depth in weight layers: 20, 56, 110, 164, ...; 18, 50, ...; by default 20 for PreActResNet and "
         "ResNet, else the family's own.",
+        most=DEEPEST,
     )
     width: int | None = option(None, "Factor for the number of filters in every stage.", least=1)
     block: str | None = option(None, "The branch: basic, bottleneck, ...; by default the paper's for the depth.")
     order: str | None = option(None, "The order of norm, activation and weights (full_pre_act, post_act, ...).")
-    shortcut: str | None = option(None, "The shortcut: zero_pad, projection, ...; by default the paper's.")
+    shortcut: str | None = option(
+        None,
+        "The shortcut: zero_pad, projection, ...; by default the paper's.",
+        needs=Needs("merge", excluded=("branch_only",)),
+    )
     merge: str | None = option(None, "How branch and shortcut are combined: add, branch_only, exclusive_gating, ...")
     tail: str | None = option(None, "What follows the branch: residual_gate, stochastic_depth, squeeze_excite, ...")
     stem: str | None = option(None, "The layers before the first unit: cifar, imagenet, imagenet_3x3.")
@@ -209,13 +268,28 @@ class Recipe(Section):
         None,
         "Fraction of the run for the warm-up (0 for none); by default 1/160 at a tenth of the rate for steps, as in "
         "the paper, and 1/18 rising from zero for cosine.",
+        needs=Needs("schedule", ("steps", "cosine")),
         least=0,
     )
     drops: list[float] | None = option(
-        None, "Fractions of the run after which --schedule=steps lowers the rate tenfold; 0.5,0.75 by default."
+        None,
+        "Fractions of the run after which the rate is multiplied by --drop_factor; 0.5,0.75 by default.",
+        needs=Needs("schedule", ("steps",)),
     )
-    momentum: float = option(0.9, "SGD's momentum.", least=0, most=1)
-    nesterov: bool = option(True, "Nesterov momentum, as in the authors' code.")
+    drop_factor: float | None = option(
+        None,
+        "The factor of the rate at each of --drops; 0.1 by default (0.2 for wide networks in their paper).",
+        needs=Needs("schedule", ("steps",)),
+        above=0,
+        below=1,
+    )
+    optimizer: str | None = option(
+        None,
+        "The optimiser: SGD (default), or Nadam (Savarese et al. 2016 on MNIST, at a rate of 0.002).",
+        choices=("sgd", "nadam"),
+    )
+    momentum: float = option(0.9, "SGD's momentum, or Nadam's first decay rate.", least=0, most=1)
+    nesterov: bool = option(True, "Nesterov momentum, as in the authors' code.", needs=Needs("optimizer", ("sgd",)))
     weight_decay: float = option(1e-4, "Coupled weight decay, on all parameters except scalar gates.", least=0)
     clip_norm: float | None = option(None, "Scale gradients with a larger global norm down to this norm.", above=0)
     accumulate: int = option(1, "Number of batches whose mean gradient makes one update.", least=1)
@@ -272,7 +346,10 @@ class Command(Section):
     )
     tpu: str = option("", "The TPU's name, or local; by default TPU_NAME, or local without it.")
     cpu_devices: int = option(
-        1, "Split the CPU into this many logical devices, to try --strategy=mirrored without GPUs.", least=1
+        1,
+        "Split the CPU into this many logical devices, to try --strategy=mirrored without GPUs.",
+        least=1,
+        most=64,  # more than one machine has GPUs
     )
     startup_timeout: float = option(
         300.0, "Seconds to wait for all workers to appear, for the first step, and for a save.", least=1
@@ -284,6 +361,7 @@ class Command(Section):
 
 DROPS = (0.5, 0.75)
 """The papers' drops: at 32,000 and 48,000 of 64,000 steps (He et al. 2016), to a tenth and a hundredth of the rate."""
+DROP_FACTOR = 0.1
 
 SECTIONS: Mapping[str, type[Section]] = {
     "source": Source,
@@ -293,3 +371,10 @@ SECTIONS: Mapping[str, type[Section]] = {
     "survival": Survival,
 }
 """The sections of a run's configuration, by name."""
+NEEDS: Mapping[str, Needs] = {
+    each.name: each.metadata["needs"]
+    for record in SECTIONS.values()
+    for each in fields(record)
+    if each.metadata["needs"]
+}
+"""What the options require that have an effect only beside another."""

@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-
 from absl import flags
 
 from .flags import BOUNDS, GROUPS, defined
+from .names import near
+from .sections import NEEDS
 
-OTHERS = {  # names in other programs
-    "arch": "--model",
-    "batch": "--batch_size",
-    "bs": "--batch_size",
-    "data": "--dataset",
-    "fp16": "--precision",
-    "gpus": "--strategy",
-    "lr": "--learning_rate",
-    "model_dir": "--output",
-    "name": "--run",
-    "output_dir": "--output",
-    "version": "pip show keras_resunits",
-    "wd": "--weight_decay",
-}
 REASONS = {
     "Non-boolean argument": "expected true or false",
     "invalid literal for int()": "expected an integer",
@@ -41,6 +27,8 @@ def page() -> str:
         if kind := flag.parser.syntactic_help:
             limits = f" {BOUNDS[flag.name]}" if str(BOUNDS[flag.name]) != "finite" else ""
             notes.append(f"({kind}{limits})")
+        if flag.name in NEEDS:
+            notes.append(f"({NEEDS[flag.name]})")
         lines += [flags.text_wrap(note, indent=" " * 6) for note in notes]
     return "\n".join(lines)
 
@@ -57,9 +45,5 @@ def why(error: flags.Error) -> str:
 
 
 def unknown(name: str) -> str:
-    """The message for an unknown flag, with similar ones."""
-    known = [flag.name for flag in defined()]
-    near = [f"--{match}" for match in difflib.get_close_matches(name, known)]
-    close = [OTHERS[name]] if name in OTHERS else near
-    hint = f" Did you mean {' or '.join(close)}?" if close else ""
-    return f"unknown flag --{name}.{hint} See --help."
+    """The message for an unknown flag, with what serves its purpose."""
+    return f"unknown flag --{name}.{near(name, [flag.name for flag in defined()], '--{}'.format)} See --help."

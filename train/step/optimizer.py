@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 
-from keras_resunits import CoupledSGD, fixup_scalars
+from keras_resunits import CoupledNadam, CoupledSGD, fixup_scalars
 
 from ..process.backend import tf
-from ..settings.sections import Recipe
+from ..settings.sections import DROP_FACTOR, Recipe
 from .schedules import DROPS, cosine_schedule, one_cycle_schedule, steps_schedule
 
 
@@ -15,18 +17,19 @@ def schedule(recipe: Recipe, steps: int) -> keras.optimizers.schedules.LearningR
     """The learning rate over `steps` updates.
 
     Args:
-        recipe: Its `schedule`, `learning_rate`, `warm_up` and `drops` are used.
+        recipe: Its `schedule`, `learning_rate`, `warm_up`, `drops` and `drop_factor` are used.
         steps: Number of updates in the run.
     """
     if recipe.schedule == "cosine":
         return cosine_schedule(recipe.learning_rate, steps, recipe.warm_up)
     if recipe.schedule == "one_cycle":
         return one_cycle_schedule(recipe.learning_rate, steps)
-    return steps_schedule(recipe.learning_rate, steps, recipe.warm_up, recipe.drops or DROPS)
+    factor = DROP_FACTOR if recipe.drop_factor is None else recipe.drop_factor
+    return steps_schedule(recipe.learning_rate, steps, recipe.warm_up, recipe.drops or DROPS, factor)
 
 
 def optimizer(recipe: Recipe, steps: int, model: keras.Model) -> keras.optimizers.Optimizer:
-    """SGD as the recipe specifies, with loss scaling where the model computes in float16.
+    """SGD or Nadam as the recipe specifies, with loss scaling where the model computes in float16.
 
     Scalar gates have no weight decay (`CoupledSGD`). Fixup's scalars have a tenth of the learning rate (the authors'
     code, hongyi-zhang/Fixup).
@@ -36,16 +39,19 @@ def optimizer(recipe: Recipe, steps: int, model: keras.Model) -> keras.optimizer
         steps: Number of batches in the run; `recipe.accumulate` of them make one update.
         model: The network to train.
     """
-    sgd = CoupledSGD(
-        schedule(recipe, max(steps // recipe.accumulate, 1)),
-        momentum=recipe.momentum,
-        nesterov=recipe.nesterov,
-        coupled_weight_decay=recipe.weight_decay,
-        global_clipnorm=recipe.clip_norm,
-        gradient_accumulation_steps=recipe.accumulate if recipe.accumulate > 1 else None,
-    )
-    sgd.scale_learning_rate(fixup_scalars(model), 0.1)
-    return LossScale(sgd) if model.compute_dtype == "float16" else sgd
+    shared: dict[str, Any] = {
+        "learning_rate": schedule(recipe, max(steps // recipe.accumulate, 1)),
+        "coupled_weight_decay": recipe.weight_decay,
+        "global_clipnorm": recipe.clip_norm,
+        "gradient_accumulation_steps": recipe.accumulate if recipe.accumulate > 1 else None,
+    }
+    made: CoupledNadam | CoupledSGD
+    if recipe.optimizer == "nadam":
+        made = CoupledNadam(beta_1=recipe.momentum, **shared)
+    else:
+        made = CoupledSGD(momentum=recipe.momentum, nesterov=recipe.nesterov, **shared)
+    made.scale_learning_rate(fixup_scalars(model), 0.1)
+    return LossScale(made) if model.compute_dtype == "float16" else made
 
 
 @keras.saving.register_keras_serializable(package="keras_resunits.train")

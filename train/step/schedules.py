@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from ..settings.sections import DROPS
+from ..settings.sections import DROP_FACTOR, DROPS
 
 WARM_UP = 400 / 64_000  # He et al. 2016: the first 400 of 64,000 steps, at a tenth of the rate
 COSINE_WARM_UP = 5 / 90  # Goyal et al. 2017, sec. 2.2: the first 5 of 90 epochs
@@ -16,9 +16,13 @@ CYCLE_RATES = (0.1, 1.0, 0.1, 0.001)  # "a factor of 10 or 20" below the peak, t
 
 
 def steps_schedule(
-    learning_rate: float, steps: int, warm_up: float | None = None, drops: Sequence[float] = DROPS
+    learning_rate: float,
+    steps: int,
+    warm_up: float | None = None,
+    drops: Sequence[float] = DROPS,
+    factor: float = DROP_FACTOR,
 ) -> keras.optimizers.schedules.LearningRateSchedule:
-    """A warm-up at a tenth of the rate, then a tenth of it after each drop.
+    """A warm-up at a tenth of the rate, then the rate, multiplied by a factor after each drop.
 
     With the defaults, He et al. 2016, sec. 3: 0.01, 0.1, 0.01, 0.001 for a rate of 0.1.
 
@@ -26,7 +30,8 @@ def steps_schedule(
         learning_rate: The rate after the warm-up.
         steps: Number of updates in the run.
         warm_up: Fraction of the run at a tenth of the rate; 400/64,000 by default, 0 for none.
-        drops: Fractions of the run after which the rate falls tenfold; a half and three quarters by default.
+        drops: Fractions of the run after which the rate falls; a half and three quarters by default.
+        factor: The factor of the rate at each drop; 0.1 by default.
 
     Example:
 
@@ -36,7 +41,7 @@ def steps_schedule(
     """
     fractions = (WARM_UP if warm_up is None else warm_up, *drops)
     boundaries = [round(fraction * steps) - 1 for fraction in fractions]  # Keras includes the boundary
-    factors = (0.1, *(10.0**-i for i in range(len(fractions))))
+    factors = (0.1, *((1 / factor) ** -i for i in range(len(fractions))))  # 10.0**-i: 0.1**i is not exact
     return keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, [learning_rate * f for f in factors])
 
 

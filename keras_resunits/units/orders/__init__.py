@@ -14,7 +14,7 @@ from keras_resunits.units.orders.arrangements import (
 )
 from keras_resunits.units.orders.fixup import Bias, Fixup, Scale, fixup_scalars
 from keras_resunits.units.orders.looks_linear import CReLU, LooksLinear, looks_linear, no_norm
-from keras_resunits.units.orders.order import ORDERS, Order, PreAct, Wrapped
+from keras_resunits.units.orders.order import ORDERS, Order, PreAct, Wrapped, require_order
 from keras_resunits.units.orders.starts import Initialized, ZeroGamma, fan_in
 
 __all__ = [
@@ -40,4 +40,5 @@ __all__ = [
     "fixup_scalars",
     "looks_linear",
     "no_norm",
+    "require_order",
 ]

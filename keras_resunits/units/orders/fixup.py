@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 
+from keras_resunits.arguments import checked, require_model
 from keras_resunits.layers.serialization import register
 from keras_resunits.layers.words import word
 from keras_resunits.units.orders.order import ORDERS, Layers, Order
@@ -54,6 +55,7 @@ class Scale(keras.layers.Layer):
         return input_shape
 
 
+@checked(model=require_model)
 def fixup_scalars(model: keras.Model) -> list[keras.Variable]:
     """Return the scalars of all `Bias` and `Scale` layers, whose learning rate Fixup divides by ten.
 

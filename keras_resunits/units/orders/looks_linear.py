@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from keras_resunits.arguments import require_initializer
 from keras_resunits.layers.serialization import register
 from keras_resunits.units.orders.arrangements import FullPreAct, PreActBranch
 from keras_resunits.units.orders.order import ORDERS, Order
@@ -35,11 +36,11 @@ class LooksLinear(keras.initializers.Initializer):
     """Initialiser of kernels `[W, -W]` over the input channels, with which a layer after a `CReLU` starts as `W`.
 
     Args:
-        base: Initialiser of `W`. Defaults to an orthogonal matrix at the centre of the kernel and zeros around it, with
-            which a layer preserves the norm of its input.
+        base: Initialiser of `W`, or its name. Defaults to an orthogonal matrix at the centre of the kernel and zeros
+            around it, with which a layer preserves the norm of its input.
 
     Raises:
-        ValueError: if a kernel has an odd number of input channels.
+        ValueError: if `base` is no initialiser, or a kernel has an odd number of input channels.
 
     Example:
 
@@ -50,8 +51,8 @@ class LooksLinear(keras.initializers.Initializer):
     True
     """
 
-    def __init__(self, base: keras.initializers.Initializer | None = None):
-        self.base = base
+    def __init__(self, base: keras.initializers.Initializer | str | None = None):
+        self.base = require_initializer.or_none(base, "base", "LooksLinear")
 
     def __call__(self, shape, dtype=None):
         *window, channels, filters = shape

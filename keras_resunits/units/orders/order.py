@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import keras
 
-from keras_resunits.arguments import resolve
+from keras_resunits.arguments import instance_of, require_maker, resolve
 from keras_resunits.layers.normalization import BatchNormalization
 from keras_resunits.units.slots import Slot
 
@@ -44,11 +44,7 @@ class Order(ABC):
 
     def __post_init__(self):
         for name in ("norm", "activation"):
-            if not callable(getattr(self, name)):
-                raise ValueError(
-                    f"`{name}` must make a layer from a `name`, as a layer class does. "
-                    f"Received: {name}={getattr(self, name)!r} (order '{type(self).__name__}')."
-                )
+            require_maker(getattr(self, name), name, f"order '{type(self).__name__}'")
 
     def norm_act(self, i: int | str = "") -> Layers:
         """Return norm and activation; `i` numbers their names."""
@@ -91,6 +87,9 @@ class Order(ABC):
     def classifier(self) -> keras.initializers.Initializer:
         """Return the initialiser of the classifier's kernel: that of Torch's `Linear`, U(+-1/sqrt(fan_in))."""
         return keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
+
+
+require_order = instance_of(Order, "an `Order`")
 
 
 class PreAct(Order):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import keras
 
+from keras_resunits.arguments import require_initializer
 from keras_resunits.layers.series import Series
 from keras_resunits.units.orders.arrangements import PostAct
 from keras_resunits.units.orders.order import ORDERS, Order, Wrapped
@@ -68,10 +69,13 @@ class Initialized(Wrapped):
 
     Args:
         order: The order, or its name.
-        kernels: Initialiser of the units' kernels, on branches and shortcuts.
+        kernels: Initialiser of the units' kernels, on branches and shortcuts. Each initialiser is an object or a name.
         projections: Initialiser of the kernels on shortcuts. Defaults to `kernels`.
         stems: Initialiser of the stem's kernel. Defaults to the order's own.
         classifiers: Initialiser of the classifier's kernel. Defaults to the order's own.
+
+    Raises:
+        ValueError: if an initialiser is neither an object nor a name that Keras knows.
 
     Example:
 
@@ -84,6 +88,12 @@ class Initialized(Wrapped):
     projections: keras.initializers.Initializer | None = field(default=None, kw_only=True)
     stems: keras.initializers.Initializer | None = field(default=None, kw_only=True)
     classifiers: keras.initializers.Initializer | None = field(default=None, kw_only=True)
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in ("kernels", "projections", "stems", "classifiers"):
+            kind = require_initializer if name == "kernels" else require_initializer.or_none
+            object.__setattr__(self, name, kind(getattr(self, name), name, "order 'Initialized'"))
 
     def stem(self, weight):
         return self.order.stem(started(weight, self.stems) if self.stems else weight)

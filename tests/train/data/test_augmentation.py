@@ -20,6 +20,7 @@ MEAN = np.array([100.2, 120.7, 140.1])
 ALONE = {
     "resized crops": Augmentation(crop="resized", flip=True),
     "padded crops": Augmentation(pad=4, flip=True),
+    "reflected crops": Augmentation(pad=4, padding="reflect", flip=True),
     "randaugment": Augmentation(randaugment=20),
     "erasing": Augmentation(erasing=1.0),
     "mixup": Augmentation(mixup=1.0),
@@ -158,6 +159,23 @@ def test_a_resized_crop_reaches_from_end_to_end_of_its_window_and_half_are_mirro
     assert 0.25 < turned.mean() < 0.75
     unmirrored = resized_crops(ramp, least_area=0.08, flip=False)(tf.range(COUNT), keys_of()).numpy().astype(int)
     np.testing.assert_array_equal(np.where(turned[:, None, None, None], crops[:, :, ::-1], crops), unmirrored)
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_crops_of_the_reflected_image_are_windows_of_numpys_reflection(images, flip):
+    reflected = np.pad(images[:1], ((0, 0), (3, 3), (3, 3), (0, 0)), "reflect")[0]
+    windows = [reflected[top:, left:][:HEIGHT, :WIDTH] for top, left in np.ndindex(7, 7)]
+    windows += [window[:, ::-1] for window in windows] * flip
+    numbers = {window.tobytes(): number for number, window in enumerate(windows)}
+    crops = Augmentation(pad=3, padding="reflect", flip=flip).crops(images[:1], MEAN)
+    found = crops(tf.zeros(2000, tf.int64), keys_of(2000)).numpy()
+    assert {numbers[crop.tobytes()] for crop in found} == set(range(len(windows)))
+
+
+def test_the_mean_colour_is_the_default_padding(images):
+    crops = [Augmentation(pad=3, padding=padding).crops(images, MEAN) for padding in (None, "mean", "reflect")]
+    default, mean, reflected = (crop(tf.range(COUNT), keys_of()).numpy() for crop in crops)
+    assert np.array_equal(default, mean) and not np.array_equal(default, reflected)
 
 
 def test_pad_and_mean():

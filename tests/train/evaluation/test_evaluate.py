@@ -15,9 +15,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from keras_resunits import PreActResNet, export_saved_model
+from keras_resunits import PreActResNet, ResNet, export_saved_model
+from keras_resunits.converters.statistics import Statistics, normalized
 from tests.support.configs import changed
-from tests.train.conftest import Outcome
+from tests.train.conftest import Files, Outcome
 from train.data.batches import test_batches
 from train.data.datasets import ImageData, load
 from train.evaluate import run_main
@@ -87,7 +88,10 @@ def test_a_keras_file_is_judged_on_normalised_pixels(evaluate, data, model, tmp_
     wanted = expected(model, data, lambda images: (images - train.mean()) / train.std())
     assert_judged(tmp_path / "out", wanted)
     lines = outcome.out.splitlines()
-    assert lines[0] == f"{tmp_path}/net.keras, normalised pixels on 21 test images of {data}"
+    statistics = f"mean {train.mean() / 255:.4g} and deviation {train.std() / 255:.4g}"
+    normalised = f"pixels normalised by the training images' {statistics}"
+    assert lines[0] == f"{tmp_path}/net.keras, {normalised} on 21 test images of {data}"
+    assert results(tmp_path / "out")["model"] == f"{tmp_path}/net.keras, {normalised}"
     assert f"accuracy       {wanted[0]:.2%}" in lines and f"top-5 accuracy {wanted[1]:.2%}" in lines
     assert f"loss           {wanted[2]:.4f}" in lines
     out = tmp_path / "out"
@@ -106,6 +110,57 @@ def test_raw_pixels_are_used_where_asked_and_for_a_model_that_rescales(evaluate,
     keras.Model(inputs, softmax).save(tmp_path / "whole.keras")
     assert evaluate(tmp_path / "whole.keras", data, f"--output={tmp_path / 'out2'}").code == 0
     assert_judged(tmp_path / "out2", expected(model, data, lambda images: images / 99))
+
+
+def test_the_given_statistics_are_used_and_printed(evaluate, data, model, tmp_path):
+    model.save(tmp_path / "net.keras")
+    outcome = evaluate(tmp_path / "net.keras", data, f"--output={tmp_path / 'out'}", "--mean=0.25", "--std=0.5")
+    assert outcome.code == 0, outcome.err
+    assert_judged(tmp_path / "out", expected(model, data, lambda images: (images / 255 - 0.25) / 0.5))
+    assert "net.keras, pixels normalised by the given mean 0.25 and deviation 0.5 on 21" in outcome.out
+
+
+def test_a_converted_file_is_judged_and_exported_by_the_statistics_in_it(evaluate, data, model, tmp_path):
+    whole = normalized(model, Statistics((0.25,), (0.5,)))
+    whole.save(tmp_path / "whole.keras")
+    wanted = expected(model, data, lambda images: (images / 255 - 0.25) / 0.5)
+    outcome = evaluate(tmp_path / "whole.keras", data, f"--output={tmp_path / 'out'}")
+    assert "raw pixels, normalised by its layer 'normalization' (mean 0.25 and deviation 0.5) on 21" in outcome.out
+    assert_judged(tmp_path / "out", wanted)
+    export_saved_model(keras.saving.load_model(tmp_path / "whole.keras"), tmp_path / "served", NAMES)
+    assert evaluate(tmp_path / "served", data, f"--output={tmp_path / 'out2'}").code == 0
+    assert_judged(tmp_path / "out2", wanted)
+
+
+def test_a_layer_inside_a_unit_does_not_normalise_pixels(evaluate, data, tmp_path):
+    scaled = ResNet(8, SHAPE, len(NAMES), shortcut="constant_scaling")
+    scaled.save(tmp_path / "net.keras")
+    outcome = evaluate(tmp_path / "net.keras", data, f"--output={tmp_path / 'out'}")
+    assert "net.keras, pixels normalised by the training images' mean" in outcome.out
+    train = np.load(data)["x_train"].astype(np.float64)
+    assert_judged(tmp_path / "out", expected(scaled, data, lambda images: (images - train.mean()) / train.std()))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "text"),
+    [
+        ("net.keras", ["--mean=0.5"], "--mean and --std must both be numbers, or one name: imagenet, cifar10"),
+        ("net.keras", ["--mean=127", "--std=60"], "--mean must be numbers from 0 to 1, separated by commas"),
+        ("net.keras", ["--mean=", "--std="], "--mean must be numbers from 0 to 1"),
+        ("net.keras", ["--mean=imagenet"], "expected 1 or 1 numbers, one for each channel"),
+        ("net.keras", ["--mean=0.5", "--std=0.5", "--normalize=none"], "but --normalize=none is given"),
+        ("whole.keras", ["--mean=0.5", "--std=0.5"], "but its layer 'normalization' normalises"),
+        ("served", ["--mean=0.5", "--std=0.5"], "are for a .keras file; "),
+    ],
+)
+def test_statistics_that_cannot_be_meant_are_refused(evaluate, data, model, tmp_path, name, options, text):
+    if name == "served":
+        export_saved_model(model, tmp_path / name)
+    else:
+        saved = normalized(model, Statistics((0.5,), (0.5,))) if name == "whole.keras" else model
+        saved.save(tmp_path / name)
+    outcome = evaluate(tmp_path / name, data, f"--output={tmp_path / 'out'}", *options)
+    assert (outcome.code, outcome.out) == (2, "") and text in outcome.err and outcome.err.count("\n") == 1
 
 
 def test_the_newest_version_of_a_saved_model_is_judged_with_its_names(evaluate, data, model, tmp_path, monkeypatch):
@@ -187,6 +242,22 @@ def test_a_damaged_checkpoint_is_skipped_and_one_of_another_network_is_named(eva
     assert re.match(r"evaluate: .*/checkpoints/\S+ does not fit its network or is damaged: ", outcome.said[-1])
 
 
+@pytest.fixture(scope="module")
+def mistaken(model, tmp_path_factory):
+    """A folder with a good network, export and data, and with broken ones."""
+    folder = tmp_path_factory.mktemp("mistaken")
+    model.save(folder / "net.keras")
+    export_saved_model(model, folder / "served", list("abcdefg"))
+    (folder / "broken.keras").write_bytes(b"no model")
+    Files.npz(folder / "set.npz", **Files.arrays(train=28, test=21, classes=7))
+    Files.npz(folder / "large.npz", **Files.arrays(shape=(9, 9, 3)))
+    for name, file in (("broken", "saved_model.pb"), ("garbled", "config.json"), ("empty", "config.json")):
+        (folder / name).mkdir()
+        (folder / name / file).write_text("no")
+    changed(Config(), epochs=1).save(folder / "empty" / "config.json")
+    return folder
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
@@ -200,7 +271,7 @@ def test_a_damaged_checkpoint_is_skipped_and_one_of_another_network_is_named(eva
         (("{tmp}/broken.keras", "digits"), r"broken\.keras is not a \.keras file: it is not a zip archive"),
         (("{tmp}/net.keras", "digit"), r"unknown dataset 'digit'\. Did you mean 'digits'"),
         (("{tmp}/net.keras", "{tmp}/none.npz"), r"--dataset=.*none\.npz: there is no such file"),
-        (("{tmp}/net.keras", "digits"), r"the data has 10 classes, but .*net\.keras, normalised pixels has 7"),
+        (("{tmp}/net.keras", "digits"), r"the data has 10 classes, but .*net\.keras, pixels normalised by .* has 7"),
         (
             ("{tmp}/served", "{tmp}/set.npz", "--class_names=a,b,c,d,x,y,z"),
             r"the data has 3 classes that .*served/1 lacks: x, y, z\.$",
@@ -208,30 +279,22 @@ def test_a_damaged_checkpoint_is_skipped_and_one_of_another_network_is_named(eva
         (("{tmp}/net.keras", "{tmp}/large.npz"), r"expects images of 8x8x1, but .*large\.npz has 9x9x3; --image_size"),
         (("{tmp}/net.keras", "digits", "--image_size=9"), r"--image_size has no effect on the digits"),
         (("{tmp}/net.keras", "digits", "--batch_size=0"), r"--batch_size: expected an integer above 0, got '0'"),
+        (("{tmp}/empty", "digits", "--normalize=none"), r"--normalize=none has no effect on .*empty: runs and SavedM"),
+        (("{tmp}/served", "{tmp}/set.npz", "--normalize=auto"), r"--normalize=auto has no effect on .*served: runs"),
         (("{tmp}/net.keras", "digits", "--split=dev"), r"--split: invalid choice: 'dev'"),
         (("{tmp}/net.keras", "digits", "more"), r"unrecognized arguments: more"),
         ((), r"the following arguments are required: RUN\|MODEL\.keras\|SAVEDMODEL"),
         (("{tmp}/net.keras", "{tmp}/set.npz", "--output=/proc/x"), r"--output=/proc/x cannot be written to"),
     ],
 )
-def test_bad_input_is_answered_in_one_line_and_leaves_nothing(
-    arguments, line, evaluate, data, model, files, tmp_path, monkeypatch
-):
-    monkeypatch.chdir(tmp_path)
-    model.save(tmp_path / "net.keras")
-    export_saved_model(model, tmp_path / "served", list("abcdefg"))
-    (tmp_path / "broken.keras").write_bytes(b"no model")
-    files.npz(tmp_path / "large.npz", **files.arrays(shape=(9, 9, 3)))
-    for folder, file in (("broken", "saved_model.pb"), ("garbled", "config.json"), ("empty", "config.json")):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / file).write_text("no")
-    changed(Config(), epochs=1).save(tmp_path / "empty" / "config.json")
-    outcome = evaluate(*(argument.format(tmp=tmp_path) for argument in arguments))
+def test_bad_input_is_answered_in_one_line_and_leaves_nothing(arguments, line, evaluate, mistaken, monkeypatch):
+    monkeypatch.chdir(mistaken)
+    outcome = evaluate(*(argument.format(tmp=mistaken) for argument in arguments))
     assert outcome.code == 2
     (said,) = outcome.said
     assert said.startswith("evaluate: ") and "Traceback" not in outcome.err
-    assert re.search(line.replace("{tmp}", str(tmp_path)), said), said
-    assert not (tmp_path / "evaluations").exists()
+    assert re.search(line.replace("{tmp}", str(mistaken)), said), said
+    assert not (mistaken / "evaluations").exists()
 
 
 def test_help_is_printed_at_once(spawn):

@@ -37,6 +37,9 @@ FLAGS = [
     Case(
         "no flag file", ("--flagfile={data}/no",), r"--flagfile=.*/no cannot be read \(No such file or directory\)\.$"
     ),
+    Case("weights to start from", ("--weights=imagenet",), r"--weights\. A run starts from random weights"),
+    Case("a flag without its partner", ("--randaugment_ops=3",), r"^train: --randaugment_ops=3 has no effect without"),
+    Case("too deep to build", ("--depth=600000002",), r"^train: --depth must be <= 10000, got 600000002\.$"),
     Case("unlike any flag", ("--xyzzy",), r"unknown flag --xyzzy\. See --help"),
     Case("word for a number", ("--depth=deep",), r"^train: --depth=deep: expected an integer\.$"),
     Case("fraction for an integer", ("--epochs=1.5",), r"^train: --epochs=1\.5: expected an integer\.$"),

@@ -70,9 +70,9 @@ def test_a_finished_run_whose_history_is_lost_resumes(own, command, content):
 
 def test_rows_are_removed_by_their_epoch_not_by_their_number(tmp_path):
     history = tmp_path / "history.csv"
-    history.write_text("epoch,loss\n2,0.5\n3,0.4\n")  # the first two rows were lost
+    history.write_text("epoch,loss\n3,0.5\n4,0.4\n")  # the first two rows were lost
     cut_history(history, 3)
-    assert read_history(history)["epoch"] == [2.0]
+    assert read_history(history)["epoch"] == [3.0]
 
 
 def test_a_checkpoint_of_another_run_is_refused(own, command):

@@ -261,7 +261,7 @@ def test_a_run_whose_output_and_errors_go_to_a_full_disk_still_trains_and_export
         assert done.returncode == 0
         refused = subprocess.run([sys.executable, "-m", *started, *line], cwd=ROOT, stdout=full, stderr=full)
         assert refused.returncode == 2  # because the run exists
-    assert read_history(tmp_path / "runs" / "mine" / "history.csv")["epoch"] == [0]
+    assert read_history(tmp_path / "runs" / "mine" / "history.csv")["epoch"] == [1]
     assert (tmp_path / "saved_models" / "mine" / "1" / "saved_model.pb").exists()
 
 

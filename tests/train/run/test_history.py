@@ -27,7 +27,7 @@ def history(tmp_path):
 
 def test_a_history_is_read_by_columns(history):
     assert read_history(history) == {
-        "epoch": [0, 1],
+        "epoch": [1, 2],
         "accuracy": [0.5, 1.0],
         "loss": [1.25, 0.5],
         "val_accuracy": [0.4, 0.75],
@@ -50,7 +50,7 @@ def test_a_history_that_keras_wrote_is_read_back_over_two_sittings(tmp_path):
         logger.on_train_begin()
         logger.on_epoch_end(epoch, {"loss": 0.5 + epoch, "val_loss": 0.25})
         logger.on_train_end()
-    assert read_history(path) == {"epoch": [0, 1], "loss": [0.5, 1.5], "val_loss": [0.25, 0.25]}
+    assert read_history(path) == {"epoch": [1, 2], "loss": [0.5, 1.5], "val_loss": [0.25, 0.25]}
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def test_the_records_of_a_whole_run_with_averages_and_accumulation(command, file
     resumed = command(*line.split(), "--epochs=3", "--resume", "--noexport")
     stretched = "train: --epochs=3 instead of 2: the schedule is stretched accordingly."
     assert (resumed.code, resumed.said) == (0, [stretched]), resumed.err
-    assert read_history(tmp_path / "runs" / "mine" / "history.csv")["epoch"] == [0, 1, 2]
+    assert read_history(tmp_path / "runs" / "mine" / "history.csv")["epoch"] == [1, 2, 3]
     shorter = command(*line.split(), "--epochs=1", "--resume", "--noexport")
     assert (shorter.code, shorter.said) == (2, ["train: --epochs=1, but the run to resume has already done 3."])
 
@@ -118,7 +118,31 @@ def test_a_resumed_history_keeps_its_columns_whatever_is_measured(tmp_path):
         history.on_train_end()
     found = read_history(tmp_path / "history.csv")
     assert found.pop("memory_gb")[0] == 1.0
-    assert found == {"epoch": [0.0, 1.0], "loss": [2.0, 1.0], "val_loss": [4.0, 3.0]}
+    assert found == {"epoch": [1.0, 2.0], "loss": [2.0, 1.0], "val_loss": [4.0, 3.0]}
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_history_keeps_the_count_that_it_began_with(tmp_path, first):
+    run = Run(tmp_path, "mine")
+    run.claim()
+    rows = [f"{first + epoch},0.5" for epoch in range(3)]
+    run.history.write_text("\n".join(["epoch,loss", *rows]) + "\n")
+    recorders(run, Plan(epochs=4, steps=5), batch_size=4, first_epoch=2)  # the third epoch has no checkpoint
+    history = History(run.history, append=True)
+    history.on_train_begin()
+    for epoch in (2, 3):
+        history.on_epoch_end(epoch, {"loss": 0.25})
+    history.on_train_end()
+    assert [row.split(",")[0] for row in run.history.read_text().split()[1:]] == [str(first + i) for i in range(4)]
+    assert read_history(run.history) == {"epoch": [1, 2, 3, 4], "loss": [0.5, 0.5, 0.25, 0.25]}
+
+
+def test_a_new_history_counts_from_1(tmp_path):
+    history = History(tmp_path / "history.csv")
+    history.on_train_begin()
+    history.on_epoch_end(0, {"loss": 0.25, "val_loss": 0.5})
+    history.on_train_end()
+    assert (tmp_path / "history.csv").read_text().splitlines() == ["epoch,loss,val_loss", "1,0.25,0.5"]
 
 
 def test_a_lost_history_is_reported(tmp_path, capsys):

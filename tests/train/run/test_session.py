@@ -151,6 +151,7 @@ def wide() -> keras.Model:
             marks=pytest.mark.slow,
         ),
         pytest.param(dense, ("--precision=mixed_float16", "--schedule=cosine"), (2, 4), id="float16"),
+        pytest.param(dense, ("--optimizer=nadam", "--accumulate=2"), (1, 2, 4), id="nadam"),
         pytest.param(wide, ("--ema=0.9",), (4,), id="residual with dropout", marks=pytest.mark.slow),
     ],
 )

@@ -100,6 +100,9 @@ def test_sets_of_characters_are_not_mirrored(resolved, dataset, mirrored):
         ("--momentum=1.5", r"--momentum must be >= 0 and <= 1, got 1\.5\."),
         ("--weight_decay=-1", r"--weight_decay must be >= 0, got -1\.0\."),
         ("--image_size=0", r"--image_size must be >= 1, got 0\."),
+        ("--depth=600000002", r"--depth must be <= 10000, got 600000002\."),
+        ("--randaugment_ops=" + "1" * 23, r"--randaugment_ops must be >= 1 and <= 14, got 1{23}\."),
+        ("--drop_factor=1", r"--drop_factor must be > 0 and < 1, got 1\.0\."),
         ("--seed=-1", r"--seed must be >= 0 and <= 4294967295, got -1\."),
     ],
 )
@@ -108,11 +111,13 @@ def test_a_value_out_of_its_range_is_refused(resolved, argument, text):
         resolved(argument)
 
 
-@pytest.mark.parametrize("argument", ["--worker_timeout=nan", "--startup_timeout=0.5", "--cpu_devices=0"])
+@pytest.mark.parametrize(
+    "argument", ["--worker_timeout=nan", "--startup_timeout=0.5", "--cpu_devices=0", "--cpu_devices=10000000"]
+)
 def test_what_only_the_command_line_decides_has_bounds_too(parse, argument):
     parse(argument)
     name, value = argument.removeprefix("--").split("=")
-    with pytest.raises(BadInput, match=rf"--{name} must be >= 1, got {value}\."):
+    with pytest.raises(BadInput, match=rf"--{name} must be >= 1( and <= 64)?, got {value}\."):
         command()
 
 
@@ -236,14 +241,66 @@ def test_an_image_is_not_shifted_out_of_its_frame(resolved):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["--schedule=cosine", "--drops=0.5"], r"--drops has no effect with --schedule=cosine\."),
-        (["--schedule=one_cycle", "--warm_up=0.1"], r"--warm_up has no effect with --schedule=one_cycle\."),
+        (["--schedule=cosine", "--drops=0.5"], r"--drops=\[0\.5\] has no effect with --schedule=cosine\."),
+        (["--schedule=one_cycle", "--warm_up=0.1"], r"--warm_up=0\.1 has no effect with --schedule=one_cycle\."),
         (["--warm_up=0.5", "--drops=0.4"], r"ascending from 0 to 1; got warm_up=0\.5, drops=\[0\.4\]"),
     ],
 )
 def test_fractions_of_the_run_that_do_not_fit_are_refused(resolved, arguments, text):
     with pytest.raises(BadInput, match=text):
         resolved(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--crop_area=0.5"], r"^--crop_area=0\.5 has no effect with --crop=pad\.$"),
+        (["--crop_area=0.08"], r"^--crop_area=0\.08 has no effect with --crop=pad\.$"),  # though it is the default
+        (["--randaugment_ops=3"], r"^--randaugment_ops=3 has no effect without --randaugment\.$"),
+        (["--pad=4", "--crop=resized"], r"^--pad=4 has no effect with --crop=resized\.$"),
+        (["--padding=reflect", "--crop=resized"], r"^--padding=reflect has no effect with --crop=resized\.$"),
+        (["--drop_factor=0.2", "--schedule=cosine"], r"^--drop_factor=0\.2 has no effect with --schedule=cosine\.$"),
+        (["--merge=branch_only", "--shortcut=projection"], r"--shortcut=projection .* with --merge=branch_only\.$"),
+        (["--nesterov", "--optimizer=nadam"], r"--nesterov=True has no effect with --optimizer=nadam\.$"),
+    ],
+)
+def test_a_flag_without_effect_beside_the_others_is_refused(resolved, arguments, text):
+    with pytest.raises(BadInput, match=text):
+        resolved(*arguments)
+
+
+def test_a_flag_that_asks_for_nothing_and_has_no_effect_is_reported(resolved, capsys):
+    resolved("--pad=0", "--crop=resized", "--nonesterov", "--optimizer=nadam")
+    assert capsys.readouterr().err.splitlines() == [
+        "train: --pad=0 has no effect with --crop=resized.",
+        "train: --nonesterov has no effect with --optimizer=nadam.",
+    ]
+
+
+def test_flags_beside_what_they_require_are_taken(resolved, capsys):
+    arguments = ("--crop=resized", "--crop_area=0.3", "--randaugment=9", "--randaugment_ops=3")
+    assert picked(resolved(*arguments), "crop_area", "randaugment_ops") == (0.3, 3)
+    resolved("--merge=add", "--shortcut=projection", "--optimizer=sgd", "--nonesterov", "--padding=reflect", "--pad=2")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_value_of_an_experiment_that_a_flag_makes_idle_is_reported(resolved, capsys):
+    config = resolved("--config=imagenet_resnet50", "--schedule=cosine")
+    assert config.recipe.schedule == "cosine"
+    assert capsys.readouterr().err.startswith("train: drops=[0.333")
+
+
+def test_a_run_begun_with_an_idle_flag_resumes(resolved, tmp_path):
+    saved = tmp_path / "config.json"
+    begun = changed(resolved(), randaugment_ops=3)  # as earlier versions took it
+    begun.save(saved)
+    assert resolved("--randaugment_ops=3", saved=saved) == begun
+
+
+def test_options_of_this_version_change_no_fingerprint_of_an_earlier_run(resolved):
+    flat = resolved("--depth=8").flat
+    added = ("padding", "drop_factor", "optimizer")
+    assert fingerprint_of(flat) == fingerprint_of({name: flat[name] for name in flat if name not in added})
 
 
 def test_a_run_too_short_for_one_update_is_refused(resolved):

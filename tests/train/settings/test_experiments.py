@@ -33,7 +33,8 @@ def mine(tmp_path):
 
 
 def test_the_expected_experiments_exist():
-    wanted = {"digits", "fashion_mnist", "cifar10_preactresnet164", "cifar10_resnet110", "imagenet_resnet50"}
+    wanted = {"digits", "fashion_mnist", "imagenet_resnet50"}
+    wanted |= {"cifar10_preactresnet164", "cifar10_resnet110", "cifar10_wrn28_10"}
     assert wanted <= set(names())
 
 
@@ -50,7 +51,7 @@ def test_an_experiment_states_its_command_time_and_result(name):
 def test_the_smoke_version_is_the_experiment_except_for_its_size(name):
     whole, smoke = experiment(name), experiment(name, smoke=True)
     assert whole.keys() <= smoke.keys()
-    size = {"dataset", "image_size", "class_names", "depth", "block", "epochs", "batch_size"}
+    size = {"dataset", "image_size", "class_names", "depth", "width", "block", "epochs", "batch_size"}
     assert {key for key in smoke if smoke[key] != whole.get(key)} <= size
 
 
@@ -69,13 +70,17 @@ def test_the_smoke_version_trains(name, command, tmp_path):
 def test_the_papers_cifar_networks_have_the_papers_parameters(parse):
     from train.step.network import network
 
-    for name, published in (("cifar10_preactresnet164", 1_703_258), ("cifar10_resnet110", 1_727_962)):
+    for name, published, decay in (
+        ("cifar10_preactresnet164", 1_703_258, 1e-4),
+        ("cifar10_resnet110", 1_727_962, 1e-4),
+        ("cifar10_wrn28_10", 36_479_194, 5e-4),
+    ):
         parse(f"--config={name}")
         config = resolve()
         model = network(config.network, (32, 32, 3), 10)
         count = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
         assert count == published
-        assert picked(config, "learning_rate", "weight_decay", "momentum", "batch_size") == (0.1, 1e-4, 0.9, 128)
+        assert picked(config, "learning_rate", "weight_decay", "momentum", "batch_size") == (0.1, decay, 0.9, 128)
 
 
 def test_flags_override_the_experiment_even_with_their_own_default(parse):

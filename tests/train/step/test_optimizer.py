@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_resunits import CoupledSGD, PreActResNet, ResNet, fixup_scalars
+from keras_resunits import CoupledNadam, CoupledSGD, PreActResNet, ResNet, fixup_scalars
 from train.settings.resolving import resolve
 from train.step.optimizer import optimizer
 from train.step.schedules import steps_schedule
@@ -40,11 +40,21 @@ def test_the_shortest_runs_have_a_schedule():
     assert [round(float(steps_schedule(0.1, steps=1)(step)), 4) for step in (0, 1, 2)] == [0.01, 0.001, 0.001]
 
 
+def test_the_flags_choose_the_optimiser(parse):
+    parse("--optimizer=nadam", "--momentum=0.8", "--weight_decay=0.01", "--clip_norm=2")
+    made = optimizer(resolve().recipe, 160, PreActResNet(8))
+    assert isinstance(made, CoupledNadam)
+    assert (made.beta_1, made.coupled_weight_decay, made.global_clipnorm) == (0.8, 0.01, 2.0)
+    parse("--optimizer=sgd")
+    assert isinstance(optimizer(resolve().recipe, 160, PreActResNet(8)), CoupledSGD)
+
+
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
         ("--schedule=steps", {0: 0.01, 1: 0.1, 80: 0.01, 120: 0.001}),
         ("--schedule=steps --warm_up=0.1 --drops=0.25", {0: 0.01, 15: 0.01, 16: 0.1, 39: 0.1, 40: 0.01, 159: 0.01}),
+        ("--warm_up=0 --drops=0.3,0.6 --drop_factor=0.2", {0: 0.1, 47: 0.1, 48: 0.02, 95: 0.02, 96: 0.004}),
         ("--schedule=cosine --warm_up=0", {0: 0.1, 80: 0.05, 160: 0.0}),
         ("--schedule=cosine --warm_up=0.5", {0: 0.0, 40: 0.05, 80: 0.1, 120: 0.05}),
         ("--schedule=one_cycle", {0: 0.01, 72: 0.1, 144: 0.01, 160: 0.0001}),

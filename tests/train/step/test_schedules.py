@@ -23,6 +23,16 @@ def rates(schedule, steps) -> list[float]:
     return [float(schedule(step)) for step in steps]
 
 
+def test_wide_networks_rate_falls_to_a_fifth_at_30_60_and_80_percent():
+    rate = steps_schedule(0.1, 1000, warm_up=0.0, drops=[0.3, 0.6, 0.8], factor=0.2)
+    steps = (0, 299, 300, 599, 600, 799, 800, 999)
+    np.testing.assert_allclose(rates(rate, steps), np.repeat([0.1, 0.02, 0.004, 0.0008], 2), rtol=1e-6)
+
+
+def test_the_default_drops_are_powers_of_ten_to_the_last_bit():
+    assert steps_schedule(1.0, 100).get_config()["values"] == [0.1, 1.0, 0.1, 0.01]
+
+
 def test_imagenets_rate_falls_at_epochs_30_and_60_without_a_warm_up():
     epoch = 1_281_167 // 256
     rate = steps_schedule(0.1, 90 * epoch, warm_up=0.0, drops=[30 / 90, 60 / 90])

@@ -47,7 +47,7 @@ class Augmentation(Augmenting):
         """The function `(index, keys) -> crops` for images in memory."""
         if self.crop == "resized":
             return resized_crops(images, self.crop_area, bool(self.flip))
-        return padded_crops(images, self.pad or 0, bool(self.flip), mean)
+        return padded_crops(images, self.pad or 0, bool(self.flip), mean, self.padding)
 
     def finish(self, images: tf.Tensor, labels: tf.Tensor, keys: tf.Tensor, mean: np.ndarray, classes: int):
         """Apply everything that follows the crop.

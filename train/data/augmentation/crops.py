@@ -16,14 +16,16 @@ EDGE = 1e-6  # fraction of the image: a rounding error past its last pixel would
 Crops = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
-def padded_crops(images: np.ndarray, pad: int, flip: bool, mean: np.ndarray) -> Crops:
+def padded_crops(images: np.ndarray, pad: int, flip: bool, mean: np.ndarray, padding: str | None = None) -> Crops:
     """Random crops of the padded image, mirrored with probability 1/2 (He et al. 2015, sec. 4.2).
 
     Args:
         images: uint8 `[n, height, width, channels]`.
-        pad: Pixels of the mean colour on every side; 0 for no crop.
+        pad: Pixels to pad on every side; 0 for no crop.
         flip: Whether to mirror.
         mean: The mean of each channel.
+        padding: "reflect" pads with the reflection of the image, without its edge, as in the code of Zagoruyko and
+            Komodakis 2016; "mean" or `None` (default) with the mean colour.
 
     Returns:
         `(index [b], keys [b]) -> uint8 [b, height, width, channels]`.
@@ -36,7 +38,7 @@ def padded_crops(images: np.ndarray, pad: int, flip: bool, mean: np.ndarray) -> 
     [2, 8, 8, 3]
     """
     _, height, width, _ = images.shape
-    padded = tf.constant(_padded(images, pad, mean))
+    padded = tf.constant(_padded(images, pad, mean, padding))
 
     def crops(index, keys):
         draws = uniform(keys, "crop", 3)
@@ -95,8 +97,10 @@ def mirrored(keys: tf.Tensor) -> tf.Tensor:
     return uniform(keys, "flip", 1)[..., 0] < 0.5
 
 
-def _padded(images: np.ndarray, pad: int, mean: np.ndarray) -> np.ndarray:
-    """The images padded by `pad` pixels of the mean colour, which is zero after normalisation."""
+def _padded(images: np.ndarray, pad: int, mean: np.ndarray, padding: str | None) -> np.ndarray:
+    """The images padded by `pad` pixels: reflected, or of the mean colour, which is zero after normalisation."""
+    if padding == "reflect":
+        return np.pad(images, ((0, 0), (pad, pad), (pad, pad), (0, 0)), "reflect")
     count, height, width, channels = images.shape
     padded = np.empty((count, height + 2 * pad, width + 2 * pad, channels), np.uint8)
     padded[...] = np.round(mean)

@@ -1,0 +1,128 @@
+"""Mean and deviation of the pixels that weights were trained with, and a network that normalises by them itself."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import keras
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Mean and standard deviation of each channel, of pixels scaled to 0..1.
+
+    Args:
+        mean: One number for each channel, or one for all.
+        deviation: Likewise.
+
+    Example:
+
+    >>> print(STATISTICS["imagenet"])
+    mean 0.485, 0.456, 0.406 and deviation 0.229, 0.224, 0.225
+    """
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+    def __str__(self) -> str:
+        mean, deviation = (", ".join(f"{number:.4g}" for number in numbers) for numbers in (self.mean, self.deviation))
+        return f"mean {mean} and deviation {deviation}"
+
+    def layer(self, channels: int) -> keras.layers.Normalization:
+        """Return the layer that normalises pixels 0..255; it has no weights.
+
+        Raises:
+            ValueError: if there are neither `channels` numbers nor one.
+        """
+        counts = {len(self.mean), len(self.deviation)}
+        if not counts <= {1, channels}:
+            raise ValueError(f"expected 1 or {channels} numbers, one for each channel of the images. Received: {self}.")
+        means, deviations = (
+            [255.0 * number for number in (numbers * channels)[:channels]] for numbers in (self.mean, self.deviation)
+        )
+        variances = [deviation**2 for deviation in deviations]
+        return keras.layers.Normalization(mean=means, variance=variances, name="normalization", dtype="float32")
+
+
+STATISTICS = {
+    "imagenet": Statistics((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "cifar10": Statistics((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+}
+"""By name: torchvision's for ImageNet, and those of CIFAR-10's training images."""
+
+
+def statistics_of(mean: str | None, std: str | None) -> Statistics | None:
+    """Return the statistics that the options `--mean` and `--std` state; `None` without both.
+
+    Args:
+        mean: Numbers for pixels scaled to 0..1, separated by commas; or a name of `STATISTICS`, which states both.
+        std: Likewise.
+
+    Raises:
+        ValueError: if only one is given, two names differ, or a number is out of range.
+
+    Example:
+
+    >>> print(statistics_of("0.5", "0.25,0.25,0.2"))
+    mean 0.5 and deviation 0.25, 0.25, 0.2
+    >>> statistics_of("cifar10", None) == STATISTICS["cifar10"]
+    True
+    """
+    given = {text for text in (mean, std) if text is not None}
+    if not given:
+        return None
+    if len(given) == 1 and given <= STATISTICS.keys():
+        return STATISTICS[given.pop()]
+    if mean is None or std is None or given & STATISTICS.keys():
+        raise ValueError(
+            f"--mean and --std must both be numbers, or one name: {', '.join(STATISTICS)}. "
+            f"Received: --mean={mean} --std={std}."
+        )
+    return Statistics(_numbers(mean, "--mean", least=0.0), _numbers(std, "--std", least=math.ulp(0.0)))
+
+
+def _numbers(text: str, option: str, least: float) -> tuple[float, ...]:
+    try:
+        numbers = tuple(map(float, text.split(",")))
+    except ValueError:
+        numbers = ()
+    if not numbers or not all(least <= number <= 1 for number in numbers):
+        above = "from 0" if least == 0 else "above 0"
+        raise ValueError(
+            f"{option} must be numbers {above} to 1, separated by commas, for pixels scaled to 0..1 (divide those for "
+            f"0..255 by 255). Received: {option}={text}."
+        )
+    return numbers
+
+
+def normalized(model: keras.Model, statistics: Statistics) -> keras.Model:
+    """Return a copy of a network, with its weights, that takes pixels 0..255 and first normalises them.
+
+    Args:
+        model: A network of the package: a chain of layers.
+        statistics: Of the pixels that its weights were trained with.
+
+    Returns:
+        A new model. Its weights have the same paths and order as those of `model`.
+
+    Raises:
+        ValueError: if the statistics are of another number of channels.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> model = kr.ResNet(depth=8)
+    >>> copy = normalized(model, STATISTICS["cifar10"])
+    >>> [layer.name for layer in copy.layers][:3]
+    ['images', 'normalization', 'stem']
+    >>> [weight.path for weight in copy.weights] == [weight.path for weight in model.weights]
+    True
+    """
+    images = keras.Input(model.input_shape[1:], name="images")
+    x = statistics.layer(model.input_shape[-1])(images)
+    for layer in model.layers[1:]:
+        x = type(layer).from_config(layer.get_config())(x)
+    copy = keras.Model(images, x, name=model.name)
+    copy.set_weights(model.get_weights())
+    return copy
