@@ -10,7 +10,7 @@ BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 """The default."""
 
 FILE = "batching_params.pbtxt"
-"""Its name in the version's folder, where TensorFlow Serving's flag --enable_per_model_batching_parameters expects it."""
+"""Its name in the version's folder, where TensorFlow Serving's --enable_per_model_batching_parameters expects it."""
 
 
 def checked_sizes(sizes: Sequence[int]) -> list[int]:
@@ -34,8 +34,8 @@ def checked_sizes(sizes: Sequence[int]) -> list[int]:
 def batching_params(sizes: Sequence[int], max_delay: float = 0.002) -> str:
     """Return a `BatchingParameters` message as text.
 
-    The server waits up to `max_delay` seconds for more requests, and pads a batch to the next of the sizes. It refuses a
-    request of more rows than the largest.
+    The server waits up to `max_delay` seconds for more requests, and pads a batch to the next of the sizes. It refuses
+    a request of more rows than the largest.
 
     >>> print(batching_params([1, 8]), end="")
     max_batch_size { value: 8 }

@@ -45,7 +45,7 @@ def card(model: keras.Model, told: Mapping[str, Any]) -> str:
         "made with": ", ".join(f"{name} {version}" for name, version in told["packages"].items()),
     }
     options = {name: value for name, value in configuration.items() if name != "fingerprint"}
-    signatures = {name: "served" for name in told["signatures"]}
+    signatures = dict.fromkeys(told["signatures"], "served")
     signatures |= {name: f"left out: {why}" for name, why in told["omitted"].items()}
     parts = [
         f"# {_cell(model.name)}",

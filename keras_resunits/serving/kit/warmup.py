@@ -67,8 +67,8 @@ def write_warmup(
 def replay(folder: Path) -> int:
     """Answer warm-up requests of a SavedModel through a TF1 session, as a server does.
 
-    All are parsed and compared with their signature. The two smallest of each signature are answered: larger ones differ
-    only in their number of rows, and take long. The graph is not optimised, which would take most of the time.
+    All are parsed and compared with their signature. The two smallest of each signature are answered: larger ones
+    differ only in their number of rows, and take long. The graph is not optimised, which would take most of the time.
 
     Returns:
         The number of requests.
