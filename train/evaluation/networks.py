@@ -96,13 +96,16 @@ def keras_network(
     if normalize == "none" or (normalize == "auto" and own):
         title = f"{path}, raw pixels" + (f", normalised by its layer {_in_words(own)}" if own else "")
         return Network(title, model)
-    if not (statistics or data):
+    if statistics:
+        used = statistics
+    elif data:
+        used = _scaled(*data.statistics())
+    else:
         raise BadInput(
             f"no layer of {path} normalises pixels: pass --mean and --std of those that it was trained with, or "
             "--normalize=none if it expects 0..255."
         )
     shape = data.image_shape if data else model.input_shape[1:]
-    used = statistics or _scaled(*data.statistics())
     try:
         layer = used.layer(shape[-1])
     except ValueError as error:
