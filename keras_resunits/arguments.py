@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import math
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -102,6 +103,7 @@ require_limit = Kind(
 )
 require_bool = Kind("True or False", lambda value: type(value).__name__ in ("bool", "bool_"), bool)
 require_text: Kind[str] = Kind("a string that is not empty", lambda value: isinstance(value, str) and value != "")
+require_path: Kind[Any] = Kind("a path", lambda value: isinstance(value, (str, os.PathLike)) and value != "")
 require_model = instance_of(keras.Model, "a Keras model")
 require_layer = instance_of(keras.layers.Layer, "a Keras layer")
 require_function: Kind[Callable] = Kind("a function", lambda value: callable(value) and not _is_layer(value))

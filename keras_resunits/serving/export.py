@@ -12,15 +12,15 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_resunits.arguments import checked, require_model
+from keras_resunits.arguments import checked, require_model, require_path, require_positive_int
 from keras_resunits.layers.backend import ON_TENSORFLOW
 from keras_resunits.serving.checks import checked_k, checked_names, require_classifier
 from keras_resunits.serving.heads import head_of
 from keras_resunits.serving.kit.batching import BATCH_SIZES, checked_sizes
-from keras_resunits.serving.versions import UNFINISHED, checked_keep, forget, publish
+from keras_resunits.serving.versions import UNFINISHED, forget, publish
 
 
-@checked(model=require_model)
+@checked(model=require_model, path=require_path, keep=require_positive_int.or_none)
 def export_saved_model(
     model: keras.Model,
     path: str | os.PathLike,
@@ -122,7 +122,7 @@ def export_saved_model(
     k = checked_k(top_k, len(names))
     if preprocessing is not None and not isinstance(preprocessing, keras.layers.Layer):
         raise ValueError(f"`preprocessing` must be a Keras layer. Received: preprocessing={preprocessing!r}.")
-    sizes, keep = checked_sizes(batch_sizes), checked_keep(keep)
+    sizes = checked_sizes(batch_sizes)
     head = head_of(model, _images(model, preprocessing), head)
     with _made(Path(path)) as root:
         unfinished = root / f"{UNFINISHED}{os.getpid()}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from numbers import Integral
 from pathlib import Path
 
 UNFINISHED = ".unfinished-"
@@ -28,14 +27,6 @@ def publish(unfinished: Path, root: Path) -> Path:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
             version += 1
-
-
-def checked_keep(keep: int | None) -> int | None:
-    """Return how many versions to keep, `None` for all."""
-    whole = isinstance(keep, Integral) and not isinstance(keep, bool)
-    if keep is not None and not (whole and keep >= 1):
-        raise ValueError(f"`keep` must be a positive int, or None to keep all versions. Received: keep={keep!r}.")
-    return keep
 
 
 def forget(root: Path, keep: int) -> None:

@@ -140,9 +140,9 @@ def test_the_batch_sizes_are_those_that_the_server_may_form(tmp_path):
     assert {size for _, size in map(asked, logs(version))} == {1, 3}
 
 
-@pytest.mark.parametrize("sizes", [(), (0, 1), (2, 1), (1, 1), (1.0, 2), (True, 2), "12"], ids=repr)
+@pytest.mark.parametrize("sizes", [(), (0, 1), (2, 1), (1, 1), (1.0, 2), (True, 2), "12", 4], ids=repr)
 def test_other_batch_sizes_are_refused(sizes, tmp_path):
-    with pytest.raises(ValueError, match="`batch_sizes` must be positive ints, each larger than the one before"):
+    with pytest.raises(ValueError, match=r"`batch_sizes(\[\d\])?` must be "):
         kr.export_saved_model(tiny(), tmp_path / "served", batch_sizes=sizes)
     assert not (tmp_path / "served").exists()
 
@@ -207,6 +207,6 @@ def test_old_versions_are_removed_and_other_folders_stay(exported, tmp_path):
 
 @pytest.mark.parametrize("keep", [0, -1, 1.5, True, "2"])
 def test_keep_is_a_positive_int(keep, tmp_path):
-    with pytest.raises(ValueError, match=f"`keep` must be a positive int, .*keep={keep!r}"):
+    with pytest.raises(ValueError, match=f"`keep` must be a positive int, or None.*keep={keep!r}"):
         kr.export_saved_model(tiny(), tmp_path / "served", keep=keep)
     assert not (tmp_path / "served").exists()

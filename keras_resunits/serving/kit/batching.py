@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from numbers import Integral
+
+from keras_resunits.arguments import require_positive_int
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 """The default."""
@@ -22,13 +23,12 @@ def checked_sizes(sizes: Sequence[int]) -> list[int]:
     >>> checked_sizes((1, 4))
     [1, 4]
     """
-    found = [] if isinstance(sizes, (str, bytes)) else list(sizes)
-    whole = all(isinstance(size, Integral) and not isinstance(size, bool) for size in found)
-    if not (found and whole and found[0] >= 1 and all(a < b for a, b in pairwise(found))):
+    found = require_positive_int.each(sizes, "batch_sizes", "export_saved_model")
+    if not found or any(a >= b for a, b in pairwise(found)):
         raise ValueError(
             f"`batch_sizes` must be positive ints, each larger than the one before. Received: batch_sizes={sizes!r}."
         )
-    return [int(size) for size in found]
+    return list(found)
 
 
 def batching_params(sizes: Sequence[int], max_delay: float = 0.002) -> str:

@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from string import Template
 
+from keras_resunits.arguments import checked, require_path
 from keras_resunits.serving.kit import templates
 from keras_resunits.serving.triton import write_triton_repository
 from keras_resunits.serving.versions import UNFINISHED, versions
@@ -21,6 +22,7 @@ GENERATED_ONCE = {
 }
 
 
+@checked(path=require_path)
 def serving_kit(path: str | os.PathLike) -> Path:
     """Write the files that servers of an exported model start from, in `path/kit/`.
 

@@ -49,8 +49,8 @@ def test_another_network_is_detected(exported, images):
 def test_a_damaged_export_is_detected(exported, images, tmp_path):
     path, model, preprocessing = exported
     tampered = shutil.copytree(path, tmp_path / "1")
-    weights = tampered / "variables" / "variables.data-00000-of-00001"
-    weights.write_bytes(weights.read_bytes()[:1000])
+    model_file = tampered / "saved_model.pb"
+    model_file.write_bytes(model_file.read_bytes()[:1000])
     with pytest.raises(RuntimeError, match=r"1 cannot be read:\nanswer: .* is not a SavedModel of this program: "):
         check_answers(tampered, model, preprocessing, images)
 
