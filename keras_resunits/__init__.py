@@ -20,6 +20,7 @@ from keras_resunits.models.stems import Stem
 from keras_resunits.models.wide import WideResNet
 from keras_resunits.optimizers import CoupledNadam, CoupledSGD
 from keras_resunits.serving.export import export_saved_model
+from keras_resunits.serving.kit.servers import serving_kit
 from keras_resunits.surgery.columns import deepest_column
 from keras_resunits.surgery.transfer import features, freeze, new_head
 from keras_resunits.units import bodies, merges, orders, shortcuts, tails
@@ -207,6 +208,7 @@ __all__ = [
     "rezero",
     "scalar_gates",
     "scalar_highway",
+    "serving_kit",
     "shortcut_gating",
     "shortcuts",
     "single",

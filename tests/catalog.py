@@ -249,6 +249,7 @@ HELPERS = {  # neither layers nor choices: covered by their own test files
     "normalization_of",
     "plan",
     "scalar_gates",
+    "serving_kit",
     "wide_basic",
     "wide_bottleneck",
 }

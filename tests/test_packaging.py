@@ -1,4 +1,4 @@
-"""What a wheel installs: three packages and six commands."""
+"""What a wheel installs: three packages and seven commands."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_the_version_is_written_once():
 @pytest.mark.parametrize(
     "module",
     [
-        *(f"train.{name}" for name in ("library", "__main__", "evaluate", "answer", "launch")),
+        *(f"train.{name}" for name in ("library", "__main__", "evaluate", "export", "answer", "launch")),
         "keras_resunits_client.__main__",
     ],
 )

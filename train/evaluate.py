@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from .process.commands import command, extra_needed
-from .process.errors import BadInput, RunError
+from .process.commands import Parser, command, positive, reported
+from .process.errors import BadInput
 from .process.files import local, whole
 from .process.startup import importing, require_tensorflow_backend
 from .run.folder import Run
@@ -35,13 +35,6 @@ Exit codes: 0 done; 2 a mistake in the arguments or files; 3 NaN or infinite ans
 """
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors are reported like all others."""
-
-    def error(self, message):
-        raise BadInput(f"{message}; see --help.")
-
-
 def parse(argv: list[str]) -> argparse.Namespace:
     """Parse the command line, and check what can be checked without reading files."""
     parser = Parser(
@@ -59,8 +52,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     )
     add("--split", choices=("test", "train"), default="test", help="the images to evaluate on; test by default")
     add("--output", metavar="FOLDER", help="the folder for the results; by default RUN/evaluation, or evaluations/NAME")
-    add("--batch_size", type=_positive, default=128, metavar="N", help="images per batch; 128 by default")
-    add("--image_size", type=_positive, metavar="N", help="resize DATA's images to this height and width")
+    add("--batch_size", type=positive, default=128, metavar="N", help="images per batch; 128 by default")
+    add("--image_size", type=positive, metavar="N", help="resize DATA's images to this height and width")
     add(
         "--test_view",
         choices=("paper", "central", "ten_crop"),
@@ -166,28 +159,9 @@ def default_output(model: str) -> Path:
     return Path("evaluations") / name
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"expected an integer above 0, got {text!r}")
-    return int(text)
-
-
 def run_main(argv: list[str]) -> int:
-    """Parse and evaluate; report errors that a user can fix in one line, with their exit code."""
-    try:
-        main(parse(argv))
-    except RunError as error:
-        print(f"evaluate: {' '.join(str(error).split())}", file=sys.stderr)
-        return error.code
-    except ModuleNotFoundError as error:
-        if not (extra := extra_needed(error)):
-            raise
-        print(f"evaluate: {error}: pip install 'keras_resunits[{extra}]'.", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("evaluate: interrupted.", file=sys.stderr)
-        return 130
-    return 0
+    """Parse and evaluate; return the exit code."""
+    return reported("evaluate", lambda: main(parse(argv)))
 
 
 def entry() -> NoReturn:

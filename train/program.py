@@ -15,6 +15,7 @@ from .data.augmentation import Augmentation
 from .data.datasets import bad_images_named, identity, load
 from .data.feeding import Feed
 from .evaluation.check import check_answers, save_picture
+from .evaluation.networks import stated
 from .process.commands import command, python
 from .process.errors import BadInput, Preempted, say
 from .process.files import stored
@@ -83,7 +84,7 @@ def pipeline(config, run, asked, place, again: str) -> None:
                 step = session.position.step
                 raise Preempted(f"asked to stop ({received.name}): saved at step {step}, not exported.")
         if place.is_chief:
-            finish(run, data, session, asked.export, again)
+            finish(config, run, data, session, asked.export, again)
 
 
 def build(config, data, place):
@@ -146,7 +147,7 @@ def about(config, data, preprocessing) -> dict:
     }
 
 
-def finish(run, data, session, wanted: bool, again: str) -> None:
+def finish(config, run, data, session, wanted: bool, again: str) -> None:
     """Export the trained network, if requested and not done yet, and print the results."""
     trainer = session.trainer
     state, average = state_hash(trainer.variables), trainer.average
@@ -156,13 +157,15 @@ def finish(run, data, session, wanted: bool, again: str) -> None:
     exported = None
     if wanted:
         with average.swapped() if average else nullcontext():
-            exported = export(run, data, trainer.model, trainer.preprocessing, state, session.position.step)
+            noted = {"state": state, "step": session.position.step}
+            noted |= stated(config, data.digest, session.position.tested)
+            exported = export(run, data, trainer.model, trainer.preprocessing, noted)
     else:
         run.release()  # removes the folder for exports if it is empty
     report(run, state, session.tested(), exported, again)
 
 
-def export(run, data, model, preprocessing, state: str, step: int):
+def export(run, data, model, preprocessing, noted):
     """Export; return the version's folder, and the largest difference of its answers from the network's."""
     with stored(f"the export to {run.saved_models}, or checking it; the run is saved: free space, and pass --resume"):
         differences: list[float] = []
@@ -170,7 +173,6 @@ def export(run, data, model, preprocessing, state: str, step: int):
         def check(version):
             differences.append(check_answers(version, model, preprocessing, data.sample(64)))
 
-        noted = {"state": state, "step": step}
         version = export_saved_model(
             model, run.saved_models, data.class_names, preprocessing, metadata=noted, check=check
         )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,10 +19,13 @@ from keras_resunits.arguments import (
     require_mapping,
     require_network,
     require_path,
+    require_positive_int,
 )
 from keras_resunits.layers.backend import ON_TENSORFLOW
 from keras_resunits.serving.checks import checked_k, checked_names, require_classifier
 from keras_resunits.serving.heads import head_of
+from keras_resunits.serving.kit.batching import BATCH_SIZES, checked_sizes
+from keras_resunits.serving.versions import UNFINISHED, forget, publish
 
 
 @checked(
@@ -33,6 +34,7 @@ from keras_resunits.serving.heads import head_of
     preprocessing=require_layer.or_none,
     metadata=require_mapping.or_none,
     check=require_function.or_none,
+    keep=require_positive_int.or_none,
 )
 def export_saved_model(
     model: keras.Model,
@@ -43,6 +45,8 @@ def export_saved_model(
     metadata: Mapping[str, Any] | None = None,
     check: Callable[[Path], object] | None = None,
     head: str | None = None,
+    batch_sizes: Sequence[int] = BATCH_SIZES,
+    keep: int | None = None,
 ) -> Path:
     """Export `model` to `path/<version>/` as a SavedModel for TensorFlow Serving.
 
@@ -77,8 +81,16 @@ def export_saved_model(
 
     The version is one above the highest that exists, so nothing is ever overwritten. The directory is written under
     another name and renamed when complete, so that a server that polls the folder never loads an incomplete version.
-    Its `metadata.json` states the head, the signatures, and why others are left out: image files require 1 or 3
-    channels and a fixed size, features a last dense layer.
+    Beside the SavedModel, it holds
+
+    - `assets.extra/tf_serving_warmup_requests`: a request for each signature and batch size, which TensorFlow Serving
+      answers before a version takes requests of clients. The two smallest of each signature are answered before the
+      version is published;
+    - `batching_params.pbtxt`: the batch sizes, for the server's flag `--enable_per_model_batching_parameters`;
+    - `metadata.json`: the head, signatures, class names, batch sizes, norms, versions of packages, and why signatures
+      are left out: image files require 1 or 3 channels and a fixed size, features a last dense layer;
+    - `MODEL.md`: the same and the architecture for readers, with what `metadata` states of the model;
+    - `manifest.sha256`: the SHA-256 of these files, for `sha256sum -c`.
 
     Args:
         model: A functional classifier of images, or a Sequential one that is built.
@@ -88,23 +100,27 @@ def export_saved_model(
         preprocessing: A layer from float32 pixels 0..255 to the model's input, such as a `keras.layers.Normalization`.
             Defaults to none.
         top_k: Number of classes in `classes` and `scores`. Defaults to all.
-        metadata: More content of `metadata.json` in the directory. Defaults to none.
+        metadata: More content of `metadata.json`. `MODEL.md` shows "data", "data_digest", "accuracy", "licence", and
+            "configuration", whose values by name include its "fingerprint". Defaults to none.
         check: Called with the complete directory before it is published; an exception keeps it from being published.
         head: What the model returns: "softmax" (probabilities that sum to 1), "logits" (of a softmax), "sigmoid"
             (independent probabilities, for several labels) or "sigmoid_logits". With one output, the last three are the
             probability of the second class or its logit. Defaults to what the model's last operation shows: logits are
             those of a softmax, unless the model is compiled with a binary loss. Where it shows nothing, as a `Lambda`
             does, a few random images decide.
+        batch_sizes: The batch sizes that a server forms, each larger than the one before.
+        keep: After publishing, remove all but this many of the newest versions. Defaults to none removed.
 
     Returns:
         The directory of the new version.
 
     Raises:
         ValueError: if `class_names` is not a sequence of one name for each class, or two names are equal. If `top_k` is
-            not an int in 1..classes, or `preprocessing` is not a Keras layer. If the model is subclassed or not built,
+            not an int in 1..classes, `batch_sizes` are not positive ints in rising order, `keep` is not a positive int,
+            or `preprocessing` is not a Keras layer. If the model is subclassed or not built,
             or does not have one input and one output `[batch, classes]`. If `head` contradicts the model, or is
             required. If `path` contains a wildcard. Nothing is written then.
-        RuntimeError: if the Keras backend is not TensorFlow.
+        RuntimeError: if the Keras backend is not TensorFlow, or a warm-up request has no finite answer.
 
     Example:
 
@@ -123,17 +139,22 @@ def export_saved_model(
     require_classifier(model)
     names = checked_names(model, class_names)
     k = checked_k(top_k, len(names))
+    sizes = checked_sizes(batch_sizes)
     head = head_of(model, _images(model, preprocessing), head)
     with _made(Path(path)) as root:
-        unfinished = root / f".unfinished-{os.getpid()}"
+        unfinished = root / f"{UNFINISHED}{os.getpid()}"
         shutil.rmtree(unfinished, ignore_errors=True)  # left by a killed process of the same number
         try:
-            _write(_classifier(model, preprocessing, head, names, k), metadata or {}, unfinished)
+            classifier = _classifier(model, preprocessing, head, names, k)
+            _write(classifier, model, sizes, metadata or {}, unfinished)
             if check is not None:
                 check(unfinished)
-            return _publish(unfinished, root)
+            version = publish(unfinished, root)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)  # already renamed after a success
+        if keep is not None:
+            forget(root, keep)
+        return version
 
 
 @contextmanager
@@ -157,14 +178,28 @@ def _classifier(model, preprocessing, head: str, names: list[str], k: int):
     return Classifier(cores(model, preprocessing), model.input_shape, head, names, k)
 
 
-def _write(classifier, metadata: Mapping[str, Any], path: Path) -> None:
+def _write(classifier, model, sizes: Sequence[int], metadata: Mapping[str, Any], path: Path) -> None:
+    from keras_resunits.serving.kit.warmup import replay, write_warmup
+    from keras_resunits.serving.kit.writing import write_documents
     from keras_resunits.serving.writing import write_saved_model
 
     signatures, omitted = classifier.signatures()
     write_saved_model(path, signatures)
     names = [*signatures, *(each.prepared.name for each in signatures.values() if each.prepared)]
-    told = {"head": classifier.head, "signatures": sorted(names), "omitted": omitted, **metadata}
-    (path / "metadata.json").write_text(json.dumps(told, indent=2) + "\n")
+    write_warmup(path, signatures, classifier.shape, sizes)
+    replay(path)
+    core = classifier.cores.outputs
+    known = {
+        "model": model.name,
+        "head": classifier.head,
+        "signatures": sorted(names),
+        "omitted": omitted,
+        "class_names": list(classifier.names),
+        "input_shape": list(classifier.shape[1:]),
+        "batch_sizes": list(sizes),
+        "norms": {"folded": core.norms_folded, "kept": core.norms_kept},
+    }
+    write_documents(path, model, {**known, **metadata})
 
 
 def _images(model, preprocessing) -> Callable[[], Any]:
@@ -176,15 +211,3 @@ def _images(model, preprocessing) -> Callable[[], Any]:
         return preprocessing(pixels) if preprocessing else pixels
 
     return images
-
-
-def _publish(unfinished: Path, root: Path) -> Path:
-    """Rename to the next free version; skip a number that another process has taken meanwhile."""
-    version = 1 + max((int(d.name) for d in root.iterdir() if d.name.isdecimal()), default=0)
-    while True:
-        try:
-            return unfinished.rename(root / str(version))
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-            version += 1

@@ -1,7 +1,8 @@
-"""Checks an exported model against the trained one, in a separate process that imports only TensorFlow."""
+"""Checks of an exported model against the trained one: by a process that imports only TensorFlow, or in this one."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 import keras
 import numpy as np
 from PIL import Image
+
+from keras_resunits.serving.heads import probabilities
 
 from ..process.backend import tf
 
@@ -38,8 +41,30 @@ def check_answers(
         if process.returncode:
             raise RuntimeError(f"{saved_model} cannot be read:\n{process.stderr}")
         with np.load(answered) as answers:
-            difference = float(np.abs(answers["probabilities"] - expected).max())
-    if not difference <= TOLERANCE[model.compute_dtype]:
+            return _close(saved_model, model, answers["probabilities"], expected)
+
+
+def check_on_noise(saved_model: Path, model: keras.Model, preprocessing: keras.layers.Layer | None) -> float:
+    """The largest difference between the probabilities of the two models over random images, in this process.
+
+    Raises:
+        RuntimeError: if it is larger than the network's precision allows.
+    """
+    shape = [8, *(side or 64 for side in model.input_shape[1:])]
+    images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    head = json.loads((saved_model / "metadata.json").read_text())["head"]
+    with tf.device("CPU"):
+        pixels = tf.cast(images, tf.float32)
+        outputs = model(preprocessing(pixels) if preprocessing else pixels, training=False)
+        expected = probabilities(tf.cast(outputs, tf.float32), head).numpy()
+        loaded = tf.saved_model.load(str(saved_model))
+        found = loaded.signatures["serving_default"](images=tf.constant(images))["probabilities"].numpy()
+    return _close(saved_model, model, found, expected)
+
+
+def _close(saved_model: Path, model: keras.Model, found: np.ndarray, expected: np.ndarray) -> float:
+    difference = float(np.abs(found - expected).max())
+    if not difference <= max(TOLERANCE.get(layer.compute_dtype, 0) for layer in model._flatten_layers()):
         raise RuntimeError(f"{saved_model}: its answers differ from the trained network's by {difference}.")
     return difference
 

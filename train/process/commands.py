@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
+
+from .errors import BadInput, RunError
 
 CONSOLE = "keras-resunits"  # prefix of the installed commands
 PACKAGE = __name__.partition(".")[0]
@@ -20,7 +24,7 @@ def python() -> str:
 
 
 def command(name: str) -> str:
-    """The command `name` ("train", "evaluate", "answer", "launch"), in the form in which this process was started.
+    """The command `name` ("train", "evaluate", "export", ...), in the form in which this process was started.
 
     After an installed command, the one in the same folder; after `python -m train`, a module.
     """
@@ -49,3 +53,43 @@ EXTRA = {
     "tqdm",
 }
 """The modules that the extra `train` installs."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are reported like all others."""
+
+    def error(self, message):
+        raise BadInput(f"{message}; see --help.")
+
+
+def positive(text: str) -> int:
+    """An argument that is an integer above 0.
+
+    >>> positive("12")
+    12
+    """
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"expected an integer above 0, got {text!r}")
+    return int(text)
+
+
+def reported(name: str, work: Callable[[], None]) -> int:
+    """Do the work of command `name`; report errors that a user can fix in one line.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        work()
+    except RunError as error:
+        print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)
+        return error.code
+    except ModuleNotFoundError as error:
+        if not (extra := extra_needed(error)):
+            raise
+        print(f"{name}: {error}: pip install 'keras_resunits[{extra}]'.", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted.", file=sys.stderr)
+        return 130
+    return 0

@@ -243,6 +243,11 @@ def about(path: Path) -> dict[str, Any]:
     return _manifest(path).get("about", {})
 
 
+def tested_at(path: Path) -> dict[str, float]:
+    """The results of the last test of a checkpoint's state; empty if it was saved before one."""
+    return Position(**_manifest(path)["position"]).tested
+
+
 def _folders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("step-*") if path.name.removeprefix("step-").isdecimal())
 

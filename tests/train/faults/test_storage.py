@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from keras_resunits import export_saved_model
+from tests.support.forks import Forked
 from tests.support.paths import ROOT
 from tests.support.processes import begun
-from tests.support.serving import answers_tf2
 from tests.train.run.test_checkpoints import saved, small
 from train.evaluation.check import check_answers
 from train.process.errors import BadInput, StorageError
@@ -357,6 +357,14 @@ def little_model() -> keras.Model:
     return keras.Model(images, keras.layers.Dense(2)(keras.layers.Flatten()(images)))
 
 
+def require_served(root: Path, versions: list[str]) -> None:
+    """The versions that a server sees are these, and their files are those of their manifests."""
+    assert sorted(path.name for path in root.iterdir() if not path.name.startswith(".")) == versions
+    for version in (root / each for each in versions if each != "kit"):
+        line = ["sha256sum", "--check", "--strict", "--quiet", "manifest.sha256"]
+        assert subprocess.run(line, cwd=version).returncode == 0
+
+
 EXPORTER = """
 import sys
 from train.process.startup import importing
@@ -397,8 +405,24 @@ def test_a_process_killed_while_it_exports_leaves_only_whole_versions(tmp_path, 
     assert versions[-1] == version
     images = np.zeros((2, 4, 4, 1), np.uint8)
     assert check_answers(version, model, lambda x: x, images) < 1e-5
-    for each in versions:
-        assert answers_tf2(each, images)["scores"].shape == (2, 2)
+    require_served(tmp_path, sorted(each.name for each in versions))
+
+
+@pytest.mark.parametrize(
+    ("event", "name", "versions"),
+    [
+        ("open", "manifest.sha256", ["7"]),  # not yet complete
+        ("os.rename", "7", ["7", "8"]),  # published, the older one not yet removed
+        ("os.remove", "saved_model.pb", ["8"]),  # while the older one is removed
+        ("os.rename", ".unfinished-", ["7"]),  # complete, not yet published
+    ],
+    ids=["documents", "removal", "half removed", "publishing"],
+)
+def test_an_export_killed_at_any_step_leaves_whole_versions(event, name, versions, tmp_path):
+    export_saved_model(little_model(), tmp_path / "served", batch_sizes=(1,)).rename(tmp_path / "served" / "7")
+    process = Forked("tests.support.dying_export", str(tmp_path / "served"), event, name)
+    assert process.wait(120) == -signal.SIGKILL
+    require_served(tmp_path / "served", versions)
 
 
 def test_an_export_that_fails_leaves_no_version_and_an_existing_one_is_never_overwritten(disk):

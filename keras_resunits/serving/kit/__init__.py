@@ -1,0 +1,1 @@
+"""What servers read besides a SavedModel, in its folder and beside it."""

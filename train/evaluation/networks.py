@@ -1,0 +1,179 @@
+"""Trained networks with what normalises their pixels: of a run's checkpoint, of a `.keras` file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from zipfile import is_zipfile
+
+import keras
+import numpy as np
+
+from keras_resunits import Unit  # a .keras file may hold the package's layers, which its import registers
+from keras_resunits.converters.statistics import Statistics
+
+from ..data.datasets import EncodedData, ImageData, load
+from ..process.backend import tf
+from ..process.errors import BadInput, first_line
+from ..run.checkpoints import about, step_of, tested_at
+from ..run.folder import Run
+from ..settings.config import Config, read
+from ..step.average import Average
+from ..step.network import network
+from ..step.optimizer import optimizer
+
+NORMALIZED = (keras.layers.Normalization, keras.layers.Rescaling)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A trained network.
+
+    Args:
+        title: Its kind and path, for messages.
+        model: The network.
+        preprocessing: From float32 pixels 0..255 to its input; `None` if it takes these.
+        class_names: The names, in the order of its outputs; `None` if unknown.
+        facts: What an export states of it, by name.
+    """
+
+    title: str
+    model: keras.Model
+    preprocessing: keras.layers.Layer | None = None
+    class_names: list[str] | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def stated(config: Config, digest: str | None, tested: Mapping[str, float]) -> dict[str, Any]:
+    """What the metadata of an export state of its run.
+
+    Args:
+        config: The run's configuration.
+        digest: Of its data; `None` in checkpoints of earlier versions.
+        tested: The results of the last test of the state, if there was one.
+    """
+    exported = "val_ema_accuracy" if config.recipe.ema else "val_accuracy"
+    return {
+        "data": config.source.dataset,
+        "data_digest": digest,
+        "accuracy": tested.get(exported),
+        "configuration": {"fingerprint": config.fingerprint, **config.deciding},
+    }
+
+
+def keras_network(
+    path: Path,
+    normalize: str,
+    statistics: Statistics | None = None,
+    data: ImageData | EncodedData | None = None,
+) -> Network:
+    """The network of a `.keras` file; its title states by what its pixels are normalised.
+
+    Args:
+        path: The file.
+        normalize: "data"; "none" for a model that expects pixels 0..255; "auto" for "none" if a layer of the model
+            normalises or rescales, else "data".
+        statistics: Those that the weights were trained with; by default those of the data.
+        data: The data whose training images give the statistics for "data", as in `python -m train`.
+
+    Raises:
+        BadInput: if the file is damaged, or its pixels are to be normalised by the statistics of no data.
+    """
+    if not is_zipfile(path):  # Keras would report a missing file
+        raise BadInput(f"{path} is not a .keras file: it is not a zip archive.")
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except Exception as error:  # whatever the file's content makes Keras raise
+        raise BadInput(f"{path} cannot be read: {first_line(error)}.") from error
+    if not isinstance(model.output_shape, tuple) or len(model.output_shape) != 2:
+        raise BadInput(f"{path} must return [batch, classes]; got {model.output_shape}.")
+    own = _normalizing(model)
+    if statistics and (own or normalize != "auto"):
+        other = f"its layer '{own.name}' normalises" if own else f"--normalize={normalize} is given"
+        raise BadInput(f"--mean and --std are for a .keras file that expects normalised pixels, but {other} ({path}).")
+    if normalize == "none" or (normalize == "auto" and own):
+        title = f"{path}, raw pixels" + (f", normalised by its layer {_in_words(own)}" if own else "")
+        return Network(title, model)
+    if statistics:
+        used = statistics
+    elif data:
+        used = _scaled(*data.statistics())
+    else:
+        raise BadInput(
+            f"no layer of {path} normalises pixels: pass --mean and --std of those that it was trained with, or "
+            "--normalize=none if it expects 0..255."
+        )
+    shape = data.image_shape if data else model.input_shape[1:]
+    try:
+        layer = used.layer(shape[-1])
+    except ValueError as error:
+        raise BadInput(str(error)) from error
+    layer.build((None, *shape))  # not in a traced step: its constants live outside
+    whose = "the given" if statistics else "the training images'"
+    return Network(f"{path}, pixels normalised by {whose} {used}", model, layer)
+
+
+def _normalizing(model: keras.Model) -> keras.layers.Layer | None:
+    """The layer that normalises or rescales pixels; units may hold others, which scale a shortcut or a branch."""
+    layers = list(model._flatten_layers())
+    inside = {id(inner) for unit in layers if isinstance(unit, Unit) for inner in unit._flatten_layers()}
+    return next((each for each in layers if isinstance(each, NORMALIZED) and id(each) not in inside), None)
+
+
+def _in_words(layer: keras.layers.Layer) -> str:
+    """A layer's name, and its statistics if it holds them as the converter writes them."""
+    if not isinstance(layer, keras.layers.Normalization) or layer.input_mean is None:
+        return f"'{layer.name}'"
+    mean, variance = (np.ravel(each).astype(float) for each in (layer.input_mean, layer.input_variance))
+    return f"'{layer.name}' ({_scaled(mean, variance)})"
+
+
+def _scaled(mean: np.ndarray, variance: np.ndarray) -> Statistics:
+    """The statistics of pixels 0..255, for pixels scaled to 0..1."""
+    return Statistics(tuple((mean / 255).tolist()), tuple((np.sqrt(variance) / 255).tolist()))
+
+
+def checkpoint_network(run: Run, path: Path) -> Network:
+    """The network of a run's checkpoint, with the averaged weights if the run has them.
+
+    Pixels are normalised as in training: by the statistics in the checkpoint, or, for one of an earlier version, by
+    those of the run's training images.
+
+    Raises:
+        BadInput: if the checkpoint is damaged, or of another network.
+    """
+    config = read(run.config)
+    keras.config.set_dtype_policy(config.network.precision)
+    told = about(path) or _told_by_data(config)
+    shape, names = tuple(told["image_shape"]), list(told["class_names"])
+    model = network(config.network, shape, len(names))
+    ema = config.recipe.ema
+    average = Average(model, optimizer(config.recipe, 1, model), ema) if ema else None
+    parts = {"model": model, **({"average": average} if average else {})}
+    try:
+        state = tf.train.Checkpoint(**parts).read(str(path / "state"))
+        state.assert_existing_objects_matched().expect_partial()
+    except (ValueError, AssertionError, IndexError, tf.errors.OpError) as error:
+        raise BadInput(f"{path} does not fit its network or is damaged: {first_line(error)}.") from error
+    if average:
+        average.put_in()
+    title = f"checkpoint {path}" + (", averaged weights" if average else "")
+    normalized = _normalization(told["mean"], told["variance"], shape)
+    facts = {"step": step_of(path), **stated(config, told.get("data"), tested_at(path))}
+    return Network(title, model, normalized, names, facts)
+
+
+def _told_by_data(config: Config) -> dict[str, Any]:
+    """The values that a checkpoint of an earlier version lacks, from the run's data."""
+    data = load(config.source, streamed=config.augmenting.crop == "resized")
+    mean, variance = data.statistics()
+    names = list(data.class_names or ())
+    return {"image_shape": data.image_shape, "class_names": names, "mean": mean, "variance": variance}
+
+
+def _normalization(mean, variance, shape: tuple[int, ...]) -> keras.layers.Layer:
+    layer = keras.layers.Normalization(mean=mean, variance=variance, dtype="float32")
+    layer.build((None, *shape))  # not in a traced step: its constants live outside
+    return layer

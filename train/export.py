@@ -1,0 +1,155 @@
+"""The command that exports a run, or a `.keras` file, for serving."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+from .process.commands import Parser, command, positive, reported
+from .process.errors import BadInput
+from .process.files import local, stored
+from .process.startup import importing, require_tensorflow_backend
+
+INTRODUCTION = """Export a run, or a .keras file, for TensorFlow Serving.
+
+    {export} digits-preactresnet20
+        a run, by name or folder: the state of its newest checkpoint
+    {export} resnet20.keras --mean=cifar10 --class_names=plane,car,bird,cat,deer,dog,frog,horse,ship,truck
+        a .keras file, with the statistics of its weights
+    {export} digits-preactresnet20 --keep=3 --kit
+        ... and keep three versions, with configurations of servers beside them
+
+Writes the next version to saved_models/NAME/, or to --output.
+Exit codes: 0 done; 2 a mistake in the arguments or files; 4 the disk; both are reported in one line.
+"""
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """Parse the command line, and check what can be checked without reading files."""
+    parser = Parser(
+        prog=command("export"),
+        description=INTRODUCTION.format(export=command("export")).strip(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("model", metavar="RUN|MODEL.keras", help="the network to export")
+    add("--output", metavar="DIR", help="the folder of versions; by default saved_models/NAME, beside a run's runs/")
+    add("--class_names", type=lambda text: text.split(","), metavar="A,B,...", help="by default a run's, or 0,1,...")
+    add("--top_k", type=positive, metavar="K", help="the number of classes in an answer; all by default")
+    add(
+        "--head",
+        choices=("softmax", "logits", "sigmoid", "sigmoid_logits"),
+        help="what the network returns; by default what its last layer shows",
+    )
+    add("--batch_sizes", type=_sizes, metavar="1,2,...", help="the batches that a server forms; powers of 2 up to 32")
+    add("--keep", type=positive, metavar="N", help="remove all but the N newest versions; none by default")
+    add("--kit", action="store_true", help="write configurations of servers to DIR/kit")
+    add(
+        "--normalize",
+        choices=("auto", "none"),
+        default="auto",
+        help="'none' if a .keras file without a layer that normalises expects raw pixels, 0..255",
+    )
+    add("--mean", metavar="R,G,B", help="mean of the pixels, scaled to 0..1, that a .keras file was trained with")
+    add("--std", metavar="R,G,B", help="standard deviation of the same pixels; 'imagenet' and 'cifar10' state both")
+    return parser.parse_args(argv)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Open the network, export it, check the answers, and print where it is."""
+    require_tensorflow_backend()
+    with importing():
+        from keras_resunits import export_saved_model, serving_kit
+
+        from .evaluation.check import check_on_noise
+
+    network, output = opened(arguments)
+    differences: list[float] = []
+    options = {
+        name: getattr(arguments, name)
+        for name in ("top_k", "head", "batch_sizes", "keep")
+        if getattr(arguments, name) is not None
+    }
+    with one_line(arguments.model), stored(f"the export to {output}"):
+        version = export_saved_model(
+            network.model,
+            output,
+            arguments.class_names or network.class_names,
+            network.preprocessing,
+            metadata=network.facts,
+            check=lambda folder: differences.append(check_on_noise(folder, network.model, network.preprocessing)),
+            **options,
+        )
+    norms = json.loads((version / "metadata.json").read_text())["norms"]
+    print(f"{network.title}: {norms['folded']} norms folded into weights, {norms['kept']} left")
+    print(f"exported      {version} (its answers differ from the network's by at most {differences[0]:.0e})")
+    if arguments.kit:
+        with one_line("--kit"), stored(f"the kit in {output}"):
+            print(f"kit           {serving_kit(output)}")
+
+
+@contextmanager
+def one_line(what: str) -> Iterator[None]:
+    """Report what an export refuses as a mistake in `what`.
+
+    Raises:
+        BadInput: in place of the library's errors.
+    """
+    try:
+        yield
+    except (ValueError, RuntimeError) as error:
+        raise BadInput(f"{what}: {error}") from error
+
+
+def opened(arguments: argparse.Namespace):
+    """The network, and the folder of its versions.
+
+    Raises:
+        BadInput: if there is no such network, or an option does not go with it.
+    """
+    from keras_resunits.converters.statistics import statistics_of
+
+    from .evaluation.classifiers import run_folder
+    from .evaluation.networks import checkpoint_network, keras_network
+    from .run.checkpoints import newest_checkpoint
+    from .run.folder import Run
+
+    try:
+        statistics = statistics_of(arguments.mean, arguments.std)
+    except ValueError as error:
+        raise BadInput(str(error)) from error
+    given = arguments.output and local(arguments.output, "--output", plain=True)
+    path, folder = Path(arguments.model).expanduser(), run_folder(arguments.model)
+    if folder is None:
+        if path.suffix != ".keras" or not path.is_file():
+            raise BadInput(f"{arguments.model} must be a run (config.json) or a .keras file.")
+        return keras_network(path, arguments.normalize, statistics), given or Path("saved_models") / path.stem
+    if statistics or arguments.normalize != "auto":
+        raise BadInput(f"--mean, --std, --normalize are for a .keras file; {arguments.model} has its own statistics.")
+    run = Run.at(folder.resolve())
+    if (checkpoint := newest_checkpoint(run.checkpoints)) is None:
+        raise BadInput(f"{folder} has no undamaged checkpoint to export.")
+    return checkpoint_network(run, checkpoint), given or run.saved_models
+
+
+def _sizes(text: str) -> list[int]:
+    return [positive(part) for part in text.split(",")]
+
+
+def run_main(argv: list[str]) -> int:
+    """Parse and export; return the exit code."""
+    return reported("export", lambda: main(parse(argv)))
+
+
+def entry() -> NoReturn:
+    """The command `keras-resunits-export`, and `python -m train.export`."""
+    sys.exit(run_main(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    entry()
