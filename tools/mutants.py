@@ -177,9 +177,14 @@ def own_tests(tree: Path, module: Path) -> list[str]:
     """A module's examples, and the test file of its name, or of its folder's, or those of its room."""
     mirror = mirrored(module)
     folder = mirror.parent
-    named = [mirror.with_name(f"test_{module.stem.lstrip('_')}.py"), folder.with_name(f"test_{folder.name}.py")]
-    own = ELSEWHERE.get(str(module)) or [str(path) for path in named if (tree / path).exists()][:1]
-    return [str(module), *(own or ELSEWHERE.get(str(module.parent)) or room_tests(tree, module))]
+    choices = (
+        ELSEWHERE.get(str(module)),
+        [str(mirror.with_name(f"test_{module.stem.lstrip('_')}.py"))],
+        ELSEWHERE.get(str(module.parent)),
+        [str(folder.with_name(f"test_{folder.name}.py"))],
+        room_tests(tree, module),
+    )
+    return [str(module), *next(tests for tests in choices if tests and all((tree / each).exists() for each in tests))]
 
 
 def room_tests(tree: Path, module: Path) -> list[str]:

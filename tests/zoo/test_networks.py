@@ -100,6 +100,12 @@ def test_a_family_is_created_by_its_name_too_and_overrides_take_precedence():
     assert set(FAMILIES) >= {"PreActResNet", "DenseNet", "WideResNet", "FractalNet"}
 
 
+def test_the_networks_of_keras_applications_are_known_by_name():
+    names = {f"keras_resnet{depth}{version}" for depth in (50, 101, 152) for version in ("", "v2")}
+    names |= {f"keras_densenet{depth}" for depth in (121, 169, 201)}
+    assert {name for name in MODELS if name.startswith("keras_")} == names
+
+
 @pytest.mark.parametrize("name", ["highwaynet20_cifar", "gatedplainnet20_cifar"])
 def test_each_layer_of_a_highway_or_gated_plain_net_is_one_convolution(name):
     model = kr.create(name)

@@ -30,8 +30,8 @@ def local(text: str, what: str, plain: bool = False) -> Path:
     Raises:
         BadInput: for an empty path, an address of another machine, bytes that are not UTF-8, or a wildcard.
 
-    >>> local("runs/a", "--output").as_posix()
-    'runs/a'
+    >>> local("runs/a[1]", "--output").as_posix()
+    'runs/a[1]'
     >>> local("gs://bucket/x", "--output")
     Traceback (most recent call last):
     train.process.errors.BadInput: --output=gs://bucket/x must be a local path; copy or mount the bucket.

@@ -88,6 +88,13 @@ def test_the_papers_cifar_networks_have_the_papers_parameters(parse):
         assert picked(config, "epochs", "drops", "drop_factor", "pad", "flip") == (epochs, drops, factor, 4, True)
 
 
+@pytest.mark.parametrize(("name", "epochs", "batch"), [("digits", 40, 64), ("fashion_mnist", 15, 128)])
+def test_the_measured_experiments_are_those_of_the_documents(parse, name, epochs, batch):
+    parse(f"--config={name}")
+    expected = (name, "PreActResNet", 20, epochs, batch)
+    assert picked(resolve(), "dataset", "model", "depth", "epochs", "batch_size") == expected
+
+
 def test_flags_override_the_experiment_even_with_their_own_default(parse):
     parse("--config=imagenet_resnet50", "--batch_size=64", "--warm_up=0.05", "--schedule=steps", "--noflip")
     config = resolve()
