@@ -54,12 +54,13 @@ def stated(config: Config, digest: str | None, tested: Mapping[str, float]) -> d
         digest: Of its data; `None` in checkpoints of earlier versions.
         tested: The results of the last test of the state, if there was one.
     """
+    options = {name: value for name, value in config.deciding.items() if value is not None}
     exported = "val_ema_accuracy" if config.recipe.ema else "val_accuracy"
     return {
         "data": config.source.dataset,
         "data_digest": digest,
         "accuracy": tested.get(exported),
-        "configuration": {"fingerprint": config.fingerprint, **config.deciding},
+        "configuration": {"fingerprint": config.fingerprint, **options},
     }
 
 

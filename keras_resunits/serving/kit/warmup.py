@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.saved_model.loader_impl import SavedModelLoader  # its function warns that it is deprecated
 
 from keras_resunits.serving.writing import CLASSIFY, Signature
 from keras_resunits_client.messages import POOL, declared, message
@@ -82,7 +83,7 @@ def replay(folder: Path) -> int:
     plain = tf.compat.v1.ConfigProto()
     plain.graph_options.rewrite_options.disable_meta_optimizer = True
     with tf.Graph().as_default(), tf.compat.v1.Session(config=plain) as session:
-        definitions = tf.compat.v1.saved_model.load(session, ["serve"], str(folder)).signature_def
+        definitions = SavedModelLoader(str(folder)).load(session, ["serve"]).signature_def
         for name, inputs in parsed:
             its = definitions[name]
             _require_fitting(folder, name, its, inputs)

@@ -81,7 +81,7 @@ def test_a_run_is_exported_from_its_newest_checkpoint_as_it_was_trained(run, exp
     folder, model = run
     monkeypatch.chdir(folder.parents[1])
     outcome = export("mine", "--top_k=1", "--batch_sizes=1,2", "--keep=1", "--kit")
-    assert outcome.code == 0, outcome.err
+    assert (outcome.code, outcome.said) == (0, []), outcome.err
     root = folder.parents[1] / "saved_models" / "mine"
     assert sorted(path.name for path in root.iterdir()) == ["1", "kit"]
     title = f"checkpoint {folder}/checkpoints/step-00000002, averaged weights: 7 norms folded into weights, 0 left\n"
@@ -99,6 +99,7 @@ def test_a_run_is_exported_from_its_newest_checkpoint_as_it_was_trained(run, exp
     card = (root / "1" / "MODEL.md").read_text()
     for row in (f"| data | {config.source.dataset} |", f"| data digest | {told['data_digest']} |", "| ema | 0.5 |"):
         assert row in card.splitlines()
+    assert "| image_size |" not in card  # an option that is not given
     again = export(folder, "--keep=1", f"--class_names={','.join('ab')}", f"--output={root}")
     assert again.code == 0, again.err
     assert sorted(path.name for path in root.iterdir()) == ["2", "kit"]
