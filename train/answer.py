@@ -154,7 +154,15 @@ def usage() -> str:
 
 def entry() -> None:
     """The command `keras-resunits-answer`, and `python -m train.answer`."""
-    arguments = sys.argv[1:]
+    try:
+        run(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # of `| head`: nobody reads the rest
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def run(arguments: list[str]) -> None:
+    """Print the help, or answer."""
     if {"-h", "--help"} & set(arguments):
         print(usage())
     elif len(arguments) < 2:

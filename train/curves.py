@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .process.commands import command
 from .process.errors import BadInput, RunError
+from .process.files import outlive_full_disks
 from .run.history import draw_curves, read_history
 
 __all__ = ["draw_curves", "read_history"]
@@ -61,4 +62,5 @@ def run_main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    outlive_full_disks()
     sys.exit(run_main(sys.argv[1:]))

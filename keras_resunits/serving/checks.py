@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from numbers import Integral
+from pathlib import Path
 
 import keras
+import numpy as np
 
 from keras_resunits.serving.heads import class_count
 
@@ -27,6 +30,25 @@ def require_classifier(model: keras.Model) -> None:
         raise ValueError(
             f"`model` must output [batch, classes]. Received: output shape {model.output_shape} (model '{model.name}')."
         )
+    for weight in model.weights:
+        if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
+            raise ValueError(
+                f"`model` must have finite weights. Received: NaN or infinite values in '{weight.path}' "
+                f"(model '{model.name}')."
+            )
+
+
+def local(path: str | os.PathLike) -> Path:
+    """Return the folder to export to, with `~` expanded; refuse what TensorFlow or a server would read otherwise."""
+    text = os.path.expanduser(os.fspath(path))
+    if special := sorted(set(text) & set("*?[]\\")):
+        raise ValueError(
+            f"`path` must not contain {' '.join(special)}: TensorFlow treats them as wildcards and could not load the "
+            f"model. Received: path={text!r}."
+        )
+    if "://" in text:
+        raise ValueError(f"`path` must be a local folder; copy the export from there. Received: path={text!r}.")
+    return Path(text)
 
 
 def checked_names(model: keras.Model, class_names: Sequence[str | bytes] | None) -> list[str]:

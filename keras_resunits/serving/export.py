@@ -22,7 +22,7 @@ from keras_resunits.arguments import (
     require_positive_int,
 )
 from keras_resunits.layers.backend import ON_TENSORFLOW
-from keras_resunits.serving.checks import checked_k, checked_names, require_classifier
+from keras_resunits.serving.checks import checked_k, checked_names, local, require_classifier
 from keras_resunits.serving.heads import head_of
 from keras_resunits.serving.kit.batching import BATCH_SIZES, checked_sizes
 from keras_resunits.serving.versions import UNFINISHED, forget, publish
@@ -119,7 +119,8 @@ def export_saved_model(
             not an int in 1..classes, `batch_sizes` are not positive ints in rising order, `keep` is not a positive int,
             or `preprocessing` is not a Keras layer. If the model is subclassed or not built,
             or does not have one input and one output `[batch, classes]`. If `head` contradicts the model, or is
-            required. If `path` contains a wildcard. Nothing is written then.
+            required; if a weight is NaN or infinite. If `path` contains a wildcard, or is an address such as
+            `gs://...`. Nothing is written then.
         RuntimeError: if the Keras backend is not TensorFlow, or a warm-up request has no finite answer.
 
     Example:
@@ -129,11 +130,7 @@ def export_saved_model(
     >>> path.name
     '1'
     """
-    if special := sorted(set(str(path)) & set("*?[]\\")):
-        raise ValueError(
-            f"`path` must not contain {' '.join(special)}: TensorFlow treats them as wildcards and could not load the "
-            f"model. Received: path={str(path)!r}."
-        )
+    folder = local(path)
     if not ON_TENSORFLOW:
         raise RuntimeError(f"`export_saved_model` requires Keras on TensorFlow. Received: {keras.backend.backend()}.")
     require_classifier(model)
@@ -141,7 +138,7 @@ def export_saved_model(
     k = checked_k(top_k, len(names))
     sizes = checked_sizes(batch_sizes)
     head = head_of(model, _images(model, preprocessing), head)
-    with _made(Path(path)) as root:
+    with _made(folder) as root:
         unfinished = root / f"{UNFINISHED}{os.getpid()}"
         shutil.rmtree(unfinished, ignore_errors=True)  # left by a killed process of the same number
         try:

@@ -241,3 +241,23 @@ def test_a_process_without_keras_and_this_package_answers_the_same(exported, tmp
     )
     assert done.returncode == 0, done.stderr[-4000:]
     np.testing.assert_array_equal(np.load(tmp_path / "found.npy"), answers_tf1(path, images)["probabilities"])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_refused(value, tmp_path):
+    model = kr.PreActResNet(8, (8, 8, 3), 2)
+    kernel = model.weights[0]
+    kernel.assign(np.full(kernel.shape, value))
+    with pytest.raises(ValueError, match=rf"NaN or infinite values in '{kernel.path}'"):
+        kr.export_saved_model(model, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_an_address_is_no_folder_and_a_tilde_is_the_users(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    model = kr.PreActResNet(8, (8, 8, 3), 2)
+    with pytest.raises(ValueError, match="`path` must be a local folder"):
+        kr.export_saved_model(model, "gs://bucket/model")
+    assert list(tmp_path.iterdir()) == []
+    assert kr.export_saved_model(model, "~/model") == tmp_path / "home" / "model" / "1"

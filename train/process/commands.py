@@ -63,13 +63,13 @@ class Parser(argparse.ArgumentParser):
 
 
 def positive(text: str) -> int:
-    """An argument that is an integer above 0.
+    """An argument that is an integer above 0, and no larger than TensorFlow's are.
 
     >>> positive("12")
     12
     """
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"expected an integer above 0, got {text!r}")
+    if not text.isdecimal() or not 0 < int(text) < 2**31:
+        raise argparse.ArgumentTypeError(f"expected an integer above 0, at most {2**31 - 1}, got {text!r}")
     return int(text)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.saved_model.loader_impl import SavedModelLoader  # its function warns that it is deprecated
 
-from keras_resunits.serving.writing import CLASSIFY, Signature
+from keras_resunits.serving.writing import Signature
 from keras_resunits_client.messages import POOL, declared, message
 
 FILE = "assets.extra/tf_serving_warmup_requests"
@@ -62,7 +62,9 @@ def write_warmup(
     with tf.io.TFRecordWriter(str(path)) as file:
         for name, signature in signatures.items():
             for size in sizes:
-                file.write(_request(name, signature, shape, size).SerializeToString())
+                file.write(_predict(name, signature.inputs, shape, size).SerializeToString())
+                if signature.prepared:
+                    file.write(_classify(signature.prepared.name, shape, size).SerializeToString())
 
 
 def replay(folder: Path) -> int:
@@ -95,18 +97,22 @@ def replay(folder: Path) -> int:
     return len(parsed)
 
 
-def _request(name: str, signature: Signature, shape: Sequence[int | None], size: int) -> Any:
+def _predict(name: str, inputs: Sequence[tf.TensorSpec], shape: Sequence[int | None], size: int) -> Any:
     log = PredictionLog()
-    if signature.method == CLASSIFY:
-        request = log.classify_log.request
-        example = tf.train.Example()
-        example.features.feature["image/encoded"].bytes_list.value.append(_picture(shape))
-        request.input.example_list.examples.extend([example.SerializeToString()] * size)
-    else:
-        request = log.predict_log.request
-        for spec in signature.inputs:
-            _fill(request.inputs[spec.name], spec, size, shape)
+    request = log.predict_log.request
     request.model_spec.signature_name = name
+    for spec in inputs:
+        _fill(request.inputs[spec.name], spec, size, shape)
+    return log
+
+
+def _classify(name: str, shape: Sequence[int | None], size: int) -> Any:
+    log = PredictionLog()
+    request = log.classify_log.request
+    request.model_spec.signature_name = name
+    example = tf.train.Example()
+    example.features.feature["image/encoded"].bytes_list.value.append(_picture(shape))
+    request.input.example_list.examples.extend([example.SerializeToString()] * size)
     return log
 
 

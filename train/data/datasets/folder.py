@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -106,7 +107,16 @@ def _deeper(folder: Path) -> list[Path]:
 
 
 def _names_an_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and path.name[0] != "." and not path.is_fifo()
+    return path.suffix.lower() in SUFFIXES and path.name[0] != "." and not _is_special(path)
+
+
+def _is_special(path: Path) -> bool:
+    """Whether reading may never end: a FIFO, a socket or a device."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # reading reports it
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 @contextmanager
