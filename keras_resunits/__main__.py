@@ -8,6 +8,7 @@ import sys
 import keras
 
 import keras_resunits as kr
+from keras_resunits.arguments import near_matches
 
 PROGRAM = "python -m keras_resunits"
 EXAMPLES = """examples:
@@ -36,9 +37,9 @@ def main(argv: list[str] | None = None, program: str = PROGRAM) -> int:
         parser.error("--describe requires a name or a wildcard; without --describe, all names are listed")
     names = kr.list_models("*" if given.pattern is None else given.pattern)
     if not names:
-        print(
-            f"{program}: no network's name matches {given.pattern!r}; without a name, all are listed.", file=sys.stderr
-        )
+        near = near_matches(given.pattern, kr.list_models())
+        why = f"no network's name matches {given.pattern!r}.{near} Without a name, all are listed."
+        print(f"{program}: {why}", file=sys.stderr)
         return 2
     for name in names:
         print(f"{name}\n{described(name)}\n" if given.describe else name, flush=True)

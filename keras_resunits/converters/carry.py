@@ -72,7 +72,7 @@ def _require_known(model: keras.Model, theirs: State, layouts: Sequence[Layout],
         wanted = [name for name in names_of(model, nearest).values() if name and name not in known]
         raise ConversionError(
             f"the names of {where} are of no known layout: the nearest, '{nearest.name}', has {len(known)} of "
-            f"{len(theirs)}. It lacks {listed(unknown, 3)}; for network '{model.name}' it wants names such as "
+            f"{len(theirs)}. It lacks {listed(unknown, 3)}; for network '{model.name}' it expects names such as "
             f"{listed(wanted, 3)}."
         )
 

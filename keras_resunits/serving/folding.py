@@ -8,7 +8,7 @@ tensor itself, unless one of three equations takes them away. For a convolution 
     W (s x + t) + c = (W s) x + (W t + c)                    before weights; where zeros are padded, only s
     relu(s x + t)   = |s| relu(sign(s) (x + t / s))          before activations
 
-In the last, `|s|` goes on to the next weights. In pre-activated units, `x` is the stream, and `t / s` goes into the
+In the last, `|s|` passes to the next weights. In pre-activated units, `x` is the stream, and `t / s` goes into the
 bias of the branch that ends in it: the stream is stored with the shift that its next norm wants, and each branch adds
 the difference between two such shifts.
 """

@@ -322,7 +322,7 @@ def test_names_of_no_known_layout_are_not_blamed_on_arithmetic():
         model,
         state,
         r"^the names of the state dict are of no known layout: the nearest, 'torchvision_resnet', has 2 of 20\. It "
-        r"lacks blocks\.0\.attention\.bias, .* and 15 more; for network 'resnet2_1_2' it wants names such as conv1\.",
+        r"lacks blocks\.0\.attention\.bias, .* and 15 more; for network 'resnet2_1_2' it expects names such as conv1\.",
     )
 
 

@@ -28,7 +28,7 @@ class Judgement:
 
     Args:
         probabilities: `[n, classes]`.
-        labels: `[n]`, whole numbers below `classes`.
+        labels: `[n]`, integers below `classes`.
         class_names: One for each class.
 
     Example:
