@@ -75,7 +75,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "'imagenet' and 'cifar10' state mean and deviation",
     )
     add("--std", metavar="R,G,B", help="standard deviation of the same pixels")
-    return parser.parse_args(argv)
+    return parser.parse_intermixed_args(argv)
 
 
 def main(arguments: argparse.Namespace) -> None:

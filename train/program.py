@@ -195,7 +195,7 @@ def report(run, state: str, tested: dict[str, float], exported, again: str) -> N
         f"test accuracy {tested['val_accuracy']:.2%}{averaged}\n"
         f"exported      {told}\n"
         f"curves        {run.curves}\n"
-        f"state         {state} (the same for every run that ends with the same weights, optimiser state and random states)\n"
+        f"state         {state} (the same for every run that ends with the same weights, optimiser and random states)\n"
         f"look closer   {command('evaluate')} {shlex.quote(str(run.folder))}\n"
         f"try next      {NEXT.join(tries)}"
     )

@@ -21,7 +21,7 @@ from tests.support.configs import changed
 from tests.train.conftest import Files, Outcome
 from train.data.batches import test_batches
 from train.data.datasets import ImageData, load
-from train.evaluate import run_main
+from train.evaluate import parse, run_main
 from train.evaluation.judge import picked
 from train.evaluation.judgement import Judgement, draw_confusion, draw_mistakes
 from train.run.history import read_history
@@ -472,3 +472,10 @@ def test_the_contact_sheet_of_a_few_shows_all_of_them(saved, tmp_path, mistaken,
     draw_mistakes(judged, judged.mistakes(), [np.zeros((8, 8, 1), np.uint8)] * mistaken, tmp_path / "sheet.png")
     assert [text.get_text() for text in saved[0].texts] == [headline, *["no\n→ yes 100%"] * mistaken]
     assert_apart(saved[0].texts, saved[0])
+
+
+def test_the_data_may_follow_a_flag():
+    parsed = parse(["mine", "--output", "folder", "set.npz", "--split=train"])
+    assert (parsed.model, parsed.data, parsed.output, parsed.split) == ("mine", "set.npz", "folder", "train")
+    assert parse(["mine", "--skip_bad_images", ""]).data == ""
+    assert parse(["mine", "--split=train"]).data is None
