@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .process.commands import command
 from .process.errors import BadInput, RunError
-from .process.files import outlive_full_disks
+from .process.files import local, outlive_full_disks
 from .run.history import draw_curves, read_history
 
 __all__ = ["draw_curves", "read_history"]
@@ -27,7 +27,7 @@ def given(arguments: list[str]) -> list[tuple[str, Path]]:
     Raises:
         BadInput: for one that cannot be plotted.
     """
-    histories = [(name, Path(path)) for name, path in (argument.rsplit("=", 1) for argument in arguments)]
+    histories = [(name, local(path, name)) for name, path in (argument.rsplit("=", 1) for argument in arguments)]
     for _, path in histories:
         if not path.is_file():
             raise BadInput(f"{path}: there is no such file.")
@@ -47,10 +47,12 @@ def run_main(argv: list[str]) -> int:
     if len(argv) < 2 or not all("=" in argument for argument in argv[1:]):
         print(USAGE.format(curves=command("curves")), file=sys.stderr)
         return 2
-    picture = Path(argv[0])
     try:
+        picture = local(argv[0], "PICTURE.png")
         if picture.suffix != ".png":
             raise BadInput(f"the picture must end in .png; got {picture}.")
+        if not picture.parent.is_dir():
+            raise BadInput(f"{picture.parent}: there is no such folder.")
         draw_curves(given(argv[1:]), picture)
     except RunError as error:
         print(f"curves: {error}", file=sys.stderr)

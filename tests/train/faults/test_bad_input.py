@@ -139,6 +139,7 @@ def one_of_another_size(data, files):
 
 FOLDERS = [
     Case("no such folder", ("--dataset={data}/none", *QUICK), r"--dataset=.*data/none: there is no such folder"),
+    Case("an address", ("--dataset=gs://bucket/x", *QUICK), r"--dataset=gs://bucket/x must be a local path"),
     Case("unknown dataset", ("--dataset=cifar11", *QUICK), r"unknown dataset 'cifar11'\. Did you mean .*'cifar10'"),
     Case("empty folder", FOLDER, r"pets/train is missing; expected", lambda data, files: (data / "pets").mkdir()),
     Case("no train", FOLDER, r"pets/train is missing", folder_with(lambda root: remove(root / "train"))),

@@ -251,8 +251,12 @@ def test_a_picture_that_cannot_be_written_is_named_in_one_line(curves, history, 
         2,
         [f"curves: the picture must end in .png; got {tmp_path}/p.jpg."],
     )
-    code, lines = curves(tmp_path / "none" / "p.png", f"a={history}")
-    assert code == 2 and len(lines) == 1 and "No such file or directory" in lines[0]
+    assert curves(tmp_path / "none" / "p.png", f"a={history}") == (
+        2,
+        [f"curves: {tmp_path}/none: there is no such folder."],
+    )
+    code, lines = curves("gs://bucket/p.png", f"a={history}")
+    assert code == 2 and len(lines) == 1 and "must be a local path" in lines[0]
 
 
 def test_help_of_the_curves_is_no_error(curves, history):

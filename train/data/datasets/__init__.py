@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...process.errors import BadInput
+from ...process.files import local
 from ...settings.sections import Source
 from .digits import load_digits
 from .encoded import EncodedData, bad_images_named
@@ -104,6 +105,7 @@ def _kind(dataset: str) -> _Kind:
     path = Path(dataset)
     if not dataset:
         raise BadInput("--dataset must not be empty.")
+    local(dataset, "--dataset")
     if dataset == "digits":
         return DIGITS
     if path.is_dir():
