@@ -435,11 +435,14 @@ REPRESENTATIVE = {  # every kind of layer, head and dropout once, for the quick 
         *("PreActResNet-softmax", "ResNet-bottleneck", "StochasticDepthResNet", "squeeze_excite"),
     )
 }
-SIMILAR = (NETWORKS.keys() - REPRESENTATIVE.keys()) | ((UNITS.keys() | PAIRS.keys()) - set(covering(reversed(PAIRS))))
-"""Networks that differ from the representative ones only in units or stems, and units whose choices others show."""
-
 KERAS_LAYOUTS = {
     name: Case(partial(make, 50, **{**SMALL, "input_shape": (32, 32, 3)}), (2, 32, 32, 3))
     for name, make in (("KerasResNet", kr.KerasResNet), ("KerasResNetV2", kr.KerasResNetV2))
 }
 """Networks of their own size, for fast laws."""
+SIMILAR = (
+    KERAS_LAYOUTS.keys()
+    | (NETWORKS.keys() - REPRESENTATIVE.keys())
+    | ((UNITS.keys() | PAIRS.keys()) - set(covering(reversed(PAIRS))))
+)
+"""Networks that differ from the representative ones only in units or stems, and units whose choices others show."""

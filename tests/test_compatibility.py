@@ -12,6 +12,7 @@ import shutil
 
 import keras
 import numpy as np
+import pytest
 
 import keras_resunits  # noqa: F401 (registers the layers)
 from tests.support.paths import ROOT
@@ -26,6 +27,7 @@ def test_a_keras_file_of_an_earlier_version_loads_and_answers_the_same():
     np.testing.assert_allclose(model.predict(images, verbose=0), expected, atol=1e-5 * np.abs(expected).max())
 
 
+@pytest.mark.slow
 def test_a_run_of_an_earlier_version_resumes_and_ends(tmp_path):
     from train.run.history import read_history
     from train.settings.config import read

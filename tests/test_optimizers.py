@@ -110,6 +110,7 @@ def test_a_config_round_trips(optimizer):
     assert again.get_config()["coupled_weight_decay"] == 1e-2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_training_resumes_from_a_file_as_if_never_stopped(optimizer, tmp_path):
     case = NETWORKS["PreActResNet"]

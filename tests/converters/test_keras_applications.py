@@ -14,6 +14,8 @@ from keras_resunits.converters import KERAS_LAYOUTS, ConversionError, load_keras
 from keras_resunits.converters.keras_applications import APPLICATIONS, read_weights
 from tests.catalog import long_but
 
+pytestmark = pytest.mark.slow
+
 CLASSES = 5
 SHAPE = (64, 64, 3)
 QUICK = ["ResNet50", "ResNet50V2", "DenseNet121"]

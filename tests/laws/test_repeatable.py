@@ -25,6 +25,7 @@ def gradient(model: keras.Model, inputs):
     return gradient
 
 
+@pytest.mark.slow
 @over(CASES, quick=QUICK)
 def test_no_sum_has_more_than_two_gradients(case):
     model, inputs = case.model(), case.arrays()
@@ -33,6 +34,7 @@ def test_no_sum_has_more_than_two_gradients(case):
     assert sums and [sum.name for sum in sums if len(sum.inputs) > 2] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("merge", ["exclusive_gating", "scalar_highway"])
 def test_a_hundred_gradients_of_gated_units_are_identical(merge):
     keras.utils.set_random_seed(0)

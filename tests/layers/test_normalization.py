@@ -124,6 +124,7 @@ def test_a_policy_of_one_dtype_works_as_with_keras(policy, training):
     np.testing.assert_allclose(tf.cast(found, "float32"), tf.cast(wanted, "float32"), atol=0.05)
 
 
+@pytest.mark.slow
 def test_one_hundred_gradients_of_one_batch_are_identical():
     recipe = kr.Recipe(kr.basic, kr.FullPreAct(), kr.projection)
     slots = kr.plan([kr.Stage(3, 8), kr.Stage(3, 16, strides=2)], in_filters=8, activated=True)

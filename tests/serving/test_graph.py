@@ -11,6 +11,8 @@ import keras_resunits as kr
 from keras_resunits.serving.graph import INPUT, inference_graph
 from tests.catalog import IMAGES, NETWORKS, of_order, randomize
 
+pytestmark = pytest.mark.slow
+
 
 def folded(function, shape=IMAGES):
     return inference_graph(function, tf.TensorSpec((None, *shape), tf.float32))

@@ -8,6 +8,8 @@ import keras_resunits as kr
 from keras_resunits.serving.heads import head_of
 from tests.support.serving import answers_tf1, pixels
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (8, 8, 3)
 
 

@@ -7,6 +7,8 @@ from tests.support import cpp_loader, pictures
 from tests.support.pictures import OK
 from tests.support.serving import answers_tf1, request
 
+pytestmark = pytest.mark.slow
+
 MOST_MEMORY = 100e6
 
 

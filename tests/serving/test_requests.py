@@ -7,6 +7,8 @@ from tests.serving.conftest import NAMES, SHAPE
 from tests.support import cpp_loader, pictures
 from tests.support.serving import pixels, request
 
+pytestmark = pytest.mark.slow
+
 IMAGES = pixels((2, *SHAPE))
 FILES = np.array([pictures.written("PNG")] * 2, object)
 

@@ -120,6 +120,7 @@ def test_other_units_do_not_start_as_their_shortcut():
     assert np.any(branch)
 
 
+@pytest.mark.slow
 def test_fixup_scales_the_inner_weights_by_the_depth():
     shallow, deep = (kr.ResNet(depth=d, order="fixup").get_layer("unit001").branch.layers[1] for d in (20, 110))
     ratio = np.std(deep.kernel) / np.std(shallow.kernel)

@@ -113,6 +113,7 @@ def test_each_layer_of_a_highway_or_gated_plain_net_is_one_convolution(name):
     assert len(units) == 18
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("depth", "bias"), [(8, -1.0), (20, -2.0), (32, -3.0), (110, -3.0)])
 def test_a_highway_gate_starts_the_more_closed_the_deeper_the_network(depth, bias):
     gate = kr.HighwayNet(depth=depth).get_layer("unit001").merge.gate
@@ -239,6 +240,7 @@ def test_three_columns_join_where_they_end_together():
     np.testing.assert_allclose(fractal(np.zeros((1, 1), "float32")), [[7 / 3]], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_global_drop_path_leaves_the_same_column_in_every_block():
     def plus(value):
         return keras.layers.Rescaling(1.0, offset=value)

@@ -143,6 +143,7 @@ def test_the_shards_batches_side_by_side_are_the_batch_of_one_worker(data, shard
     np.testing.assert_array_equal(np.concatenate([part for _, part in parts], axis=1), labels)
 
 
+@pytest.mark.slow
 def test_an_examples_draws_follow_from_its_position_not_from_its_batch(data):
     small, large = (take(count, data, batch, EVERYTHING, 5) for count, batch in ((10, 4), (5, 8)))
     for few, many in zip(small, large, strict=True):

@@ -12,6 +12,8 @@ from PIL import Image
 from keras_resunits import PreActResNet, export_saved_model
 from train.evaluation.check import TOLERANCE, check_answers, save_picture
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (8, 8, 1)
 
 

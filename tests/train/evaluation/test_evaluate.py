@@ -163,6 +163,7 @@ def test_statistics_that_cannot_be_meant_are_refused(evaluate, data, model, tmp_
     assert (outcome.code, outcome.out) == (2, "") and text in outcome.err and outcome.err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_the_newest_version_of_a_saved_model_is_judged_with_its_names(evaluate, data, model, tmp_path, monkeypatch):
     export_saved_model(PreActResNet(8, SHAPE, 3), tmp_path / "served")
     export_saved_model(model, tmp_path / "served", NAMES)

@@ -26,6 +26,8 @@ from train.step.average import Average
 from train.step.network import network
 from train.step.optimizer import optimizer
 
+pytestmark = pytest.mark.slow
+
 NAMES = ["dark", "bright"]
 
 

@@ -17,6 +17,8 @@ from tests.train.conftest import Files
 from train.evaluate import run_main as evaluate
 from train.run.history import cut_history, read_history
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):

@@ -27,6 +27,10 @@ FILES = (  # of a run that ended and was exported
     "runs/mine/checkpoints/*/manifest.json",
     "runs/mine/checkpoints/*/state.index",
     "runs/mine/checkpoints/*/state.data-*",
+    "saved_models/mine/1/MODEL.md",
+    "saved_models/mine/1/assets.extra/tf_serving_warmup_requests",
+    "saved_models/mine/1/batching_params.pbtxt",
+    "saved_models/mine/1/manifest.sha256",
     "saved_models/mine/1/metadata.json",
     "saved_models/mine/1/saved_model.pb",
 )
@@ -113,6 +117,7 @@ def found(own: Path, pattern: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_the_matrix_holds_every_file_of_a_run(own):
     names = [str(path.relative_to(own)) for path in own.rglob("*") if path.is_file()]
     mine = [name for name in names if name.split("/")[1] == "mine"]

@@ -223,6 +223,7 @@ def test_a_file_where_the_folder_should_be_is_reported(tmp_path, capsys):
     assert "writing step 1 to" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_two_processes_do_not_train_one_run(tmp_path, command, files):
     script = f"""
 import sys, time
@@ -408,6 +409,7 @@ def test_a_process_killed_while_it_exports_leaves_only_whole_versions(tmp_path, 
     require_served(tmp_path, sorted(each.name for each in versions))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("event", "name", "versions"),
     [

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 
+import pytest
+
 from train.process.startup import UNUSED, importing
 
 FIRST = f"""
@@ -18,6 +20,7 @@ print(matplotlib.pyplot.__name__, sklearn.__name__, keras.backend.backend())
 """
 
 
+@pytest.mark.slow
 def test_unused_packages_are_not_imported_and_can_be_imported_afterwards(spawn):
     outcome = spawn("-c", FIRST)
     assert (outcome.code, outcome.err) == (0, "")

@@ -150,8 +150,10 @@ def wide() -> keras.Model:
             id="averages, accumulated",
             marks=pytest.mark.slow,
         ),
-        pytest.param(dense, ("--precision=mixed_float16", "--schedule=cosine"), (2, 4), id="float16"),
-        pytest.param(dense, ("--optimizer=nadam", "--accumulate=2"), (1, 2, 4), id="nadam"),
+        pytest.param(
+            dense, ("--precision=mixed_float16", "--schedule=cosine"), (2, 4), id="float16", marks=pytest.mark.slow
+        ),
+        pytest.param(dense, ("--optimizer=nadam", "--accumulate=2"), (1, 2, 4), id="nadam", marks=pytest.mark.slow),
         pytest.param(wide, ("--ema=0.9",), (4,), id="residual with dropout", marks=pytest.mark.slow),
     ],
 )
@@ -228,6 +230,7 @@ LEFT_OUT = {  # on_nan, steps between saves, the bad step
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("way", "every", "bad"), long_but(("skip-None-0", "rollback-1-1", f"rollback-None-{STEPS}"), LEFT_OUT)
 )

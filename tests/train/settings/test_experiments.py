@@ -71,6 +71,7 @@ def test_the_smoke_version_trains(name, command, tmp_path):
     assert f"  fingerprint     {saved.fingerprint}\n" in outcome.out
 
 
+@pytest.mark.slow
 def test_the_papers_cifar_networks_have_the_papers_parameters(parse):
     from train.step.network import network
 
