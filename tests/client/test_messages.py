@@ -9,7 +9,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 
 from keras_resunits_client.messages import KSERVE, POOL, SERVING, TENSORFLOW, declared
-from tests.support import triton
+from tests.support import triton_server
 
 ENUM, INT32 = FieldDescriptor.TYPE_ENUM, FieldDescriptor.TYPE_INT32
 
@@ -81,7 +81,7 @@ def kserve():
         "sys.stdout.buffer.write(b'|'.join(each.DESCRIPTOR.serialized_pb.hex().encode() "
         "for each in (model_config_pb2, service_pb2)))"
     )
-    done = subprocess.run([triton.python(), "-c", code], capture_output=True, check=True)
+    done = subprocess.run([triton_server.python(), "-c", code], capture_output=True, check=True)
     pool = DescriptorPool()
     for file in done.stdout.split(b"|"):
         pool.AddSerializedFile(bytes.fromhex(file.decode()))

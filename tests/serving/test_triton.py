@@ -14,7 +14,7 @@ from keras_resunits.serving.triton import write_triton_repository
 from keras_resunits_client import Client, Refused, Version
 from keras_resunits_client.__main__ import main
 from tests.client.conftest import exported, images, picture
-from tests.support import bytes_model, triton
+from tests.support import bytes_model, triton_server
 from tests.support.load import require_right, run, same, summary
 from tests.support.model_server import Loaded
 
@@ -87,7 +87,7 @@ def test_a_failure_leaves_no_version(folders, tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def server(folders, tmp_path_factory):
-    with triton.started(folders[2], tmp_path_factory.mktemp("server")) as server:
+    with triton_server.started(folders[2], tmp_path_factory.mktemp("server")) as server:
         yield server
 
 
@@ -181,7 +181,7 @@ def test_triton_swaps_a_version_under_load_without_a_failed_request(tmp_path, ca
     cases = [images(1 + seed % 4, seed, shape) for seed in range(8)]
     wanted = [[answers(version, {"images": case}) for case in cases] for version in versions]
     write_triton_repository(versions[0], repository, signatures=["serving_default"])
-    with triton.started(repository, tmp_path, "--model-control-mode=poll", "--repository-poll-secs=1") as server:
+    with triton_server.started(repository, tmp_path, "--model-control-mode=poll", "--repository-poll-secs=1") as server:
         swap = threading.Timer(
             1, write_triton_repository, (versions[1], repository), {"signatures": ["serving_default"]}
         )
