@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
-from numbers import Integral
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from keras_resunits.arguments import is_int
 from keras_resunits.serving.heads import class_count
 
 
@@ -82,7 +82,6 @@ def checked_k(top_k: int | None, classes: int) -> int:
     """Return the number of classes to answer with, by default all."""
     if top_k is None:
         return classes
-    whole = isinstance(top_k, Integral) and not isinstance(top_k, bool)
-    if not (whole and 1 <= top_k <= classes):
+    if not (is_int(top_k) and 1 <= top_k <= classes):
         raise ValueError(f"`top_k` must be an int in 1..{classes}, the number of classes. Received: top_k={top_k!r}.")
     return int(top_k)
