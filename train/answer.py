@@ -61,9 +61,11 @@ def answer(saved_model: str, images) -> dict:
         return session.run({name: t.name for name, t in signature.outputs.items()}, {pixels.name: images})
 
 
-def require_images(images: np.ndarray, shape) -> None:
+def require_images(images: np.ndarray, shape=(-1, "height", "width", "channels")) -> None:
     """Refuse an array that is not uint8 images of the model's size; a cast would change the images."""
-    fits = images.ndim == 4 and all(want in (-1, got) for want, got in zip(shape, images.shape, strict=False))
+    fits = images.ndim == 4 and all(
+        want == got for want, got in zip(shape, images.shape, strict=True) if want != -1 and not isinstance(want, str)
+    )
     if images.dtype != np.uint8 or not fits or not len(images):
         expected = ["n", *("any" if side == -1 else side for side in shape[1:])]
         hint = " Pixels in 0..1 become (255 * images).round().astype('uint8')." if images.dtype.kind == "f" else ""
@@ -103,11 +105,13 @@ def newest(saved_model: str) -> str:
 
 
 def array(path: str) -> np.ndarray:
-    """The array in an .npy file."""
+    """The images in an .npy file; other arrays are refused before TensorFlow is imported, which takes seconds."""
     try:
-        return np.load(path, allow_pickle=False)
+        images = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         refuse(f"{path} is not a readable .npy file: {error}.")
+    require_images(images)
+    return images
 
 
 def write(answers: dict, path: str) -> None:
@@ -136,6 +140,8 @@ def main(saved_model: str, *paths: str) -> None:
         if not os.path.isfile(path):
             refuse(f"{path}: there is no such file.")
     if arrays:
+        if not os.path.isdir(folder := os.path.dirname(paths[1]) or "."):
+            refuse(f"{paths[1]} cannot be written: there is no folder {folder}.")
         write(answer(saved_model, array(paths[0])), paths[1])
         return
     answers = answer(saved_model, lambda shape: pictures(paths, shape))

@@ -75,7 +75,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "'imagenet' and 'cifar10' state mean and deviation",
     )
     add("--std", metavar="R,G,B", help="standard deviation of the same pixels")
-    return parser.parse_intermixed_args(argv)
+    arguments = parser.parse_intermixed_args(argv)
+    if arguments.data == "":
+        parser.error("DATA is empty (an unset variable?); leave it out for a run's own images")
+    return arguments
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -125,8 +128,6 @@ def main(arguments: argparse.Namespace) -> None:
 
 def judged_on(arguments: argparse.Namespace, folder: Path | None) -> tuple[Source, bool]:
     """The images, and whether they are streamed: the run's own, unless the command line overrides them."""
-    if arguments.data == "":
-        raise BadInput("DATA is empty (an unset variable?); leave it out for a run's own images.")
     if folder is None and arguments.data is None:
         raise BadInput(f"{arguments.model} is not a run: pass DATA, the images to evaluate it on; see --help.")
     own = read(folder / "config.json") if folder is not None and arguments.data is None else Config()

@@ -12,7 +12,7 @@ import time
 from typing import NoReturn
 
 from .cluster.processes import LAUNCHED, free_addresses, start
-from .process.commands import command
+from .process.commands import Parser, command, positive, reported
 from .process.files import outlive_full_disks
 
 INTRODUCTION = """Start several workers on this machine, to try and test runs for several machines.
@@ -74,26 +74,28 @@ def _repeat(number: int, process: subprocess.Popen) -> None:
         print(f"[worker {number}] {line}", end="", flush=True)
 
 
-def main() -> int:
-    """Parse the command line, and launch the workers."""
-    parser = argparse.ArgumentParser(
+def main() -> None:
+    """Parse the command line, launch the workers, and exit with their code."""
+    parser = Parser(
         prog=command("launch"),
         description=INTRODUCTION.format(launch=command("launch")),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--workers", type=int, default=2, help="the number of workers; 2 by default")
+    parser.add_argument(
+        "--workers", type=positive, default=2, help=f"the number of workers, at most {MOST}; by default 2"
+    )
     parser.add_argument("arguments", nargs="*", help="arguments for the training command, after --")
     given = parser.parse_args()
-    if not 1 <= given.workers <= MOST:
-        parser.error(f"--workers must be >= 1 and <= {MOST}, got {given.workers}")
+    if given.workers > MOST:
+        parser.error(f"argument --workers: expected at most {MOST}, got {given.workers}")
     code = launch(given.workers, given.arguments)
-    return code if code >= 0 else 128 - code  # killed by a signal: the exit code that shells return
+    sys.exit(code if code >= 0 else 128 - code)  # killed by a signal: the exit code that shells return
 
 
 def entry() -> NoReturn:
     """The command `keras-resunits-launch`, and `python -m train.launch`."""
     outlive_full_disks()  # workers whose output nobody reads would wait forever
-    sys.exit(main())
+    sys.exit(reported("launch", main))
 
 
 if __name__ == "__main__":

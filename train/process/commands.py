@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from .errors import BadInput, RunError
+from .errors import BadInput, RunError, one_line
 
 CONSOLE = "keras-resunits"  # prefix of the installed commands
 PACKAGE = __name__.partition(".")[0]
@@ -82,7 +82,7 @@ def reported(name: str, work: Callable[[], None]) -> int:
     try:
         work()
     except RunError as error:
-        print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"{name}: {one_line(error)}", file=sys.stderr)
         return error.code
     except ModuleNotFoundError as error:
         if not (extra := extra_needed(error)):

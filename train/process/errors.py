@@ -60,9 +60,21 @@ def first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
+LONGEST = 500  # characters of a word that messages repeat in full; Linux's longest paths have more
+
+
+def one_line(error: Exception) -> str:
+    """The error's text in one line, in which a word that nobody would read to its end is cut.
+
+    >>> one_line(ValueError("no file\\nof this name")), len(one_line(ValueError("x" * 5000)))
+    ('no file of this name', 503)
+    """
+    return " ".join(word if len(word) <= LONGEST else f"{word[:LONGEST]}..." for word in str(error).split())
+
+
 def told(error: Exception) -> str:
     """The error as one line for standard error."""
-    return f"train: {' '.join(str(error).split())}"
+    return f"train: {one_line(error)}"
 
 
 def say(text: str) -> None:
