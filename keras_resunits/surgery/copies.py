@@ -71,9 +71,15 @@ def copied(layer: keras.layers.Layer, shape, **changes) -> keras.layers.Layer:
     made = fresh(layer, shape, **changes)
     if lost := carry(weights_of(layer), made):
         raise ValueError(f"the configuration of layer '{layer.name}' does not restore it: weight '{lost[0]}' is new.")
-    for new, old in zip(_states(made), _states(layer), strict=True):
-        new.assign(old)
+    carry_states(layer, made)
     return made
+
+
+def carry_states(source: keras.layers.Layer, target: keras.layers.Layer) -> None:
+    """Assign the states of a layer's random generators to another layer, if it has equally many."""
+    old, new = _states(source), _states(target)
+    for variable, value in zip(new, old, strict=True) if len(new) == len(old) else ():
+        variable.assign(value)
 
 
 def _states(layer: keras.layers.Layer) -> list:
