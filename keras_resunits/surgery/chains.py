@@ -136,7 +136,9 @@ def _chain_of(model: keras.Model) -> list[keras.layers.Layer]:
     for layer in layers:
         nodes = [node for node in layer._inbound_nodes if tensor in node.input_tensors]
         if not nodes or len(nodes[0].input_tensors) != 1 or len(nodes[0].output_tensors) != 1:
-            raise ValueError(f"{wanted}. Received: '{model.name}', whose layer '{layer.name}' does not continue a chain.")
+            raise ValueError(
+                f"{wanted}. Received: '{model.name}', whose layer '{layer.name}' does not continue a chain."
+            )
         tensor = nodes[0].output_tensors[0]
     nested = next((layer.name for layer in layers if isinstance(layer, keras.Model)), None)
     if nested:

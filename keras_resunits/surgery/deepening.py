@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import Any
 
 import keras
 import numpy as np
@@ -172,8 +173,9 @@ def _identity(parts: Parts, stage: _Stage, before: Part, recipe) -> Part:
     place = f"behind '{before.name}' of '{parts.name}'"
     pattern = stage.pattern(before)
     if recipe is not None:
-        old = before.layer.slot or Slot(0, len(parts.units), stage.shape[-1], stage.shape[-1])
-        slot = replace(old, in_filters=stage.shape[-1], filters=stage.shape[-1], strides=1, activated=False)
+        channels: Any = stage.shape[-1]  # always known
+        old = before.layer.slot or Slot(0, len(parts.units), channels, channels)
+        slot = replace(old, in_filters=channels, filters=channels, strides=1, activated=False)
         part = unit_part(recipe(slot), stage.shape, origin=None)
     elif pattern is None:
         raise ValueError(

@@ -89,7 +89,8 @@ class _Changes:
 
     def add(self, leaves: list[keras.layers.Layer], paths: dict[int, str]) -> None:
         """Fold a sequence of layers."""
-        weights, rectified, idle = None, False, []
+        weights, rectified = None, False
+        idle: list[keras.layers.Layer] = []
         for leaf in leaves:
             if isinstance(leaf, LINEAR) and leaf.activation is keras.activations.linear:
                 weights, rectified, idle = leaf, False, []

@@ -45,12 +45,14 @@ def to_gated(model: keras.Model, g: str | Callable = "relu", initial: float = 1.
     >>> kr.gates(kr.surgery.to_gated(kr.PreActResNet(depth=8)))
     {'unit000': 1.0, 'unit001': 1.0, 'unit002': 1.0}
     """
-    g = require_activation(g, "g", "to_gated")
-    opened = float(number(g(ops.convert_to_tensor(initial))))
+    function = require_activation(g, "g", "to_gated")
+    opened = float(number(function(ops.convert_to_tensor(initial))))
     if opened != 1.0:
         raise ValueError(f"`to_gated` requires open gates, g(initial) = 1. Received: g({initial}) = {opened}.")
     parts = take_apart(model)
-    return put_together(parts.with_chain(_gated(part, g, initial) if part.is_unit else part for part in parts.chain))
+    return put_together(
+        parts.with_chain(_gated(part, function, initial) if part.is_unit else part for part in parts.chain)
+    )
 
 
 def _gated(part: Part, g, initial: float) -> Part:
@@ -140,7 +142,9 @@ def _opened(unit: Unit, value: float, branch: keras.layers.Layer) -> dict[str, k
     if value == 1.0:
         return {"merge": BranchOnly(name="merge", dtype=unit.dtype_policy.name)}
     shares = {"scale": 1.0 - value, "gate": value}
-    carried, kept = (keras.layers.Rescaling(share, name=name, dtype=unit.dtype_policy.name) for name, share in shares.items())
+    carried, kept = (
+        keras.layers.Rescaling(share, name=name, dtype=unit.dtype_policy.name) for name, share in shares.items()
+    )
     return {
         "shortcut": series([*flattened(unit.shortcut), carried], name="shortcut"),
         "branch": _followed(branch, kept),

@@ -48,7 +48,9 @@ def to_plain(model: keras.Model) -> keras.Model:
     ('conv3', 'branch_only')
     """
     parts = take_apart(model)
-    return put_together(parts.with_chain(_plain(folded(part)) if part.is_unit else folded(part) for part in parts.chain))
+    return put_together(
+        parts.with_chain(_plain(folded(part)) if part.is_unit else folded(part) for part in parts.chain)
+    )
 
 
 def _plain(part: Part) -> Part:

@@ -162,9 +162,7 @@ def _require_examples(model: keras.Model, images, labels) -> None:
             )
         classes = model.output_shape[-1]
         if array.min() < 0 or array.max() >= classes:
-            raise ValueError(
-                f"`labels` must be in 0..{classes - 1}. Received: {array.min()}..{array.max()} (prune)."
-            )
+            raise ValueError(f"`labels` must be in 0..{classes - 1}. Received: {array.min()}..{array.max()} (prune).")
 
 
 def _scores(model: keras.Model, parts: Parts, by: Criterion, images, labels) -> dict[str, float]:

@@ -53,9 +53,7 @@ class Unit(Nest):
     3.0
     """
 
-    def __init__(
-        self, branch, shortcut=None, merge=None, entry=None, exit=None, slot=None, origin=None, **kwargs
-    ):
+    def __init__(self, branch, shortcut=None, merge=None, entry=None, exit=None, slot=None, origin=None, **kwargs):
         super().__init__(**kwargs)
         where = f"unit '{self.name}'"
         self.entry = require_layer.or_none(entry, "entry", where) or keras.layers.Identity(name="entry")

@@ -75,7 +75,11 @@ def test_no_order_is_a_subclass_of_a_concrete_one():
 
 def test_everything_exported_has_a_docstring_with_an_example():
     operations = {name: getattr(surgery, name) for name in surgery.__all__}
-    described = {name: thing for name, thing in {**EXPORTED, **operations}.items() if inspect.isfunction(thing) or inspect.isclass(thing)}
+    described = {
+        name: thing
+        for name, thing in {**EXPORTED, **operations}.items()
+        if inspect.isfunction(thing) or inspect.isclass(thing)
+    }
     assert [name for name, thing in described.items() if ">>>" not in inspect.getdoc(thing)] == []
 
 
