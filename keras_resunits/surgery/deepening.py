@@ -246,7 +246,7 @@ def _empty(unit: Unit, values, place: str) -> None:
         if weights is None:
             continue
         for weight in weights:
-            weight.assign(ops.zeros_like(weight))
+            weight.assign(ops.zeros(weight.shape, dtype=weight.dtype))
         if not _passes_zero(leaves[i + 1 :], values):
             names = " ".join(f"'{leaf.name}'" for leaf in leaves[i + 1 :])
             raise _refusal(unit, place, f"behind its last weights, {names} would pass no gradient at 0")
