@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
+from keras import ops
 
 from keras_resunits.layers.nesting import inside
 
@@ -45,7 +47,7 @@ def carry(source: Mapping[str, Any], target: keras.layers.Layer) -> list[str]:
                 f"surgery would change the shape of weight '{path}' of layer '{target.name}': expected "
                 f"{tuple(value.shape)}. Received: {tuple(weight.shape)}."
             )
-        weight.assign(value)
+        weight.assign(_copy(value))
     for layer in target._flatten_layers():
         if hasattr(layer, "finalize_state"):  # `Normalization`, which derives its constants from its weights
             layer.finalize_state()
@@ -79,7 +81,12 @@ def carry_states(source: keras.layers.Layer, target: keras.layers.Layer) -> None
     """Assign the states of a layer's random generators to another layer, if it has equally many."""
     old, new = _states(source), _states(target)
     for variable, value in zip(new, old, strict=True) if len(new) == len(old) else ():
-        variable.assign(value)
+        variable.assign(_copy(value))
+
+
+def _copy(value) -> np.ndarray:
+    """Return a value in memory of its own: two variables of one JAX array would lose it to each other's steps."""
+    return np.array(ops.convert_to_numpy(value))
 
 
 def _states(layer: keras.layers.Layer) -> list:

@@ -244,7 +244,7 @@ def latencies(models: Mapping[str, keras.Model], images) -> dict[str, float]:
     for turn in range(TURNS + 1):
         for name, model in models.items():
             start = time.perf_counter()
-            model.predict(images, batch_size=AT_ONCE, verbose=0)  # `predict_on_batch` loses the weights on JAX
+            model.predict(images, batch_size=AT_ONCE, verbose=0)
             if turn:  # the first compiles
                 taken[name].append(time.perf_counter() - start)
     return {name: statistics.median(each) for name, each in taken.items()}

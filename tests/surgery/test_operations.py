@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -178,3 +182,25 @@ def test_another_shortcut_leaves_the_branches():
     swapped = kr.surgery.swap_shortcut(model, "zero_pad", order="post_act")
     assert swapped.new == () and len(swapped.not_carried) == 15
     assert all("/shortcut/" in path for path in swapped.not_carried)
+
+
+@pytest.mark.peers
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+def test_surgery_on_other_backends_leaves_the_old_network_usable(backend):
+    pytest.importorskip(backend)
+    program = """
+import keras, numpy as np, keras_resunits as kr
+from keras_resunits import surgery
+images = np.random.default_rng(0).normal(size=(4, 8, 8, 3)).astype("float32")
+model = kr.GatedResNet([2, 1, 1], input_shape=(8, 8, 3), classes=5)
+expected = model.predict(images, verbose=0)
+scale = abs(expected).max()
+for made in (surgery.deepen(model, units_per_stage=[3, 1, 1]), surgery.fold(model), surgery.from_gated(model)):
+    assert abs(made.predict(images, verbose=0) - expected).max() <= 1e-6 * scale
+pruned = surgery.prune(model, "ratio", keep=3, images=images, labels=np.arange(4))
+assert len(pruned.dropped) == 1 and pruned.after.accuracy is not None
+np.testing.assert_array_equal(model.predict(images, verbose=0), expected)
+"""
+    environment = {**os.environ, "KERAS_BACKEND": backend}
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True, capture_output=True, text=True)
