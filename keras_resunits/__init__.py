@@ -1,5 +1,6 @@
 """Residual networks for Keras 3: every unit is one equation with five slots, every network a list of units."""
 
+from keras_resunits import surgery
 from keras_resunits.analysis.describe import describe
 from keras_resunits.analysis.gates import gates, scalar_gates
 from keras_resunits.analysis.inside import activations, layer
@@ -214,6 +215,7 @@ __all__ = [
     "single",
     "squeeze_excite",
     "stochastic_depth",
+    "surgery",
     "tails",
     "wide_basic",
     "wide_bottleneck",

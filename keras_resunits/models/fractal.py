@@ -285,7 +285,8 @@ def FractalNet(
         fractal = Fractal(stacks, drop_path, deepest, seed, slot.index, name="fractal")
         drop = [Dropout(rate, name="dropout")] if rate and not within else []
         exit = None if within else pool()
-        return Unit(series([fractal, *drop], "branch"), None, BranchOnly(name="merge"), exit=exit, name=slot.name)
+        branch = series([fractal, *drop], "branch")
+        return Unit(branch, None, BranchOnly(name="merge"), exit=exit, slot=slot, name=slot.name)
 
     depth = len(filters) * 2 ** (columns - 1)
     return Design([(block, slot) for slot in slots], stem, order, f"fractalnet{depth}")

@@ -68,6 +68,7 @@ class Recipe:
             branch=series([*self.order.branch(weights, slot), *tail], name="branch"),
             merge=_made("merge", self.merge(slot), slot, Merge, "a `Merge`"),
             exit=series(self.order.exit(slot), name="exit"),
+            slot=slot,
             name=slot.name,
         )
 

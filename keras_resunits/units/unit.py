@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from itertools import chain
 
 import keras
 
-from keras_resunits.arguments import require_layer
+from keras_resunits.arguments import require_layer, require_text
 from keras_resunits.layers.forks import forks
 from keras_resunits.layers.nesting import Nest
 from keras_resunits.layers.parts import Parts, parts
 from keras_resunits.layers.serialization import register, revived, serialized
 from keras_resunits.layers.series import built, output_shape
 from keras_resunits.units.merges import Add, require_merge
+from keras_resunits.units.slots import Slot, require_slot
 
 
 @register
@@ -32,12 +34,15 @@ class Unit(Nest):
         merge: `M`, a `Merge`. Defaults to `Add`.
         entry: `e`, a one-input layer that both paths share. Defaults to the identity.
         exit: `f`, a one-input layer. Defaults to the identity.
+        slot: The `Slot` that the unit was made for, or its fields as a dict. A recipe sets it, and surgery keeps it.
+            Defaults to `None`, for a unit made by hand.
+        origin: Name that the unit had in the network that surgery took it from. Defaults to `None`, for a new unit.
         name: Name of the layer; in the networks of this package its position (`unit007`).
 
     Shapes: any that the five layers accept; `[batch, height, width, channels]` in the networks of this package.
 
     Raises:
-        ValueError: if the merge refuses the edges.
+        ValueError: if the merge refuses the edges, or an argument is not of its type.
 
     Example:
 
@@ -48,7 +53,7 @@ class Unit(Nest):
     3.0
     """
 
-    def __init__(self, branch, shortcut=None, merge=None, entry=None, exit=None, **kwargs):
+    def __init__(self, branch, shortcut=None, merge=None, entry=None, exit=None, slot=None, origin=None, **kwargs):
         super().__init__(**kwargs)
         where = f"unit '{self.name}'"
         self.entry = require_layer.or_none(entry, "entry", where) or keras.layers.Identity(name="entry")
@@ -56,6 +61,8 @@ class Unit(Nest):
         self.branch = require_layer(branch, "branch", where)
         self.merge = require_merge.or_none(merge, "merge", where) or Add(name="merge")
         self.exit = require_layer.or_none(exit, "exit", where) or keras.layers.Identity(name="exit")
+        self.slot = require_slot.or_none(Slot(**slot) if isinstance(slot, dict) else slot, "slot", where)
+        self.origin = require_text.or_none(origin, "origin", where)
 
     def build(self, input_shape):
         z = built(self.entry, input_shape)
@@ -93,7 +100,9 @@ class Unit(Nest):
         return output_shape(self.exit, y)
 
     def get_config(self):
-        return {**super().get_config(), **{slot: serialized(getattr(self, slot)) for slot in _SLOTS}}
+        config = {**super().get_config(), **{slot: serialized(getattr(self, slot)) for slot in _SLOTS}}
+        own = {"slot": self.slot and asdict(self.slot), "origin": self.origin}
+        return config | {name: value for name, value in own.items() if value is not None}
 
     @classmethod
     def from_config(cls, config):

@@ -7,6 +7,7 @@ import keras
 import pytest
 
 import keras_resunits as kr
+from keras_resunits import surgery
 from keras_resunits.models import stems
 from keras_resunits.models.family import FAMILIES
 from keras_resunits.units import bodies, merges, orders, shortcuts, tails
@@ -43,7 +44,14 @@ def exported_names(table):
     return {name.partition("-")[0] for name in table}
 
 
-NAMESPACES = {"bodies": bodies, "merges": merges, "orders": orders, "shortcuts": shortcuts, "tails": tails}
+NAMESPACES = {
+    "bodies": bodies,
+    "merges": merges,
+    "orders": orders,
+    "shortcuts": shortcuts,
+    "surgery": surgery,
+    "tails": tails,
+}
 
 
 def test_everything_exported_is_listed_in_all_and_vice_versa():
@@ -66,7 +74,12 @@ def test_no_order_is_a_subclass_of_a_concrete_one():
 
 
 def test_everything_exported_has_a_docstring_with_an_example():
-    described = {name: thing for name, thing in EXPORTED.items() if inspect.isfunction(thing) or inspect.isclass(thing)}
+    operations = {name: getattr(surgery, name) for name in surgery.__all__}
+    described = {
+        name: thing
+        for name, thing in {**EXPORTED, **operations}.items()
+        if inspect.isfunction(thing) or inspect.isclass(thing)
+    }
     assert [name for name, thing in described.items() if ">>>" not in inspect.getdoc(thing)] == []
 
 

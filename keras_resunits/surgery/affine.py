@@ -1,0 +1,62 @@
+"""Layers that scale and shift channels by constants at inference: norms, gates, scalings."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_resunits.layers.randomness import Dropout
+from keras_resunits.units.gates import ScalarGate
+from keras_resunits.units.orders import Bias, Scale
+from keras_resunits.units.tails import LayerScale, StochasticDepth
+
+Affine = tuple[np.ndarray, np.ndarray]
+"""Scale and shift in float64, each a number or one for each channel."""
+
+
+@singledispatch
+def affine(layer: keras.layers.Layer) -> Affine | None:
+    """Return `(scale, shift)` with which a layer is `scale * x + shift` at inference; `None` if it is not.
+
+    Example:
+
+    >>> import keras
+    >>> scale, shift = affine(keras.layers.Rescaling(0.5, offset=1.0))
+    >>> float(scale), float(shift)
+    (0.5, 1.0)
+    """
+    return None
+
+
+def number(value) -> np.ndarray:
+    """Return a value or tensor in float64."""
+    return np.asarray(ops.convert_to_numpy(value), "float64")
+
+
+@affine.register
+def _(layer: keras.layers.BatchNormalization) -> Affine | None:
+    if layer.axis not in (-1, 3):
+        return None
+    scale = (number(layer.gamma) if layer.scale else 1.0) / np.sqrt(number(layer.moving_variance) + layer.epsilon)
+    return scale, (number(layer.beta) if layer.center else 0.0) - number(layer.moving_mean) * scale
+
+
+@affine.register
+def _(layer: keras.layers.Rescaling) -> Affine:
+    return number(layer.scale), number(layer.offset)
+
+
+@affine.register
+def _(layer: StochasticDepth) -> Affine:
+    return number(layer.survival if layer.scaling == "paper" else 1.0), number(0.0)
+
+
+affine.register(ScalarGate, lambda layer: (number(layer.value()), number(0.0)))
+affine.register(LayerScale, lambda layer: (number(layer.gamma), number(0.0)))
+affine.register(Scale, lambda layer: (number(layer.scale), number(0.0)))
+affine.register(Bias, lambda layer: (number(1.0), number(layer.bias)))
+affine.register(Dropout, lambda layer: (number(1.0), number(0.0)))
+affine.register(keras.layers.Dropout, lambda layer: (number(1.0), number(0.0)))

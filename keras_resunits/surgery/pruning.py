@@ -1,0 +1,288 @@
+"""Pruning: the least important units are dropped until a budget is met, with a report."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_resunits.analysis.describe import describe
+from keras_resunits.analysis.gates import gates
+from keras_resunits.arguments import (
+    checked,
+    is_number,
+    near_matches,
+    one_of,
+    require_network,
+    require_positive_int,
+    require_share,
+)
+from keras_resunits.surgery.affine import number
+from keras_resunits.surgery.chains import Parts, put_together, take_apart
+from keras_resunits.surgery.rearranging import removable
+from keras_resunits.units.unit import Unit
+
+Criterion = Mapping[str, float] | Callable[..., Mapping[str, float]] | str
+TURNS = 7
+"""How often each network is timed."""
+AT_ONCE = 256
+"""Images that are classified at a time, and the most that are timed."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a network costs, and what it achieves.
+
+    Args:
+        network: Which network: "before" or "after".
+        units: Number of its units.
+        parameters: Number of its parameters and moving statistics.
+        multiply_adds: Multiply-adds for one image; `None` if the size of images is not known.
+        latency: Seconds for the images, the median of the turns; `None` without images.
+        accuracy: Share of right answers; `None` without labels.
+    """
+
+    network: str
+    units: int
+    parameters: int
+    multiply_adds: int | None
+    latency: float | None = None
+    accuracy: float | None = None
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """The result of `prune`.
+
+    Args:
+        model: The new model.
+        dropped: Names that the dropped units had, least important first.
+        scores: The score of every unit that could be dropped.
+        before, after: The costs of the two networks.
+    """
+
+    model: keras.Model
+    dropped: tuple[str, ...]
+    scores: Mapping[str, float]
+    before: Cost
+    after: Cost
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The costs of both networks, as dicts."""
+        return [asdict(self.before), asdict(self.after)]
+
+    def __str__(self) -> str:
+        lines = [f"{'':<8}{'units':>6}{'parameters':>13}{'multiply-adds':>16}{'latency':>11}{'accuracy':>10}"]
+        for cost in (self.before, self.after):
+            latency = "" if cost.latency is None else f"{cost.latency * 1e3:.1f} ms"
+            accuracy = "" if cost.accuracy is None else f"{cost.accuracy:.2%}"
+            adds = "?" if cost.multiply_adds is None else f"{cost.multiply_adds:,}"
+            lines.append(
+                f"{cost.network:<8}{cost.units:>6}{cost.parameters:>13,}{adds:>16}{latency:>11}{accuracy:>10}".rstrip()
+            )
+        return "\n".join([*lines, f"dropped: {', '.join(self.dropped) or 'nothing'}"])
+
+
+@checked(
+    model=require_network,
+    keep=require_positive_int.or_none,
+    budget=require_share.or_none,
+    of=one_of("multiply_adds", "parameters"),
+)
+def prune(
+    model: keras.Model,
+    by: Criterion,
+    keep: int | None = None,
+    budget: float | None = None,
+    of: str = "multiply_adds",
+    images=None,
+    labels=None,
+) -> Pruned:
+    """Drop the least important units of a network until few enough are left, or it is cheap enough.
+
+    Only units that keep their shape can be dropped. Train on afterwards: each dropped unit costs accuracy.
+
+    Args:
+        model: A trained network of the package.
+        by: The importance of units, of which the lowest go first: a mapping from names to numbers, a function `(model,
+            images, labels) -> mapping`, or a name. "gate" is `g(k)` (Savarese et al. 2016), "ratio" the norm of the
+            branch over that of the carry, which requires images, "random" a fixed order by chance.
+        keep: Number of units to keep. Either this or `budget`.
+        budget: Share of the network's cost to keep, in (0, 1].
+        of: Which cost: "multiply_adds" (default) or "parameters".
+        images: Images `[images, height, width, channels]` as the model takes them, for latency, accuracy and criteria.
+        labels: Their classes, ints `[images]`, for accuracy and criteria.
+
+    Returns:
+        `Pruned`: the new model, what was dropped, and the costs before and after. Latencies are measured by turns, so
+        that a machine that slows down slows both.
+
+    Raises:
+        ValueError: if the budget cannot be met, a score is missing or no number, a criterion is unknown, or images and
+            labels do not fit.
+
+    Invariant: the units that are kept have the weights that they had.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> pruned = kr.surgery.prune(kr.GatedResNet(depth=20), by="random", keep=7)
+    >>> pruned.before.units, pruned.after.units, len(pruned.dropped)
+    (9, 7, 2)
+    """
+    _require_examples(model, images, labels)
+    parts = take_apart(model)
+    scores = _scores(model, parts, by, images, labels)
+    dropped = _chosen(model, parts, scores, keep, budget, of)
+    pruned = put_together(parts.with_chain(part for part in parts.chain if part.name not in dropped))
+    before, after = costs({"before": model, "after": pruned}, images, labels)
+    return Pruned(pruned, tuple(dropped), scores, before, after)
+
+
+def _require_examples(model: keras.Model, images, labels) -> None:
+    """Refuse images that the model does not take, and labels that do not fit them."""
+    if images is not None:
+        shape, wanted = np.shape(images), model.input_shape
+        pairs = list(zip(shape[1:], wanted[1:], strict=False))
+        if not shape or not shape[0] or len(shape) != len(wanted) or any(b not in (None, a) for a, b in pairs):
+            raise ValueError(f"`images` must be one or more of shape {wanted[1:]}. Received: shape {shape} (prune).")
+    if labels is not None:
+        array = np.asarray(labels)
+        if images is None or array.shape != (len(images),) or array.dtype.kind not in "iu":
+            raise ValueError(
+                f"`labels` must be an int for each of the images. Received: shape {array.shape}, {array.dtype}, for "
+                f"{'no' if images is None else len(images)} images (prune)."
+            )
+        classes = model.output_shape[-1]
+        if array.min() < 0 or array.max() >= classes:
+            raise ValueError(f"`labels` must be in 0..{classes - 1}. Received: {array.min()}..{array.max()} (prune).")
+
+
+def _scores(model: keras.Model, parts: Parts, by: Criterion, images, labels) -> dict[str, float]:
+    """Return the scores of the units that can be dropped."""
+    if isinstance(by, str):
+        if by not in CRITERIA:
+            raise ValueError(f"unknown criterion {by!r}.{near_matches(by, CRITERIA)} Choices: {', '.join(CRITERIA)}.")
+        by = CRITERIA[by]
+    found = by(model, images, labels) if callable(by) else by
+    if not isinstance(found, Mapping):
+        raise ValueError(f"`by` must be, or return, a mapping from units to numbers. Received: {found!r} (prune).")
+    for name in found:
+        parts.unit(name)
+    names = removable(parts)
+    if lost := [name for name in names if not is_number(found.get(name))]:
+        raise ValueError(
+            f"`by` must have a finite number for every unit that can be dropped. Received: {found.get(lost[0])!r} for "
+            f"'{lost[0]}' (prune)."
+        )
+    return {name: float(found[name]) for name in names}
+
+
+def _chosen(model, parts: Parts, scores: dict[str, float], keep, budget, of: str) -> list[str]:
+    """Return the units to drop, least important first."""
+    if (keep is None) == (budget is None):
+        raise ValueError("`prune` requires either `keep` or `budget`. Received: both or neither.")
+    ascending = sorted(scores, key=scores.__getitem__)
+    total = len(parts.units)
+    ascending = ascending[: total - 1]  # a network keeps at least one unit
+    if keep is not None:
+        if not total - len(ascending) <= keep <= total:
+            raise ValueError(
+                f"`keep` must be in {total - len(ascending)}..{total}: '{model.name}' has {total} units, of which "
+                f"{len(ascending)} can be dropped. Received: keep={keep} (prune)."
+            )
+        return ascending[: total - keep]
+    each = {row.unit: getattr(row, of) for row in describe(model)}
+    if None in each.values():
+        raise ValueError(
+            "a budget of multiply-adds requires the size of images. Received: a model of images of any size; pass "
+            "of='parameters' (prune)."
+        )
+    left = whole = sum(each.values())
+    dropped: list[str] = []
+    for name in ascending:
+        if left <= budget * whole:
+            break
+        dropped.append(name)
+        left -= each[name]
+    if left > budget * whole:
+        raise ValueError(
+            f"`budget` cannot be met: without all {len(ascending)} units that can be dropped, '{model.name}' still has "
+            f"{left / whole:.1%} of its {of.replace('_', '-')}. Received: budget={budget} (prune)."
+        )
+    return dropped
+
+
+def costs(models: Mapping[str, keras.Model], images=None, labels=None) -> list[Cost]:
+    """Return the costs of networks by name; latencies are measured by turns.
+
+    Args:
+        models: The networks by name.
+        images: Images that all of them take; without them, there is no latency.
+        labels: The classes of the images; without them, there is no accuracy.
+    """
+    seconds = latencies(models, images[:AT_ONCE]) if images is not None else {}
+    found = []
+    for name, model in models.items():
+        table = describe(model)
+        units = sum(isinstance(layer, Unit) for layer in model.layers)
+        right = None if labels is None else accuracy(model, images, labels)
+        found.append(Cost(name, units, table.parameters, table.multiply_adds, seconds.get(name), right))
+    return found
+
+
+def latencies(models: Mapping[str, keras.Model], images) -> dict[str, float]:
+    """Return the median seconds in which each model answers for images; the models take turns."""
+    taken: dict[str, list[float]] = {name: [] for name in models}
+    for turn in range(TURNS + 1):
+        for name, model in models.items():
+            start = time.perf_counter()
+            model.predict(images, batch_size=AT_ONCE, verbose=0)
+            if turn:  # the first compiles
+                taken[name].append(time.perf_counter() - start)
+    return {name: statistics.median(each) for name, each in taken.items()}
+
+
+def accuracy(model: keras.Model, images, labels) -> float:
+    """Return the share of images whose largest output is that of their class."""
+    answers = model.predict(images, batch_size=AT_ONCE, verbose=0)
+    return float((answers.argmax(-1) == np.asarray(labels)).mean())
+
+
+def by_gate(model: keras.Model, images, labels) -> Mapping[str, float]:
+    """Return the value of every unit's scalar gate."""
+    found = gates(model)
+    if not found:
+        raise ValueError(f"the criterion 'gate' requires scalar gates. Received: '{model.name}' without one (prune).")
+    return found
+
+
+def by_ratio(model: keras.Model, images, labels) -> Mapping[str, float]:
+    """Return the norm of every unit's branch over that of its carry."""
+    if images is None:
+        raise ValueError("the criterion 'ratio' requires `images`. Received: none (prune).")
+    x, found = ops.convert_to_tensor(images[:AT_ONCE]), {}
+    for layer in model.layers[1:]:
+        if isinstance(layer, Unit):
+            z, carry, branch = layer.edges(x)
+            found[layer.name] = float(np.linalg.norm(number(branch)) / np.linalg.norm(number(carry)))
+            x = layer.exit(layer.merge(carry, branch, z))
+        else:
+            x = layer(x)
+    return found
+
+
+def at_random(model: keras.Model, images, labels) -> Mapping[str, float]:
+    """Return a fixed random order of the units."""
+    names = [layer.name for layer in model.layers if isinstance(layer, Unit)]
+    return dict(zip(names, np.random.default_rng(0).permutation(len(names)).tolist(), strict=True))
+
+
+CRITERIA: dict[str, Callable[..., Mapping[str, float]]] = {"gate": by_gate, "ratio": by_ratio, "random": at_random}

@@ -1,0 +1,206 @@
+"""Units dropped, inserted, reordered, replaced and pruned; what surgery refuses, and with which words."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import keras_resunits as kr
+from keras_resunits.surgery import deepen, drop, fold, insert, prune, reorder, replace, take_apart, to_plain
+from tests.catalog import SMALL, randomize
+
+RNG = np.random.default_rng(0)
+IMAGES, LABELS = RNG.normal(size=(20, 8, 8, 3)).astype("float32"), np.arange(20) % 5
+
+
+@pytest.fixture(scope="module")
+def gated():
+    """A gated network of three stages, whose third gate is closed; no test changes it."""
+    keras.utils.set_random_seed(0)
+    model = kr.GatedResNet([2, 2, 2], **SMALL)
+    randomize(model)
+    for i, unit in enumerate(kr.scalar_gates(model).values()):
+        unit[0].k.assign(-1.0 if i == 3 else 0.1 * (i + 1))
+    return model
+
+
+def origins(model):
+    return [layer.origin for layer in model.layers if isinstance(layer, kr.Unit)]
+
+
+def test_units_behind_closed_gates_are_dropped_bit_for_bit_and_inserted_again(gated):
+    before = [weight.numpy() for weight in gated.weights]
+    shorter = drop(gated, "unit003")
+    np.testing.assert_array_equal(shorter(IMAGES), gated(IMAGES))
+    assert origins(shorter) == ["unit000", "unit001", "unit002", "unit004", "unit005"]
+    assert np.any(np.asarray(drop(gated, "unit001")(IMAGES)) != np.asarray(gated(IMAGES)))
+    again = insert(shorter, gated.get_layer("unit003"), before="unit003")
+    assert origins(again) == [f"unit00{i}" for i in range(6)]
+    np.testing.assert_array_equal(again(IMAGES), gated(IMAGES))
+    for now, then, copied in zip(gated.weights, before, again.weights, strict=True):
+        np.testing.assert_array_equal(now.numpy(), then)
+        np.testing.assert_array_equal(copied.numpy(), then)
+    assert origins(insert(shorter, gated.get_layer("unit005"))) == [*origins(shorter), "unit005"]
+
+
+def test_units_change_places_and_are_replaced():
+    model = kr.PreActResNet([3, 1, 1], **SMALL)
+    randomize(model)
+    other = reorder(model, ["unit000", "unit002", "unit001", "unit003", "unit004"])
+    assert origins(other)[1:3] == ["unit002", "unit001"]
+    kernels = (m.get_layer(name).branch.layers[2].kernel for m, name in ((other, "unit001"), (model, "unit002")))
+    np.testing.assert_array_equal(*kernels)
+    back = reorder(other, ["unit000", "unit002", "unit001", "unit003", "unit004"])
+    np.testing.assert_array_equal(back(IMAGES), model(IMAGES))
+    same = replace(model, {"unit001": model.get_layer("unit001")})
+    np.testing.assert_array_equal(same(IMAGES), model(IMAGES))
+
+
+def test_slots_and_survival_stay_those_of_the_network_that_was_built():
+    model = kr.StochasticDepthResNet([2, 1, 1], **SMALL)
+    shorter = drop(model, "unit001")
+    kept = [layer for layer in shorter.layers if isinstance(layer, kr.Unit)]
+    old = [model.get_layer(unit.origin) for unit in kept]
+    assert [unit.slot for unit in kept] == [unit.slot for unit in old]
+    assert kept[-1].slot.total == 4
+    assert [unit.branch.layers[-1].survival for unit in kept] == [unit.branch.layers[-1].survival for unit in old]
+
+
+def test_the_least_important_units_go_until_the_budget_is_met(gated):
+    by_gate = prune(gated, "gate", keep=4, images=IMAGES, labels=LABELS)
+    assert by_gate.dropped == ("unit003", "unit000")  # 0 and 0.1; the next changes the shape
+    assert [row["units"] for row in by_gate.rows] == [6, 4]
+    right = (np.asarray(gated(IMAGES)).argmax(-1) == LABELS).mean()
+    assert by_gate.before.accuracy == pytest.approx(right)
+    assert by_gate.before.latency > 0 and by_gate.after.latency > 0
+    table = {row.unit: row.parameters for row in kr.describe(gated)}
+    share = 1 - (table["unit005"] + 1) / sum(table.values())
+    scores = {"unit000": 2, "unit001": 3, "unit003": 1, "unit005": 0}
+    by_size = prune(gated, scores, budget=share, of="parameters")
+    assert by_size.dropped == ("unit005", "unit003")
+    assert by_size.after.parameters == sum(table.values()) - table["unit005"] - table["unit003"]
+    assert prune(gated, lambda model, images, labels: scores, keep=5).dropped == ("unit005",)
+    ratio = prune(gated, "ratio", keep=5, images=IMAGES)
+    assert ratio.dropped == ("unit003",) and ratio.scores["unit003"] == 0
+
+
+def test_pruning_that_cannot_be_done_is_refused(gated):
+    for arguments, text in [
+        ({"by": "gates", "keep": 5}, r"unknown criterion 'gates'\. Did you mean 'gate'\?"),
+        ({"by": "gate"}, "either `keep` or `budget`"),
+        ({"by": "gate", "keep": 1}, r"`keep` must be in 2\.\.6.*Received: keep=1"),
+        ({"by": "gate", "budget": 0.01}, r"`budget` cannot be met: without all 4 units.*Received: budget=0\.01"),
+        ({"by": "gate", "budget": 2}, r"`budget` must be a number in \(0, 1\]"),
+        ({"by": {"unit000": 1.0}, "keep": 5}, "Received: None for 'unit001'"),
+        ({"by": {"unit00": 1.0}, "keep": 5}, r"unknown unit 'unit00'.*Did you mean 'unit000'"),
+        ({"by": "ratio", "keep": 5}, "'ratio' requires `images`"),
+        ({"by": "gate", "keep": 5, "images": IMAGES[:0]}, "`images` must be one or more"),
+        ({"by": "gate", "keep": 5, "images": IMAGES[:, :4]}, r"of shape \(8, 8, 3\). Received: shape \(20, 4, 8, 3\)"),
+        ({"by": "gate", "keep": 5, "images": IMAGES, "labels": LABELS[:3]}, r"Received: shape \(3,\).*for 20 images"),
+        ({"by": "gate", "keep": 5, "images": IMAGES, "labels": LABELS + 1}, r"in 0\.\.4. Received: 1\.\.5"),
+    ]:
+        with pytest.raises(ValueError, match=text):
+            prune(gated, **arguments)
+
+
+def test_surgery_that_does_not_fit_is_refused(gated):
+    wide = kr.ResNet([1, 1, 1], width=2, **SMALL).get_layer("unit000")
+    x = keras.Input((8, 8, 3))
+    nested = keras.Model(x, gated(x), name="whole")
+    for operation, text in [
+        (lambda: drop(gated, "unit009"), r"unknown unit 'unit009'.*Did you mean 'unit00\d'"),
+        (lambda: drop(gated, "unit002"), r"unit 'unit002'.*turns .* cannot be dropped\. Drop .*: unit000, unit001"),
+        (lambda: reorder(gated, ["unit000"]), r"each of the 6 units once\. Received: 'unit00\d' is missing"),
+        (
+            lambda: reorder(gated, [f"unit00{i}" for i in (1, 0, 3, 2, 4, 5)]),
+            r"must not change shapes: layer 'unit003' expects \(None, 4, 4, 32\)\. Received: \(None, 8, 8, 16\)",
+        ),
+        (lambda: insert(gated, wide), "does not fit inputs of shape"),
+        (lambda: replace(gated, {"unit000": keras.layers.ReLU()}), r"units\['unit000'\]` must be a `Unit`"),
+        (lambda: take_apart(nested), r"whose layer '\w+' is a model\. Operate on `model.get_layer"),
+        (lambda: fold(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])), "which has no units"),
+        (lambda: deepen(gated, depth=15), r"no depth 15 from the 14.*14 \+ 6n\. Nearest: 14, 20"),
+        (lambda: deepen(gated, units_per_stage=[1, 2, 2]), r"at least \[2, 2, 2\].*Received: \[1, 2, 2\]"),
+        (lambda: deepen(gated), "either `depth` or `units_per_stage`"),
+        (lambda: to_plain(gated), "requires units that are linear before their exit"),
+    ]:
+        with pytest.raises(ValueError, match=text):
+            operation()
+
+
+def test_an_activation_that_is_not_idempotent_is_refused_behind_itself():
+    model = kr.ResNet([2, 1, 1], order=kr.PostAct(activation=keras.layers.ELU), **SMALL)
+    with pytest.raises(ValueError, match=r"its exit f changes what the unit before it returns.*Pass `recipe="):
+        deepen(model, units_per_stage=[3, 1, 1])
+
+
+def test_a_recipe_makes_the_new_units_where_no_unit_is_a_pattern():
+    model = kr.PreActResNet([1, 1, 1], **SMALL)
+    randomize(model)
+    with pytest.raises(ValueError, match="requires a pattern"):
+        deepen(model, units_per_stage=[1, 1, 2])
+    deeper = deepen(model, units_per_stage=[1, 1, 2], recipe=kr.Recipe(kr.basic, kr.FullPreAct(), kr.identity))
+    np.testing.assert_array_equal(deeper(IMAGES), model(IMAGES))
+    assert origins(deeper) == ["unit000", "unit001", "unit002", None]
+
+
+@pytest.mark.parametrize("shortcut", ["A", "B", "C", "constant_scaling", "conv_1x1"])
+def test_units_of_one_layer_become_plain_ones(shortcut):
+    model = kr.ResNet([1, 1, 1], block="single", shortcut=shortcut, **SMALL)
+    randomize(model)
+    plain = to_plain(model)
+    assert {row.M for row in kr.describe(plain) if row.M} == {"branch_only"}
+    expected = np.asarray(model(IMAGES))
+    assert np.abs(np.asarray(plain(IMAGES)) - expected).max() <= 1e-6 * np.abs(expected).max()
+
+
+def test_a_shortcut_that_averages_pixels_is_not_made_plain():
+    with pytest.raises(ValueError, match="its shortcut is not linear in each pixel"):
+        to_plain(kr.ResNet([1, 1, 1], block="single", shortcut="avg_pool_pad", **SMALL))
+
+
+def test_another_order_carries_kernels_and_lists_the_rest():
+    model = kr.ResNet([1, 1, 1], **SMALL)
+    swapped = kr.surgery.set_order(model, "full_pre_act")
+    values = {weight.path: weight.numpy() for weight in model.weights}
+    for weight in swapped.model.weights:
+        if weight.path not in swapped.new:
+            np.testing.assert_array_equal(weight.numpy(), values[weight.path])
+    kernels = {path for path in values if path.endswith("kernel")}
+    assert not kernels & set(swapped.not_carried)
+    assert {path.split("/")[-2].rstrip("12") for path in swapped.not_carried} == {"norm"}
+    assert all(path.startswith(("unit", "post")) for path in swapped.new)
+
+
+def test_another_shortcut_leaves_the_branches():
+    model = kr.ResNet([1, 1, 1], shortcut="C", **SMALL)
+    swapped = kr.surgery.swap_shortcut(model, "zero_pad", order="post_act")
+    assert swapped.new == () and len(swapped.not_carried) == 15
+    assert all("/shortcut/" in path for path in swapped.not_carried)
+
+
+@pytest.mark.peers
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+def test_surgery_on_other_backends_leaves_the_old_network_usable(backend):
+    pytest.importorskip(backend)
+    program = """
+import keras, numpy as np, keras_resunits as kr
+from keras_resunits import surgery
+images = np.random.default_rng(0).normal(size=(4, 8, 8, 3)).astype("float32")
+model = kr.GatedResNet([2, 1, 1], input_shape=(8, 8, 3), classes=5)
+expected = model.predict(images, verbose=0)
+scale = abs(expected).max()
+for made in (surgery.deepen(model, units_per_stage=[3, 1, 1]), surgery.fold(model), surgery.from_gated(model)):
+    assert abs(made.predict(images, verbose=0) - expected).max() <= 1e-6 * scale
+pruned = surgery.prune(model, "ratio", keep=3, images=images, labels=np.arange(4))
+assert len(pruned.dropped) == 1 and pruned.after.accuracy is not None
+np.testing.assert_array_equal(model.predict(images, verbose=0), expected)
+"""
+    environment = {**os.environ, "KERAS_BACKEND": backend}
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True, capture_output=True, text=True)
