@@ -40,14 +40,14 @@ class Propagation(Record):
         ax = axes_or_new(ax)
         end = self.arrays["gradient"][-1]
         for name, label, style, colour in (
-            ("gradient", "|dE/dx_l| / |dE/dx_L|", "-", COLOURS[0]),
+            ("gradient", "gradient dE/dx", "-", COLOURS[0]),
             ("direct", "its direct term", "--", COLOURS[1]),
         ):
-            values = self.arrays[name] / end
-            shown = np.where(values > 0, values, np.nan)
-            ax.plot(range(len(values)), shown, style, color=colour, label=label, marker="." * (len(values) < 12))
+            values = np.maximum(self.arrays[name] / end, _FAR_BELOW)  # a line to 0 leaves the picture
+            ax.plot(range(len(values)), values, style, color=colour, label=label, marker="." * (len(values) < 12))
         ax.set_yscale("log")
-        return finished(ax, "Gradient by unit", "unit l", "over that at the end")
+        ax.set_ylim(bottom=max(_least(self) / 2, _LOWEST))
+        return finished(ax, "Gradient by unit", "unit", "norm over that at the end")
 
 
 @checked(model=require_network, training=require_bool.or_none)
@@ -144,8 +144,12 @@ class Comparison(Record):
                 each.set_ylabel("")
                 each.get_legend().remove()
         least = min(_least(found) for found in self.networks.values())
-        axes[0].set_ylim(bottom=max(least / 2, 1e-8))
+        axes[0].set_ylim(bottom=max(least / 2, _LOWEST))
         return axes[0]
+
+
+_LOWEST, _FAR_BELOW = 1e-8, 1e-30
+"""The bottom of the logarithmic axis, and what is drawn for 0."""
 
 
 def _least(found: Propagation) -> float:
