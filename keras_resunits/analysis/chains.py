@@ -128,7 +128,9 @@ def chain_of(model: keras.Model, where: str) -> Chain:
             f"`{where}` requires a classifier whose activation is none or 'softmax'. Received: "
             f"'{classifier.activation.__name__}' (layer '{classifier.name}')."
         )
-    return Chain(model, tuple(layers[:first]), tuple(layers[first : last + 1]), tuple(layers[last + 1 : -1]), classifier)
+    return Chain(
+        model, tuple(layers[:first]), tuple(layers[first : last + 1]), tuple(layers[last + 1 : -1]), classifier
+    )
 
 
 def _layers_of(model: keras.Model, where: str) -> list[keras.layers.Layer]:

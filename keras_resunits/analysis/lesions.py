@@ -110,7 +110,9 @@ class Removal(Record):
         """
         ax = axes_or_new(ax)
         for i, by in enumerate(self.orders):
-            ax.plot(100 * self.arrays[by], color=COLOURS[i % len(COLOURS)], label=by, marker="." * (len(self.rows) < 30))
+            ax.plot(
+                100 * self.arrays[by], color=COLOURS[i % len(COLOURS)], label=by, marker="." * (len(self.rows) < 30)
+            )
         return finished(ax, "Units removed, least important first", "units removed", "error, %")
 
 
@@ -185,7 +187,9 @@ class Reorder(Record):
         ax = axes_or_new(ax)
         ax.plot(self.arrays["tau"], 100 * self.arrays["error"], "o", color=COLOURS[0], markersize=4, alpha=0.7)
         ax.invert_xaxis()
-        return finished(ax, "Units exchanged within stages", "Kendall's tau with the own order", "error, %", legend=False)
+        return finished(
+            ax, "Units exchanged within stages", "Kendall's tau with the own order", "error, %", legend=False
+        )
 
 
 @checked(model=require_network, runs=require_positive_int, seed=require_index)
@@ -217,8 +221,7 @@ def reorder(model: keras.Model, images, labels, runs: int = 20, seed: int = 0) -
     stages = _stages(chain)
     if not stages:
         raise ValueError(
-            "`reorder` requires a stage with two units that keep the shape. Received: "
-            f"'{model.name}', which has none."
+            f"`reorder` requires a stage with two units that keep the shape. Received: '{model.name}', which has none."
         )
     rng, own = np.random.default_rng(seed), tuple(range(len(chain.units)))
     plans = [own, *(_shuffled(own, stages, share, rng) for share in np.linspace(0.1, 1.0, runs))]

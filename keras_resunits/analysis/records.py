@@ -27,7 +27,9 @@ class Record:
         table = [list(self.rows[0]), *([cell(value) for value in row.values()] for row in self.rows)]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         lines = (
-            "  ".join(text.rjust(w) if i else text.ljust(w) for i, (text, w) in enumerate(zip(line, widths, strict=True)))
+            "  ".join(
+                text.rjust(w) if i else text.ljust(w) for i, (text, w) in enumerate(zip(line, widths, strict=True))
+            )
             for line in table
         )
         return "\n".join(line.rstrip() for line in lines)
