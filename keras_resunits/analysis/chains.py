@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import keras
 import numpy as np
@@ -53,7 +54,7 @@ class Chain:
         for layer in (*self.stem, *self.units):
             shapes.append(tuple(layer.compute_output_shape(shapes[-1])))
         ends = shapes[len(self.stem) :]
-        return tuple(before == after for before, after in zip(ends, ends[1:], strict=False))
+        return tuple(before == after for before, after in pairwise(ends))
 
     def before(self, images):
         """Return the input of the first unit."""

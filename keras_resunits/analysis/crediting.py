@@ -93,7 +93,8 @@ def credits(model: keras.Model, images, classes=None) -> Credits:
     classes = require_index.each(classes, "classes", "credits")
     if not classes or max(classes) >= chain.classes:
         raise ValueError(
-            f"`classes` must be classes of the network, 0 to {chain.classes - 1}. Received: classes={classes} (credits)."
+            f"`classes` must be classes of the network, 0 to {chain.classes - 1}. "
+            f"Received: classes={classes} (credits)."
         )
     parts = [_credited(chain, some, classes) for some, _ in batches(images, images)]
     found, logits = (np.concatenate(each, axis) for each, axis in zip(zip(*parts, strict=True), (1, 0), strict=True))

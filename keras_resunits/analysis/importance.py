@@ -27,8 +27,8 @@ class Importance(Record):
 
     Args:
         rows, arrays: The scores by each criterion; NaN, `None` in rows, where a criterion says nothing of a unit.
-            `arrays["agreement"]` is the matrix of Spearman's rank correlations between the criteria, over the units that
-            both score.
+            `arrays["agreement"]` is the matrix of Spearman's rank correlations between the criteria, over the units
+            that both score.
         scores: The scores by criterion and unit, without NaN.
         removable: The units that keep the shape.
     """
@@ -55,8 +55,8 @@ class Importance(Record):
         if by not in self.complete:
             missing = next(name for name in self.removable if name not in self.scores[by])
             raise ValueError(
-                f"criterion '{by}' must score every unit that keeps the shape. Received: none for '{missing}', where it "
-                f"is not defined (ranking). Others do: {', '.join(self.complete)}."
+                f"criterion '{by}' must score every unit that keeps the shape. Received: none for '{missing}', where "
+                f"it is not defined (ranking). Others do: {', '.join(self.complete)}."
             )
         return sorted(self.removable, key=self.scores[by].__getitem__)
 
@@ -100,8 +100,8 @@ def importance(
         seed: Seed of "random". Defaults to 0.
 
     Raises:
-        ValueError: if a criterion is unknown, a network without gates is to be ranked by gates, or the model, the images
-            or the labels do not fit.
+        ValueError: if a criterion is unknown, a network without gates is to be ranked by gates, or the model, the
+            images or the labels do not fit.
 
     Example:
 

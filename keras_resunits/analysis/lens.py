@@ -55,8 +55,8 @@ def lens(model: keras.Model, images, labels) -> Lens:
     """Measure the accuracy of the network's own head behind every unit, and whether branches descend the loss.
 
     The head reads `x_l` through the carries of the later units, without their branches: directly where these keep the
-    shape. A branch that moves `x_l` along -dE/dx_l has a cosine above 0 (Jastrzebski et al. 2018, sec. 3). The network is
-    evaluated at inference.
+    shape. A branch that moves `x_l` along -dE/dx_l has a cosine above 0 (Jastrzebski et al. 2018, sec. 3). The network
+    is evaluated at inference.
 
     Args:
         model: A network of the package with its classifier; it does not change.

@@ -168,8 +168,8 @@ class Reorder(Record):
     """What `reorder` returns: a row for each order, the network's own first.
 
     Args:
-        rows, arrays: Kendall's `tau` of the order with the network's own, 1 for the same and -1 for the reverse, and the
-            `error`.
+        rows, arrays: Kendall's `tau` of the order with the network's own, 1 for the same and -1 for the reverse, and
+            the `error`.
         orders: The units at each position, for each row.
     """
 

@@ -21,10 +21,10 @@ class Paths(Record):
     """What `paths` returns: a row for each length `k`, the number of branches on a path, from 0 to the units `L`.
 
     Args:
-        rows, arrays: `norm`, of the gradient at the first unit's input through all paths of length `k`; `share`, over the
-            sum of the norms; `binomial`, the share of paths of this length, Binomial(L, 1/2). Where paths were sampled,
-            also `sampled`, Veit's estimate of the gradient's size, and `sampled_share`. `arrays["gradients"]` is
-            `[length, image, ...]`: their sum over the lengths is the gradient.
+        rows, arrays: `norm`, of the gradient at the first unit's input through all paths of length `k`; `share`, over
+            the sum of the norms; `binomial`, the share of paths of this length, Binomial(L, 1/2). Where paths were
+            sampled, also `sampled`, Veit's estimate of the gradient's size, and `sampled_share`. `arrays["gradients"]`
+            is `[length, image, ...]`: their sum over the lengths is the gradient.
         effective_length: Mean length, weighted by the norms.
         sampled_length: The same, weighted by Veit's estimates; `None` where no paths were sampled.
         training: Whether the network was evaluated in training mode.
@@ -65,15 +65,15 @@ def paths(
     """Decompose the gradient at the first unit's input by path length, exactly.
 
     A unit passes a gradient through its carry or through its branch, so a network of `L` units has `2^L` paths. The sum
-    over all paths with `k` branches follows from the unit behind: paths of `k` branches take the carry after `k`, or the
-    branch after `k - 1`. What passes a gate counts as branch. It takes about `L^2` backward passes of a unit.
+    over all paths with `k` branches follows from the unit behind: paths of `k` branches take the carry after `k`, or
+    the branch after `k - 1`. What passes a gate counts as branch. It takes about `L^2` backward passes of a unit.
 
     Args:
         model: A network of the package with its classifier.
         images: `[images, height, width, channels]`, as the model takes them; they form one batch.
         labels: A class for each image, ints.
-        sampled: Paths of each length to sample for the estimator of Veit et al. 2016, sec. 4.3: the number of paths times
-            the mean norm of single paths. It ignores that paths cancel. Defaults to none.
+        sampled: Paths of each length to sample for the estimator of Veit et al. 2016, sec. 4.3: the number of paths
+            times the mean norm of single paths. It ignores that paths cancel. Defaults to none.
         training: As for `propagation`.
         seed: Seed of the samples. Defaults to 0.
 

@@ -21,8 +21,8 @@ class Propagation(Record):
 
     Args:
         rows, arrays: `rms` of `x_l`; `ratio`, the norm of `F` over that of `h` as both enter the sum; `below_zero`, the
-            share of values below 0 before `f`; the norms `gradient` of dE/dx_l, `direct` of its direct term, `branches` of the
-            rest, and `predicted`, the product of Eq. 8. Missing values are NaN, `None` in rows.
+            share of values below 0 before `f`; the norms `gradient` of dE/dx_l, `direct` of its direct term, `branches`
+            of the rest, and `predicted`, the product of Eq. 8. Missing values are NaN, `None` in rows.
         training: Whether the network was evaluated in training mode.
     """
 
@@ -54,9 +54,9 @@ class Propagation(Record):
 def propagation(model: keras.Model, images, labels, training: bool | None = None) -> Propagation:
     """Measure how signal and gradient pass every unit.
 
-    With `x_{l+1} = h(x_l) + F(x_l)` the gradient is a direct term, in which only the carries are differentiated, and terms
-    through the branches (He et al. 2016, Eq. 5). For identity mappings the direct term is dE/dx_L itself; for carries with
-    factors it is that times their product (Eq. 8). Gates are held in the direct term.
+    With `x_{l+1} = h(x_l) + F(x_l)` the gradient is a direct term, in which only the carries are differentiated, and
+    terms through the branches (He et al. 2016, Eq. 5). For identity mappings the direct term is dE/dx_L itself; for
+    carries with factors it is that times their product (Eq. 8). Gates are held in the direct term.
 
     The loss is the mean cross-entropy of the images, which form one batch; norms are Euclidean, over the whole batch.
 

@@ -30,7 +30,7 @@ def plan_without(chain: Chain, removed) -> Plan:
 
 
 def scored(chain: Chain, images: np.ndarray, labels: np.ndarray, plans: Sequence[Plan], what: str) -> list[Score]:
-    """Return the score of each plan at inference; what precedes a plan's first change is computed once for all plans."""
+    """Return the score of each plan at inference; what precedes a plan's first change is computed once."""
     unique = list(dict.fromkeys(plans))
     sums = np.zeros((len(unique), 2))
     for some, truth in progress(list(batches(images, labels)), f"{what}: batch"):

@@ -7,8 +7,8 @@ A unit is four functions, whose vector-Jacobian products are kept apart (`x' = f
     y       of carry, F, z   the merge
     x'      of y             f
 
-The Jacobian of x' through the carry, where branch and gates are held, is that of the direct term (He et al. 2016, Eq. 5);
-all the rest passes through the branch or a gate.
+The Jacobian of x' through the carry, where branch and gates are held, is that of the direct term (He et al. 2016, Eq.
+5); all the rest passes through the branch or a gate.
 """
 
 from __future__ import annotations

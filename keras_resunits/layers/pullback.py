@@ -24,8 +24,8 @@ def pullback(function: Callable[..., tuple], *inputs) -> tuple[tuple, Back]:
         *inputs: Arrays or tensors of floats.
 
     Returns:
-        `(outputs, back)`, where `back(*cotangents)` takes one cotangent for each output, `None` for zeros, and returns a
-        gradient for each input. It may be called any number of times.
+        `(outputs, back)`, where `back(*cotangents)` takes one cotangent for each output, `None` for zeros, and returns
+        a gradient for each input. It may be called any number of times.
 
     Example:
 

@@ -37,7 +37,8 @@ def test_paths_and_credits_add_up_and_nothing_of_the_model_moves(case, request):
     stem = in_mode(False, lambda x: keras.ops.convert_to_tensor(chain.before(x)), images)
     (_, logits), back = in_mode(False, lambda x: pullback(loss_after_stem, x), stem)
     gradient = keras.ops.convert_to_numpy(back(1.0, None)[0])
-    np.testing.assert_allclose(found.arrays["gradients"].sum(0), gradient, atol=2e-6 * np.abs(gradient).max())
+    rounding = 3e-6 if model.count_params() > 1e7 else 1e-6  # 50 layers: 2e-6 in float32, 3e-15 in float64
+    assert np.linalg.norm(found.arrays["gradients"].sum(0) - gradient) < rounding * np.linalg.norm(gradient)
     assert len(found.rows) == len(chain.units) + 1
 
     kr.analysis.propagation(model, images, labels, training=True)
@@ -116,7 +117,7 @@ def test_models_that_are_no_chain_of_units_are_refused_with_the_reason():
         with pytest.raises(ValueError, match=message):
             kr.analysis.propagation(model, images, labels)
     fork = keras.Model(x, keras.layers.Dense(2)(keras.layers.Flatten()(keras.layers.Add()([x, x]))), name="fork")
-    with pytest.raises(ValueError, match="requires a chain of layers.*with 2 inputs in 'fork'"):
+    with pytest.raises(ValueError, match=r"requires a chain of layers.*with 2 inputs in 'fork'"):
         kr.analysis.paths(fork, images, labels)
 
 

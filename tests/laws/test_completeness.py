@@ -43,7 +43,14 @@ def exported_names(table):
     return {name.partition("-")[0] for name in table}
 
 
-NAMESPACES = {"bodies": bodies, "merges": merges, "orders": orders, "shortcuts": shortcuts, "tails": tails}
+NAMESPACES = {
+    "analysis": kr.analysis,
+    "bodies": bodies,
+    "merges": merges,
+    "orders": orders,
+    "shortcuts": shortcuts,
+    "tails": tails,
+}
 
 
 def test_everything_exported_is_listed_in_all_and_vice_versa():
