@@ -1,6 +1,6 @@
 """Residual networks for Keras 3: every unit is one equation with five slots, every network a list of units."""
 
-from keras_resunits import surgery
+from keras_resunits import analysis, surgery
 from keras_resunits.analysis.describe import describe
 from keras_resunits.analysis.gates import gates, scalar_gates
 from keras_resunits.analysis.inside import activations, layer
@@ -164,6 +164,7 @@ __all__ = [
     "ZeroPad",
     "activations",
     "add",
+    "analysis",
     "avg_pool_pad",
     "basic",
     "bodies",

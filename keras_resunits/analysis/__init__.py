@@ -1,1 +1,29 @@
 """Analysis of a built network, which leaves the network unchanged."""
+
+from keras_resunits.analysis.crediting import Credits, credits
+from keras_resunits.analysis.importance import Importance, importance
+from keras_resunits.analysis.lens import Lens, lens
+from keras_resunits.analysis.lesions import Lesions, Removal, Reorder, lesions, removal, reorder
+from keras_resunits.analysis.paths import Paths, paths
+from keras_resunits.analysis.propagation import Comparison, Propagation, compare, propagation
+
+__all__ = [
+    "Comparison",
+    "Credits",
+    "Importance",
+    "Lens",
+    "Lesions",
+    "Paths",
+    "Propagation",
+    "Removal",
+    "Reorder",
+    "compare",
+    "credits",
+    "importance",
+    "lens",
+    "lesions",
+    "paths",
+    "propagation",
+    "removal",
+    "reorder",
+]

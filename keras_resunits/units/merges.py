@@ -42,6 +42,9 @@ class Merge(Nest, ABC):
     widens = False
     """Whether the output has more channels than the branch."""
 
+    drops_carry = False
+    """Whether nothing of the carry passes, whatever the weights."""
+
     @property
     def carries_at_first(self) -> bool:
         """Whether any of the carry passes before the first training step."""
@@ -108,6 +111,7 @@ class BranchOnly(Merge):
     """
 
     carries_at_first = False
+    drops_carry = True
 
     def build(self, carry_shape, branch_shape, z_shape):
         """Check nothing, since the carry is dropped."""

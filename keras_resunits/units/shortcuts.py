@@ -13,6 +13,7 @@ import keras
 from keras import ops
 
 from keras_resunits.arguments import checked, is_int, require_layer, require_number, require_rate
+from keras_resunits.layers.carries import carried
 from keras_resunits.layers.convolutions import conv
 from keras_resunits.layers.forks import forks
 from keras_resunits.layers.nesting import Nest
@@ -319,6 +320,11 @@ def _(layer: ZeroPad) -> str:
 @word.register
 def _(layer: GatedCarry) -> str:
     return f"{word(layer.shortcut)} *(1 - {word(layer.gate)})"
+
+
+@carried.register
+def _(layer: GatedCarry, x, z):
+    return (1.0 - layer.gate(z)) * carried(layer.shortcut, x, z)
 
 
 @parts.register

@@ -7,8 +7,10 @@ from itertools import chain
 
 import keras
 
-from keras_resunits.arguments import require_layer, require_text
+from keras_resunits.arguments import require_bool, require_layer, require_text
+from keras_resunits.layers.carries import carried
 from keras_resunits.layers.forks import forks
+from keras_resunits.layers.modes import in_mode
 from keras_resunits.layers.nesting import Nest
 from keras_resunits.layers.parts import Parts, parts
 from keras_resunits.layers.serialization import register, revived, serialized
@@ -69,15 +71,21 @@ class Unit(Nest):
         y = built(self.merge, built(self.shortcut, z), built(self.branch, z), z)
         built(self.exit, y)
 
-    def edges(self, x):
+    def edges(self, x, training: bool | None = None):
         """Return the two edges of the unit before they are merged, for analysis without a second forward pass.
+
+        In training mode the moving statistics move and random layers draw, as in a call of the unit.
 
         Args:
             x: Input of the unit.
+            training: Whether to compute in training mode. Defaults to the mode of the calling layer or model; without
+                one, to inference.
 
         Returns:
-            `(z, carry, branch)`, that is `e(x)`, `h(z)` and `F(z)`, in the mode of the calling layer or model (training
-            or inference). Without one, the mode is inference.
+            `(z, carry, branch)`, that is `e(x)`, `h(z)` and `F(z)`.
+
+        Raises:
+            ValueError: if `training` is not a bool or `None`.
 
         Example:
 
@@ -87,11 +95,50 @@ class Unit(Nest):
         >>> float(carry[0, 0]), float(branch[0, 0])
         (1.0, 2.0)
         """
+        training = require_bool.or_none(training, "training", f"unit '{self.name}'")
+        return in_mode(training, self._edges, x)
+
+    def _edges(self, x):
         outer, z = forks(self.entry(x))
         return z, self.shortcut(outer), self.branch(z)
 
+    def carried(self, x, z):
+        """Return `h(e(x))` with the gates on the way held: they read `z` in place of `e(x)`.
+
+        It is the carry of `edges` where `z` is `e(x)`. The Jacobian with respect to `x` is that of the direct term of
+        He et al. 2016, Eq. 5; see `keras_resunits.analysis`.
+
+        Args:
+            x: Input of the unit.
+            z: What gates read, of the shape of `e(x)`.
+
+        Example:
+
+        >>> import keras, numpy as np
+        >>> from keras_resunits import GatedCarry, Unit
+        >>> shortcut = GatedCarry(keras.layers.Rescaling(0.25), keras.layers.Identity())
+        >>> unit, one = Unit(keras.layers.Identity(), shortcut), np.ones((1, 1))
+        >>> float(unit.carried(one, one)[0, 0]), float(unit.carried(2 * one, one)[0, 0])
+        (0.75, 1.5)
+        """
+        return carried(self.shortcut, self.entry(x), z)
+
+    def without_branch(self, x):
+        """Return what the unit outputs for `x` where its branch outputs 0, `f(M(h(z), 0; z))`.
+
+        Example:
+
+        >>> import keras, numpy as np
+        >>> from keras_resunits import Unit
+        >>> float(Unit(branch=keras.layers.Rescaling(2.0)).without_branch(np.ones((1, 1)))[0, 0])
+        1.0
+        """
+        z = self.entry(x)
+        shape = output_shape(self.branch, tuple(z.shape))
+        return self.exit(self.merge(self.shortcut(z), keras.ops.zeros(shape, z.dtype), z))
+
     def call(self, x, training=None):
-        z, carry, branch = self.edges(x)
+        z, carry, branch = self._edges(x)
         return self.exit(self.merge(carry, branch, z))
 
     def compute_output_shape(self, input_shape):

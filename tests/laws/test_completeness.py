@@ -45,6 +45,7 @@ def exported_names(table):
 
 
 NAMESPACES = {
+    "analysis": kr.analysis,
     "bodies": bodies,
     "merges": merges,
     "orders": orders,
