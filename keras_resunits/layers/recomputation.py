@@ -47,7 +47,8 @@ def recomputed(layers: Sequence[keras.layers.Layer], x):
     moved: list[keras.Variable] = []
 
     def forward(x, *values):
-        with keras.StatelessScope([*zip(weights, values), *zip(states, before)], collect_losses=True) as scope:
+        mapping = [*zip(weights, values, strict=True), *zip(states, before, strict=True)]
+        with keras.StatelessScope(mapping, collect_losses=True) as scope:
             held = [scope.get_current_value(state) for state in states]
             for layer in layers:
                 x = layer(x, training=True)
@@ -108,4 +109,4 @@ def _after(earlier, x):
         return tf.identity(x)
 
 
-_run = {"tensorflow": _on_tensorflow, "jax": _on_jax, "torch": _on_torch}.get(keras.backend.backend())
+_run: Callable = {"tensorflow": _on_tensorflow, "jax": _on_jax, "torch": _on_torch}[keras.backend.backend()]

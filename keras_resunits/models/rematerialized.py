@@ -29,7 +29,7 @@ class Rematerialized(keras.Model):
 
     Args:
         *args: The input and the output of a chain of layers, some of which are units.
-        remat: Units a segment, "unit", "auto" or "norms", as for `ResNet`.
+        remat: Units a segment, "unit", "auto" or "norms", as for `ResNet`. Defaults to "auto", which clones have.
         **kwargs: Keyword arguments of `keras.Model`.
 
     Raises:
@@ -37,13 +37,15 @@ class Rematerialized(keras.Model):
             weights.
     """
 
-    def __init__(self, *args, remat: int | str, **kwargs):
+    def __init__(self, *args, remat: int | str = "auto", **kwargs):
         super().__init__(*args, **kwargs)
         where = f"network '{self.name}'"
-        self.remat = require_remat(remat, "remat", where)
+        self.remat: int | str = require_remat(remat, "remat", where)
         count = len(units_of(self))
-        if is_int(self.remat) and self.remat > count:
-            raise ValueError(f"`remat` must be at most the number of units, {count}. Received: remat={remat} ({where}).")
+        if units_a_segment(self.remat, count) > count:
+            raise ValueError(
+                f"`remat` must be at most the number of units, {count}. Received: remat={remat} ({where})."
+            )
         if self.remat == "norms":
             _recompute_norms(self, where)
 
@@ -52,7 +54,9 @@ class Rematerialized(keras.Model):
             return super().call(inputs, training=training, mask=mask)
         (x,) = self._standardize_inputs(inputs)
         for segment in segments(self.layers[1:], units_a_segment(self.remat, len(units_of(self)))):
-            x = recomputed(segment, x) if isinstance(segment[0], Unit) else segment[0](x)
+            again = isinstance(segment[0], Unit)
+            # explicitly: `stateless_call` sets no mode that layers could inherit
+            x = recomputed(segment, x) if again else segment[0](x, training=True)
         return x
 
     def get_config(self):
@@ -68,8 +72,8 @@ def units_a_segment(remat: int | str, units: int) -> int:
     >>> [units_a_segment(remat, 54) for remat in (2, "unit", "auto")]
     [2, 1, 4]
     """
-    if is_int(remat):
-        return int(remat)
+    if isinstance(remat, int):
+        return remat
     return max(1, round(math.sqrt(units / 3))) if remat == "auto" else 1
 
 
