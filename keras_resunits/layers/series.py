@@ -8,6 +8,7 @@ import keras
 
 from keras_resunits.arguments import require_layer
 from keras_resunits.layers.parts import Parts, parts
+from keras_resunits.layers.recomputation import recomputed
 from keras_resunits.layers.serialization import register, revived, serialized
 from keras_resunits.layers.words import word
 
@@ -52,14 +53,15 @@ class Series(keras.layers.Layer):
         super().__init__(**kwargs)
         # a tuple: tf.train.Checkpoint does not search a list that Keras tracks
         self.layers = require_layer.each(layers, "layers", f"layer '{self.name}'")
+        self.recomputes_norms = False  # a network with remat="norms" sets it
 
     def build(self, input_shape):
         for layer in self.layers:
             input_shape = built(layer, input_shape)
 
     def call(self, x, training=None):
-        for layer in self.layers:
-            x = layer(x)
+        for run in from_norms(self.layers) if training and self.recomputes_norms else singly(self.layers):
+            x = recomputed(run, x) if len(run) > 1 else run[0](x)
         return x
 
     def compute_output_shape(self, input_shape):
@@ -73,6 +75,35 @@ class Series(keras.layers.Layer):
     @classmethod
     def from_config(cls, config):
         return cls(**revived(config, "layers"))
+
+
+NORMS = (keras.layers.BatchNormalization, keras.layers.GroupNormalization, keras.layers.LayerNormalization)
+Run = tuple[keras.layers.Layer, ...]
+
+
+def singly(layers: Sequence[keras.layers.Layer]) -> list[Run]:
+    """Return every layer as a run of its own."""
+    return [(layer,) for layer in layers]
+
+
+def from_norms(layers: Sequence[keras.layers.Layer]) -> list[Run]:
+    """Return the runs from a normalisation to the next layer with weights, and every other layer as its own run.
+
+    If a run is recomputed, the output of its last layer is kept, and what lies between is not. A gradient does not read
+    the output of a convolution, so a graph computes only normalisation and activation again.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> branch = kr.DenseNet(depth=10, input_shape=(8, 8, 3)).get_layer("unit000").branch
+    >>> [[layer.name for layer in run] for run in from_norms(branch.layers)]
+    [['norm1', 'act1', 'conv1'], ['norm2', 'act2', 'conv2']]
+    """
+    runs: list[Run] = []
+    for layer in layers:
+        unfinished = bool(runs) and isinstance(runs[-1][0], NORMS) and not any(each.weights for each in runs[-1][1:])
+        runs[-1:] = [(*runs[-1], layer)] if unfinished else [*runs[-1:], (layer,)]
+    return [part for run in runs for part in ([run] if run[-1].weights else singly(run))]
 
 
 def series(layers: Sequence[keras.layers.Layer], name: str) -> keras.layers.Layer:

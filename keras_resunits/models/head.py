@@ -18,12 +18,13 @@ POOLINGS: dict[str | None, Callable[..., keras.layers.Layer] | None] = {
 
 
 class Top(TypedDict, total=False):
-    """The arguments that every factory takes: those of the head, and the model's name."""
+    """The arguments that every factory takes: those of the head, the model's name, and what it computes again."""
 
     include_top: bool
     pooling: str | None
     classifier_activation: str | Callable | None
     name: str | None
+    remat: int | str | None
 
 
 TOP: dict[str, Any] = {
@@ -32,6 +33,7 @@ TOP: dict[str, Any] = {
     "pooling": None,
     "classifier_activation": None,
     "name": None,
+    "remat": None,
 }
 """The same arguments and `classes`, with their defaults, in the order in which every factory takes them."""
 

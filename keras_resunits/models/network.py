@@ -10,6 +10,7 @@ import keras
 from keras_resunits.arguments import Kind, is_int, is_sequence, require_positive_int, require_text, resolve
 from keras_resunits.layers.series import Series
 from keras_resunits.models.head import Head
+from keras_resunits.models.rematerialized import Rematerialized
 from keras_resunits.models.stems import STEMS, Stem
 from keras_resunits.units.liveness import require_alive
 from keras_resunits.units.orders import ORDERS, Order
@@ -33,6 +34,7 @@ def network(
     pooling: str | None = None,
     classifier_activation: str | Callable | None = None,
     name: str | None = None,
+    remat: int | str | None = None,
 ) -> keras.Model:
     """Assemble a network from any units, as every factory of the package does.
 
@@ -47,6 +49,7 @@ def network(
         pooling: Pooling without the top: "avg", "max", or `None` (default) for the feature map.
         classifier_activation: Activation of the classifier. Defaults to `None`, for logits.
         name: Name of the model.
+        remat: What the backward pass computes again instead of keeping it: see `ResNet`. Defaults to `None`, nothing.
 
     Returns:
         A functional `keras.Model` from `[batch, height, width, channels]` to `[batch, classes]` (or features). Its
@@ -93,7 +96,7 @@ def network(
     if post:
         x = Series(post, name="post")(x)
     x = head(x, order.classifier())
-    return keras.Model(images, x, name=name)
+    return keras.Model(images, x, name=name) if remat is None else Rematerialized(images, x, name=name, remat=remat)
 
 
 def _require_own_layers(unit: Unit, name: str, owners: dict[int, str]) -> None:

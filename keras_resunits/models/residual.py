@@ -109,6 +109,9 @@ def ResNet(
         tail: The layers that end every branch: "no_tail" (default), "branch_scaling", "residual_gate", "rezero",
             "skip_init", "layer_scale", "squeeze_excite", "stochastic_depth", "branch_dropout", or a function
             `Slot -> [layers]`. Combine several with `chained(...)`.
+        remat: What training computes again in the backward pass, to keep less in memory: the units, in segments of this
+            many; "unit" for one; "auto" for the square root of a third of the units; "norms" only for normalisations
+            and activations before weights. Results do not change. Defaults to `None`, nothing.
 
     Returns:
         A functional `keras.Model` from `[batch, height, width, channels]` to logits `[batch, classes]`. Its layers are

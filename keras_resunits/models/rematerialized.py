@@ -1,0 +1,102 @@
+"""Networks that compute activations again in the backward pass, to train deep networks in little memory."""
+
+from __future__ import annotations
+
+import math
+
+import keras
+
+from keras_resunits.arguments import Kind, is_int
+from keras_resunits.layers.recomputation import recomputed
+from keras_resunits.layers.serialization import register
+from keras_resunits.layers.series import Series, from_norms
+from keras_resunits.units.unit import Unit, units_of
+
+NAMES = ("unit", "auto", "norms")
+require_remat: Kind[int | str] = Kind(
+    "a number of units > 0, 'unit', 'auto' or 'norms'",
+    lambda value: value > 0 if is_int(value) else isinstance(value, str) and value in NAMES,
+    lambda value: int(value) if is_int(value) else value,
+)
+
+
+@register
+class Rematerialized(keras.Model):
+    """A chain of layers that is a `keras.Model` like any other, but whose training keeps fewer activations.
+
+    Only `training=True` differs, and there only time and memory: outputs, gradients, random numbers and moving
+    statistics are those of the same layers in a `keras.Model`.
+
+    Args:
+        *args: The input and the output of a chain of layers, some of which are units.
+        remat: Units a segment, "unit", "auto" or "norms", as for `ResNet`. Defaults to "auto", which clones have.
+        **kwargs: Keyword arguments of `keras.Model`.
+
+    Raises:
+        ValueError: if `remat` is none of these, more than there are units, or "norms" where no normalisation precedes
+            weights.
+    """
+
+    def __init__(self, *args, remat: int | str = "auto", **kwargs):
+        super().__init__(*args, **kwargs)
+        where = f"network '{self.name}'"
+        self.remat: int | str = require_remat(remat, "remat", where)
+        count = len(units_of(self))
+        if units_a_segment(self.remat, count) > count:
+            raise ValueError(
+                f"`remat` must be at most the number of units, {count}. Received: remat={remat} ({where})."
+            )
+        if self.remat == "norms":
+            _recompute_norms(self, where)
+
+    def call(self, inputs, training=None, mask=None):
+        if not training or self.remat == "norms":
+            return super().call(inputs, training=training, mask=mask)
+        (x,) = self._standardize_inputs(inputs)
+        for segment in segments(self.layers[1:], units_a_segment(self.remat, len(units_of(self)))):
+            again = isinstance(segment[0], Unit)
+            # explicitly: `stateless_call` sets no mode that layers could inherit
+            x = recomputed(segment, x) if again else segment[0](x, training=True)
+        return x
+
+    def get_config(self):
+        return {**super().get_config(), "remat": self.remat}
+
+
+def units_a_segment(remat: int | str, units: int) -> int:
+    """Return how many of a network's units form a segment.
+
+    A segment keeps about three times the activations of its input, so `n` units take the least memory in segments of
+    the square root of `n / 3`.
+
+    >>> [units_a_segment(remat, 54) for remat in (2, "unit", "auto")]
+    [2, 1, 4]
+    """
+    if isinstance(remat, int):
+        return remat
+    return max(1, round(math.sqrt(units / 3))) if remat == "auto" else 1
+
+
+def segments(layers, units: int) -> list[list[keras.layers.Layer]]:
+    """Return the layers in order, consecutive units in segments of at most `units`, all others alone."""
+    found: list[list[keras.layers.Layer]] = []
+    for layer in layers:
+        joins = isinstance(layer, Unit) and found and isinstance(found[-1][0], Unit) and len(found[-1]) < units
+        if joins:
+            found[-1].append(layer)
+        else:
+            found.append([layer])
+    return found
+
+
+def _recompute_norms(model: keras.Model, where: str) -> None:
+    """Let every series of a model compute its normalisations and activations again."""
+    able = [layer for layer in model._flatten_layers() if isinstance(layer, Series)]
+    able = [layer for layer in able if any(len(run) > 1 for run in from_norms(layer.layers))]
+    if not able:
+        raise ValueError(
+            "remat='norms' requires normalisations that precede weights. Received: a network without any "
+            f"({where}); use remat='unit'."
+        )
+    for layer in able:
+        layer.recomputes_norms = True

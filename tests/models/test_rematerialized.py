@@ -1,0 +1,81 @@
+"""Networks that compute activations again train to the same bits, and keep their setting in files."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_resunits as kr
+
+SMALL = {"input_shape": (8, 8, 3)}
+
+
+def trained(remat, policy: str) -> list[np.ndarray]:
+    """All variables of a random network after two steps: weights, moving statistics, seeds."""
+    keras.utils.set_random_seed(0)
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = kr.PreActResNet(8, tail=kr.chained("branch_dropout", "stochastic_depth"), remat=remat, **SMALL)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    optimizer = keras.optimizers.SGD(0.1)
+    rng = np.random.default_rng(0)
+    images, labels = rng.normal(size=(4, 8, 8, 3)).astype("float32"), np.arange(4)
+
+    @tf.function
+    def step():
+        with tf.GradientTape() as tape:
+            logits = model(images, training=True)
+            loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True))
+        variables = model.trainable_variables
+        optimizer.apply(tape.gradient(loss, [v.value for v in variables]), variables)
+
+    step()
+    step()
+    return [np.asarray(variable.value) for variable in model.variables]
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_a_recomputing_network_trains_to_the_same_bits(policy):
+    kept = trained(None, policy)
+    for remat in (2, "norms"):
+        for variable, again in zip(kept, trained(remat, policy), strict=True):
+            np.testing.assert_array_equal(again, variable)
+
+
+def test_a_step_without_a_call_context_trains_every_layer():
+    x = np.random.default_rng(1).normal(size=(4, 8, 8, 3)).astype("float32")
+    plain, again = kr.PreActResNet(8, **SMALL), kr.PreActResNet(8, remat="unit", **SMALL)
+    again.set_weights(plain.get_weights())
+    np.testing.assert_array_equal(again.call(x, training=True), plain.call(x, training=True))
+
+
+def test_files_and_clones_recompute_and_have_the_same_paths(tmp_path):
+    model = kr.create("PreActResNet", depth=8, remat=2, **SMALL)
+    model.save(tmp_path / "model.keras")
+    read = keras.saving.load_model(tmp_path / "model.keras")
+    assert (read.remat, read.get_config()["remat"]) == (2, 2)
+    paths = [variable.path for variable in kr.PreActResNet(8, **SMALL).variables]
+    assert [v.path for v in read.variables] == [v.path for v in model.variables] == paths
+    for saved, loaded in zip(model.get_weights(), read.get_weights(), strict=True):
+        np.testing.assert_array_equal(loaded, saved)
+    assert keras.models.clone_model(model).remat == "auto"
+
+
+def test_settings_that_cannot_be_are_refused():
+    for remat in (0, -1, True, 1.5, "units"):
+        with pytest.raises(ValueError, match=r"`remat` must be a number of units > 0.*preactresnet8"):
+            kr.PreActResNet(8, remat=remat, **SMALL)
+    with pytest.raises(ValueError, match=r"at most the number of units, 3\. Received: remat=4"):
+        kr.PreActResNet(8, remat=4, **SMALL)
+    with pytest.raises(ValueError, match=r"remat='norms' requires normalisations"):
+        kr.ResNet(8, order="fixup", remat="norms", **SMALL)
+
+
+def test_a_loss_inside_a_recomputed_unit_is_refused():
+    def penalized(slot):
+        return [keras.layers.ActivityRegularization(l2=0.1, name="penalty")]
+
+    model = kr.PreActResNet(8, tail=penalized, remat="unit", **SMALL)
+    with pytest.raises(ValueError, match=r"must not add losses.*'unit000'"):
+        model(np.ones((2, 8, 8, 3), "float32"), training=True)
