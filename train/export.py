@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from .process.commands import Parser, command, positive, reported
 from .process.errors import BadInput
@@ -43,13 +44,16 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("model", metavar="RUN|MODEL.keras", help="the network to export")
     add("--output", metavar="DIR", help="the folder of versions; by default saved_models/NAME, beside a run's runs/")
     add("--class_names", type=lambda text: text.split(","), metavar="A,B,...", help="by default a run's, or 0,1,...")
+    read: dict[str, Callable[[str], Any]] = {
+        "top_k": positive,
+        "formats": lambda text: text.split(","),
+        "accuracy_tolerance": float,
+    }
     for each in fields(Serving):
         many, choices = each.name == "formats", each.metadata["bounds"].choices
         add(
             f"--{each.name}",
-            type={"top_k": positive, "formats": lambda text: text.split(","), "accuracy_tolerance": float}.get(
-                each.name
-            ),
+            type=read.get(each.name, str),
             choices=None if many else choices or None,
             metavar="A,B,..." if many else None if choices else "N",
             help=f"{each.metadata['help']} A run has its own default.",

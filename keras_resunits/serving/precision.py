@@ -22,7 +22,7 @@ def in_bfloat16(graph: InferenceGraph) -> InferenceGraph:
     """Return a graph whose operations between the first and the last weights compute in bfloat16.
 
     Before the first weights, pixels are normalised; the last ones make the logits. Both stay in float32, as do the
-    input and the outputs. Weights are stored as they are read, so that the graph takes about half of the space.
+    input and the outputs. Weights are stored as they are read.
 
     Example:
 

@@ -34,8 +34,6 @@ def test_bfloat16_stays_inside_and_moves_the_answers_little(classifier, exported
     difference = np.abs(found["probabilities"] - wanted["probabilities"]).max()
     assert 1e-6 < difference < 0.02
     assert (metadata(version)["precision"], metadata(exported)["precision"]) == ("bfloat16", "float32")
-    sizes = [(path / "saved_model.pb").stat().st_size for path in (version, exported)]
-    assert sizes[0] < sizes[1] - model.count_params()  # two bytes less for most weights
 
 
 def test_the_first_and_the_last_steps_stay_in_float32():

@@ -135,7 +135,7 @@ def measured(version: Path, network: Network, data: ImageData | EncodedData, ser
 def faster_forms(version: Path, serving: Serving, shape: Sequence[int]) -> dict[str, Classifier]:
     """Return the classifiers in a version's folder that compute in less than float32."""
     told = json.loads((version / "metadata.json").read_text())
-    forms = {serving.serving_precision: saved_model(version)} if serving.faster else {}
+    forms = {told["precision"]: saved_model(version)} if serving.faster else {}
     for name, each in told["formats"].items():
         if FORMATS[name].integers:
             forms[name] = Classifier(name, tuple(shape), opened(version / each["file"]))
