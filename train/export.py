@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from .process.commands import Parser, command, positive, reported
 from .process.errors import BadInput
 from .process.files import local, stored
 from .process.startup import importing, require_tensorflow_backend
+from .settings.sections import Serving, Source
 
 INTRODUCTION = """Export a run, or a .keras file, for TensorFlow Serving.
 
@@ -23,6 +25,8 @@ INTRODUCTION = """Export a run, or a .keras file, for TensorFlow Serving.
         a .keras file, with the statistics of its weights
     {export} digits-preactresnet20 --keep=3 --kit
         ... and keep three versions, with configurations of servers beside them
+    {export} digits-preactresnet20 --formats=onnx,openvino,litert_int8 --serving_precision=bfloat16
+        ... and files for other runtimes, and a SavedModel that computes in bfloat16
 
 Writes the next version to saved_models/NAME/, or to --output.
 Exit codes: 0 done; 2 a mistake in the arguments or files; 4 the disk; both are reported in one line.
@@ -40,12 +44,21 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("model", metavar="RUN|MODEL.keras", help="the network to export")
     add("--output", metavar="DIR", help="the folder of versions; by default saved_models/NAME, beside a run's runs/")
     add("--class_names", type=lambda text: text.split(","), metavar="A,B,...", help="by default a run's, or 0,1,...")
-    add("--top_k", type=positive, metavar="K", help="the number of classes in an answer; all by default")
-    add(
-        "--head",
-        choices=("softmax", "logits", "sigmoid", "sigmoid_logits"),
-        help="what the network returns; by default what its last layer shows",
-    )
+    read: dict[str, Callable[[str], Any]] = {
+        "top_k": positive,
+        "formats": lambda text: text.split(","),
+        "accuracy_tolerance": float,
+    }
+    for each in fields(Serving):
+        many, choices = each.name == "formats", each.metadata["bounds"].choices
+        add(
+            f"--{each.name}",
+            type=read.get(each.name, str),
+            choices=None if many else choices or None,
+            metavar="A,B,..." if many else None if choices else "N",
+            help=f"{each.metadata['help']} A run has its own default.",
+        )
+    add("--dataset", metavar="DATA", help="images that a .keras file is measured on, as for the training command")
     add("--batch_sizes", type=_sizes, metavar="1,2,...", help="the batches that a server forms; powers of 2 up to 32")
     add("--keep", type=positive, metavar="N", help="remove all but the N newest versions; none by default")
     add("--kit", action="store_true", help="write configurations of servers to DIR/kit")
@@ -64,60 +77,53 @@ def main(arguments: argparse.Namespace) -> None:
     """Open the network, export it, check the answers, and print where it is."""
     require_tensorflow_backend()
     with importing():
-        from keras_resunits import export_saved_model, serving_kit
+        from keras_resunits import serving_kit
 
+        from .data.datasets import bad_images_named
         from .evaluation.check import check_on_noise
+        from .evaluation.exporting import export, in_words, one_line
 
-    network, output = opened(arguments)
+    given = {each.name: getattr(arguments, each.name) for each in fields(Serving)}
+    given = {name: value for name, value in given.items() if value is not None}
+    network, output, serving, data = opened(arguments, Serving(**given))
     differences: list[float] = []
-    options = {
-        name: getattr(arguments, name)
-        for name in ("top_k", "head", "batch_sizes", "keep")
-        if getattr(arguments, name) is not None
-    }
-    with one_line(arguments.model), stored(f"the export to {output}"):
-        version = export_saved_model(
-            network.model,
+    options = {name: value for name in ("batch_sizes", "keep") if (value := getattr(arguments, name)) is not None}
+    reading = bad_images_named(data) if data else nullcontext()
+    with one_line(arguments.model), stored(f"the export to {output}"), reading:
+        version, accuracies = export(
+            network,
             output,
-            arguments.class_names or network.class_names,
-            network.preprocessing,
-            metadata=network.facts,
-            check=lambda folder: differences.append(check_on_noise(folder, network.model, network.preprocessing)),
+            serving,
+            data,
+            lambda folder: differences.append(check_on_noise(folder, network.model, network.preprocessing)),
+            class_names=arguments.class_names or network.class_names,
             **options,
         )
     norms = json.loads((version / "metadata.json").read_text())["norms"]
     print(f"{network.title}: {norms['folded']} norms folded into weights, {norms['kept']} left")
     print(f"exported      {version} (its answers differ from the network's by at most {differences[0]:.0e})")
+    if accuracies:
+        print(f"accuracy      {in_words(accuracies, data.test_count)}")
     if arguments.kit:
         with one_line("--kit"), stored(f"the kit in {output}"):
             print(f"kit           {serving_kit(output)}")
 
 
-@contextmanager
-def one_line(what: str) -> Iterator[None]:
-    """Report what an export refuses as a mistake in `what`.
-
-    Raises:
-        BadInput: in place of the library's errors.
-    """
-    try:
-        yield
-    except (ValueError, RuntimeError) as error:
-        raise BadInput(f"{what}: {error}") from error
-
-
-def opened(arguments: argparse.Namespace):
-    """The network, and the folder of its versions.
+def opened(arguments: argparse.Namespace, serving: Serving):
+    """The network, the folder of its versions, the options of its export, and images if these require some.
 
     Raises:
         BadInput: if there is no such network, or an option does not go with it.
     """
     from keras_resunits.converters.statistics import statistics_of
 
+    from .data.datasets import identity, load
+    from .evaluate import require_own_data
     from .evaluation.classifiers import run_folder
     from .evaluation.networks import checkpoint_network, keras_network
     from .run.checkpoints import newest_checkpoint
     from .run.folder import Run
+    from .settings.config import read
 
     try:
         statistics = statistics_of(arguments.mean, arguments.std)
@@ -128,13 +134,22 @@ def opened(arguments: argparse.Namespace):
     if folder is None:
         if path.suffix != ".keras" or not path.is_file():
             raise BadInput(f"{arguments.model} must be a run (config.json) or a .keras file.")
-        return keras_network(path, arguments.normalize, statistics), given or Path("saved_models") / path.stem
-    if statistics or arguments.normalize != "auto":
-        raise BadInput(f"--mean, --std, --normalize are for a .keras file; {arguments.model} has its own statistics.")
+        network = keras_network(path, arguments.normalize, statistics)
+        data = load(replace(Source(), dataset=arguments.dataset)) if arguments.dataset else None
+        return network, given or Path("saved_models") / path.stem, serving, data
+    if statistics or arguments.normalize != "auto" or arguments.dataset:
+        raise BadInput(
+            f"--mean, --std, --normalize, --dataset are for a .keras file; {arguments.model} has its own statistics."
+        )
     run = Run.at(folder.resolve())
     if (checkpoint := newest_checkpoint(run.checkpoints)) is None:
         raise BadInput(f"{folder} has no undamaged checkpoint to export.")
-    return checkpoint_network(run, checkpoint), given or run.saved_models
+    config, network, data = read(run.config), checkpoint_network(run, checkpoint), None
+    serving = Serving(**{**config.serving.given, **serving.given})
+    if serving.formats or serving.faster:
+        data = load(config.source, streamed=config.augmenting.crop == "resized")
+        require_own_data(run, identity(data))
+    return network, given or run.saved_models, serving, data
 
 
 def _sizes(text: str) -> list[int]:

@@ -7,7 +7,7 @@ from contextlib import ExitStack, nullcontext
 
 import keras
 
-from keras_resunits import describe, export_saved_model
+from keras_resunits import describe
 
 from .cluster.strategy import make_strategy, require_divisible
 from .cluster.workers import chief_first, leaving_together, require_agreement
@@ -15,7 +15,8 @@ from .data.augmentation import Augmentation
 from .data.datasets import bad_images_named, identity, load
 from .data.feeding import Feed
 from .evaluation.check import check_answers, save_picture
-from .evaluation.networks import stated
+from .evaluation.exporting import export, in_words, require_exportable
+from .evaluation.networks import Network, stated
 from .process.commands import command, python
 from .process.errors import BadInput, Preempted, say
 from .process.files import stored
@@ -70,6 +71,8 @@ def pipeline(config, run, asked, place, again: str) -> None:
         with bad_images_named(data), memory_named():
             with place.watch("making the network"):  # all workers start with the weights of the first
                 model, preprocessing = build(config, data, place)
+            if asked.export:
+                require_exportable(config.serving, model, data.classes)
             plan = planned(config, data)
             if place.is_chief:
                 introduce(config, run, data, model, plan, place)
@@ -151,32 +154,36 @@ def finish(config, run, data, session, wanted: bool, again: str) -> None:
     """Export the trained network, if requested and not done yet, and print the results."""
     trainer = session.trainer
     state, average = state_hash(trainer.variables), trainer.average
-    if version := run.exported_version(state=state):
+    options = {"export": config.serving.given} if config.serving.given else {}
+    if version := run.exported_version(state=state, **options):
         print(f"nothing left to do: {version} is the export of this state, {state}")
         return
     exported = None
     if wanted:
         with average.swapped() if average else nullcontext():
-            noted = {"state": state, "step": session.position.step}
+            noted = {"state": state, "step": session.position.step, **options}
             noted |= stated(config, data.digest, session.position.tested)
-            exported = export(run, data, trainer.model, trainer.preprocessing, noted)
+            names = list(data.class_names or ())
+            network = Network(f"run {run.name}", trainer.model, trainer.preprocessing, names, noted)
+            exported = export_checked(run, data, network, config.serving)
     else:
         run.release()  # removes the folder for exports if it is empty
     report(run, state, session.tested(), exported, again)
 
 
-def export(run, data, model, preprocessing, noted):
-    """Export; return the version's folder, and the largest difference of its answers from the network's."""
+def export_checked(run, data, network: Network, serving):
+    """Export; return the version's folder, and a text about its answers."""
+    differences: list[float] = []
+
+    def check(version):
+        differences.append(check_answers(version, network.model, network.preprocessing, data.sample(64)))
+
     with stored(f"the export to {run.saved_models}, or checking it; the run is saved: free space, and pass --resume"):
-        differences: list[float] = []
-
-        def check(version):
-            differences.append(check_answers(version, model, preprocessing, data.sample(64)))
-
-        version = export_saved_model(
-            model, run.saved_models, data.class_names, preprocessing, metadata=noted, check=check
+        version, accuracies = export(
+            network, run.saved_models, serving, data, check, class_names=network.class_names or None
         )
-    return version, differences[0]
+    told = f"{version} (its answers differ from the trained network's by at most {differences[0]:.0e})"
+    return version, told + (f"{NEXT}{in_words(accuracies, data.test_count)}" if accuracies else "")
 
 
 def report(run, state: str, tested: dict[str, float], exported, again: str) -> None:
@@ -185,8 +192,7 @@ def report(run, state: str, tested: dict[str, float], exported, again: str) -> N
     if exported is None:
         told = f"not this state yet: {again.replace(' --noexport', '')}"
     else:
-        version, difference = exported
-        told = f"{version} (its answers differ from the trained network's by at most {difference:.0e})"
+        version, told = exported
         if run.example.exists():
             tries.insert(0, f"{command('answer')} {shlex.join([str(version), str(run.example)])}")
     shipped = ": exported" * bool(exported)

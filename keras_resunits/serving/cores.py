@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import keras
@@ -25,6 +26,10 @@ class Cores:
     outputs: InferenceGraph
     of_tensors: InferenceGraph
     features: InferenceGraph | None
+
+    def each(self, change: Callable[[InferenceGraph], InferenceGraph]) -> Cores:
+        """Return the graphs, each changed."""
+        return Cores(change(self.outputs), change(self.of_tensors), self.features and change(self.features))
 
 
 def cores(model: keras.Model, preprocessing: keras.layers.Layer | None = None) -> Cores:

@@ -126,6 +126,10 @@ class Folding:
         """Return the value of a tensor that depends on no input, or `None`."""
         return self.traced.constants.get(tensor.name)
 
+    def readers(self, op: tf.Operation) -> set[str | None]:
+        """Return the types of the operations that read an operation's output; `None` for one of the graph's outputs."""
+        return {reader and reader.type for reader in self._readers[op.outputs[0].name]}
+
     def value(self, tensor: tf.Tensor) -> Value:
         """Return what a tensor is in the folded graph."""
         array = self.constant(tensor)

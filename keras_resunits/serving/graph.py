@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,8 +37,14 @@ class InferenceGraph:
 
     def __call__(self, x: tf.Tensor) -> Any:
         """Return the function's value; weights that were placed in the same graph before are shared."""
-        names, inputs = tf.nest.flatten(self.results), {**place(self.weights), INPUT: x}
-        found = tf.graph_util.import_graph_def(self.definition, inputs, names, name="core")
+        return self.placed(x, place(self.weights))
+
+    def placed(self, x: tf.Tensor, weights: Mapping[str, tf.Tensor]) -> Any:
+        """Return the function's value with weights of the graph, by the names of their placeholders."""
+        names, given = tf.nest.flatten(self.results), {**weights, INPUT: x}
+        kept = [node for node in self.definition.node if node.name not in given]
+        definition = tf.compat.v1.GraphDef(node=kept, library=self.definition.library)
+        found = tf.graph_util.import_graph_def(definition, given, names, name="core")
         return tf.nest.pack_sequence_as(self.results, found)
 
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras_resunits.serving.affine import ONE
 from keras_resunits.serving.folding import HOMOGENEOUS, Folding, Value, copy
 from keras_resunits.serving.nodes import Linear, constant, operation
+from keras_resunits.serving.tracing import source
 
 
 def weights(folding: Folding, op: tf.Operation) -> Value | None:
@@ -154,6 +155,8 @@ def padded(folding: Folding, op: tf.Operation) -> Value | None:
     channels = _channels(x)
     if widths is None or fill is None or channels is None or not x.dtype.is_floating:
         return None
+    if np.isneginf(fill) and _never_negative(x) and folding.readers(op) <= {"MaxPool"}:
+        fill = np.zeros((), fill.dtype)  # the same maximum, and numbers that integers can stand for
     value, images, extra = folding.value(x), widths[:-1].any(), widths[-1]
     if images and _filling(value, fill, extra.any()) is None:
         value = folding.unshifted(x)
@@ -161,10 +164,15 @@ def padded(folding: Folding, op: tf.Operation) -> Value | None:
     if number is None:
         return None
     node = copy(op, value.stored, folding.settled(op.inputs[1]))
-    if number:  # TensorFlow merges a convolution with "Pad" only
-        node.op, node.inputs = "PadV2", [*node.inputs, constant(number, x, "pads")]
+    node.op = "PadV2" if number else "Pad"  # TensorFlow merges a convolution with "Pad" only
+    if number:
+        node.inputs = [*node.inputs, constant(number, x, "pads")]
     scale, shift = (np.broadcast_to(v, channels) for v in (value.scale, value.shift))
     return Value((node, 0), np.pad(scale, extra, constant_values=1), np.pad(shift, extra), norms=value.norms)
+
+
+def _never_negative(tensor: tf.Tensor) -> bool:
+    return source(tensor).op.type in ("Relu", "Relu6", "Sigmoid")
 
 
 def _filling(value: Value, fill: np.ndarray, more_channels: bool) -> np.ndarray | None:

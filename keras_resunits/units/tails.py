@@ -151,14 +151,15 @@ class SqueezeExcite(Nest):
     def build(self, input_shape):
         channels = input_shape[-1]
         narrow, policy = max(channels // self.ratio, 1), self.dtype_policy
-        self.pool = keras.layers.GlobalAveragePooling2D("channels_last", keepdims=True, name="pool", dtype=policy)
+        self.pool = keras.layers.GlobalAveragePooling2D("channels_last", name="pool", dtype=policy)
         self.squeeze = keras.layers.Dense(narrow, "relu", name="squeeze", dtype=policy)
         self.excite = keras.layers.Dense(channels, "sigmoid", name="excite", dtype=policy)
-        self.squeeze.build((None, 1, 1, channels))
-        self.excite.build((None, 1, 1, self.squeeze.units))
+        self.squeeze.build((None, channels))
+        self.excite.build((None, self.squeeze.units))
 
     def call(self, x):
-        return x * self.excite(self.squeeze(self.pool(x)))
+        factors = self.excite(self.squeeze(self.pool(x)))  # [batch, channels]: LiteRT runs products of matrices only
+        return x * keras.ops.expand_dims(factors, (1, 2))
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -337,5 +338,5 @@ def _(layer: StochasticDepth) -> str:
 
 @parts.register
 def _(layer: SqueezeExcite, shape) -> Parts:
-    one = (shape[0], 1, 1)
-    yield from ((layer.pool, shape), (layer.squeeze, (*one, shape[-1])), (layer.excite, (*one, layer.squeeze.units)))
+    batch, channels = shape[0], shape[-1]
+    yield from ((layer.pool, shape), (layer.squeeze, (batch, channels)), (layer.excite, (batch, layer.squeeze.units)))

@@ -65,7 +65,7 @@ def open_classifier(
     require_classifier(name)
     folder, path = run_folder(name), Path(name).expanduser()
     if not folder and path.suffix == ".keras":
-        return _asked(keras_network(path, normalize, statistics, data))
+        return asked(keras_network(path, normalize, statistics, data))
     if statistics:
         raise BadInput(f"--mean and --std are for a .keras file; {name} has its own statistics.")
     if folder:
@@ -122,11 +122,11 @@ def _run(folder: Path) -> Classifier:
     if exported := run.exported_version(**of_state) or (None if checkpoint else _newest_version(run.saved_models)):
         return saved_model(exported)
     if checkpoint:
-        return _asked(checkpoint_network(run, checkpoint))
+        return asked(checkpoint_network(run, checkpoint))
     raise BadInput(f"{folder} has neither a checkpoint nor an export yet.")
 
 
-def _asked(network: Network) -> Classifier:
+def asked(network: Network) -> Classifier:
     """The classifier of a network that returns probabilities or logits."""
     model, preprocessing = network.model, network.preprocessing or (lambda pixels: pixels)
 

@@ -164,8 +164,12 @@ class Run:
         changed = {name: value for name, value in data.items() if name in began and began[name] != value}
         return [f"{name} was {began[name]!r}, is {value!r}" for name, value in changed.items()]
 
-    def exported_version(self, **of: str | int) -> Path | None:
-        """The newest version exported from a `state` or `step`: each version's metadata.json tells which."""
+    def exported_version(self, **of: Any) -> Path | None:
+        """The newest version exported from a `state` or `step`: each version's metadata.json tells which.
+
+        Args:
+            of: What it must tell, by name.
+        """
         versions = [each for each in self.saved_models.glob("*") if each.name.isdecimal()]
         for version in sorted(versions, key=lambda each: int(each.name), reverse=True):
             noted = _metadata(version) or self._noted_by_earlier_versions(version)

@@ -13,11 +13,12 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from ..process.errors import BadInput
 from ..process.files import WILDCARDS, whole
-from .sections import SECTIONS, Augmenting, Network, Recipe, Source, Survival
+from .sections import SECTIONS, Augmenting, Network, Recipe, Serving, Source, Survival
 
-SURVIVAL = tuple(each.name for each in fields(Survival))
+FREE = tuple(each.name for record in (Survival, Serving) for each in fields(record))
+"""The options that may change on resume."""
 # options that may differ between two runs with equal results
-DECIDES_NO_NUMBER = frozenset({"config", "smoke", "class_names", "data_dir", *SURVIVAL})
+DECIDES_NO_NUMBER = frozenset({"config", "smoke", "class_names", "data_dir", *FREE})
 SECTION_OF = {each.name: section for section, record in SECTIONS.items() for each in fields(record)}
 """The section of every option, in the order of the pipeline."""
 OWN = ("config", "smoke", "shuffle_rounds")  # the options outside the sections
@@ -28,7 +29,7 @@ class Config:
     """All settings that a run depends on.
 
     Args:
-        source, augmenting, network, recipe, survival: Its sections.
+        source, augmenting, network, recipe, survival, serving: Its sections.
         config: The experiment that it comes from; none by default.
         smoke: Whether it is the experiment's smoke version.
         shuffle_rounds: Rounds of the shuffle; `None` in runs of earlier versions, which have 4.
@@ -40,6 +41,7 @@ class Config:
     network: Network = field(default_factory=Network)
     recipe: Recipe = field(default_factory=Recipe)
     survival: Survival = field(default_factory=Survival)
+    serving: Serving = field(default_factory=Serving)
     config: str | None = None
     smoke: bool = False
     shuffle_rounds: int | None = 8

@@ -35,7 +35,9 @@ class Numbers(flags.ListParser):
 def _define(name: str, hint: Any, default: Any, help: str, choices: tuple[str, ...] = ()) -> None:
     """Define the flag of one option."""
     kind = _without_none(hint)
-    if choices:
+    if choices and kind is not str:
+        flags.DEFINE_list(name, default, help)
+    elif choices:
         flags.DEFINE_enum(name, default, choices, help)
     elif kind == list[float]:
         flags.DEFINE(Numbers(), name, default, help, serializer=flags.CsvListSerializer(","))

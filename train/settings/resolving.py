@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..process.errors import BadInput, say
-from .config import OF_EARLIER, SECTION_OF, SURVIVAL, Config, saved_values
+from .config import FREE, OF_EARLIER, SECTION_OF, Config, saved_values
 from .experiments import experiment
 from .flags import FLAGS
 from .sections import DROPS, NEEDS
@@ -99,7 +99,7 @@ def _resumed(flag_values: dict[str, Any], saved: dict[str, Any], path: Path) -> 
     given = {name: value for name, value in flag_values.items() if FLAGS[name].present}
     if "config" in given and given["config"] == saved.get("config"):
         _compare_experiment(_expanded(_experiment({**flag_values, "smoke": saved.get("smoke", False)})), saved)
-    changed = [name for name, value in given.items() if name not in ("epochs", *SURVIVAL) and saved.get(name) != value]
+    changed = [name for name, value in given.items() if name not in ("epochs", *FREE) and saved.get(name) != value]
     if changed:
         now, then = (", ".join(f"{name}={values.get(name)}" for name in changed) for values in (given, saved))
         raise BadInput(f"--{now.replace(', ', ', --')}, but the run to resume has {then} ({path}).")

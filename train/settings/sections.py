@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar
 
 from ..process.errors import BadInput
@@ -323,6 +323,57 @@ class Survival(Section):
 
 
 @dataclass(frozen=True)
+class Serving(Section):
+    """What is exported; these values may change on resume."""
+
+    title = "Export"
+
+    top_k: int | None = option(None, "The number of classes in a served answer; all by default.", least=1)
+    head: str | None = option(
+        None,
+        "What the network returns; by default what its last layer shows.",
+        choices=("softmax", "logits", "sigmoid", "sigmoid_logits"),
+    )
+    serving_precision: str | None = option(
+        None,
+        "In what the export computes between the first and the last weights; float32 by default. bfloat16 is faster "
+        "on CPUs that multiply in it.",
+        choices=("float32", "bfloat16"),
+    )
+    formats: list[str] | None = option(
+        None,
+        "More files for other runtimes, in formats/ of the exported version, separated by commas. Training images "
+        "calibrate int8.",
+        choices=("onnx", "openvino", "openvino_int8", "litert", "litert_int8"),
+    )
+    accuracy_tolerance: float | None = option(
+        None,
+        "The most accuracy on the test images that bfloat16 and int8 may lose; 0.005 by default.",
+        least=0,
+        most=1,
+    )
+
+    @property
+    def faster(self) -> bool:
+        """Whether the export computes in less than float32."""
+        return self.serving_precision not in (None, "float32")
+
+    @property
+    def tolerated(self) -> float:
+        """The most accuracy that may be lost.
+
+        >>> Serving().tolerated
+        0.005
+        """
+        return 0.005 if self.accuracy_tolerance is None else self.accuracy_tolerance
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The options that are set, by name."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+@dataclass(frozen=True)
 class Command(Section):
     """The options that only the command line decides; none is saved with the run."""
 
@@ -373,6 +424,7 @@ SECTIONS: Mapping[str, type[Section]] = {
     "network": Network,
     "recipe": Recipe,
     "survival": Survival,
+    "serving": Serving,
 }
 """The sections of a run's configuration, by name."""
 NEEDS: Mapping[str, Needs] = {

@@ -18,10 +18,13 @@ from tests.support.configs import changed
 from tests.support.serving import answers_tf2, pixels
 from tests.train.conftest import Files, Outcome
 from train.data.datasets import load
+from train.evaluation.classifiers import Classifier
+from train.evaluation.exporting import require_exportable
 from train.export import run_main
+from train.process.errors import BadInput
 from train.run.checkpoints import Checkpoints, Position
 from train.settings.config import Config, read
-from train.settings.sections import Source
+from train.settings.sections import Serving, Source
 from train.step.average import Average
 from train.step.network import network
 from train.step.optimizer import optimizer
@@ -159,7 +162,10 @@ def test_a_keras_file_is_exported_with_the_pixels_that_it_expects(name, options,
         (("net.keras", "--mean=0.5"), r"--mean and --std must both be numbers"),
         (("own.keras", "--mean=cifar10"), r"but its layer 'normalization' normalises"),
         (("net.keras", "--normalize=none", "--mean=cifar10"), r"but --normalize=none is given"),
-        (("empty", "--mean=cifar10"), r"--mean, --std, --normalize are for a \.keras file; empty has its own"),
+        (
+            ("empty", "--mean=cifar10"),
+            r"--mean, --std, --normalize, --dataset are for a \.keras file; empty has its own",
+        ),
         (("own.keras", "--class_names=a,b"), r"own\.keras: `class_names` must hold 4 names"),
         (("own.keras", "--class_names=a,b,c,a"), r"own\.keras: `class_names` must all be different"),
         (("own.keras", "--top_k=5"), r"own\.keras: `top_k` must be an int in 1\.\.4"),
@@ -169,6 +175,11 @@ def test_a_keras_file_is_exported_with_the_pixels_that_it_expects(name, options,
             ("own.keras", "--batch_sizes=2,x"),
             r"--batch_sizes: expected an integer above 0, .* got 'x'",
         ),
+        (
+            ("own.keras", "--serving_precision=bfloat16"),
+            r"--serving_precision and --formats require images .* pass --dataset",
+        ),
+        (("own.keras", "--accuracy_tolerance=2"), r"--accuracy_tolerance must be >= 0 and <= 1, got 2\.0"),
         (("own.keras", "--keep=0"), r"--keep: expected an integer above 0, .* got '0'"),
         (("own.keras", "--output=a*b"), r"--output=a\*b contains \*"),
         (("several.keras",), r"several\.keras must return \[batch, classes\]"),
@@ -188,6 +199,30 @@ def test_bad_input_is_answered_in_one_line_and_leaves_nothing(arguments, line, f
     assert sorted(folder.rglob("*")) == before
 
 
+def test_a_run_in_bfloat16_is_measured_and_refused_if_it_loses_more_than_allowed(run, export, monkeypatch, tmp_path):
+    folder = shutil.copytree(run[0], tmp_path / "runs" / "mine")
+    asked = (folder, "--serving_precision=bfloat16", "--batch_sizes=1", "--top_k=1")
+    outcome = export(*asked)
+    assert outcome.code == 0, outcome.err
+    version = tmp_path / "saved_models" / "mine" / "1"
+    assert re.search(r"^accuracy +float32 \d+\.\d\d%, bfloat16 \d+\.\d\d% \(\d+ test images\)$", outcome.out, re.M)
+    assert metadata(version)["precision"] == "bfloat16"
+    monkeypatch.setattr("train.evaluation.exporting.asked", by_brightness)
+    outcome = export(*asked)
+    assert outcome.code == 2
+    *_, said = outcome.said
+    assert re.search(r"bfloat16 loses more than --accuracy_tolerance=0\.005: .* Nothing is exported", said), said
+    assert [path.name for path in version.parent.iterdir()] == ["1"]
+    outcome = export(*asked, "--accuracy_tolerance=1")
+    assert outcome.code == 0, outcome.err
+
+
+def by_brightness(network) -> Classifier:
+    """A classifier that is right on the test images, which the network of two saved steps is not."""
+    bright = lambda images: (images.mean((1, 2, 3)) > 120).astype(int)  # noqa: E731
+    return Classifier("by brightness", network.model.input_shape[1:], lambda images: np.eye(2)[bright(images)])
+
+
 def test_a_folder_whose_name_no_server_takes_gets_no_kit(files, export, tmp_path):
     outcome = export(files[0] / "own.keras", f"--output={tmp_path}/my net", "--batch_sizes=1", "--kit")
     assert outcome.code == 2 and f"exported      {tmp_path}/my net/1 (" in outcome.out
@@ -200,3 +235,14 @@ def test_a_damaged_checkpoint_is_not_exported(run, export, tmp_path):
     outcome = export(folder, "--batch_sizes=1")
     assert outcome.code == 0, outcome.err
     assert metadata(tmp_path / "saved_models" / "mine" / "1")["step"] == 1
+
+
+def test_an_export_that_would_be_refused_is_refused_before_training():
+    model = PreActResNet(8, (8, 8, 3), 4)
+    require_exportable(Serving(top_k=4, head="logits"), model, 4)
+    for serving, line in (
+        (Serving(top_k=5), r"--top_k=5: .* in 1\.\.4"),
+        (Serving(head="softmax"), "--head=softmax: `head` contradicts"),
+    ):
+        with pytest.raises(BadInput, match=line):
+            require_exportable(serving, model, 4)

@@ -371,3 +371,15 @@ def test_a_warm_up_beyond_the_default_drops_is_refused(resolved, arguments):
 def test_no_drops_are_none_to_apply(parse):
     with pytest.raises(flags.IllegalFlagValueError, match="--drops=: expected numbers, separated by commas"):
         parse("--drops=")
+
+
+def test_what_is_exported_is_recorded_changes_no_fingerprint_and_may_change_on_resume(resolved, tmp_path):
+    saved = tmp_path / "config.json"
+    begun = resolved("--top_k=2", "--head=logits", "--formats=onnx,litert")
+    assert begun.fingerprint == resolved().fingerprint
+    begun.save(saved)
+    assert read(saved).serving.given == {"top_k": 2, "head": "logits", "formats": ["onnx", "litert"]}
+    again = resolved("--top_k=3", saved=saved).serving
+    assert (again.top_k, again.head) == (3, "logits")
+    with pytest.raises(BadInput, match=r"--formats must be one of onnx, .*, got \['onnx', 'tflite'\]"):
+        resolved("--formats=onnx,tflite")

@@ -88,6 +88,11 @@ class EncodedData:
         """The first test images: uint8 `[count, size, size, 3]`."""
         return self._views(self.test, range(min(count, self.test.count)))
 
+    def spread(self, count: int) -> np.ndarray:
+        """Centres of evenly spaced training images: uint8 `[count, size, size, 3]`, or all where there are fewer."""
+        step = max(self.train.count // count, 1)
+        return self._views(self.train, range(0, self.train.count, step)[:count])
+
     @cached_property
     def digest(self) -> str:
         """Twelve hexadecimal digits of the SHA-256 of 1,024 to 2,047 evenly spaced images and labels of each split."""

@@ -71,6 +71,10 @@ class ImageData:
         """The first test images: uint8 `[count, height, width, channels]`."""
         return self.test[0][:count]
 
+    def spread(self, count: int) -> np.ndarray:
+        """Evenly spaced training images: uint8 `[count, height, width, channels]`, or all where there are fewer."""
+        return self.train[0][:: max(self.train_count // count, 1)][:count]
+
     @property
     def digest(self) -> str:
         """Twelve hexadecimal digits of the SHA-256 of all images and labels."""
