@@ -18,7 +18,7 @@ from .process.startup import importing, require_tensorflow_backend
 INTRODUCTION = """Export a run, or a .keras file, for TensorFlow Serving.
 
     {export} digits-preactresnet20
-        a run, by name or folder: the state of its newest checkpoint
+        a run, by name or folder: its best state where it has a validation split, else the last
     {export} resnet20.keras --mean=cifar10 --class_names=plane,car,bird,cat,deer,dog,frog,horse,ship,truck
         a .keras file, with the statistics of its weights
     {export} digits-preactresnet20 --keep=3 --kit
@@ -39,6 +39,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add = parser.add_argument
     add("model", metavar="RUN|MODEL.keras", help="the network to export")
     add("--output", metavar="DIR", help="the folder of versions; by default saved_models/NAME, beside a run's runs/")
+    add("--state", choices=("best", "last"), help="of a run; by default the best where it has a validation split")
     add("--class_names", type=lambda text: text.split(","), metavar="A,B,...", help="by default a run's, or 0,1,...")
     add("--top_k", type=positive, metavar="K", help="the number of classes in an answer; all by default")
     add(
@@ -115,8 +116,7 @@ def opened(arguments: argparse.Namespace):
     from keras_resunits.converters.statistics import statistics_of
 
     from .evaluation.classifiers import run_folder
-    from .evaluation.networks import checkpoint_network, keras_network
-    from .run.checkpoints import newest_checkpoint
+    from .evaluation.networks import checkpoint_network, chosen_checkpoint, keras_network
     from .run.folder import Run
 
     try:
@@ -128,11 +128,13 @@ def opened(arguments: argparse.Namespace):
     if folder is None:
         if path.suffix != ".keras" or not path.is_file():
             raise BadInput(f"{arguments.model} must be a run (config.json) or a .keras file.")
+        if arguments.state:
+            raise BadInput(f"--state={arguments.state} has no effect on {arguments.model}: it is of a run's states.")
         return keras_network(path, arguments.normalize, statistics), given or Path("saved_models") / path.stem
     if statistics or arguments.normalize != "auto":
         raise BadInput(f"--mean, --std, --normalize are for a .keras file; {arguments.model} has its own statistics.")
     run = Run.at(folder.resolve())
-    if (checkpoint := newest_checkpoint(run.checkpoints)) is None:
+    if (checkpoint := chosen_checkpoint(run, arguments.state)) is None:
         raise BadInput(f"{folder} has no undamaged checkpoint to export.")
     return checkpoint_network(run, checkpoint), given or run.saved_models
 
