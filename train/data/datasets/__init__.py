@@ -60,13 +60,14 @@ def load(source: Source, streamed: bool = False, seed: int = 0, earlier: bool = 
         data = kind.load(Reading(source, streamed, seed, earlier))
     except PermissionError as error:
         raise BadInput(f"--dataset={source.dataset}: {error.filename} cannot be read ({error.strerror}).") from None
+    names = source.class_names if kind is not FOLDER or earlier else None  # else they gave the order of the classes
     if isinstance(data, EncodedData):
-        data = renamed(data, source.class_names)
+        data = renamed(data, names)
     elif source.test_view:
         raise BadInput(f"--test_view has no effect on images that are all of one size (--dataset={source.dataset}).")
     else:
         try:
-            data = checked(data, source.class_names)
+            data = checked(data, names)
         except BadInput as error:
             raise BadInput(f"--dataset={source.dataset}: {error}") from None
     return data if kind is FOLDER or not interval(source) else divided(data, source, seed)
