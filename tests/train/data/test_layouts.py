@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
+from keras_resunits.serving.decoding import images_of
 from tests.train.conftest import Files
 from train.data.datasets import EncodedData, identity, load
 from train.data.datasets.decoding import decoded, image_size
@@ -104,9 +105,7 @@ def test_arrays_are_divided_by_their_numbers(tmp_path, capsys):
 
 def test_a_share_that_leaves_a_class_without_an_image_is_refused(tmp_path):
     root = Files.image_folder(tmp_path, train=3, test=1)
-    with pytest.raises(
-        BadInput, match=r"--validation=0\.1 leaves class '(cat|dog)' without a validation image"
-    ):
+    with pytest.raises(BadInput, match=r"--validation=0\.1 leaves class '(cat|dog)' without a validation image"):
         read(root, validation=0.1)
     (root / "val").mkdir()
     shutil.copytree(root / "test", root / "val", dirs_exist_ok=True)
@@ -220,6 +219,9 @@ def test_an_image_is_upright_whichever_of_eight_ways_the_camera_was_held(tmp_pat
         np.testing.assert_array_equal(decoded(contents, (0, 0, rows, columns)), theirs)
         np.testing.assert_array_equal(decoded(contents, (2, 3, 5, 7)), theirs[2:7, 3:10])
         assert [int(side) for side in image_size(contents, exact=False)] == [12, 20]
+        served, status = images_of(contents[None], theirs.shape)
+        assert status.numpy().tolist() == [0]
+        np.testing.assert_array_equal(served[0], theirs)
 
 
 def test_images_in_memory_are_upright(tmp_path):
