@@ -113,14 +113,14 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.state and not folder:
         raise BadInput(f"--state={arguments.state} has no effect on {arguments.model}: it is of a run's states.")
     config = judged_on(arguments, folder)
-    source, own = config.source, folder is not None and arguments.data is None
+    source, own = config.source, folder and arguments.data is None and Run.at(folder)
     beside = folder / "evaluation" if folder else default_output(arguments.model)
     output = beside if arguments.output is None else local(arguments.output, "--output")
     # images of any size are streamed, not resized to one
     streamed = bool(arguments.test_view) or config.augmenting.crop == "resized"
-    data = load(source, streamed, config.recipe.seed, earlier=own and Run.at(folder).earlier)
+    data = load(source, streamed, config.recipe.seed, earlier=bool(own and own.earlier))
     if own:
-        require_own_data(Run.at(folder), identity(data))
+        require_own_data(own, identity(data))
     split = arguments.split or data.tested
     data = data.testing_on(split)
     classifier = open_classifier(arguments.model, data, arguments.normalize or "auto", statistics, arguments.state)

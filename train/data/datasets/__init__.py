@@ -123,9 +123,13 @@ def _folder(reading: Reading) -> ImageData | EncodedData:
     held = interval(source) is not None
     found = labelled(source) if source.labels else class_folders(Path(source.dataset), held)
     layout = finished(found, source, reading.seed, ordered=not reading.earlier)
+    data: ImageData | EncodedData
     if reading.streamed:
-        return load_files(layout, source.image_size, source.skip_bad_images, source.test_view, not reading.earlier)
-    return decoded(layout, source.image_size, source.skip_bad_images, not reading.earlier)
+        data = load_files(layout, source.image_size, source.skip_bad_images, source.test_view, not reading.earlier)
+    else:
+        data = decoded(layout, source.image_size, source.skip_bad_images, not reading.earlier)
+    print(f"data: {layout}", flush=True)
+    return data
 
 
 def _tfds(reading: Reading) -> ImageData | EncodedData:

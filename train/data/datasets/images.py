@@ -35,7 +35,8 @@ class Splits:
         """The data of splits by their names: "train", and one of "validation" and "test", or both."""
         tested = "test" if "test" in parts else "validation"
         more = {"validation": parts.get("validation")} if tested == "test" else {}
-        return cls(train=parts["train"], test=parts[tested], tested=tested, **more, **options)
+        options |= {"train": parts["train"], "test": parts[tested], "tested": tested}
+        return cls(**more, **options)
 
     @property
     def watched(self) -> str:

@@ -54,7 +54,7 @@ class Layout:
 
 
 def finished(layout: Layout, source: Source, seed: int, ordered: bool = True) -> Layout:
-    """The layout with its classes in the order asked for, and a validation split if one is asked for; printed.
+    """The layout with its classes in the order asked for, and a validation split if one is asked for.
 
     Args:
         layout: What was found.
@@ -74,7 +74,6 @@ def finished(layout: Layout, source: Source, seed: int, ordered: bool = True) ->
             f"{source.dataset} has images to train on ({layout.places['train']}), and none to test on. Pass "
             "--validation=0.2 to hold out a fifth of each class."
         )
-    print(f"data: {layout}", flush=True)
     return layout
 
 

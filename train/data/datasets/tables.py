@@ -127,7 +127,8 @@ class _Index:
             folder = Path(place)
             folders[folder] = sorted(path for path in map(folder.joinpath, names) if names_an_image(path))
         for base in folders:
-            self.files[base] = found = {}
+            found: dict[str, list[Path]] = {}
+            self.files[base] = found
             for folder, paths in folders.items():
                 if folder == base or base in folder.parents:
                     for path in paths:
