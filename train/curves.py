@@ -8,6 +8,7 @@ from pathlib import Path
 from .process.commands import command
 from .process.errors import BadInput, RunError
 from .process.files import local, outlive_full_disks
+from .run.folder import Run
 from .run.history import draw_curves, read_history
 
 __all__ = ["draw_curves", "read_history"]
@@ -53,7 +54,9 @@ def run_main(argv: list[str]) -> int:
             raise BadInput(f"the picture must end in .png; got {picture}.")
         if not picture.parent.is_dir():
             raise BadInput(f"{picture.parent}: there is no such folder.")
-        draw_curves(given(argv[1:]), picture)
+        histories = given(argv[1:])
+        watched = sorted({Run.at(path.parent).watched for _, path in histories})
+        draw_curves(histories, picture, " or ".join(watched))
     except RunError as error:
         print(f"curves: {error}", file=sys.stderr)
         return error.code

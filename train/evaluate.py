@@ -17,7 +17,6 @@ from .process.files import local, whole
 from .process.startup import importing, require_tensorflow_backend
 from .run.folder import Run
 from .settings.config import Config, read
-from .settings.sections import Source
 
 INTRODUCTION = """Evaluate a trained network: accuracy, top-5, a confusion matrix, the worst mistakes.
 
@@ -35,6 +34,9 @@ Exit codes: 0 done; 2 a mistake in the arguments or files; 3 NaN or infinite ans
 """
 
 
+TABLE = ("labels", "image_column", "label_column")
+
+
 def parse(argv: list[str]) -> argparse.Namespace:
     """Parse the command line, and check what can be checked without reading files."""
     parser = Parser(
@@ -50,7 +52,12 @@ def parse(argv: list[str]) -> argparse.Namespace:
         nargs="?",
         help="images, as for the training command's --dataset; by default the run's own",
     )
-    add("--split", choices=("test", "train"), default="test", help="the images to evaluate on; test by default")
+    add(
+        "--split",
+        choices=("test", "validation", "train"),
+        help="the images to evaluate on; test by default, or validation where there is no test split",
+    )
+    add("--state", choices=("best", "last"), help="of a run; by default the best where it has a validation split")
     add("--output", metavar="FOLDER", help="the folder for the results; by default RUN/evaluation, or evaluations/NAME")
     add("--batch_size", type=positive, default=128, metavar="N", help="images per batch; 128 by default")
     add("--image_size", type=positive, metavar="N", help="resize DATA's images to this height and width")
@@ -60,6 +67,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
         help="the view of images of any size, at --image_size (224 by default), as in training",
     )
     add("--class_names", type=lambda text: text.split(","), metavar="A,B,...", help="of DATA, in the order of labels")
+    add("--labels", metavar="CSV", help="the table of labels of DATA, as in training")
+    add("--image_column", metavar="NAME", help="its column of file names or ids")
+    add("--label_column", metavar="NAME", help="its column of labels")
     add("--data_dir", metavar="FOLDER", help="where tensorflow-datasets keeps its sets")
     add("--skip_bad_images", action="store_true", help="skip images of a folder that cannot be read")
     add(
@@ -103,40 +113,45 @@ def main(arguments: argparse.Namespace) -> None:
             f"--normalize={arguments.normalize} has no effect on {arguments.model}: runs and SavedModels normalise as "
             "they were trained."
         )
-    source, streamed = judged_on(arguments, folder)
+    if arguments.state and not folder:
+        raise BadInput(f"--state={arguments.state} has no effect on {arguments.model}: it is of a run's states.")
+    config = judged_on(arguments, folder)
+    source, own = config.source, folder and arguments.data is None and Run.at(folder)
     beside = folder / "evaluation" if folder else default_output(arguments.model)
     output = beside if arguments.output is None else local(arguments.output, "--output")
-    data = load(source, streamed)
-    if folder is not None and arguments.data is None:
-        require_own_data(Run.at(folder), identity(data))
-    classifier = open_classifier(arguments.model, data, arguments.normalize or "auto", statistics)
+    # images of any size are streamed, not resized to one
+    streamed = bool(arguments.test_view) or config.augmenting.crop == "resized"
+    data = load(source, streamed, config.recipe.seed, earlier=bool(own and own.earlier))
+    if own:
+        require_own_data(own, identity(data))
+    split = arguments.split or data.tested
+    data = data.testing_on(split)
+    classifier = open_classifier(arguments.model, data, arguments.normalize or "auto", statistics, arguments.state)
     if data.image_shape != classifier.image_shape:
         raise BadInput(
             f"{arguments.model} expects images of {shape(classifier.image_shape)}, but {source.dataset} has "
             f"{shape(data.image_shape)}; --image_size resizes those of a folder or a tensorflow-datasets set."
         )
     with made(output):  # before the evaluation, which takes long
-        batches = test_batches(replace(data, test=getattr(data, arguments.split)), arguments.batch_size)
+        batches = test_batches(data, arguments.batch_size)
         with bad_images_named(data):
             judged = judge(classifier, batches, list(data.class_names or ()))
-        write(judged, batches, output, partial(data.file_of, arguments.split))
-        result = summary(judged, classifier.title, source.dataset, arguments.split)
+        write(judged, batches, output, partial(data.file_of, split))
+        result = summary(judged, classifier.title, source.dataset, split)
         with whole(output / "evaluation.json") as unfinished:
             unfinished.write_text(json.dumps(result, indent=2) + "\n")
     report(result, judged, output)
 
 
-def judged_on(arguments: argparse.Namespace, folder: Path | None) -> tuple[Source, bool]:
-    """The images, and whether they are streamed: the run's own, unless the command line overrides them."""
+def judged_on(arguments: argparse.Namespace, folder: Path | None) -> Config:
+    """The configuration that says which images: the run's own, unless the command line overrides them."""
     if folder is None and arguments.data is None:
         raise BadInput(f"{arguments.model} is not a run: pass DATA, the images to evaluate it on; see --help.")
     own = read(folder / "config.json") if folder is not None and arguments.data is None else Config()
     given = {"dataset": arguments.data and os.path.expanduser(arguments.data)}
-    options = ("image_size", "class_names", "data_dir", "skip_bad_images", "test_view")
+    options = ("image_size", "class_names", "data_dir", "skip_bad_images", "test_view", *TABLE)
     given |= {name: getattr(arguments, name) for name in options}
-    # images of any size are streamed, not resized to one
-    streamed = bool(arguments.test_view) or own.augmenting.crop == "resized"
-    return replace(own.source, **{name: value for name, value in given.items() if value}), streamed
+    return replace(own, source=replace(own.source, **{name: value for name, value in given.items() if value}))
 
 
 def require_own_data(run: Run, seen: dict) -> None:

@@ -20,7 +20,7 @@ from .settings.sections import Serving, Source
 INTRODUCTION = """Export a run, or a .keras file, for TensorFlow Serving.
 
     {export} digits-preactresnet20
-        a run, by name or folder: the state of its newest checkpoint
+        a run, by name or folder: its best state where it has a validation split, else the last
     {export} resnet20.keras --mean=cifar10 --class_names=plane,car,bird,cat,deer,dog,frog,horse,ship,truck
         a .keras file, with the statistics of its weights
     {export} digits-preactresnet20 --keep=3 --kit
@@ -43,6 +43,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add = parser.add_argument
     add("model", metavar="RUN|MODEL.keras", help="the network to export")
     add("--output", metavar="DIR", help="the folder of versions; by default saved_models/NAME, beside a run's runs/")
+    add("--state", choices=("best", "last"), help="of a run; by default the best where it has a validation split")
     add("--class_names", type=lambda text: text.split(","), metavar="A,B,...", help="by default a run's, or 0,1,...")
     read: dict[str, Callable[[str], Any]] = {
         "top_k": positive,
@@ -120,8 +121,7 @@ def opened(arguments: argparse.Namespace, serving: Serving):
     from .data.datasets import identity, load
     from .evaluate import require_own_data
     from .evaluation.classifiers import run_folder
-    from .evaluation.networks import checkpoint_network, keras_network
-    from .run.checkpoints import newest_checkpoint
+    from .evaluation.networks import checkpoint_network, chosen_checkpoint, keras_network
     from .run.folder import Run
     from .settings.config import read
 
@@ -134,6 +134,8 @@ def opened(arguments: argparse.Namespace, serving: Serving):
     if folder is None:
         if path.suffix != ".keras" or not path.is_file():
             raise BadInput(f"{arguments.model} must be a run (config.json) or a .keras file.")
+        if arguments.state:
+            raise BadInput(f"--state={arguments.state} has no effect on {arguments.model}: it is of a run's states.")
         network = keras_network(path, arguments.normalize, statistics)
         data = load(replace(Source(), dataset=arguments.dataset)) if arguments.dataset else None
         return network, given or Path("saved_models") / path.stem, serving, data
@@ -142,12 +144,12 @@ def opened(arguments: argparse.Namespace, serving: Serving):
             f"--mean, --std, --normalize, --dataset are for a .keras file; {arguments.model} has its own statistics."
         )
     run = Run.at(folder.resolve())
-    if (checkpoint := newest_checkpoint(run.checkpoints)) is None:
+    if (checkpoint := chosen_checkpoint(run, arguments.state)) is None:
         raise BadInput(f"{folder} has no undamaged checkpoint to export.")
     config, network, data = read(run.config), checkpoint_network(run, checkpoint), None
     serving = Serving(**{**config.serving.given, **serving.given})
     if serving.formats or serving.faster:
-        data = load(config.source, streamed=config.augmenting.crop == "resized")
+        data = load(config.source, config.augmenting.crop == "resized", config.recipe.seed, earlier=run.earlier)
         require_own_data(run, identity(data))
     return network, given or run.saved_models, serving, data
 

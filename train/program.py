@@ -62,7 +62,7 @@ def pipeline(config, run, asked, place, again: str) -> None:
     with ExitStack() as stack:
         if place.is_chief:
             stack.enter_context(run.claimed())
-        data = load(config.source, streamed=config.augmenting.crop == "resized")
+        data = load(config.source, config.augmenting.crop == "resized", config.recipe.seed, earlier=run.earlier)
         config = config.resolved(data.image_shape, data.train_count, data.class_names, resumed=run.begun)
         require_divisible(config.recipe.batch_size, place.strategy.num_replicas_in_sync)
         seen = identity(data)
@@ -83,11 +83,13 @@ def pipeline(config, run, asked, place, again: str) -> None:
             session = prepare(config, run, data, model, preprocessing, plan, place, asked.resume)
             with noticed() as session.notice:
                 session.run()
+                selects = data.selects and not run.earlier
+                results = session.conclude(best=asked.export == "best" or (asked.export != "last" and selects))
             if place.is_chief and (received := session.notice.received):  # after the last step
                 step = session.position.step
                 raise Preempted(f"asked to stop ({received.name}): saved at step {step}, not exported.")
         if place.is_chief:
-            finish(config, run, data, session, asked.export, again)
+            finish(config, run, data, session, results, asked.export != "none", again)
 
 
 def build(config, data, place):
@@ -104,13 +106,15 @@ def build(config, data, place):
 def planned(config, data) -> Plan:
     """The plan of a run: its length, saves, and reaction to NaN."""
     steps = data.train_count // config.recipe.batch_size
-    return Plan(config.recipe.epochs, steps, config.survival.checkpoint_every, config.survival.on_nan)
+    survival = config.survival
+    return Plan(config.recipe.epochs, steps, survival.checkpoint_every, survival.on_nan, config.recipe.patience)
 
 
 def introduce(config, run, data, model, plan, place) -> None:
     """Print the run's name, size, devices and configuration."""
     steps = f"{plan.steps:,} step{'s' * (plan.steps != 1)} an epoch"
-    sizes = f"{model.count_params():,} parameters, {data.train_count:,} images, {steps}"
+    watched = f" ({data.validation_count:,} for validation)" if data.validation is not None else ""
+    sizes = f"{model.count_params():,} parameters, {data.train_count:,} images{watched}, {steps}"
     print(f"{run.name}: {sizes}, on {place.taken}\n{config}", flush=True)
 
 
@@ -133,7 +137,7 @@ def prepare(config, run, data, model, preprocessing, plan, place, resume: bool) 
             if (before := run.saved_epochs()) not in (None, plan.epochs):
                 say(f"--epochs={plan.epochs} instead of {before}: the schedule is stretched accordingly.")
             config.save(run.config)
-            records = recorders(run, plan, recipe.batch_size, position.epoch)
+            records = recorders(run, plan, recipe.batch_size, position.epoch, data.watched)
     feed = Feed(data, recipe.batch_size, Augmentation.of(config.augmenting), recipe.seed, place.workers, config.rounds)
     return Session(trainer, feed, checkpoints, plan, place, records, position)
 
@@ -150,7 +154,7 @@ def about(config, data, preprocessing) -> dict:
     }
 
 
-def finish(config, run, data, session, wanted: bool, again: str) -> None:
+def finish(config, run, data, session, results: dict[str, float], wanted: bool, again: str) -> None:
     """Export the trained network, if requested and not done yet, and print the results."""
     trainer = session.trainer
     state, average = state_hash(trainer.variables), trainer.average
@@ -162,13 +166,14 @@ def finish(config, run, data, session, wanted: bool, again: str) -> None:
     if wanted:
         with average.swapped() if average else nullcontext():
             noted = {"state": state, "step": session.position.step, **options}
-            noted |= stated(config, data.digest, session.position.tested)
+            noted |= stated(config, data.digest, results, data.watched)
             names = list(data.class_names or ())
             network = Network(f"run {run.name}", trainer.model, trainer.preprocessing, names, noted)
             exported = export_checked(run, data, network, config.serving)
     else:
         run.release()  # removes the folder for exports if it is empty
-    report(run, state, session.tested(), exported, again)
+    print(outcome(results, data.watched, session, exported is not None))
+    report(run, state, exported, again)
 
 
 def export_checked(run, data, network: Network, serving):
@@ -186,19 +191,27 @@ def export_checked(run, data, network: Network, serving):
     return version, told + (f"{NEXT}{in_words(accuracies, data.test_count)}" if accuracies else "")
 
 
-def report(run, state: str, tested: dict[str, float], exported, again: str) -> None:
-    """Print the results, their folders, and commands to try next."""
+def outcome(results: dict[str, float], watched: str, session, exported: bool) -> str:
+    """The results of the state that is exported, and which one it is where others were saved."""
+    shipped = ": exported" * exported
+    averaged = f" ({results['val_ema_accuracy']:.2%} averaged{shipped})" if "val_ema_accuracy" in results else ""
+    chosen = f", of the best epoch, {epoch}" if (epoch := session.position.epoch) < session.epochs_done else ""
+    lines = [f"{watched} accuracy {results['val_accuracy']:.2%}{averaged}{chosen}"]
+    if "test_accuracy" in results:
+        lines.append(f"test accuracy {results['test_accuracy']:.2%}, looked at once")
+    return "\n".join(lines)
+
+
+def report(run, state: str, exported, again: str) -> None:
+    """Print the folders of the results, and commands to try next."""
     tries = [f"{python()} -m tensorboard.main --logdir {shlex.quote(str(run.tensorboard))}"]
     if exported is None:
-        told = f"not this state yet: {again.replace(' --noexport', '')}"
+        told = f"not this state yet: {again.replace(' --noexport', '').replace(' --export=none', '')}"
     else:
         version, told = exported
         if run.example.exists():
             tries.insert(0, f"{command('answer')} {shlex.join([str(version), str(run.example)])}")
-    shipped = ": exported" * bool(exported)
-    averaged = f" ({tested['val_ema_accuracy']:.2%} averaged{shipped})" if "val_ema_accuracy" in tested else ""
     print(
-        f"test accuracy {tested['val_accuracy']:.2%}{averaged}\n"
         f"exported      {told}\n"
         f"curves        {run.curves}\n"
         f"state         {state} (the same for every run that ends with the same weights, optimiser and random states)\n"

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_resunits.serving.gifs import first_frame
 from keras_resunits.serving.headers import BMP, GIF, JPEG, NONE, PNG, formats
+from keras_resunits.serving.orientation import orientation, upright
 
 MOST_PIXELS = 2**25
 """The most pixels of an image, 100 MB when decoded. A header that claims more is refused before it is decoded."""
@@ -37,7 +38,7 @@ def images_of(contents: tf.Tensor, shape: tuple[int, int, int]) -> tuple[tf.Tens
     """Decode and resize image files, as training and evaluation read them.
 
     Of an animation, the first frame is decoded; transparency is dropped; 16 bits become 8. Resizing is bilinear, with
-    antialiasing where the image shrinks. Orientation tags are not read.
+    antialiasing where the image shrinks. JPEGs are turned upright by their orientation tag.
 
     Args:
         contents: The bytes of JPEG, PNG, GIF or BMP files, strings `[batch]`.
@@ -106,7 +107,11 @@ def _jpeg(content, channels: int):
     height, width, planes = tf.unstack(tf.cast(tf.image.extract_jpeg_shape(content), tf.int64))
 
     def decode():
-        direct = partial(tf.image.decode_jpeg, content, dct_method="INTEGER_ACCURATE")
+        tag = orientation(content)
+
+        def direct(channels: int):
+            return upright(tf.image.decode_jpeg(content, channels=channels, dct_method="INTEGER_ACCURATE"), tag)
+
         if channels == 3:
             return direct(channels=3)
         through_rgb = lambda: tf.image.rgb_to_grayscale(direct(channels=3))  # noqa: E731

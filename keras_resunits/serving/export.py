@@ -109,8 +109,9 @@ def export_saved_model(
         preprocessing: A layer from float32 pixels 0..255 to the model's input, such as a `keras.layers.Normalization`.
             Defaults to none.
         top_k: Number of classes in `classes` and `scores`. Defaults to all.
-        metadata: More content of `metadata.json`. `MODEL.md` shows "data", "data_digest", "accuracy", "licence", and
-            "configuration", whose values by name include its "fingerprint". Defaults to none.
+        metadata: More content of `metadata.json`. `MODEL.md` shows "data", "data_digest", "accuracy" (of the split
+            "accuracy_on", by default "test"), "licence", and "configuration", whose values by name include its
+            "fingerprint". Defaults to none.
         check: Called with the complete directory before it is published; an exception keeps it from being published.
         head: What the model returns: "softmax" (probabilities that sum to 1), "logits" (of a softmax), "sigmoid"
             (independent probabilities, for several labels) or "sigmoid_logits". With one output, the last three are the

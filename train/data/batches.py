@@ -125,7 +125,7 @@ def _training_view(data: ImageData | EncodedData, augmentation: Augmentation, me
 
     def view(index, key):
         contents, label = data.train.read(index)
-        return random_crop(contents, key, data.size, augmentation), _class(label, data), key
+        return random_crop(contents, key, data.size, augmentation, data.exact), _class(label, data), key
 
     return view
 
@@ -138,7 +138,7 @@ def _test_view(data: ImageData | EncodedData):
 
     def view(index, weight):
         contents, label = data.test.read(index)
-        return test_view(contents, data.size, data.test_protocol), _class(label, data), weight
+        return test_view(contents, data.size, data.test_protocol, data.exact), _class(label, data), weight
 
     return view
 

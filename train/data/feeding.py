@@ -50,9 +50,10 @@ class Feed:
 
         return iter(self._distributed(batches))
 
-    def testing(self):
-        """Batches with every test image once, over all replicas."""
-        return self._distributed(lambda shard: test_batches(self.data, self.batch_size, shard, self.workers))
+    def testing(self, split: str | None = None):
+        """Batches with every image of a split once, over all replicas; by default of the one watched in training."""
+        data = self.data.testing_on(split or self.data.watched)
+        return self._distributed(lambda shard: test_batches(data, self.batch_size, shard, self.workers))
 
     def _distributed(self, batches):
         if self.strategy.num_replicas_in_sync == 1:

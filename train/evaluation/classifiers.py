@@ -13,9 +13,9 @@ from keras_resunits.converters.statistics import Statistics
 from ..data.datasets import EncodedData, ImageData
 from ..process.backend import tf
 from ..process.errors import BadInput, first_line
-from ..run.checkpoints import newest_checkpoint, step_of
+from ..run.checkpoints import step_of
 from ..run.folder import Run
-from .networks import Network, checkpoint_network, keras_network
+from .networks import Network, checkpoint_network, chosen_checkpoint, keras_network
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,11 @@ def run_folder(name: str) -> Path | None:
 
 
 def open_classifier(
-    name: str, data: ImageData | EncodedData, normalize: str, statistics: Statistics | None = None
+    name: str,
+    data: ImageData | EncodedData,
+    normalize: str,
+    statistics: Statistics | None = None,
+    state: str | None = None,
 ) -> Classifier:
     """Open the classifier at `name`.
 
@@ -58,6 +62,7 @@ def open_classifier(
         data: The data whose statistics may normalise the images for a `.keras` file.
         normalize: "data", "none" or "auto"; see `keras_network`.
         statistics: For a `.keras` file, those that normalise the images instead.
+        state: "best" or "last", of a run; by default the one that it exports.
 
     Raises:
         BadInput: if it is none of these, or damaged; if there are statistics for a network that has its own.
@@ -69,7 +74,7 @@ def open_classifier(
     if statistics:
         raise BadInput(f"--mean and --std are for a .keras file; {name} has its own statistics.")
     if folder:
-        return _run(folder)
+        return _run(folder, state)
     return saved_model(_newest_version(path) or path)
 
 
@@ -114,10 +119,10 @@ def _names(signature, shape: tuple[int, ...]) -> list[str] | None:
     return [names[place] for place in np.argsort(order)] if len(names) == len(order) else None
 
 
-def _run(folder: Path) -> Classifier:
-    """A run's newest state: its export if that is from the newest checkpoint, else the checkpoint."""
+def _run(folder: Path, state: str | None) -> Classifier:
+    """A run's best or last state: its export if that is from the same checkpoint, else the checkpoint."""
     run = Run.at(folder)
-    checkpoint = newest_checkpoint(run.checkpoints)
+    checkpoint = chosen_checkpoint(run, state)
     of_state = {"step": step_of(checkpoint)} if checkpoint else {}
     if exported := run.exported_version(**of_state) or (None if checkpoint else _newest_version(run.saved_models)):
         return saved_model(exported)

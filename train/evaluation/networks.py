@@ -17,7 +17,7 @@ from keras_resunits.converters.statistics import Statistics
 from ..data.datasets import EncodedData, ImageData, load
 from ..process.backend import tf
 from ..process.errors import BadInput, first_line
-from ..run.checkpoints import about, step_of, tested_at
+from ..run.checkpoints import about, best_checkpoint, newest_checkpoint, step_of, tested_at
 from ..run.folder import Run
 from ..settings.config import Config, read
 from ..step.average import Average
@@ -46,20 +46,23 @@ class Network:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def stated(config: Config, digest: str | None, tested: Mapping[str, float]) -> dict[str, Any]:
+def stated(config: Config, digest: str | None, tested: Mapping[str, float], watched: str = "test") -> dict[str, Any]:
     """What the metadata of an export state of its run.
 
     Args:
         config: The run's configuration.
         digest: Of its data; `None` in checkpoints of earlier versions.
         tested: The results of the last test of the state, if there was one.
+        watched: The split of its values called `val_...`.
     """
     options = {name: value for name, value in config.deciding.items() if value is not None}
-    exported = "val_ema_accuracy" if config.recipe.ema else "val_accuracy"
+    watching = "val_ema_accuracy" if config.recipe.ema else "val_accuracy"
+    split = "test" if "test_accuracy" in tested else watched
     return {
         "data": config.source.dataset,
         "data_digest": digest,
-        "accuracy": tested.get(exported),
+        "accuracy": tested.get("test_accuracy", tested.get(watching)),
+        **({"accuracy_on": split} if split != "test" else {}),
         "configuration": {"fingerprint": config.fingerprint, **options},
     }
 
@@ -136,6 +139,17 @@ def _scaled(mean: np.ndarray, variance: np.ndarray) -> Statistics:
     return Statistics(tuple((mean / 255).tolist()), tuple((np.sqrt(variance) / 255).tolist()))
 
 
+def chosen_checkpoint(run: Run, state: str | None = None) -> Path | None:
+    """A run's best or newest undamaged checkpoint; `None` if there is none.
+
+    Args:
+        run: The run.
+        state: "best" or "last"; by default the best where the run has a validation split.
+    """
+    best = state == "best" or (state is None and run.selects)
+    return (best_checkpoint(run.checkpoints) if best else None) or newest_checkpoint(run.checkpoints)
+
+
 def checkpoint_network(run: Run, path: Path) -> Network:
     """The network of a run's checkpoint, with the averaged weights if the run has them.
 
@@ -162,13 +176,13 @@ def checkpoint_network(run: Run, path: Path) -> Network:
         average.put_in()
     title = f"checkpoint {path}" + (", averaged weights" if average else "")
     normalized = _normalization(told["mean"], told["variance"], shape)
-    facts = {"step": step_of(path), **stated(config, told.get("data"), tested_at(path))}
+    facts = {"step": step_of(path), **stated(config, told.get("data"), tested_at(path), run.watched)}
     return Network(title, model, normalized, names, facts)
 
 
 def _told_by_data(config: Config) -> dict[str, Any]:
     """The values that a checkpoint of an earlier version lacks, from the run's data."""
-    data = load(config.source, streamed=config.augmenting.crop == "resized")
+    data = load(config.source, config.augmenting.crop == "resized", earlier=True)  # it is of an earlier version
     mean, variance = data.statistics()
     names = list(data.class_names or ())
     return {"image_shape": data.image_shape, "class_names": names, "mean": mean, "variance": variance}

@@ -158,6 +158,22 @@ class Checkpoints:
             )
         return Position()
 
+    @property
+    def best(self) -> int | None:
+        """The step of the checkpoint with the highest score, the first of equal ones; `None` if none has a score."""
+        return next(map(step_of, _ranked(self.folder)), None)
+
+    def restore_best(self) -> Position:
+        """Restore the best undamaged checkpoint, and return its position.
+
+        Raises:
+            StorageError: if there is none.
+        """
+        if (path := best_checkpoint(self.folder)) is None:
+            raise StorageError(f"no undamaged checkpoint in {self.folder} has a score, so none is the best.")
+        self._read(path)
+        return _position(path)
+
     def _require_own(self, path: Path) -> None:
         """Refuse a checkpoint of another run; those of earlier versions do not record their run."""
         theirs = about(path)
@@ -201,9 +217,7 @@ class Checkpoints:
 
     def _forget(self) -> None:
         """Remove all checkpoints except the newest ones and the best."""
-        steps = self.steps
-        scores = {step: score for step in steps if (score := _score(self._path(step))) is not None}
-        best = max(scores, key=lambda step: scores[step], default=None)
+        steps, best = self.steps, self.best
         for step in steps[: -self.keep]:
             if step != best:
                 _remove(self._path(step))
@@ -231,6 +245,21 @@ def newest_checkpoint(folder: Path) -> Path | None:
             _position(path)
             return path
     return None
+
+
+def best_checkpoint(folder: Path) -> Path | None:
+    """The undamaged checkpoint in `folder` with the highest score, the first of equal ones; `None` if there is none."""
+    for path in _ranked(folder):
+        with suppress(_Damage):
+            _position(path)
+            return path
+    return None
+
+
+def _ranked(folder: Path) -> list[Path]:
+    """The checkpoints that have a score, the highest first, of equal ones the first."""
+    scores = {path: score for path in _folders(folder) if (score := _score(path)) is not None}
+    return sorted(scores, key=lambda path: -scores[path])
 
 
 def step_of(path: Path) -> int:

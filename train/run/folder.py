@@ -84,6 +84,26 @@ class Run:
         return os.path.exists(self.config) or bool(glob(f"{escape(str(self.checkpoints))}/*"))
 
     @property
+    def earlier(self) -> bool:
+        """Whether a version without validation splits began the run: its data's identity names no splits."""
+        return self.begun and self.data.exists() and "splits" not in self._seen
+
+    @property
+    def selects(self) -> bool:
+        """Whether the run has a validation split, by which its best state is chosen."""
+        return "validation" in self._seen.get("splits", ())
+
+    @property
+    def watched(self) -> str:
+        """The split that is looked at after each epoch."""
+        return "validation" if self.selects else "test"
+
+    @property
+    def _seen(self) -> dict[str, Any]:
+        """The values that identify the run's data; empty where they cannot be read, which others report."""
+        return _metadata(self.folder, self.data.name)
+
+    @property
     def tensorboard(self) -> Path:
         """The folder of TensorBoard's events."""
         return self.folder / "tensorboard"

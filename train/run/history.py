@@ -90,7 +90,9 @@ def _number(line: bytes) -> int | None:
     return int(number) if number.isdigit() else None
 
 
-def draw_curves(histories: Mapping[str, Path] | Iterable[tuple[str, Path]], picture: Path) -> None:
+def draw_curves(
+    histories: Mapping[str, Path] | Iterable[tuple[str, Path]], picture: Path, watched: str = "test"
+) -> None:
     """Loss and error over the epochs, train dashed and test solid as in He et al. 2016, Fig. 6, one colour a run.
 
     The legend has each run's last test values. Thin dotted lines mark where a step of the schedule lowers the learning
@@ -101,6 +103,7 @@ def draw_curves(histories: Mapping[str, Path] | Iterable[tuple[str, Path]], pict
         histories: CSV histories (`epoch, loss, accuracy, val_loss, val_accuracy`, where there are any also
             `val_ema_accuracy` and `learning_rate`) by the run's name, or pairs, whose names may be equal.
         picture: The PNG file to write.
+        watched: The split of the columns `val_...`, for the legend.
 
     Raises:
         StorageError: if a history is damaged.
@@ -121,7 +124,7 @@ def draw_curves(histories: Mapping[str, Path] | Iterable[tuple[str, Path]], pict
         axes.grid(alpha=0.3)
     what = _shortened(runs[0][0]) if len(runs) == 1 else f"{len(runs)} runs"
     figure.suptitle(f"Loss and error over the epochs: {what}", parse_math=False)
-    _draw_legend(figure, runs)
+    _draw_legend(figure, runs, watched)
     with whole(picture) as unfinished:
         figure.savefig(unfinished)
 
@@ -234,14 +237,17 @@ def _ticks(low: float, high: float) -> list[float]:
     return ticks[:: math.ceil(len(ticks) / 9)]
 
 
-def _draw_legend(figure: Figure, runs: Pairs) -> None:
+def _draw_legend(figure: Figure, runs: Pairs, watched: str) -> None:
     """Below the panels: the runs with their last values, and beside them what the lines are."""
     lines = [line for axes in figure.axes for line in axes.lines]
     dots = any(line.get_markevery() for line in lines)
     used = {line.get_gid() for line in lines}
-    left = [(_caption(name, history), {"color": _colour(i), "linewidth": 4}) for i, (name, history) in enumerate(runs)]
+    left = [
+        (_caption(name, history, watched), {"color": _colour(i), "linewidth": 4})
+        for i, (name, history) in enumerate(runs)
+    ]
     right = [
-        (name, {"color": "0.3", "marker": "o" if dots and name != FALL else "", **style})
+        (name.replace(TEST, watched), {"color": "0.3", "marker": "o" if dots and name != FALL else "", **style})
         for name, style in STYLES.items()
         if name in used
     ]
@@ -261,8 +267,8 @@ def _draw_legend(figure: Figure, runs: Pairs) -> None:
         text.set(text=caption, parse_math=False)
 
 
-def _caption(name: str, history: dict[str, list[float]]) -> str:
-    """A run's name and its last test values.
+def _caption(name: str, history: dict[str, list[float]], watched: str = "test") -> str:
+    """A run's name and its last values on the split that is watched.
 
     >>> _caption("digits", {"epoch": [1, 2], "val_loss": [0.5, 0.25], "val_accuracy": [0.75, 1.0]})
     'digits: test loss 0.250, test error 0.00 % after 2 epochs'
@@ -270,8 +276,8 @@ def _caption(name: str, history: dict[str, list[float]]) -> str:
     epochs = len(history.get("epoch", []))
     if not epochs:
         return f"{_shortened(name)}: no epoch yet"
-    last = [f"test loss {values[-1]:#.3g}" for values in [history.get("val_loss", [])] if values]
-    last += [f"test error {_error(values)[-1]:.2f} %" for values in [history.get("val_accuracy", [])] if values]
+    last = [f"{watched} loss {values[-1]:#.3g}" for values in [history.get("val_loss", [])] if values]
+    last += [f"{watched} error {_error(values)[-1]:.2f} %" for values in [history.get("val_accuracy", [])] if values]
     return f"{_shortened(name)}: {', '.join(last)} after {epochs} {'epoch' if epochs == 1 else 'epochs'}"
 
 

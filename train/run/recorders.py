@@ -83,10 +83,12 @@ class Progress(keras.callbacks.Callback):
         first_epoch: Epochs done before.
         steps: Steps per epoch.
         batch_size: Images per step.
+        watched: The split that is looked at after each epoch.
     """
 
-    def __init__(self, epochs: int, first_epoch: int, steps: int, batch_size: int):
+    def __init__(self, epochs: int, first_epoch: int, steps: int, batch_size: int, watched: str = "test"):
         super().__init__()
+        self.watched = watched
         self.epochs, self.first_epoch, self.steps, self.batch_size = epochs, first_epoch, steps, batch_size
 
     def on_train_begin(self, logs=None):
@@ -119,7 +121,7 @@ class Progress(keras.callbacks.Callback):
         averaged = f"  averaged {logs['val_ema_accuracy']:.2%}" if "val_ema_accuracy" in logs else ""
         print(
             f"epoch {epoch + 1:>{len(str(self.epochs))}}/{self.epochs}  loss {logs['loss']:.4f}  "
-            f"accuracy {logs['accuracy']:.2%}  test loss {logs['val_loss']:.4f}  test accuracy "
+            f"accuracy {logs['accuracy']:.2%}  {self.watched} loss {logs['val_loss']:.4f}  {self.watched} accuracy "
             f"{logs['val_accuracy']:.2%}{averaged}  {logs['images_per_second']:,.0f} img/s  {clock(left)} left",
             flush=True,
         )
@@ -131,18 +133,21 @@ class Curves(keras.callbacks.Callback):
     Args:
         history: The CSV file that `keras.callbacks.CSVLogger` wrote.
         picture: The PNG file to write.
+        watched: The split that the history's columns `val_...` are of.
     """
 
-    def __init__(self, history: Path, picture: Path):
+    def __init__(self, history: Path, picture: Path, watched: str = "test"):
         super().__init__()
-        self.history, self.picture = history, picture
+        self.history, self.picture, self.watched = history, picture, watched
 
     def on_train_end(self, logs=None):
         if any(read_history(self.history).values()):  # at least one epoch
-            draw_curves({self.picture.parent.name: self.history}, self.picture)
+            draw_curves({self.picture.parent.name: self.history}, self.picture, self.watched)
 
 
-def recorders(run: Run, plan: Plan, batch_size: int, first_epoch: int) -> list[keras.callbacks.Callback]:
+def recorders(
+    run: Run, plan: Plan, batch_size: int, first_epoch: int, watched: str = "test"
+) -> list[keras.callbacks.Callback]:
     """The callbacks that print a run's progress and write its history, from `first_epoch` on.
 
     Args:
@@ -150,6 +155,7 @@ def recorders(run: Run, plan: Plan, batch_size: int, first_epoch: int) -> list[k
         plan: Its epochs and steps.
         batch_size: Images per step.
         first_epoch: Epochs done before; later rows of the history are removed.
+        watched: The split that is looked at after each epoch.
     """
     cut_history(run.history, first_epoch)
     there = len(read_history(run.history).get("epoch", ())) if run.history.exists() else 0
@@ -159,8 +165,8 @@ def recorders(run: Run, plan: Plan, batch_size: int, first_epoch: int) -> list[k
         Records(batch_size),
         forgiving(History(run.history, append=first_epoch > 0)),
         forgiving(keras.callbacks.TensorBoard(run.tensorboard, write_graph=False)),
-        forgiving(Progress(plan.epochs, first_epoch, plan.steps, batch_size)),
-        forgiving(Curves(run.history, run.curves)),
+        forgiving(Progress(plan.epochs, first_epoch, plan.steps, batch_size, watched)),
+        forgiving(Curves(run.history, run.curves, watched)),
     ]
 
 

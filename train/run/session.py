@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import count
 
@@ -34,12 +35,14 @@ class Plan:
         on_nan: What to do when the loss or a gradient is NaN or infinite: "stop" the run (default); "rollback" to the
             last checkpoint and continue without that batch; or "skip" the step. If only a later save or test finds it,
             in the weights or statistics, "skip" rolls back too.
+        patience: Epochs without a better score after which the run ends; `None` (default) never ends it early.
     """
 
     epochs: int
     steps: int
     every: int | None = None
     on_nan: str = "stop"
+    patience: int | None = None
 
 
 class Session:
@@ -57,6 +60,7 @@ class Session:
 
     Attributes:
         notice: The signal that asks to stop, if any.
+        epochs_done: Epochs trained, also where `conclude` has gone back to the best.
     """
 
     def __init__(
@@ -77,7 +81,7 @@ class Session:
         )
         self._test_batches = feed.testing()
         self.checkpoints, self.position, self.notice = checkpoints, position or Position(), Notice()
-        self._rate = self.position.rate
+        self.epochs_done, self._rate = self.position.epoch, self.position.rate
         self._undo = Snapshot(trainer.variables) if plan.on_nan == "skip" else None
 
     def run(self) -> None:
@@ -94,6 +98,8 @@ class Session:
                 self._save()
             self._batches = self.feed.training(self.position.step)
             while self.position.epoch < self.plan.epochs and not self.trainer.model.stop_training:
+                if self._gives_up():
+                    break
                 self._epoch()
         except _Asked:
             done = self._is_sound() and self._save()
@@ -121,6 +127,15 @@ class Session:
         score = logs.get("val_ema_accuracy", logs["val_accuracy"])
         while not self._save(score) and epoch + 1 == self.plan.epochs:  # the last state is saved, or the run fails
             pass
+
+    def _gives_up(self) -> bool:
+        """Whether the best epoch is so far back that the run ends; the checkpoints tell, in a resumed run too."""
+        if not (patience := self.plan.patience) or (best := self.checkpoints.best) is None:
+            return False
+        ends = self.position.step - best >= patience * self.plan.steps
+        if ends and self.place.is_chief:
+            say(f"no better for {patience} epochs: ended after epoch {self.position.epoch}.")
+        return ends
 
     def _train_until(self, end: int) -> None:
         while self.position.step < end:
@@ -172,10 +187,38 @@ class Session:
         """The results of the last test of this state; the test runs again if no checkpoint has them."""
         return self.position.tested or self._tested()
 
-    def evaluate(self) -> dict[str, float]:
-        """Loss and accuracy over the test batches."""
+    def conclude(self, best: bool) -> dict[str, float]:
+        """Take the state to be exported, the best or the last, and test it on the split that nothing looked at so far.
+
+        All workers take part.
+
+        Args:
+            best: Whether to restore the best checkpoint.
+
+        Returns:
+            The state's results as in `tested`. Where there is a test split beside the validation split, also
+            "test_loss" and "test_accuracy", of the averaged weights where there are any.
+
+        Raises:
+            Preempted: after a signal; the state is saved.
+        """
+        self.epochs_done = self.position.epoch
+        if best and self.checkpoints.best not in (None, self.position.step):
+            self.position = self.checkpoints.restore_best()
+        results, data, average = dict(self.tested()), self.feed.data, self.trainer.average
+        if data.watched == data.tested:
+            return results
+        try:
+            with average.swapped() if average else nullcontext():
+                tested = self.evaluate(self.feed.testing(data.tested))
+        except _Asked:
+            raise Preempted("asked to stop in the last test: all is saved, nothing exported.") from None
+        return results | {f"test_{name}": value for name, value in tested.items()}
+
+    def evaluate(self, test_batches=None) -> dict[str, float]:
+        """Loss and accuracy over batches; by default those of the split that is watched in training."""
         sums = [0.0, 0.0, 0.0]
-        batches = iter(self._test_batches)
+        batches = iter(self._test_batches if test_batches is None else test_batches)
         while True:
             with self.place.watch(
                 "a test step"

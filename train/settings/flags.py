@@ -32,11 +32,33 @@ class Numbers(flags.ListParser):
         return numbers
 
 
+class Choices(flags.EnumParser):
+    """A flag parser for choices, of which `--name` and `--noname` stand for two: "auto" and "none"."""
+
+    def parse(self, argument):
+        """The choice that a text stands for.
+
+        Raises:
+            ValueError: for anything else.
+        """
+        plain = {"true": "auto", "false": "none"}
+        return super().parse(plain.get(str(argument).lower(), argument))
+
+
+class _Switch(flags.Flag):
+    """A flag with and without a value: `--name`, `--noname`, `--name=choice`."""
+
+    def __init__(self, name: str, default: str, help: str, choices: tuple[str, ...]):
+        super().__init__(Choices(choices), flags.ArgumentSerializer(), name, default, help, boolean=True)
+
+
 def _define(name: str, hint: Any, default: Any, help: str, choices: tuple[str, ...] = ()) -> None:
     """Define the flag of one option."""
     kind = _without_none(hint)
     if choices and kind is not str:
         flags.DEFINE_list(name, default, help)
+    elif {"auto", "none"} <= set(choices):
+        flags.DEFINE_flag(_Switch(name, default, help, choices))
     elif choices:
         flags.DEFINE_enum(name, default, choices, help)
     elif kind == list[float]:

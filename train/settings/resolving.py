@@ -14,6 +14,7 @@ from .flags import FLAGS
 from .sections import DROPS, NEEDS
 
 OPTIONS = (*SECTION_OF, "config", "smoke")
+PATHS = ("dataset", "data_dir", "labels")
 
 
 def resolve(saved: Path | None = None) -> Config:
@@ -40,7 +41,7 @@ def resolve(saved: Path | None = None) -> Config:
 
 def _expanded(values: dict[str, Any]) -> dict[str, Any]:
     """Replace `~` in paths by the home folder, because no shell expands `--dataset=~/images`."""
-    return values | {name: values[name] and os.path.expanduser(values[name]) for name in ("dataset", "data_dir")}
+    return values | {name: values[name] and os.path.expanduser(values[name]) for name in PATHS}
 
 
 def _experiment(values: dict[str, Any]) -> dict[str, Any]:

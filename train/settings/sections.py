@@ -121,9 +121,28 @@ class Source(Section):
     dataset: str = option(
         "digits",
         "What to train on: 'digits' (scikit-learn's handwritten digits), the name of a tensorflow-datasets image "
-        "classification set ('cifar10'), a folder of images (train/<class>/*, test/<class>/*; JPEG or PNG), a folder "
-        "of IDX files (train-images-idx3-ubyte, ...; .gz or not), or an .npz file with x_train, y_train, x_test and "
-        "y_test.",
+        "classification set ('cifar10'), a folder of images (train/<class>/*, with val/, test/ or both; or <class>/* "
+        "with --validation; or any with --labels), a folder of IDX files (train-images-idx3-ubyte, ...; .gz or not), "
+        "or an .npz file with x_train, y_train, x_test and y_test.",
+    )
+    labels: str | None = option(
+        None, "A table (csv) with a column of file names or ids and a column of labels, for the images in --dataset."
+    )
+    image_column: str | None = option(
+        None, "The column of --labels with file names or ids; by default the one that names files.", Needs("labels")
+    )
+    label_column: str | None = option(
+        None, "The column of --labels with labels; by default the one called so, or the only other.", Needs("labels")
+    )
+    validation: float | None = option(
+        None,
+        "Hold out this part of each class's training images for validation, by a hash of the seed and the file's name: "
+        "0.2 for a fifth.",
+        least=0,
+        below=1,
+    )
+    fold: str | None = option(
+        None, "Hold out one of so many folds for validation: 2/5 for the second of five. Instead of --validation."
     )
     data_dir: str | None = option(None, "Where tensorflow-datasets keeps its sets; its own default if not given.")
     image_size: int | None = option(
@@ -133,12 +152,14 @@ class Source(Section):
         most=65_535,  # JPEG's largest
     )
     class_names: list[str] | None = option(
-        None, "Names of the classes, in the order of the labels, separated by commas."
+        None,
+        "Names of the classes, in the order of the labels, separated by commas; for a folder, its own names in the "
+        "order asked for.",
     )
     skip_bad_images: bool = option(
         False,
-        "Skip images of a folder that cannot be read, instead of stopping; with --crop=resized all images are decoded "
-        "once at the start to find them.",
+        "Skip images of a folder that cannot be read, or that --labels has and the folder lacks, or the reverse, "
+        "instead of stopping; with --crop=resized all images are decoded once at the start to find them.",
     )
     test_view: str | None = option(
         None,
@@ -303,6 +324,9 @@ class Recipe(Section):
         above=0,
         below=1,
     )
+    patience: int | None = option(
+        None, "End the run after this many epochs without a better accuracy on the split that is looked at.", least=1
+    )
     seed: int = option(0, "Seed of initial weights, image order and augmentation.", least=0, most=2**32 - 1)
 
 
@@ -384,10 +408,12 @@ class Command(Section):
         "Resume the run from its last checkpoint, with the flags it was started with; flags under this heading are not "
         "saved: pass them again. With --run=NAME, a run that does not exist yet is started.",
     )
-    export: bool = option(
-        True,
-        "Export the trained network and check that the export returns the same answers; to export a run of --noexport "
-        "later, pass --resume.",
+    export: str = option(
+        "auto",
+        "Export the trained network and check that the export returns the same answers: the state of the best epoch "
+        "(default where there is a validation split) or of the last one. To export a run of --noexport later, pass "
+        "--resume.",
+        choices=("auto", "best", "last", "none"),
     )
     output: str = option(".", "The folder for runs/<run>/ and saved_models/<run>/<version>/.")
     run: str | None = option(

@@ -31,14 +31,14 @@ def card(model: keras.Model, told: Mapping[str, Any]) -> str:
     | data digest | not stated |
     """
     configuration = told.get("configuration") or {}
-    accuracy = told.get("accuracy")
+    accuracy, split = told.get("accuracy"), told.get("accuracy_on", "test")
     rows = {
         "input": " x ".join("any" if side is None else str(side) for side in told["input_shape"]),
         "classes": f"{len(told['class_names'])}, listed in metadata.json",
         "head": told["head"],
         "data": told.get("data"),
         "data digest": told.get("data_digest"),
-        "test accuracy": accuracy if not isinstance(accuracy, float) else f"{accuracy:.2%}",
+        f"{split} accuracy": accuracy if not isinstance(accuracy, float) else f"{accuracy:.2%}",
         "configuration": configuration.get("fingerprint"),
         "licence": told.get("licence"),
         "norms": f"{told['norms']['folded']} folded into weights, {told['norms']['kept']} left",

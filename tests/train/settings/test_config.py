@@ -45,7 +45,7 @@ def test_the_defaults_are_those_that_runs_and_documents_rely_on():
     names = {"dataset": "digits", "crop": "pad", "model": "PreActResNet", "precision": "float32", "schedule": "steps"}
     names |= {"on_nan": "stop"}
     assert given(Config().flat) == {**numbers, **names, "skip_bad_images": False, "nesterov": True, "smoke": False}
-    places = {"resume": False, "export": True, "output": ".", "strategy": "auto", "tpu": "", "cpu_devices": 1}
+    places = {"resume": False, "export": "auto", "output": ".", "strategy": "auto", "tpu": "", "cpu_devices": 1}
     assert given(asdict(Command())) == {**places, "startup_timeout": 300.0, "worker_timeout": 25.0}
 
 

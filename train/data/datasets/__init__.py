@@ -7,16 +7,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ...process.errors import BadInput
 from ...process.files import local
 from ...settings.sections import Source
 from .digits import load_digits
 from .encoded import EncodedData, bad_images_named
 from .files import load_files
-from .folder import load_folder
+from .folder import decoded
 from .idx import holds_idx, load_idx
 from .images import ImageData, check_names, checked
+from .layouts import class_folders, finished
 from .npz import load_npz
+from .splitting import asked, held_out, interval
+from .tables import labelled
 from .tfds import load_tfds
 
 __all__ = ["EncodedData", "ImageData", "bad_images_named", "identity", "load"]
@@ -31,15 +36,18 @@ def identity(data: ImageData | EncodedData) -> dict[str, Any]:
         "class_names": list(data.class_names or ()),
         "own_class_names": list(data.own_names or ()),
         "digest": data.digest,
+        "splits": data.names,
     }
 
 
-def load(source: Source, streamed: bool = False) -> ImageData | EncodedData:
+def load(source: Source, streamed: bool = False, seed: int = 0, earlier: bool = False) -> ImageData | EncodedData:
     """Load and check the images that `--dataset` names.
 
     Args:
         source: The options that select the images.
         streamed: Whether images of any size stay encoded and are decoded when needed, where the source allows it.
+        seed: The run's seed, by which `--validation` and `--fold` choose images.
+        earlier: Whether to read them as versions without validation splits did, for runs that these began.
 
     Raises:
         BadInput: if they are missing, or cannot be used for training.
@@ -49,17 +57,20 @@ def load(source: Source, streamed: bool = False) -> ImageData | EncodedData:
         unread = [flag for flag in OPTIONS - kind.reads if getattr(source, flag)]
         if unread:
             raise BadInput(f"--{min(unread)} has no effect on {kind.title} (--dataset={source.dataset}).")
-        data = kind.load(source, streamed)
+        data = kind.load(Reading(source, streamed, seed, earlier))
     except PermissionError as error:
         raise BadInput(f"--dataset={source.dataset}: {error.filename} cannot be read ({error.strerror}).") from None
+    names = source.class_names if kind is not FOLDER or earlier else None  # else they gave the order of the classes
     if isinstance(data, EncodedData):
-        return renamed(data, source.class_names)
-    if source.test_view:
+        data = renamed(data, names)
+    elif source.test_view:
         raise BadInput(f"--test_view has no effect on images that are all of one size (--dataset={source.dataset}).")
-    try:
-        return checked(data, source.class_names)
-    except BadInput as error:
-        raise BadInput(f"--dataset={source.dataset}: {error}") from None
+    else:
+        try:
+            data = checked(data, names)
+        except BadInput as error:
+            raise BadInput(f"--dataset={source.dataset}: {error}") from None
+    return data if kind is FOLDER or not interval(source) else divided(data, source, seed)
 
 
 def renamed(data: EncodedData, class_names: list[str] | None) -> EncodedData:
@@ -68,36 +79,72 @@ def renamed(data: EncodedData, class_names: list[str] | None) -> EncodedData:
     return replace(data, class_names=list(class_names or data.class_names), own_names=data.class_names)
 
 
+def divided(data: ImageData | EncodedData, source: Source, seed: int) -> ImageData | EncodedData:
+    """The data with part of the training images held out for validation, by their numbers.
+
+    Raises:
+        BadInput: if the data have a validation split, or a class would have no image on one side.
+    """
+    if data.selects:
+        raise BadInput(f"{asked(source)} has no effect: {source.dataset} has a validation split.")
+    labels = data.train[1] if isinstance(data, ImageData) else data.train.labels
+    names = [str(number) for number in range(data.train_count)]
+    chosen = held_out(names, labels, list(data.class_names or ()), source, seed)
+    kept, held = np.flatnonzero(~chosen), np.flatnonzero(chosen)
+    counted = f"{len(held):,} of {len(names):,} training images"
+    print(f"data: {counted} are the validation split ({asked(source)})", flush=True)
+    if isinstance(data, ImageData):
+        images, labels = data.train
+        return replace(data, train=(images[kept], labels[kept]), validation=(images[held], labels[held]))
+    return replace(data, train=data.train.part(kept), validation=data.train.part(held))
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What `load` was asked for; see there."""
+
+    source: Source
+    streamed: bool = False
+    seed: int = 0
+    earlier: bool = False
+
+
 @dataclass(frozen=True)
 class _Kind:
     """A kind of source: its name in messages, the function that reads it, and the options that it uses."""
 
     title: str
-    load: Callable[[Source, bool], ImageData | EncodedData]
+    load: Callable[[Reading], ImageData | EncodedData]
     reads: frozenset[str] = frozenset()
 
 
-OPTIONS = frozenset({"data_dir", "image_size", "skip_bad_images", "test_view"})
-DIGITS = _Kind("the digits", lambda source, streamed: load_digits())
-NPZ = _Kind("an .npz file", lambda source, streamed: load_npz(Path(source.dataset)))
-IDX = _Kind("IDX files", lambda source, streamed: load_idx(Path(source.dataset)))
-FOLDER = _Kind(
-    "a folder of images",
-    lambda source, streamed: _folder(source, streamed),
-    frozenset({"image_size", "skip_bad_images", "test_view"}),
-)
-TFDS = _Kind(
-    "a tensorflow-datasets set",
-    lambda source, streamed: load_tfds(source.dataset, source.data_dir, source.image_size, streamed, source.test_view),
-    frozenset({"data_dir", "image_size", "test_view"}),
-)
+def _folder(reading: Reading) -> ImageData | EncodedData:
+    source = reading.source
+    held = interval(source) is not None
+    found = labelled(source) if source.labels else class_folders(Path(source.dataset), held)
+    layout = finished(found, source, reading.seed, ordered=not reading.earlier)
+    data: ImageData | EncodedData
+    if reading.streamed:
+        data = load_files(layout, source.image_size, source.skip_bad_images, source.test_view, not reading.earlier)
+    else:
+        data = decoded(layout, source.image_size, source.skip_bad_images, not reading.earlier)
+    print(f"data: {layout}", flush=True)
+    return data
 
 
-def _folder(source: Source, streamed: bool) -> ImageData | EncodedData:
-    root = Path(source.dataset)
-    if streamed:
-        return load_files(root, source.image_size, source.skip_bad_images, source.test_view)
-    return load_folder(root, source.image_size, source.skip_bad_images)
+def _tfds(reading: Reading) -> ImageData | EncodedData:
+    source = reading.source
+    options = source.image_size, reading.streamed, source.test_view, not reading.earlier
+    return load_tfds(source.dataset, source.data_dir, *options)
+
+
+OF_TABLES = frozenset({"labels", "image_column", "label_column"})
+OPTIONS = frozenset({"data_dir", "image_size", "skip_bad_images", "test_view", *OF_TABLES})
+DIGITS = _Kind("the digits", lambda reading: load_digits())
+NPZ = _Kind("an .npz file", lambda reading: load_npz(Path(reading.source.dataset)))
+IDX = _Kind("IDX files", lambda reading: load_idx(Path(reading.source.dataset)))
+FOLDER = _Kind("a folder of images", _folder, frozenset({"image_size", "skip_bad_images", "test_view", *OF_TABLES}))
+TFDS = _Kind("a tensorflow-datasets set", _tfds, frozenset({"data_dir", "image_size", "test_view"}))
 
 
 def _kind(dataset: str) -> _Kind:
@@ -112,6 +159,8 @@ def _kind(dataset: str) -> _Kind:
         return IDX if holds_idx(path) else FOLDER
     if path.suffix == ".npz":
         return NPZ
+    if path.suffix.lower() in (".csv", ".tsv") and path.is_file():
+        raise BadInput(f"--dataset={path} must be the folder of the images; pass the table as --labels={path}.")
     if path.is_file():
         raise BadInput(f"--dataset={path} must be a folder, an .npz file or a name; got another file.")
     if path.is_absolute() or dataset.startswith((".", "~")) or dataset.endswith("/"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from keras_resunits.serving.orientation import orientation, upright
+
 from ...process.backend import tf
 from ..augmentation import Augmentation
 from ..augmentation.crops import ASPECT, mirrored
@@ -10,9 +12,10 @@ from ..augmentation.rectangles import rectangles
 VIEWS = ("paper", "central", "ten_crop")
 SHORTER_SIDE = 256  # He et al. 2015, sec. 3.4, for crops of 224; in proportion for others
 KEPT = 224 / 256
+DCT = "INTEGER_ACCURATE"  # with it, TensorFlow's pixels are PIL's
 
 
-def random_crop(contents, key, size: int, augmentation: Augmentation):
+def random_crop(contents, key, size: int, augmentation: Augmentation, exact: bool = True):
     """A training view: a random crop, decoded, resized, and mirrored with probability 1/2.
 
     Args:
@@ -20,17 +23,18 @@ def random_crop(contents, key, size: int, augmentation: Augmentation):
         key: uint64, a scalar.
         size: Height and width of the view.
         augmentation: Its `crop_area` and `flip` are used.
+        exact: Whether JPEGs are decoded as PIL does, and upright; not so in runs of earlier versions.
 
     Returns:
         uint8 `[size, size, 3]`.
     """
-    height, width = image_size(contents)
+    height, width = image_size(contents, exact)
     window = rectangles(key, "crop", height, width, (augmentation.crop_area, 1.0), ASPECT)
-    view = resized(decoded(contents, window), size, size)
+    view = resized(decoded(contents, window, exact), size, size)
     return tf.where(mirrored(key), view[:, ::-1], view) if augmentation.flip else view
 
 
-def test_view(contents, size: int, protocol: str):
+def test_view(contents, size: int, protocol: str, exact: bool = True):
     """A view for testing.
 
     `"paper"` (He et al. 2015, sec. 3.4) resizes the shorter side to 256 and takes the central 224 x 224. `"ten_crop"`
@@ -42,18 +46,20 @@ def test_view(contents, size: int, protocol: str):
         contents: The bytes of a JPEG or PNG file, a scalar string.
         size: Height and width of the view.
         protocol: One of `VIEWS`.
+        exact: As for `random_crop`.
 
     Returns:
         uint8 `[size, size, 3]`, or `[10, size, size, 3]` for `"ten_crop"`.
     """
-    height, width = image_size(contents)
+    height, width = image_size(contents, exact)
     if protocol == "central":
         side = tf.cast(tf.round(KEPT * tf.cast(tf.minimum(height, width), tf.float32)), tf.int32)
-        return resized(decoded(contents, ((height - side) // 2, (width - side) // 2, side, side)), size, size)
+        window = ((height - side) // 2, (width - side) // 2, side, side)
+        return resized(decoded(contents, window, exact), size, size)
     shorter = round(size / KEPT)
     scale = shorter / tf.minimum(height, width)
     rows, columns = (tf.cast(tf.round(tf.cast(side, tf.float64) * scale), tf.int32) for side in (height, width))
-    whole = resized(decoded(contents, (0, 0, height, width)), rows, columns)
+    whole = resized(decoded(contents, (0, 0, height, width), exact), rows, columns)
     bottom, right = rows - size, columns - size
     if protocol == "paper":
         return _cut(whole, bottom // 2, right // 2, size)
@@ -65,28 +71,38 @@ def test_view(contents, size: int, protocol: str):
 test_view.__test__ = False  # type: ignore[attr-defined]  # tells pytest that this is not a test
 
 
-def image_size(contents):
-    """`(height, width)`, int32, from a JPEG's header; other images are decoded for it."""
+def image_size(contents, exact: bool = True):
+    """`(height, width)`, int32, from a JPEG's header, upright if `exact`; other images are decoded for it."""
     shape = tf.cond(
         tf.io.is_jpeg(contents),
-        lambda: tf.image.extract_jpeg_shape(contents),
-        lambda: tf.shape(_whole(contents)),
+        lambda: tf.image.extract_jpeg_shape(contents)[:2],
+        lambda: tf.shape(_whole(contents))[:2],
     )
+    if exact:
+        shape = tf.where(orientation(contents) > 4, shape[::-1], shape)
     return shape[0], shape[1]
 
 
-def decoded(contents, window):
+def decoded(contents, window, exact: bool = True):
     """The window `(top, left, rows, columns)` of the decoded image, uint8 `[rows, columns, 3]`.
 
     One more column is decoded on each side, because libjpeg interpolates the chroma from neighbours. So the pixels
-    equal those of the whole decoded image, bit for bit.
+    equal those of the whole decoded image, bit for bit. An image that is to be turned is decoded as a whole.
     """
     top, left, rows, columns = window
-    return tf.cond(
-        tf.io.is_jpeg(contents),
-        lambda: _jpeg_window(contents, top, left, rows, columns),
-        lambda: _whole(contents)[top : top + rows, left : left + columns],
-    )
+
+    def cut(image):
+        return image[top : top + rows, left : left + columns]
+
+    def of_jpeg():
+        straight = lambda: _jpeg_window(contents, top, left, rows, columns, exact)  # noqa: E731
+        if not exact:
+            return straight()
+        tag = orientation(contents)
+        whole = lambda: tf.image.decode_jpeg(contents, channels=3, dct_method=DCT)  # noqa: E731
+        return tf.cond(tf.equal(tag, 1), straight, lambda: cut(upright(whole(), tag)))
+
+    return tf.cond(tf.io.is_jpeg(contents), of_jpeg, lambda: cut(_whole(contents)))
 
 
 def resized(image, rows, columns):
@@ -100,10 +116,12 @@ def resized(image, rows, columns):
     return tf.cast(tf.clip_by_value(tf.round(pixels), 0, 255), tf.uint8)
 
 
-def _jpeg_window(contents, top, left, rows, columns):
-    _, width = image_size(contents)
+def _jpeg_window(contents, top, left, rows, columns, exact: bool):
+    width = tf.image.extract_jpeg_shape(contents)[1]
     first, last = tf.maximum(left - 1, 0), tf.minimum(left + columns + 1, width)
-    pixels = tf.image.decode_and_crop_jpeg(contents, tf.stack([top, first, rows, last - first]), channels=3)
+    pixels = tf.image.decode_and_crop_jpeg(
+        contents, tf.stack([top, first, rows, last - first]), channels=3, dct_method=DCT if exact else ""
+    )
     return pixels[:, left - first : left - first + columns]
 
 

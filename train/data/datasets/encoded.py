@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from tqdm import tqdm
 from ...process.backend import tf
 from ...process.errors import BadInput
 from .decoding import test_view
-from .images import memory
+from .images import Splits, memory
 
 DEFAULT_SIZE = 224
 MEMORY_SHARE = 1 / 4  # of the machine's memory, for file contents
@@ -34,15 +34,23 @@ class EncodedSplit:
         count: The number of images.
         read: `index -> (contents, label)`, scalars: int64 to string and int64.
         name: `index -> str`, the name of an image in messages.
+        labels: The label of each image, where they are known without reading it.
     """
 
     count: int
     read: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
     name: Callable[[int], str]
+    labels: np.ndarray | None = None
+
+    def part(self, numbers: np.ndarray) -> EncodedSplit:
+        """Some of the images."""
+        places = tf.constant(numbers, tf.int64)
+        labels = None if self.labels is None else self.labels[numbers]
+        return EncodedSplit(len(numbers), lambda i: self.read(places[i]), lambda i: self.name(int(numbers[i])), labels)
 
 
 @dataclass(frozen=True)
-class EncodedData:
+class EncodedData(Splits):
     """A classification set of encoded images.
 
     Args:
@@ -51,6 +59,8 @@ class EncodedData:
         size: Height and width of the views that the network sees.
         test_protocol: The test view: see `decoding.test_view`.
         own_names: The source's own class names, even where the user gave others.
+        validation, tested: See `Splits`.
+        exact: Whether JPEGs are decoded as PIL does, and upright; not so in runs of earlier versions.
     """
 
     train: EncodedSplit
@@ -59,6 +69,9 @@ class EncodedData:
     size: int
     test_protocol: str = "paper"
     own_names: Sequence[str] | None = None
+    validation: EncodedSplit | None = None
+    tested: str = "test"
+    exact: bool = True
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -76,13 +89,18 @@ class EncodedData:
         return self.train.count
 
     @property
+    def validation_count(self) -> int:
+        """The number of validation images beside the test images."""
+        return self.validation.count if self.validation else 0
+
+    @property
     def test_count(self) -> int:
         """The number of test images."""
         return self.test.count
 
     def file_of(self, split: str, number: int) -> str | None:
         """The name of an image."""
-        return getattr(self, split).name(number)
+        return self.of(split).name(number)
 
     def sample(self, count: int) -> np.ndarray:
         """The first test images: uint8 `[count, size, size, 3]`."""
@@ -97,7 +115,7 @@ class EncodedData:
     def digest(self) -> str:
         """Twelve hexadecimal digits of the SHA-256 of 1,024 to 2,047 evenly spaced images and labels of each split."""
         digest = hashlib.sha256()
-        for split in (self.train, self.test):
+        for split in filter(None, (self.train, self.test, self.validation)):
             for number in range(0, split.count, max(split.count // SAMPLED, 1)):
                 contents, label = split.read(tf.constant(number, tf.int64))
                 digest.update(contents.numpy() + label.numpy().tobytes())
@@ -121,21 +139,43 @@ class EncodedData:
         return np.stack([self._view(split, tf.constant(number, tf.int64)).numpy() for number in numbers])
 
     def _view(self, split, number):
-        return test_view(split.read(number)[0], self.size, "central")
+        return test_view(split.read(number)[0], self.size, "central", self.exact)
 
 
-def from_files(paths: Sequence[Path], labels: Sequence[int]) -> EncodedSplit:
+def from_files(
+    paths: Sequence[Path],
+    labels: Sequence[int],
+    others: Collection[Path] = (),
+    convert: Callable[[str], bytes] | None = None,
+) -> EncodedSplit:
     """Files by index; their contents are kept in memory if a quarter of it is enough.
 
     Args:
         paths: The files.
         labels: One label per file.
+        others: Those that are no plain JPEG or PNG.
+        convert: Gives the content of a PNG file for the path of one of `others`.
     """
     names, numbers = tf.constant([os.fsencode(path) for path in paths]), tf.constant(labels, tf.int64)
-    if sum(path.stat().st_size for path in paths) > MEMORY_SHARE * memory():
-        return EncodedSplit(len(paths), lambda i: (tf.io.read_file(names[i]), numbers[i]), lambda i: str(paths[i]))
-    contents = tf.constant([path.read_bytes() for path in paths])
-    return EncodedSplit(len(paths), lambda i: (contents[i], numbers[i]), lambda i: str(paths[i]))
+
+    def split(contents: Callable[[tf.Tensor], tf.Tensor]) -> EncodedSplit:
+        return EncodedSplit(
+            len(paths), lambda i: (contents(i), numbers[i]), lambda i: str(paths[i]), np.array(labels, np.int64)
+        )
+
+    if sum(path.stat().st_size for path in paths) <= MEMORY_SHARE * memory():
+        read = [convert(str(path)) if convert and path in others else path.read_bytes() for path in paths]
+        kept = tf.constant(read)
+        return split(lambda i: kept[i])
+    if not others or convert is None:
+        return split(lambda i: tf.io.read_file(names[i]))
+    is_other = tf.constant([path in others for path in paths])
+
+    def converted(name):
+        png = tf.numpy_function(lambda name: convert(os.fsdecode(name)), [name], tf.string, stateful=False)
+        return tf.ensure_shape(png, [])
+
+    return split(lambda i: tf.cond(is_other[i], lambda: converted(names[i]), lambda: tf.io.read_file(names[i])))
 
 
 @contextmanager
@@ -164,7 +204,8 @@ def bad_images_named(data) -> Iterator[None]:
 
 def _unfit(data: EncodedData) -> list[str]:
     """Up to `SHOWN` bad images, with the reasons."""
-    numbers = [(split, number) for split in (data.train, data.test) for number in range(split.count)]
+    splits = filter(None, (data.train, data.validation, data.test))
+    numbers = [(split, number) for split in splits for number in range(split.count)]
     with ThreadPoolExecutor() as pool:
         reasons = tqdm(
             pool.map(partial(_reason, data.classes), *zip(*numbers, strict=True)),

@@ -1,82 +1,136 @@
-"""A folder of images of any size, decoded when needed: train/<class>/* and test/<class>/*, JPEG or PNG."""
+"""Files of images of any size, decoded when needed."""
 
 from __future__ import annotations
 
+import io
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
+from PIL import Image
 from tqdm import tqdm
 
 from ...process.errors import BadInput
 from .encoded import DEFAULT_SIZE, MEMORY_SHARE, EncodedData, EncodedSplit, from_files, why_undecodable
-from .folder import UNREADABLE, class_folders, decoded, opened, report_bad
+from .folder import UNREADABLE, decoded, opened, pixels, report_bad, require_readable
 from .images import ImageData, memory
+from .layouts import Layout
+
+TAGGED = 0x0112  # EXIF's orientation
+DIRECT = {"JPEG": {"L", "RGB"}, "MPO": {"L", "RGB"}, "PNG": {"1", "L", "LA", "P", "RGB", "RGBA"}}
+"""The modes of PIL that TensorFlow decodes to the same pixels, by format."""
 
 
 def load_files(
-    root: Path, image_size: int | None, skip_bad_images: bool, protocol: str | None
+    layout: Layout, image_size: int | None, skip_bad_images: bool, protocol: str | None, exact: bool = True
 ) -> EncodedData | ImageData:
-    """The folder's images as files, decoded when needed.
+    """The images as files, decoded when needed.
 
     Images that all have one size and fit in memory are decoded into it once, unless another size or view is requested.
 
     Args:
-        root: The folder with `train/` and `test/`.
+        layout: The files.
         image_size: Height and width of the views; 224 by default.
         skip_bad_images: Whether unreadable images are skipped instead of refused; all images are decoded once to find
             them.
         protocol: The test view, one of `decoding.VIEWS`.
+        exact: See `EncodedData`.
 
     Raises:
-        BadInput: if a split or class is missing or empty, or a file does not have the header of an image.
+        BadInput: if a class has no image, or a file does not have the header of an image.
     """
-    classes, files = class_folders(root)
-    sizes, bad = _headers([path for split in files.values() for paths in split for path in paths])
-    if image_size is None and protocol is None and _fit(sizes):
-        return decoded(classes, files, None, skip_bad_images)
+    headers, bad = _headers([path for split in layout.files.values() for paths in split for path in paths])
+    if image_size is None and protocol is None and _fit(headers):
+        return decoded(layout, None, skip_bad_images, exact)
     if skip_bad_images:
-        bad |= _undecodable(list(sizes))
+        bad |= _undecodable(headers)
     report_bad(bad, skip_bad_images)
-    train, test = (_split(split, bad) for split in files.values())
-    return EncodedData(train, test, classes, image_size or DEFAULT_SIZE, protocol or "paper")
+    require_readable(layout, bad)
+    others = {path for path, header in headers.items() if not header.direct} if exact else set()
+    parts = {split: _split(lists, bad, others) for split, lists in layout.files.items()}
+    return EncodedData.of_splits(
+        parts,
+        class_names=layout.classes,
+        size=image_size or DEFAULT_SIZE,
+        test_protocol=protocol or "paper",
+        exact=exact,
+    )
 
 
-def _fit(sizes: dict[Path, tuple[int, int]]) -> bool:
-    one = len(set(sizes.values())) == 1
-    return one and sum(3 * width * height for width, height in sizes.values()) <= MEMORY_SHARE * memory()
+class _Header(NamedTuple):
+    size: tuple[int, int]
+    direct: bool
+    """Whether TensorFlow decodes the file as PIL does."""
 
 
-def _split(files: list[list[Path]], bad) -> EncodedSplit:
+def _fit(headers: dict[Path, _Header]) -> bool:
+    sizes = [header.size for header in headers.values()]
+    return len(set(sizes)) == 1 and sum(3 * width * height for width, height in sizes) <= MEMORY_SHARE * memory()
+
+
+def _split(files: Sequence[Sequence[Path]], bad, others: set[Path]) -> EncodedSplit:
     found = [(path, label) for label, paths in enumerate(files) for path in paths if path not in bad]
-    for paths in files:
-        if all(path in bad for path in paths):
-            raise BadInput(f"{paths[0].parent} has no readable image.")
-    return from_files([path for path, _ in found], [label for _, label in found])
+    return from_files([path for path, _ in found], [label for _, label in found], others, as_png)
 
 
-def _headers(files: list[Path]) -> tuple[dict[Path, tuple[int, int]], dict[Path, str]]:
-    """`({path: (width, height)}, {path: why it cannot be read})`, from only the files' first bytes."""
+def as_png(path: Path | str) -> bytes:
+    """A file of any format that is read as a PNG file of the same pixels, upright and of eight bits.
+
+    Raises:
+        BadInput: if it cannot be read.
+    """
+    file = io.BytesIO()
+    try:
+        Image.fromarray(pixels(Path(path))[0]).save(file, "PNG", compress_level=1)
+    except UNREADABLE as error:
+        raise BadInput(f"{path} cannot be read: {error}. Remove it, or pass --skip_bad_images.") from error
+    return file.getvalue()
+
+
+def _orientation(image: Image.Image) -> int:
+    """What a camera noted of an image's orientation, 1..8; a PNG file is not decoded to look behind its pixels."""
+    unknown = image.format == "PNG" and "exif" not in image.info
+    return 1 if unknown else image.getexif().get(TAGGED, 1)
+
+
+def _headers(files: list[Path]) -> tuple[dict[Path, _Header], dict[Path, str]]:
+    """`({path: header}, {path: why it cannot be read})`, from only the files' first bytes."""
 
     def attempt(path: Path):
         try:
             with opened(path) as image:
-                return path, image.size, ""
+                turned = _orientation(image)
+                size = image.size[::-1] if turned > 4 else image.size
+                direct = image.mode in DIRECT.get(image.format or "", ()) and (image.format != "PNG" or turned == 1)
+                return path, _Header(size, direct), ""
         except UNREADABLE as error:
             return path, None, str(error) or type(error).__name__
 
-    sizes, bad = {}, {}
+    headers, bad = {}, {}
     with ThreadPoolExecutor() as pool:
-        for path, size, why in tqdm(pool.map(attempt, files), "reading headers", len(files), unit="img", disable=None):
-            if size is None:
+        results = pool.map(attempt, files)
+        for path, header, why in tqdm(results, "reading headers", len(files), unit="img", disable=None):
+            if header is None:
                 bad[path] = why
             else:
-                sizes[path] = size
-    return sizes, bad
+                headers[path] = header
+    return headers, bad
 
 
-def _undecodable(files: list[Path]) -> dict[Path, str]:
+def _undecodable(headers: dict[Path, _Header]) -> dict[Path, str]:
     """`{path: why}` for files with the header of an image that cannot be decoded as in training."""
+
+    def why(path: Path) -> str:
+        if headers[path].direct:
+            return why_undecodable(path.read_bytes())
+        try:
+            pixels(path)
+        except UNREADABLE as error:
+            return str(error) or type(error).__name__
+        return ""
+
+    files = list(headers)
     with ThreadPoolExecutor() as pool:
-        reasons = pool.map(lambda path: why_undecodable(path.read_bytes()), files)
-        looked = tqdm(reasons, "looking for bad images", len(files), unit="img", disable=None)
+        looked = tqdm(pool.map(why, files), "looking for bad images", len(files), unit="img", disable=None)
         return {path: why for path, why in zip(files, looked, strict=True) if why}

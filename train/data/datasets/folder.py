@@ -1,8 +1,7 @@
-"""A folder of images: train/<class>/* and test/<class>/*, JPEG or PNG."""
+"""Files of images, decoded into memory: JPEG, PNG, BMP, the first frame of a GIF, WebP, TIFF."""
 
 from __future__ import annotations
 
-import stat
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,113 +9,46 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from ...process.errors import BadInput
-from .images import ImageData
+from .images import ImageData, tell_narrow
+from .layouts import Layout
 
-SUFFIXES = {".jpg", ".jpeg", ".png"}
-FORMATS = {"JPEG", "MPO", "PNG"}
-GREY_MODES = {"1", "L", "F", "LA"}
+FORMATS = {"JPEG", "MPO", "PNG", "BMP", "GIF", "WEBP", "TIFF"}
+GREY_MODES = {"1", "L", "LA"}
+HIGHEST = 65535  # of 16 bits
 SHOWN = 5
 UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # what PIL raises on bad files
 
 
-def load_folder(root: Path, image_size: int | None = None, skip_bad_images: bool = False) -> ImageData:
+def decoded(
+    layout: Layout, image_size: int | None = None, skip_bad_images: bool = False, upright: bool = True
+) -> ImageData:
     """Decode every image into memory: grey if all images are grey, else RGB.
 
     Args:
-        root: The folder with `train/` and `test/`.
+        layout: The files.
         image_size: Height and width to resize to, in pixels; none by default.
         skip_bad_images: Whether unreadable images are skipped instead of refused.
+        upright: Whether the orientation that a camera noted (EXIF) is obeyed; not so in runs of earlier versions.
 
     Raises:
-        BadInput: if a split or class is missing or empty, an image is unreadable, or sizes differ.
+        BadInput: if an image is unreadable, a class has none that is readable, or sizes differ.
     """
-    return decoded(*class_folders(root), image_size, skip_bad_images)
-
-
-def decoded(
-    classes: list[str], files: dict[str, list[list[Path]]], image_size: int | None, skip_bad_images: bool
-) -> ImageData:
-    """Decode the files that `class_folders` found; see `load_folder`."""
-    pictures, bad = _decode([path for split in files.values() for paths in split for path in paths], image_size)
+    files = [path for split in layout.files.values() for paths in split for path in paths]
+    pictures, bad = _decode(files, image_size, upright)
     report_bad(bad, skip_bad_images)
+    require_readable(layout, bad)
     colour = any(picture.ndim == 3 for picture in pictures.values())
     _check_sizes(pictures)
-    train, test = (_stack(pictures, split, colour) for split in files.values())
+    parts = {split: _stack(pictures, lists, colour) for split, lists in layout.files.items()}
     named = {
-        name: [str(path) for paths in split for path in paths if path in pictures] for name, split in files.items()
+        split: [str(path) for paths in lists for path in paths if path in pictures]
+        for split, lists in layout.files.items()
     }
-    return ImageData(train, test, classes, files=named)
-
-
-def class_folders(root: Path) -> tuple[list[str], dict[str, list[list[Path]]]]:
-    """`(classes, {split: [files of a class]})`; prints how many images in deeper folders are ignored.
-
-    Raises:
-        BadInput: if a split or class is missing or empty.
-    """
-    classes, tested = (_classes(root / split) for split in ("train", "test"))
-    if tested != classes:
-        raise BadInput(_class_difference(root, classes, tested))
-    folders = [root / split / name for split in ("train", "test") for name in classes]
-    deeper = {folder: _deeper(folder) for folder in folders}
-    files = [_files(folder, deeper[folder]) for folder in folders]
-    if passed := [path for paths in deeper.values() for path in paths]:
-        counted = f"{len(passed)} image{'s' * (len(passed) > 1)}"
-        print(f"ignored {counted} deeper than <class>/* ({passed[0]}{', ...' * (len(passed) > 1)})", file=sys.stderr)
-    return classes, {"train": files[: len(classes)], "test": files[len(classes) :]}
-
-
-def _classes(folder: Path) -> list[str]:
-    wanted = f"expected a folder of images for each class: {folder}/<class>/*"
-    if not folder.is_dir():
-        raise BadInput(f"{folder} is missing; {wanted}.")
-    classes = sorted(d.name for d in folder.iterdir() if d.is_dir() and not d.name.startswith("."))
-    if len(classes) < 2:
-        raise BadInput(
-            f"{folder} has {f'one class ({classes[0]!r})' if classes else 'no class'}; {wanted}, two or more."
-        )
-    return classes
-
-
-def _class_difference(root: Path, train: list[str], test: list[str]) -> str:
-    missing, extra = sorted(set(train) - set(test)), sorted(set(test) - set(train))
-    differences = [f"test lacks {', '.join(missing)}"] * bool(missing) + [f"train lacks {', '.join(extra)}"] * bool(
-        extra
-    )
-    return f"{root}: train and test must have the same classes; {'; '.join(differences)}."
-
-
-def _files(folder: Path, deeper: list[Path]) -> list[Path]:
-    files = sorted(path for path in folder.iterdir() if _names_an_image(path))
-    if not files:
-        where = f", but {len(deeper)} in folders below it ({deeper[0]})" if deeper else ""
-        raise BadInput(
-            f"{folder} has no images ({', '.join(sorted(SUFFIXES))}){where}; expected one or more in every class."
-        )
-    return files
-
-
-def _deeper(folder: Path) -> list[Path]:
-    """Images in folders below the folder of a class."""
-    below = [path for path in folder.iterdir() if not (_names_an_image(path) or path.name[0] == ".") and path.is_dir()]
-    return [path for each in sorted(below) for path in sorted(each.rglob("*")) if _names_an_image(path)]
-
-
-def _names_an_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and path.name[0] != "." and not _is_special(path)
-
-
-def _is_special(path: Path) -> bool:
-    """Whether reading may never end: a FIFO, a socket or a device."""
-    try:
-        mode = path.stat().st_mode
-    except OSError:  # reading reports it
-        return False
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+    return ImageData.of_splits(parts, class_names=layout.classes, files=named)
 
 
 @contextmanager
@@ -128,40 +60,52 @@ def opened(path: Path) -> Iterator[Image.Image]:
     """
     with Image.open(path) as image:
         if image.format not in FORMATS:
-            raise ValueError(f"{image.format}, expected JPEG or PNG")
+            raise ValueError(f"{image.format}, expected JPEG, PNG, BMP, GIF, WebP or TIFF")
+        if image.mode == "F":
+            raise ValueError("floating-point numbers, expected pixels of 8 or 16 bits")
         yield image
 
 
-def _read(path: Path, image_size: int | None) -> np.ndarray:
-    """One image as uint8, `[height, width]` if grey, else `[height, width, 3]`."""
+def pixels(path: Path, image_size: int | None = None, upright: bool = True) -> tuple[np.ndarray, int | None]:
+    """One image as uint8, `[height, width]` if grey, else `[height, width, 3]`; and its highest value of 16 bits.
+
+    Sixteen bits are scaled to eight. The second value is `None` for images of eight bits.
+    """
+    highest = None
     with opened(path) as image:
+        turned = ImageOps.exif_transpose(image) if upright else image
         if image.mode.startswith("I"):  # 16 bits, which PIL would clip to 255 instead of scaling
-            picture = Image.fromarray((np.asarray(image, np.int64).clip(0, 65535) // 257).astype(np.uint8))
+            values = np.asarray(turned, np.int64)
+            highest = int(values.max())
+            if upright and not 0 <= values.min() <= highest <= HIGHEST:
+                raise ValueError(f"values {values.min()}..{highest}, expected 0..{HIGHEST}")
+            picture = Image.fromarray((values.clip(0, HIGHEST) // 257).astype(np.uint8))
         else:
-            picture = image.convert("L" if image.mode in GREY_MODES else "RGB")
+            picture = turned.convert("L" if image.mode in GREY_MODES else "RGB")
     if image_size:
         picture = picture.resize((image_size, image_size), Image.Resampling.BILINEAR)
-    return np.asarray(picture)
+    return np.asarray(picture), highest
 
 
-def _decode(files: list[Path], image_size: int | None) -> tuple[dict[Path, np.ndarray], dict[Path, str]]:
+def _decode(files: list[Path], image_size: int | None, upright: bool) -> tuple[dict[Path, np.ndarray], dict[Path, str]]:
     """`({path: picture}, {path: why it cannot be read})`, decoded on all cores."""
 
     def attempt(path: Path):
         try:
-            return path, _read(path, image_size), ""
+            return path, *pixels(path, image_size, upright), ""
         except UNREADABLE as error:
-            return path, None, str(error) or type(error).__name__
+            return path, None, None, str(error) or type(error).__name__
 
-    pictures, bad = {}, {}
+    pictures, bad, highest = {}, {}, []
     with ThreadPoolExecutor() as pool:
-        for path, picture, why in tqdm(
-            pool.map(attempt, files), "reading images", len(files), unit="img", disable=None
-        ):
+        results = tqdm(pool.map(attempt, files), "reading images", len(files), unit="img", disable=None)
+        for path, picture, high, why in results:
             if picture is None:
                 bad[path] = why
             else:
                 pictures[path] = picture
+                highest += [high] * (high is not None)
+    tell_narrow(highest)
     return pictures, bad
 
 
@@ -176,6 +120,14 @@ def report_bad(bad: dict[Path, str], skip: bool) -> None:
     print(f"skipped {summary}", file=sys.stderr)
 
 
+def require_readable(layout: Layout, bad: dict[Path, str]) -> None:
+    """Refuse a class of which no image of a split is readable."""
+    for split, lists in layout.files.items():
+        for name, paths in zip(layout.classes, lists, strict=True):
+            if all(path in bad for path in paths):
+                raise BadInput(f"{split}/{name} has no readable image.")
+
+
 def _check_sizes(pictures: dict[Path, np.ndarray]) -> None:
     first: dict[tuple[int, ...], Path] = {}
     for path, picture in pictures.items():
@@ -187,11 +139,8 @@ def _check_sizes(pictures: dict[Path, np.ndarray]) -> None:
         )
 
 
-def _stack(pictures: dict[Path, np.ndarray], files: list[list[Path]], colour: bool):
+def _stack(pictures: dict[Path, np.ndarray], files, colour: bool):
     """The images and labels of one split, in the order of classes and names."""
     found = [(pictures[path], label) for label, paths in enumerate(files) for path in paths if path in pictures]
-    for paths in files:
-        if not any(path in pictures for path in paths):
-            raise BadInput(f"{paths[0].parent} has no readable image.")
     images = [np.stack([p] * 3, -1) if colour and p.ndim == 2 else p for p, _ in found]
     return np.stack(images), np.array([label for _, label in found])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import re
 import zlib
 from pathlib import Path
 
@@ -12,30 +13,57 @@ import numpy as np
 from ...process.errors import BadInput
 from .images import ImageData, require_file, require_room
 
+NAME = re.compile(
+    r"(?:(?P<set>.+)-)?(?P<split>train|t10k|test)-(?P<kind>images|labels)(?:[-.]idx[13])?(?:-ubyte)?(?:\.gz)?"
+)
 PARTS = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 UNSIGNED_BYTE = 0x08
+Part = tuple[str, str]  # split and kind
 
 
 def holds_idx(folder: Path) -> bool:
     """Whether the folder has files with names of IDX files."""
-    return any(folder.glob("*-ubyte")) or any(folder.glob("*-ubyte.gz"))
+    return bool(_found(folder))
 
 
 def load_idx(folder: Path) -> ImageData:
-    """Read the four files, gzipped or not.
+    """Read the four files, gzipped or not, under any of their common names (`t10k-images.idx3-ubyte`, EMNIST's).
 
     Raises:
-        BadInput: if a file is missing or damaged.
+        BadInput: if a file is missing or damaged, or the folder holds several sets.
     """
-    x_train, y_train, x_test, y_test = (read_idx(_find(folder, part)) for part in PARTS)
+    found = _found(folder)
+    if len(found) > 1:
+        raise BadInput(f"{folder} holds {len(found)} sets ({', '.join(sorted(found))}): put one into its own folder.")
+    (files,) = found.values()
+    for name in PARTS:
+        if _part(name) not in files:
+            raise BadInput(f"{folder} holds IDX files, but neither {name} nor {name}.gz.")
+    x_train, y_train, x_test, y_test = (read_idx(files[_part(name)]) for name in PARTS)
     return ImageData((x_train, y_train), (x_test, y_test))
 
 
-def _find(folder: Path, part: str) -> Path:
-    for path in (folder / part, folder / f"{part}.gz"):
-        if path.is_file():
-            return path
-    raise BadInput(f"{folder} holds IDX files, but neither {part} nor {part}.gz.")
+def _found(folder: Path) -> dict[str, dict[Part, Path]]:
+    """The files by set ("emnist-letters", mostly "") and part: those not gzipped, and not deeper, first."""
+    found: dict[str, dict[Part, Path]] = {}
+    here = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
+    inside = [below for each in here if NAME.fullmatch(each.name) and each.is_dir() for below in sorted(each.iterdir())]
+    for path in here + inside:
+        match = NAME.fullmatch(path.name)
+        if match and ("idx" in path.name or "ubyte" in path.name or path.suffix == ".gz") and not path.is_dir():
+            found.setdefault(match["set"] or "", {}).setdefault(_part(path.name), path)
+    return found
+
+
+def _part(name: str) -> Part:
+    """The split and kind of a file.
+
+    >>> _part("t10k-images.idx3-ubyte"), _part("emnist-letters-train-labels-idx1-ubyte.gz")
+    (('test', 'images'), ('train', 'labels'))
+    """
+    match = NAME.fullmatch(name)
+    assert match is not None  # by the callers
+    return "train" if match["split"] == "train" else "test", match["kind"]
 
 
 def read_idx(path: Path) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""An .npz file with x_train, y_train, x_test and y_test, as `keras.datasets` stores them."""
+"""An .npz file of arrays: x_train, y_train, x_test, y_test as in `keras.datasets`, or under other common names."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ import numpy as np
 
 from ...process.errors import BadInput
 from .images import ImageData, require_file, require_room
+from .layouts import SPELLINGS
 
-ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+IMAGES = ("x", "images", "image", "imgs", "data")
+LABELS = ("y", "labels", "label", "targets")
 
-
+EXPECTED = {"train": ("x_train", "y_train"), "test": ("x_test", "y_test")}
 ZIP, NPY = b"PK", b"\x93NUMPY"  # the first bytes of such files
 
 
 def load_npz(path: Path) -> ImageData:
-    """Read the four arrays.
+    """Read the arrays of images and labels: of a training split, and of a test or validation split, or both.
 
     Raises:
         BadInput: if the file does not exist or is not an .npz file, or an array is missing or has pickled objects.
@@ -28,13 +30,50 @@ def load_npz(path: Path) -> ImageData:
     try:
         _require_sizes(path)
         with np.load(path, allow_pickle=False) as arrays:
-            missing = [name for name in ARRAYS if name not in arrays]
-            if missing:
-                raise BadInput(f"{path} lacks {', '.join(missing)}; it has {', '.join(arrays) or 'nothing'}.")
-            x_train, y_train, x_test, y_test = (arrays[name] for name in ARRAYS)
+            names = _names(path, list(arrays))
+            parts = {split: (arrays[x], arrays[y]) for split, (x, y) in names.items()}
     except (ValueError, TypeError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise BadInput(f"{path} is not a readable .npz file: {error}.") from None
-    return ImageData((x_train, y_train), (x_test, y_test))
+    if names != EXPECTED:
+        told = (f"{split} from {x} and {y}" for split, (x, y) in names.items())
+        print(f"data: {', '.join(told)} of {path}", flush=True)
+    return ImageData.of_splits(parts)
+
+
+def _names(path: Path, given: list[str]) -> dict[str, tuple[str, str]]:
+    """The arrays of images and of labels by split, however their names are spelled.
+
+    >>> _names(Path("a.npz"), ["train_images", "train_labels", "val_images", "val_labels"])
+    {'train': ('train_images', 'train_labels'), 'validation': ('val_images', 'val_labels')}
+    """
+    found: dict[str, list[str]] = {}
+    for name in given:
+        if (role := _role(name)) is not None:
+            found.setdefault(role, []).append(name)
+    for names in found.values():
+        if len(names) > 1:
+            raise BadInput(f"{path} has {names[0]} and {names[1]}: expected one of them.")
+    splits = [s for s in ("train", "validation", "test") if f"x_{s}" in found or f"y_{s}" in found or s == "train"]
+    if len(splits) == 1:
+        splits.append("test")
+    missing = [name for split in splits for name in (f"x_{split}", f"y_{split}") if name not in found]
+    if missing:
+        raise BadInput(f"{path} lacks {', '.join(missing)}; it has {', '.join(given) or 'nothing'}.")
+    return {split: (found[f"x_{split}"][0], found[f"y_{split}"][0]) for split in splits}
+
+
+def _role(name: str) -> str | None:
+    """What an array is, by its name: `x_train`, `y_validation`, ...; `None` for other arrays.
+
+    >>> _role("train_images"), _role("Y_val"), _role("training_labels"), _role("mean")
+    ('x_train', 'y_validation', 'y_train', None)
+    """
+    first, _, second = name.lower().partition("_")
+    for split, kind in ((first, second), (second, first)):
+        for letter, words in (("x", IMAGES), ("y", LABELS)):
+            if split in SPELLINGS and kind in words:
+                return f"{letter}_{SPELLINGS[split]}"
+    return None
 
 
 def _require_sizes(path: Path) -> None:

@@ -14,7 +14,7 @@ from keras_resunits.arguments import near_matches
 from ...process.backend import tf
 from ...process.errors import BadInput, first_line
 from .encoded import DEFAULT_SIZE, EncodedData, EncodedSplit
-from .images import ImageData
+from .images import ImageData, tell_narrow
 from .records import records
 
 READ_AT_ONCE = 1024
@@ -26,8 +26,9 @@ def load_tfds(
     image_size: int | None = None,
     streamed: bool = False,
     protocol: str | None = None,
+    exact: bool = True,
 ) -> ImageData | EncodedData:
-    """Read the set's train and test (or validation) splits, downloading and preparing it where needed.
+    """Read the set's train, test and validation splits, downloading and preparing it where needed.
 
     If only the train split has labels, its last tenth is held out for testing.
 
@@ -38,6 +39,7 @@ def load_tfds(
         streamed: Whether images that differ in size, or are to be resized, stay encoded on the disk and are decoded
             when needed; `image_size` is then the size of the views, 224 by default.
         protocol: The test view of streamed images, one of `decoding.VIEWS`.
+        exact: See `EncodedData`. If false, a validation split beside a test split is left out, as in earlier versions.
 
     Raises:
         BadInput: if the set does not exist, cannot be downloaded, or has no labelled images; or if the images differ in
@@ -59,26 +61,33 @@ def load_tfds(
     _prepare(builder, name)
     names = getattr(label, "names", None)
     splits = _splits(builder, name, pair[1])
+    if not exact and len(splits) > 2:
+        del splits["validation"]
     if streamed:
-        train, test = (_encoded(builder, split, pair) for split in splits)
         names = names or [str(i) for i in range(label.num_classes)]
-        return EncodedData(train, test, names, image_size or DEFAULT_SIZE, protocol or "paper")
-    train, test = (_arrays(builder, split, pair, image_size) for split in splits)
-    return ImageData(train, test, names)
+        return EncodedData.of_splits(
+            {split: _encoded(builder, part, pair) for split, part in splits.items()},
+            class_names=names,
+            size=image_size or DEFAULT_SIZE,
+            test_protocol=protocol or "paper",
+            exact=exact,
+        )
+    arrays = {split: _arrays(builder, part, pair, image_size) for split, part in splits.items()}
+    return ImageData.of_splits(arrays, class_names=names)
 
 
-def _splits(builder, name: str, label: str) -> tuple[str, str]:
-    """The training and test splits; without a labelled test split, the last tenth of 'train' is held out."""
+def _splits(builder, name: str, label: str) -> dict[str, str]:
+    """The set's parts by split; without a labelled one to test on, the last tenth of 'train' is held out."""
     filled = {split for split, info in builder.info.splits.items() if info.num_examples}
     if "train" not in filled:
         raise BadInput(f"--dataset={name}: expected a split 'train' with images; got {sorted(filled) or 'empty ones'}.")
-    for test in ("test", "validation"):
-        if test in filled and _labelled(builder, test, label):
-            return "train", test
+    others = [split for split in ("validation", "test") if split in filled and _labelled(builder, split, label)]
+    if others:
+        return {split: split for split in ("train", *others)}
     print(f"{name} has no labelled test split: the last tenth of 'train' is held out for testing.", file=sys.stderr)
     count = builder.info.splits["train"].num_examples
     kept = count - max(count // 10, 1)
-    return f"train[:{kept}]", f"train[{kept}:]"
+    return {"train": f"train[:{kept}]", "test": f"train[{kept}:]"}
 
 
 def _labelled(builder, split: str, label: str) -> bool:
@@ -157,17 +166,22 @@ def _encoded(builder, split: str, pair: tuple[str, str]) -> EncodedSplit:
 def _arrays(builder, split: str, pair: tuple[str, str], image_size: int | None):
     def of_one_size(record):
         image, label = (record[key] for key in pair)
+        highest = tf.reduce_max(image) if image.dtype == tf.uint16 else tf.constant(0, tf.uint16)
+        if image_size and image.dtype == tf.uint16:  # to 8 bits first: the resized image has them
+            image = tf.cast(tf.cast(image, tf.int32) // 257, tf.uint8)
         if image_size:
             image = tf.image.resize(image, (image_size, image_size), antialias=True)
             image = tf.cast(tf.clip_by_value(tf.round(image), 0, 255), tf.uint8)
-        return image, label
+        return image, label, highest
 
     wanted = tfds.decode.PartialDecoding(dict.fromkeys(pair, True))
     dataset = builder.as_dataset(split=split, decoders=wanted).map(of_one_size, num_parallel_calls=tf.data.AUTOTUNE)
     try:
-        images, labels = zip(*dataset.batch(READ_AT_ONCE).as_numpy_iterator(), strict=True)
+        images, labels, highest = zip(*dataset.batch(READ_AT_ONCE).as_numpy_iterator(), strict=True)
     except tf.errors.DataLossError as error:
         raise BadInput(f"{builder.data_dir}: the records of '{split}' are damaged: {first_line(error)}.") from None
+    if image_size and (most := max(int(each.max()) for each in highest)):
+        tell_narrow([most])  # without a new size, `checked` sees the values themselves
     arrays = np.concatenate(images), np.concatenate(labels)
     _require_count(builder, split, len(arrays[0]))
     return arrays

@@ -1,0 +1,240 @@
+"""A table of labels beside a folder of images: a csv file with a column of names or ids, and a column of labels."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import os
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from unicodedata import normalize
+
+from ...process.errors import BadInput
+from ...settings.sections import Source
+from .images import require_file
+from .layouts import SUFFIXES, Layout, names_an_image
+
+SEPARATORS = ",;\t|"
+LABELS = ("label", "labels", "class", "class_name", "classname", "target", "category", "y")
+TRIED = 50  # rows, to find the column and the folder of the images
+SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of a csv file below its header, as text."""
+
+    path: Path
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def column(self, name: str) -> list[str]:
+        """The cells of a column."""
+        place = self.header.index(name)
+        return [row[place].strip() for row in self.rows]
+
+    def require(self, flag: str, name: str) -> str:
+        """Check the name of a column.
+
+        Raises:
+            BadInput: if there is no such column.
+        """
+        if name not in self.header:
+            raise BadInput(f"--{flag}={name}: {self.path} has no such column; it has {', '.join(self.header)}.")
+        return name
+
+
+def labelled(source: Source) -> Layout:
+    """The files that the table `--labels` names, with their labels.
+
+    Raises:
+        BadInput: if the table cannot be read, columns cannot be told apart, an id has no file or several, is there
+            twice, or has no label; or if an image of the folder has no row.
+    """
+    root = Path(source.dataset)
+    table = read_table(_path(root, source.labels or ""))
+    index = _Index(root)
+    images, folder = _images(table, index, source.image_column)
+    label = _label(table, images, source.label_column)
+    files = _files(table, images, index.files[folder], folder, source.skip_bad_images)
+    classes, lists = _classes(table, label, files)
+    place = f"{folder} by {table.path}, images in column {images!r}, labels in {label!r}"
+    return Layout(classes, {"train": lists}, {"train": place})
+
+
+def read_table(path: Path) -> Table:
+    """Read a csv file: with or without a byte order mark, UTF-8 or UTF-16, with any usual separator and line ends.
+
+    Raises:
+        BadInput: if it is missing, empty, no text, or a row has another number of cells than the header.
+    """
+    if not path.exists():
+        raise BadInput(f"--labels={path}: there is no such file.")
+    require_file(path, "--labels=")
+    text = _text(path.read_bytes(), path)
+    first = text.split("\n", 1)[0]
+    separator = max(SEPARATORS, key=first.count)
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator) if any(row)]
+    except csv.Error as error:
+        raise BadInput(f"{path} cannot be read: {error}.") from None
+    if len(rows) < 2:
+        raise BadInput(f"{path} has {'only a header' if rows else 'nothing'}; expected rows of names and labels.")
+    header = [name.strip() for name in rows[0]]
+    if len(header) < 2:
+        raise BadInput(f"{path} has one column, {header[0]!r}; expected names and labels, separated by commas.")
+    if twice := [name for name, count in Counter(header).items() if count > 1]:
+        raise BadInput(f"{path} has the column {twice[0]!r} more than once.")
+    for number, row in enumerate(rows[1:], 2):
+        if len(row) != len(header):
+            raise BadInput(f"{path}: row {number} has {len(row)} cells, the header {len(header)}: {row[:SHOWN]}.")
+    return Table(path, header, rows[1:])
+
+
+def _path(root: Path, name: str) -> Path:
+    """The table, beside the images or where the program was started."""
+    inside = root / name
+    return inside if inside.exists() else Path(name)
+
+
+def _text(content: bytes, path: Path) -> str:
+    marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = content.decode("utf-16" if marked else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path} is not text in UTF-8: {error}.") from None
+    if "\0" in text:
+        raise BadInput(f"{path} is not a csv file: it holds bytes of 0.")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+class _Index:
+    """The images below a folder, by the path from each folder, with and without suffix.
+
+    Attributes:
+        files: By folder and by the path from it (`cat/1.png`), the files.
+    """
+
+    def __init__(self, root: Path):
+        self.files: dict[Path, dict[str, list[Path]]] = {}
+        folders: dict[Path, list[Path]] = {}
+        for place, inside, names in os.walk(root):
+            inside[:] = sorted(name for name in inside if name[0] != "." and name != "__MACOSX")
+            folder = Path(place)
+            folders[folder] = sorted(path for path in map(folder.joinpath, names) if names_an_image(path))
+        for base in folders:
+            found: dict[str, list[Path]] = {}
+            self.files[base] = found
+            for folder, paths in folders.items():
+                if folder == base or base in folder.parents:
+                    for path in paths:
+                        found.setdefault(_key(path.relative_to(base).as_posix()), []).append(path)
+
+
+def _key(name: str) -> str:
+    """A name without the suffix of an image, in one form of composed letters."""
+    path = PurePosixPath(normalize("NFC", name.replace("\\", "/")))
+    return str(path.with_suffix("") if path.suffix.lower() in SUFFIXES else path)
+
+
+def _images(table: Table, index: _Index, asked: str | None) -> tuple[str, Path]:
+    """The column that names images, and the folder from which it names them."""
+    columns = [table.require("image_column", asked)] if asked else list(table.header)
+    best, found = (columns[0], next(iter(index.files))), 0
+    for column in columns:
+        cells = table.column(column)
+        step = max(len(cells) // TRIED, 1)
+        keys = [_key(cell) for cell in cells[::step]]
+        for folder, files in index.files.items():
+            hits = sum(key in files for key in keys)
+            # of folders that have as many, `train/` for train.csv, then the one nearest to the root
+            if (hits, _akin(folder, table)) > (found, _akin(best[1], table)) and hits:
+                best, found = (column, folder), hits
+    if not found:
+        shown = ", ".join(f"{column}={table.rows[0][table.header.index(column)]}" for column in columns[:4])
+        raise BadInput(
+            f"no column of {table.path} names images in {next(iter(index.files))} (its first row: {shown}). Pass "
+            "--image_column, and the folder that holds the images as --dataset."
+        )
+    return best
+
+
+def _akin(folder: Path, table: Table) -> bool:
+    return folder.name.casefold().startswith(table.path.stem.casefold()[:5])
+
+
+def _label(table: Table, images: str, asked: str | None) -> str:
+    """The column of labels."""
+    if asked:
+        if asked == images:
+            raise BadInput(f"--label_column={asked} is the column of the images.")
+        return table.require("label_column", asked)
+    others = [name for name in table.header if name != images]
+    named = [name for name in others if name.casefold() in LABELS]
+    if len(named) == 1 or len(others) == 1:
+        return (named or others)[0]
+    raise BadInput(f"{table.path} has several columns beside {images!r} ({', '.join(others)}): pass --label_column.")
+
+
+def _files(table: Table, images: str, files: Mapping[str, Sequence[Path]], folder: Path, skip: bool) -> dict[int, Path]:
+    """The file of each row, by its number; those without are left out if `skip`."""
+    cells = table.column(images)
+    keys = [_key(cell) for cell in cells]
+    if twice := [key for key, count in Counter(keys).items() if count > 1]:
+        raise BadInput(f"{table.path} has {len(twice)} names more than once in {images!r}: {_listed(twice)}.")
+    found = {number: _one(table, cells[number], files[key]) for number, key in enumerate(keys) if key in files}
+    missing = [cells[number] for number in range(len(cells)) if number not in found]
+    _tell(missing, f"of {len(cells)} names in column {images!r} of {table.path} have no file in {folder}", skip)
+    named, places = set(found.values()), {path.parent for path in found.values()}
+    # images in other folders, such as test/, need no row
+    unnamed = [str(path) for paths in files.values() for path in paths if path not in named and path.parent in places]
+    _tell(unnamed, f"images beside those that {table.path} names have no row in it", skip)
+    return found
+
+
+def _one(table: Table, cell: str, paths: Sequence[Path]) -> Path:
+    """The file that a cell names: of several that differ in the suffix, the one with the cell's."""
+    exact = [path for path in paths if path.suffix == PurePosixPath(cell).suffix]
+    chosen = exact if len(exact) == 1 else paths
+    if len(chosen) > 1:
+        raise BadInput(f"{table.path}: {cell!r} may be {chosen[0]} or {chosen[1]}; expected names with a suffix.")
+    return chosen[0]
+
+
+def _tell(names: Sequence[str], what: str, skip: bool) -> None:
+    """Refuse what has no partner, or print that it is left out."""
+    if not names:
+        return
+    line = f"{len(names)} {what}: {_listed(names)}"
+    if not skip:
+        raise BadInput(f"{line}. Mend the table, or leave them out by --skip_bad_images.")
+    print(f"left out {line}", file=sys.stderr)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:SHOWN])) + ", ..." * (len(names) > SHOWN)
+
+
+def _classes(table: Table, label: str, files: Mapping[int, Path]) -> tuple[list[str], list[list[Path]]]:
+    """The classes, whole numbers in their order, and the files of each."""
+    cells = [normalize("NFC", cell) for cell in table.column(label)]
+    if empty := [number for number in files if not cells[number]]:
+        raise BadInput(f"{table.path}: column {label!r} is empty in {len(empty)} rows, the first of {files[empty[0]]}.")
+    found = {cells[number] for number in files}
+    whole = all(name.isdecimal() for name in found)
+    classes = sorted(found, key=(lambda name: (int(name), name)) if whole else None)
+    if len(classes) < 2:
+        raise BadInput(f"column {label!r} of {table.path} has one class, {classes[0]!r}; expected two or more.")
+    if len(classes) > len(files) // 2 and len(files) > 20:
+        raise BadInput(
+            f"column {label!r} of {table.path} has {len(classes)} values for {len(files)} images: they are no classes. "
+            "Pass --label_column."
+        )
+    lists: dict[str, list[Path]] = {name: [] for name in classes}
+    for number, path in files.items():
+        lists[cells[number]].append(path)
+    return classes, [sorted(paths) for paths in lists.values()]
