@@ -6,14 +6,15 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from keras_resunits.analysis.describe import describe
 from keras_resunits.analysis.gates import gates
+from keras_resunits.analysis.importance import importance
 from keras_resunits.arguments import (
     checked,
     is_number,
@@ -23,7 +24,6 @@ from keras_resunits.arguments import (
     require_positive_int,
     require_share,
 )
-from keras_resunits.surgery.affine import number
 from keras_resunits.surgery.chains import Parts, put_together, take_apart
 from keras_resunits.surgery.rearranging import removable
 from keras_resunits.units.unit import Unit
@@ -112,8 +112,8 @@ def prune(
     Args:
         model: A trained network of the package.
         by: The importance of units, of which the lowest go first: a mapping from names to numbers, a function `(model,
-            images, labels) -> mapping`, or a name. "gate" is `g(k)` (Savarese et al. 2016), "ratio" the norm of the
-            branch over that of the carry, which requires images, "random" a fixed order by chance.
+            images, labels) -> mapping`, or a name. "gate" is `g(k)` (Savarese et al. 2016), "random" a fixed order by
+            chance; "lesion", "ratio" and "taylor", which require images and labels, are those of `analysis.importance`.
         keep: Number of units to keep. Either this or `budget`.
         budget: Share of the network's cost to keep, in (0, 1].
         of: Which cost: "multiply_adds" (default) or "parameters".
@@ -264,25 +264,21 @@ def by_gate(model: keras.Model, images, labels) -> Mapping[str, float]:
     return found
 
 
-def by_ratio(model: keras.Model, images, labels) -> Mapping[str, float]:
-    """Return the norm of every unit's branch over that of its carry."""
-    if images is None:
-        raise ValueError("the criterion 'ratio' requires `images`. Received: none (prune).")
-    x, found = ops.convert_to_tensor(images[:AT_ONCE]), {}
-    for layer in model.layers[1:]:
-        if isinstance(layer, Unit):
-            z, carry, branch = layer.edges(x)
-            found[layer.name] = float(np.linalg.norm(number(branch)) / np.linalg.norm(number(carry)))
-            x = layer.exit(layer.merge(carry, branch, z))
-        else:
-            x = layer(x)
-    return found
-
-
 def at_random(model: keras.Model, images, labels) -> Mapping[str, float]:
     """Return a fixed random order of the units."""
     names = [layer.name for layer in model.layers if isinstance(layer, Unit)]
     return dict(zip(names, np.random.default_rng(0).permutation(len(names)).tolist(), strict=True))
 
 
-CRITERIA: dict[str, Callable[..., Mapping[str, float]]] = {"gate": by_gate, "ratio": by_ratio, "random": at_random}
+def by_importance(name: str, model: keras.Model, images, labels) -> Mapping[str, float]:
+    """Return the scores of a criterion of `analysis.importance`."""
+    if images is None or labels is None:
+        raise ValueError(f"the criterion '{name}' requires `images` and `labels`. Received: none (prune).")
+    return importance(model, images, labels, name).scores[name]
+
+
+CRITERIA: dict[str, Callable[..., Mapping[str, float]]] = {
+    "gate": by_gate,
+    "random": at_random,
+    **{name: partial(by_importance, name) for name in ("lesion", "ratio", "taylor")},
+}

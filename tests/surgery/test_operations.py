@@ -85,7 +85,7 @@ def test_the_least_important_units_go_until_the_budget_is_met(gated):
     assert by_size.dropped == ("unit005", "unit003")
     assert by_size.after.parameters == sum(table.values()) - table["unit005"] - table["unit003"]
     assert prune(gated, lambda model, images, labels: scores, keep=5).dropped == ("unit005",)
-    ratio = prune(gated, "ratio", keep=5, images=IMAGES)
+    ratio = prune(gated, "ratio", keep=5, images=IMAGES, labels=LABELS)
     assert ratio.dropped == ("unit003",) and ratio.scores["unit003"] == 0
 
 
