@@ -1,4 +1,4 @@
-"""The command `keras-resunits`: list and describe networks, and convert weights of other libraries.
+"""The command `keras-resunits`: list, describe and analyse networks, and convert weights of other libraries.
 
 It is here and not in `keras_resunits`, whose import takes seconds, so that --help does without it.
 """
@@ -12,12 +12,14 @@ from typing import NoReturn
 from .process.commands import CONSOLE
 from .process.startup import importing
 
+OWN = ("convert", "analyse")  # commands that parse their arguments themselves
+
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """Parse the command line; the converters parse the arguments after `convert` themselves."""
+    """Parse the command line; `convert` and `analyse` parse the arguments after them themselves."""
     parser = argparse.ArgumentParser(
         prog=CONSOLE,
-        description="Residual networks for Keras 3: list and describe networks by name, and convert weights for them.",
+        description="Residual networks for Keras 3: list, describe and analyse networks, and convert weights for them.",
         epilog=f"Training and its tools: {CONSOLE}-train, -evaluate, -answer, -launch, each with --help.",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -26,8 +28,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
     described = commands.add_parser("describe", help="print a network unit by unit", description="Print networks.")
     described.add_argument("pattern", metavar="NAME", help='a name, or a wildcard with "*" and "?"')
     commands.add_parser("convert", help="turn a PyTorch checkpoint into a .keras file", add_help=False)
+    commands.add_parser("analyse", help="write a page that shows why a trained network works", add_help=False)
     given, rest = parser.parse_known_args(argv)
-    if rest and given.command != "convert":
+    if rest and given.command not in OWN:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     return given
 
@@ -37,9 +40,11 @@ def run_main(argv: list[str]) -> int:
     given = parse(argv)
     with importing():
         from keras_resunits.__main__ import main as networks
+        from keras_resunits.analysis.__main__ import main as analyse
         from keras_resunits.converters.__main__ import main as convert
-    if given.command == "convert":
-        return convert(argv[argv.index("convert") + 1 :], program=f"{CONSOLE} convert")
+    if given.command in OWN:
+        command = {"convert": convert, "analyse": analyse}[given.command]
+        return command(argv[argv.index(given.command) + 1 :], program=f"{CONSOLE} {given.command}")
     describe = ["--describe"] * (given.command == "describe")
     return networks([given.pattern, *describe], program=f"{CONSOLE} {given.command}")
 

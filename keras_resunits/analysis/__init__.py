@@ -6,6 +6,7 @@ from keras_resunits.analysis.lens import Lens, lens
 from keras_resunits.analysis.lesions import Lesions, Removal, Reorder, lesions, removal, reorder
 from keras_resunits.analysis.paths import Paths, paths
 from keras_resunits.analysis.propagation import Comparison, Propagation, compare, propagation
+from keras_resunits.analysis.report import report
 
 __all__ = [
     "Comparison",
@@ -26,4 +27,5 @@ __all__ = [
     "propagation",
     "removal",
     "reorder",
+    "report",
 ]
