@@ -24,6 +24,7 @@ from train.data.datasets import ImageData, load
 from train.evaluate import parse, run_main
 from train.evaluation.judge import picked
 from train.evaluation.judgement import Judgement, draw_confusion, draw_mistakes
+from train.process.errors import BadInput
 from train.run.history import read_history
 from train.settings.config import Config, read
 from train.settings.sections import Source
@@ -478,5 +479,6 @@ def test_the_contact_sheet_of_a_few_shows_all_of_them(saved, tmp_path, mistaken,
 def test_the_data_may_follow_a_flag():
     parsed = parse(["mine", "--output", "folder", "set.npz", "--split=train"])
     assert (parsed.model, parsed.data, parsed.output, parsed.split) == ("mine", "set.npz", "folder", "train")
-    assert parse(["mine", "--skip_bad_images", ""]).data == ""
+    with pytest.raises(BadInput, match="DATA is empty"):
+        parse(["mine", "--skip_bad_images", ""])
     assert parse(["mine", "--split=train"]).data is None
