@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from keras_resunits import PreActResNet, export_saved_model
 from train import answer
+from train.data.datasets.folder import pixels as read
 
 NAMES = ["cat", "dog", "eel"]
 SHAPE = (8, 8, 3)
@@ -77,7 +78,7 @@ def test_grey_pictures_become_rgb_and_colour_pictures_become_grey(files, tmp_pat
 def test_pictures_are_resized_as_training_resized_them(files, tmp_path, size):
     pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     path = files.image(tmp_path / "picture.png", pixels)
-    difference = answer.pictures([str(path)], SHAPE)[0].astype(int) - pixels(path, 8)[0]
+    difference = answer.pictures([str(path)], SHAPE)[0].astype(int) - read(path, 8)[0]
     assert np.abs(difference).max() <= 2
 
 
