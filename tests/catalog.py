@@ -340,9 +340,10 @@ def covering(names: Iterable[str]) -> list[str]:
 
 
 def side_by_side() -> keras.Model:
-    """Make one network of all `PAIRS` that are not random, on the same features; it is built faster than a hundred."""
+    """Make one network of units that show every choice of `PAIRS` but random ones, on the same features."""
     features = keras.Input(Case.shape[1:])
-    units = [kr.Series([kr.Scale(), case.make()], name=name) for name, case in PAIRS.items() if not case.random]
+    shown = {name: PAIRS[name] for name in covering(reversed(PAIRS))}
+    units = [kr.Series([kr.Scale(), case.make()], name=name) for name, case in shown.items() if not case.random]
     outputs = [keras.layers.Flatten(data_format="channels_last")(unit(features)) for unit in units]
     model = keras.Model(features, keras.layers.Concatenate()(outputs))
     randomize(model)

@@ -36,8 +36,8 @@ SMALL = {"depth": [1, 1, 1], **IMAGES}
             lambda: kr.ResNet(8, (8, None, 3), 5, width=2),
         ),
         (
-            lambda: kr.PreActResNet(np.int64(50), (64, 64, 3), include_top=False),
-            lambda: kr.PreActResNet(50, (64, 64, 3), include_top=False),
+            lambda: kr.PreActResNet(np.int64(11), (8, 8, 3), include_top=False),
+            lambda: kr.PreActResNet(11, (8, 8, 3), include_top=False),
         ),
         (
             lambda: kr.FractalNet(np.int64(1), filters=[np.int64(8)], dropout=[np.float32(0.5)], seed=1, **IMAGES),

@@ -13,6 +13,8 @@ import keras_resunits as kr
 from tests.catalog import CLASSES, IMAGES, NETWORKS, of_order, randomize
 from tests.support.serving import answers_tf1, answers_tf2, pixels
 
+pytestmark = pytest.mark.slow
+
 NAMES = ["aeroplane", "bird", "cat", "dog", "naïve café"]
 SCALE = 1 / 255
 

@@ -18,6 +18,8 @@ from tests.catalog import randomize
 from tests.serving.conftest import NAMES
 from tests.support.serving import answers_tf1, pixels
 
+pytestmark = pytest.mark.slow
+
 
 def metadata(version) -> dict:
     return json.loads((version / "metadata.json").read_text())

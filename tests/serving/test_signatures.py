@@ -15,6 +15,8 @@ from tests.support import pictures
 from tests.support.serving import answers_tf1, asked_tf1, definitions, pixels, request
 from train.data.datasets.decoding import resized
 
+pytestmark = pytest.mark.slow
+
 COUNT = len(NAMES)
 IMAGES = (tf.uint8, [None, *SHAPE])
 ANSWERS = {

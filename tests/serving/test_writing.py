@@ -10,6 +10,8 @@ from keras_resunits.serving.writing import Signature, write_saved_model
 from tests.catalog import IMAGES, NETWORKS
 from tests.support.serving import pixels
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def served():

@@ -29,6 +29,8 @@ from train.run.history import read_history
 from train.settings.config import Config, read
 from train.settings.sections import Source
 
+pytestmark = pytest.mark.slow
+
 NAMES = [f"kind {i}" for i in range(7)]
 SHAPE = (8, 8, 1)
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from train.run.folder import Run
 from train.run.history import read_history
 
 BEGUN = ("--validation=0.3", "--depth=8", "--epochs=5", "--patience=1", "--batch_size=8", "--run=mine")
 
 
+@pytest.mark.slow
 def test_a_run_ends_early_and_exports_its_best_state(command, files, tmp_path):
     data = files.npz(tmp_path / "set.npz", **files.arrays(train=40))
     line = (*BEGUN, f"--dataset={data}", f"--output={tmp_path}")
@@ -20,7 +23,7 @@ def test_a_run_ends_early_and_exports_its_best_state(command, files, tmp_path):
     accuracies = read_history(run.history)["val_accuracy"]
     best = accuracies.index(max(accuracies)) + 1
     assert len(accuracies) == min(best + 1, 5) and best < 5
-    assert f"no better for 1 epochs: ended after epoch {best + 1}." in first.err
+    assert f"no better for 1 epoch: ended after epoch {best + 1}." in first.err
     assert f"validation accuracy {max(accuracies):.2%}, of the best epoch, {best}\n" in first.out
     assert first.out.count("test accuracy") == 1 and "looked at once" in first.out
     scores = {
