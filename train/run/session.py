@@ -134,7 +134,7 @@ class Session:
             return False
         ends = self.position.step - best >= patience * self.plan.steps
         if ends and self.place.is_chief:
-            say(f"no better for {patience} epoch{"s" * (patience > 1)}: ended after epoch {self.position.epoch}.")
+            say(f"no better for {patience} epoch{'s' * (patience > 1)}: ended after epoch {self.position.epoch}.")
         return ends
 
     def _train_until(self, end: int) -> None:
