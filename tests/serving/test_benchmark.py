@@ -1,0 +1,76 @@
+"""The benchmark of an exported version, and its command."""
+
+import json
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+import keras_resunits as kr
+from keras_resunits.serving.benchmark import SERVER, Benchmark, Runtime, Timed, benchmark
+from train.benchmark import run_main
+
+
+@pytest.fixture(scope="module")
+def version(tmp_path_factory):
+    return kr.export_saved_model(kr.ResNet([1, 1, 1], (8, 8, 3)), tmp_path_factory.mktemp("model"))
+
+
+@pytest.mark.slow
+def test_the_command_prints_a_table_and_draws_it(version, tmp_path, capsys):
+    plot = tmp_path / "speed.png"
+    arguments = [str(version.parent), "--batches=1,3", "--rounds=2", "--requests=2", f"--plot={plot}"]
+    assert run_main(arguments) == 0, capsys.readouterr().err
+    out = capsys.readouterr().out
+    assert [line.split()[:2] for line in out.splitlines() if line.startswith("savedmodel")][1:] == [
+        ["savedmodel", "1"],
+        ["savedmodel", "3"],
+    ]
+    assert "fastest at batch 3: savedmodel\n" in out and out.endswith(f"plot          {plot}\n")
+    assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_a_format_that_this_machine_does_not_run_is_named(version, monkeypatch):
+    path = version / "metadata.json"
+    metadata = json.loads(path.read_text())
+    monkeypatch.setattr("keras_resunits.serving.benchmark._metadata", lambda _: {**metadata, "formats": {"onnx": {}}})
+    monkeypatch.setattr("keras_resunits.serving.benchmark.find_spec", lambda name: None)
+    found = benchmark(version, [2], rounds=1, requests=1)
+    assert found.missing == {"onnx": ["tf2onnx", "onnx", "onnxruntime"]}
+    assert str(found).endswith("not measured: onnx (no tf2onnx, onnx, onnxruntime)")
+
+
+def test_the_fastest_is_recommended_by_batch():
+    timed = [
+        Timed(SERVER, 1, [2.0, 4.0, 2.0]),
+        Timed("onnx", 1, [1.0] * 3),
+        Timed(SERVER, 8, [1.0]),
+        Timed("onnx", 8, [2.0]),
+    ]
+    runtimes = [Runtime(SERVER, 10**6, lambda: np.asarray), Runtime("onnx", 10**6, lambda: np.asarray, 0.875)]
+    found = Benchmark(runtimes, {SERVER: 0.25, "onnx": 0.5}, timed, {})
+    assert (timed[0].median, timed[0].rate, timed[2].rate) == (2.0, 0.5, 8.0)
+    assert timed[0].slow == pytest.approx(3.96)
+    lines = str(found).splitlines()
+    assert lines[2] == "onnx               1.0 MB   0.50 s      87.5%"
+    assert lines[-2:] == ["fastest at batch 1: onnx, 2.00 times the SavedModel", "fastest at batch 8: savedmodel"]
+    ax = found.plot()
+    FigureCanvasAgg(ax.figure).draw()
+    assert [line.get_label() for line in ax.lines] == [SERVER, "onnx"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("nowhere",), "nowhere: there is no such folder."),
+        ((".", "--batches=0"), "argument --batches: expected an integer above 0"),
+        ((".",), "is no version that `export_saved_model` wrote"),
+        ((".", "--plot=nowhere/a.png"), "--plot=nowhere/a.png: there is no folder nowhere."),
+    ],
+)
+def test_a_mistake_is_one_line(arguments, line, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run_main(list(arguments)) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("benchmark: ") and line in error and error.count("\n") == 1
