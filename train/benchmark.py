@@ -52,9 +52,12 @@ def main(arguments: argparse.Namespace) -> None:
     if not folder.is_dir():
         raise BadInput(f"{arguments.model}: there is no such folder.")
     with importing():
+        import tensorflow as tf
+
         from keras_resunits.serving.benchmark import benchmark
         from keras_resunits.serving.versions import versions
 
+    tf.get_logger().setLevel("ERROR")  # hides that the TF1 loader is deprecated, which servers use
     numbered = versions(folder)
     try:
         found = benchmark(numbered[-1] if numbered else folder, arguments.batches, arguments.rounds, arguments.requests)

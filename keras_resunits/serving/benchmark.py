@@ -103,7 +103,8 @@ class Benchmark:
             best = self.fastest(batch)
             (server,) = (each for each in self.timed if (each.runtime, each.batch) == (SERVER, batch))
             ratio = f", {best.rate / server.rate:.2f} times the SavedModel" if best is not server else ""
-            lines.append(f"fastest at batch {batch}: {best.runtime}{ratio}")
+            rounded = best.runtime != SERVER and FORMATS[best.runtime].integers
+            lines.append(f"fastest at batch {batch}: {best.runtime}{ratio}{'; check its accuracy' * rounded}")
         lines += [f"not measured: {name} (no {', '.join(packages)})" for name, packages in self.missing.items()]
         return "\n".join(lines)
 
@@ -117,6 +118,7 @@ class Benchmark:
             The axes.
         """
         from matplotlib.figure import Figure
+        from matplotlib.ticker import StrMethodFormatter
 
         ax = ax or Figure((6.4, 4.0), layout="constrained").subplots()
         for name in self.loads:
@@ -126,6 +128,8 @@ class Benchmark:
         batches = sorted({each.batch for each in self.timed})
         ax.set_xticks(batches, [str(batch) for batch in batches], minor=False)
         ax.set_xticks([], minor=True)
+        for formatted in (ax.yaxis.set_major_formatter, ax.yaxis.set_minor_formatter):
+            formatted(StrMethodFormatter("{x:,.0f}"))
         ax.grid(alpha=0.3, which="both")
         ax.legend(frameon=False)
         return ax
