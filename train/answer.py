@@ -9,6 +9,7 @@ import gc
 import os
 import sys
 from contextlib import closing, suppress
+from importlib import import_module
 from typing import Any, NoReturn
 
 import numpy as np
@@ -31,12 +32,14 @@ def tensorflow() -> Any:
         stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 2)
         try:
-            import tensorflow
+            import_module("tensorflow")
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
             os.close(nowhere)
-        tensorflow.get_logger().setLevel("ERROR")  # hides that the TF1 loader is deprecated, which servers use
+    sys.modules["tensorflow"].get_logger().setLevel(
+        "ERROR"
+    )  # hides that the TF1 loader, which servers use, is deprecated
     return sys.modules["tensorflow"]
 
 

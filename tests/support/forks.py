@@ -2,8 +2,8 @@
 
 The fork server is multiprocessing's. A forked process differs from a command in its start and end. Importing TensorFlow
 prints nothing, and reads the server's environment; strings have the server's hashes; there is no standard input; and
-the process ends by `os._exit`, without exit handlers. Where that matters, and once for each strategy
-(`test_strategy.py`, `test_program.py`), tests use `spawn`.
+the process ends by `os._exit`, without exit handlers. Where that matters, and once for one process and for several
+workers (`test_program.py`, `test_strategy.py`), tests use `spawn`.
 """
 
 from __future__ import annotations

@@ -48,6 +48,20 @@ def defaults_again():
         sys.modules["tensorflow"].config.optimizer.set_experimental_options(dict.fromkeys(FRUITLESS, True))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def forked_checks():
+    """Let exports be checked by forked processes, whose imports are done; `test_check.py` runs the command itself."""
+    from tests.support.processes import finished
+
+    def answered(*arguments):
+        outcome = finished("train.answer", *arguments, CUDA_VISIBLE_DEVICES="-1")
+        return outcome.code, outcome.err
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("train.evaluation.check.run_answer", answered)
+        yield
+
+
 @pytest.fixture
 def parse():
     """`parse("--depth=8", ...)` parses a command line from the defaults, which are restored after the test."""

@@ -37,13 +37,20 @@ def check_answers(
     with tempfile.TemporaryDirectory() as folder:
         asked, answered = f"{folder}/images.npy", f"{folder}/answers.npz"
         np.save(asked, images)
-        command = [sys.executable, str(PROGRAM), str(saved_model), asked, answered]
-        environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
-        process = subprocess.run(command, capture_output=True, text=True, env=environment)
-        if process.returncode:
-            raise RuntimeError(f"{saved_model} cannot be read:\n{process.stderr}")
+        code, err = run_answer(str(saved_model), asked, answered)
+        if code:
+            raise RuntimeError(f"{saved_model} cannot be read:\n{err}")
         with np.load(answered) as answers:
             return _close(saved_model, model, answers["probabilities"], expected)
+
+
+def run_answer(*arguments: str) -> tuple[int, str]:
+    """Run the command `answer` by its path; return its exit code and what it wrote to standard error."""
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
+    process = subprocess.run(
+        [sys.executable, str(PROGRAM), *arguments], capture_output=True, text=True, env=environment
+    )
+    return process.returncode, process.stderr
 
 
 def check_on_noise(saved_model: Path, model: keras.Model, preprocessing: keras.layers.Layer | None) -> float:

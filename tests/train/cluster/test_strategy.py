@@ -220,8 +220,8 @@ def test_one_device_two_devices_and_two_workers_train_the_same_network(spawn, fi
     data = files.npz(tmp_path / "set.npz", **files.arrays(train=24, test=9))
     line = [*LINE, f"--dataset={data}", f"--output={tmp_path}"]
     outcomes = {
-        "default": spawn("-m", "train", *line, "--run=default", "--strategy=default"),
-        "mirrored": spawn("-m", "train", *line, "--run=mirrored", "--cpu_devices=2"),
+        "default": finished("train", *line, "--run=default", "--strategy=default"),
+        "mirrored": finished("train", *line, "--run=mirrored", "--cpu_devices=2"),
         "workers": spawn("-m", "train.launch", "--workers=2", "--", *line, "--run=workers"),
     }
     weights, hashes = {}, {}

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from keras_resunits import PreActResNet, export_saved_model
-from train.evaluation.check import TOLERANCE, check_answers, save_picture
+from train.evaluation.check import TOLERANCE, check_answers, run_answer, save_picture
 
 pytestmark = pytest.mark.slow
 
@@ -73,3 +73,14 @@ def test_a_picture_has_the_images_pixels(channels, tmp_path):
 def test_an_image_of_2_channels_is_not_saved(tmp_path):
     save_picture(np.zeros((5, 7, 2), np.uint8), tmp_path / "a.png")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_command_answers_in_a_process_of_its_own(exported, images, tmp_path):
+    path, model, preprocessing = exported
+    np.save(tmp_path / "images.npy", images)
+    code, err = run_answer(str(path), str(tmp_path / "images.npy"), str(tmp_path / "answers.npz"))
+    assert (code, err) == (0, "")
+    wanted = keras.ops.softmax(model(preprocessing(images), training=False))
+    with np.load(tmp_path / "answers.npz") as answers:
+        np.testing.assert_allclose(answers["probabilities"], wanted, atol=1e-5)
+    assert run_answer("nowhere", "images.npy", "answers.npz")[0] == 2
