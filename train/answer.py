@@ -37,10 +37,9 @@ def tensorflow() -> Any:
             os.dup2(stderr, 2)
             os.close(stderr)
             os.close(nowhere)
-    sys.modules["tensorflow"].get_logger().setLevel(
-        "ERROR"
-    )  # hides that the TF1 loader, which servers use, is deprecated
-    return sys.modules["tensorflow"]
+    imported = sys.modules["tensorflow"]
+    imported.get_logger().setLevel("ERROR")  # hides that the TF1 loader is deprecated, which servers use
+    return imported
 
 
 def answer(saved_model: str, images) -> dict:

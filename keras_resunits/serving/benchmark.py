@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -95,11 +96,11 @@ class Benchmark:
                 f"{each.name:<15}{each.size / 1e6:>7.1f} MB{self.loads[each.name]:>7.2f} s{agreement:>11}".rstrip()
             )
         lines += ["", f"{'runtime':<15}{'batch':>6}{'median':>12}{'p99':>12}{'images/s':>11}"]
-        for each in self.timed:
-            times = f"{1e3 * each.median:>9.2f} ms{1e3 * each.slow:>9.2f} ms"
-            lines.append(f"{each.runtime:<15}{each.batch:>6}{times}{each.rate:>11,.0f}")
+        for request in self.timed:
+            times = f"{1e3 * request.median:>9.2f} ms{1e3 * request.slow:>9.2f} ms"
+            lines.append(f"{request.runtime:<15}{request.batch:>6}{times}{request.rate:>11,.0f}")
         lines += [""]
-        for batch in dict.fromkeys(each.batch for each in self.timed):
+        for batch in dict.fromkeys(request.batch for request in self.timed):
             best = self.fastest(batch)
             (server,) = (each for each in self.timed if (each.runtime, each.batch) == (SERVER, batch))
             ratio = f", {best.rate / server.rate:.2f} times the SavedModel" if best is not server else ""
@@ -201,14 +202,14 @@ def _image_shape(version: Path) -> tuple[int, ...]:
 def _runtimes(version: Path, formats: dict[str, dict]) -> tuple[list[Runtime], dict[str, list[str]]]:
     """Return what can be measured here, and the packages that the rest lacks."""
     served = (version / "saved_model.pb", *(version / "variables").glob("*"))
-    found, missing = [Runtime(SERVER, _size(served), lambda: _session(version))], {}
+    found, missing = [Runtime(SERVER, _size(served), partial(_session, version))], {}
     for name, told in formats.items():
         if lacks := [each for each in FORMATS[name].packages if not find_spec(each)]:
             missing[name] = lacks
             continue
         file = version / told["file"]
         size = _size({file, *file.parent.glob(f"{file.stem}.bin")})
-        found.append(Runtime(name, size, lambda file=file: opened(file), told["agreement"]))
+        found.append(Runtime(name, size, partial(opened, file), told["agreement"]))
     return found, missing
 
 
