@@ -16,7 +16,7 @@ from train.settings.config import fingerprint_of, read
 from train.settings.resolving import resolve
 from train.settings.sections import Recipe
 from train.step.initial import initial_network, normalizing
-from train.step.optimizer import optimizer
+from train.step.optimizer import LossScale, optimizer
 from train.step.parts import freeze, frozen_in_words, rate_factors
 
 SHAPE = (8, 8, 1)
@@ -124,7 +124,8 @@ def test_what_does_not_fit_is_refused_in_one_line(command, files, pruned, tmp_pa
     sigmoid = kr.PreActResNet(depth=8, input_shape=SHAPE, classes=2, classifier_activation="sigmoid")
     sigmoid = saved(sigmoid, tmp_path / "sigmoid.keras")
     for arguments, wrong in {
-        (f"--initial_model={tmp_path / 'none.keras'}",): "cannot be read: [Errno 2]",
+        (f"--initial_model={tmp_path / 'none.keras'}",): "none.keras: there is no such file",
+        ("--initial_model=/dev/zero",): "/dev/zero: there is no such file",
         (f"--initial_model={text}",): "is not a .keras file: it is not a zip archive",
         (f"--initial_model={wide}",): "takes images of 16x16x3, but those of --dataset are 8x8x1",
         (f"--initial_model={sigmoid}",): "training requires logits",
@@ -153,6 +154,15 @@ def test_the_digest_decides_and_the_path_does_not(parse, pruned, tmp_path):
         configs.append(resolve())
     assert configs[0].fingerprint == configs[1].fingerprint and configs[0].default_run == "digits-pruned"
     assert fingerprint_of({**configs[0].flat, "initial_digest": "0" * 64}) != configs[0].fingerprint
+
+
+def test_the_loss_is_scaled_where_a_files_layers_compute_in_float16(tmp_path):
+    keras.config.set_dtype_policy("mixed_float16")
+    path = saved(kr.PreActResNet(depth=8, input_shape=SHAPE, classes=2), tmp_path / "half.keras")
+    keras.config.set_dtype_policy("float32")
+    model = initial_network(path, SHAPE, 2, silent)
+    assert model.get_layer("unit001").compute_dtype == "float16"
+    assert isinstance(optimizer(Recipe(epochs=1), 10, model), LossScale)
 
 
 def test_frozen_norms_keep_their_statistics_and_words_count_parameters():

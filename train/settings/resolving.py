@@ -73,9 +73,11 @@ def _initial(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _digest(path: str) -> str:
+    if not os.path.isfile(path):  # a device may have no end
+        raise BadInput(f"--initial_model={path}: there is no such file.")
     try:
         return digest(Path(path))
-    except (OSError, ValueError) as error:  # ValueError: a zero byte
+    except OSError as error:
         raise BadInput(f"--initial_model={path} cannot be read: {first_line(error)}.") from None
 
 
