@@ -6,6 +6,7 @@ import shlex
 from contextlib import ExitStack, nullcontext
 
 import keras
+import numpy as np
 
 from keras_resunits import describe
 
@@ -27,8 +28,10 @@ from .run.recorders import recorders
 from .run.session import Plan, Session
 from .run.signals import handle_by_default, noticed
 from .step.average import Average
+from .step.initial import normalizing
 from .step.network import check_network, network, synchronize
 from .step.optimizer import optimizer
+from .step.parts import freeze, frozen_in_words, rate_factors
 from .step.trainer import Trainer
 
 NEXT = f"\n{' ' * 14}"
@@ -70,13 +73,14 @@ def pipeline(config, run, asked, place, again: str) -> None:
         require_agreement(place, {**config.deciding, **seen, **together})
         with bad_images_named(data), memory_named():
             with place.watch("making the network"):  # all workers start with the weights of the first
-                model, preprocessing = build(config, data, place)
+                model, preprocessing = build(config, run, data, place)
             if asked.export:
                 require_exportable(config.serving, model, data.classes)
             plan = planned(config, data)
             if place.is_chief:
                 introduce(config, run, data, model, plan, place)
                 with stored(str(run.folder)):
+                    run.keep_initial(run.initial_file(config.network.initial_model, config.initial_digest))
                     run.require_same_data(seen)
                     run.network.write_text(f"{describe(model)}\n")
                     save_picture(data.sample(1)[0], run.example)
@@ -92,12 +96,21 @@ def pipeline(config, run, asked, place, again: str) -> None:
             finish(config, run, data, session, results, asked.export != "none", again)
 
 
-def build(config, data, place):
+def build(config, run, data, place):
     """Build `(network, normalisation)` for the data's images."""
-    model = network(config.network, data.image_shape, data.classes)
+    told = say if place.is_chief and not run.begun else lambda text: None
+    initial = run.initial_file(config.network.initial_model, config.initial_digest)
+    model = network(config.network, data.image_shape, data.classes, initial, told)
+    patterns = config.recipe.freeze or ()
+    freeze(model, patterns)
+    rate_factors(model, config.recipe.factors)  # refused before any file is written
+    if words := frozen_in_words(model, patterns):
+        told(words)
     if place.strategy.num_replicas_in_sync > 1:
         synchronize(model)
     mean, variance = data.statistics()
+    if initial and normalizing(model):  # its layer takes pixels
+        mean, variance = np.zeros_like(mean), np.ones_like(variance)
     preprocessing = keras.layers.Normalization(mean=mean, variance=variance, dtype="float32", name="normalization")
     preprocessing.build((None, *data.image_shape))  # not in a traced step: its constants live outside
     return model, preprocessing

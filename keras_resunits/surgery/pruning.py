@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -79,15 +79,20 @@ class Pruned:
         return [asdict(self.before), asdict(self.after)]
 
     def __str__(self) -> str:
-        lines = [f"{'':<8}{'units':>6}{'parameters':>13}{'multiply-adds':>16}{'latency':>11}{'accuracy':>10}"]
-        for cost in (self.before, self.after):
-            latency = "" if cost.latency is None else f"{cost.latency * 1e3:.1f} ms"
-            accuracy = "" if cost.accuracy is None else f"{cost.accuracy:.2%}"
-            adds = "?" if cost.multiply_adds is None else f"{cost.multiply_adds:,}"
-            lines.append(
-                f"{cost.network:<8}{cost.units:>6}{cost.parameters:>13,}{adds:>16}{latency:>11}{accuracy:>10}".rstrip()
-            )
-        return "\n".join([*lines, f"dropped: {', '.join(self.dropped) or 'nothing'}"])
+        return f"{table((self.before, self.after))}\ndropped: {', '.join(self.dropped) or 'nothing'}"
+
+
+def table(rows: Iterable[Cost]) -> str:
+    """Return the costs of networks as text, one in a line."""
+    lines = [f"{'':<8}{'units':>6}{'parameters':>13}{'multiply-adds':>16}{'latency':>11}{'accuracy':>10}"]
+    for cost in rows:
+        latency = "" if cost.latency is None else f"{cost.latency * 1e3:.1f} ms"
+        accuracy = "" if cost.accuracy is None else f"{cost.accuracy:.2%}"
+        adds = "?" if cost.multiply_adds is None else f"{cost.multiply_adds:,}"
+        lines.append(
+            f"{cost.network:<8}{cost.units:>6}{cost.parameters:>13,}{adds:>16}{latency:>11}{accuracy:>10}".rstrip()
+        )
+    return "\n".join(lines)
 
 
 @checked(

@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from zipfile import is_zipfile
 
 import keras
 import numpy as np
 
-from keras_resunits import Unit  # a .keras file may hold the package's layers, which its import registers
 from keras_resunits.converters.statistics import Statistics
 
 from ..data.datasets import EncodedData, ImageData, load
@@ -21,10 +19,9 @@ from ..run.checkpoints import about, best_checkpoint, newest_checkpoint, step_of
 from ..run.folder import Run
 from ..settings.config import Config, read
 from ..step.average import Average
+from ..step.initial import keras_file, normalizing
 from ..step.network import network
 from ..step.optimizer import optimizer
-
-NORMALIZED = (keras.layers.Normalization, keras.layers.Rescaling)
 
 
 @dataclass(frozen=True)
@@ -85,15 +82,8 @@ def keras_network(
     Raises:
         BadInput: if the file is damaged, or its pixels are to be normalised by the statistics of no data.
     """
-    if not is_zipfile(path):  # Keras would report a missing file
-        raise BadInput(f"{path} is not a .keras file: it is not a zip archive.")
-    try:
-        model = keras.saving.load_model(path, compile=False)
-    except Exception as error:  # whatever the file's content makes Keras raise
-        raise BadInput(f"{path} cannot be read: {first_line(error)}.") from error
-    if not isinstance(model.output_shape, tuple) or len(model.output_shape) != 2:
-        raise BadInput(f"{path} must return [batch, classes]; got {model.output_shape}.")
-    own = _normalizing(model)
+    model = keras_file(path)
+    own = normalizing(model)
     if statistics and (own or normalize != "auto"):
         other = f"its layer '{own.name}' normalises" if own else f"--normalize={normalize} is given"
         raise BadInput(f"--mean and --std are for a .keras file that expects normalised pixels, but {other} ({path}).")
@@ -117,13 +107,6 @@ def keras_network(
     layer.build((None, *shape))  # not in a traced step: its constants live outside
     whose = "the given" if statistics else "the training images'"
     return Network(f"{path}, pixels normalised by {whose} {used}", model, layer)
-
-
-def _normalizing(model: keras.Model) -> keras.layers.Layer | None:
-    """The layer that normalises or rescales pixels; units may hold others, which scale a shortcut or a branch."""
-    layers = list(model._flatten_layers())
-    inside = {id(inner) for unit in layers if isinstance(unit, Unit) for inner in unit._flatten_layers()}
-    return next((each for each in layers if isinstance(each, NORMALIZED) and id(each) not in inside), None)
 
 
 def _in_words(layer: keras.layers.Layer) -> str:
@@ -163,7 +146,8 @@ def checkpoint_network(run: Run, path: Path) -> Network:
     keras.config.set_dtype_policy(config.network.precision)
     told = about(path) or _told_by_data(config)
     shape, names = tuple(told["image_shape"]), list(told["class_names"])
-    model = network(config.network, shape, len(names))
+    initial = run.initial_file(config.network.initial_model, config.initial_digest)
+    model = network(config.network, shape, len(names), initial)
     ema = config.recipe.ema
     average = Average(model, optimizer(config.recipe, 1, model), ema) if ema else None
     parts = {"model": model, **({"average": average} if average else {})}

@@ -22,7 +22,7 @@ import keras
 
 from ..process.backend import tf
 from ..process.errors import BadInput, StorageError, first_line, say
-from ..process.files import flush, why
+from ..process.files import digest, flush, why
 from ..step.average import Average
 from .history import lines
 
@@ -191,7 +191,7 @@ class Checkpoints:
     def _write(self, folder: Path, position: Position, score: float | None) -> None:
         folder.mkdir(parents=True)
         self._checkpoint.write(str(folder / "state"))
-        files = {path.name: _digest(path) for path in sorted(folder.iterdir()) if path.is_file()}
+        files = {path.name: digest(path) for path in sorted(folder.iterdir()) if path.is_file()}
         manifest = {"position": asdict(position), "score": score, "files": files, "about": self.about}
         manifest["made_with"] = environment()
         (folder / "manifest.json").write_text(json.dumps(manifest | {"seal": _seal(manifest)}, indent=2) + "\n")
@@ -299,7 +299,7 @@ def _position(path: Path) -> Position:
     manifest = _manifest(path)
     for name, wanted in manifest["files"].items():
         try:
-            found = _digest(path / name)
+            found = digest(path / name)
         except FileNotFoundError as error:
             raise _Damage(f"{name}: {error.strerror}") from error
         except OSError as error:
@@ -361,11 +361,6 @@ def require_checkpoint(history: Path, folder: Path, step: int) -> None:
             f"no checkpoint in {folder}, but {history} has {done} epochs. Refusing to start over: restore the "
             f"checkpoints, use another --run, or remove {history}."
         )
-
-
-def _digest(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _set_aside(path: Path) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..process.errors import BadInput, say
-from ..process.files import UNFINISHED, local, stored, whole
+from ..process.files import UNFINISHED, digest, local, stored, whole
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,36 @@ class Run:
     def example(self) -> Path:
         """A test image, to try the export with."""
         return self.folder / "example.png"
+
+    @property
+    def initial(self) -> Path:
+        """The copy of the file that training began from."""
+        return self.folder / "initial.keras"
+
+    def initial_file(self, given: str | None, known: str | None) -> Path | None:
+        """The file that training begins or began from: the run's copy, once there is one; `None` without one.
+
+        Args:
+            given: The file that the configuration names.
+            known: The SHA-256 that it has.
+
+        Raises:
+            BadInput: if both are gone, or the file is another one.
+        """
+        if given is None:
+            return None
+        path = self.initial if self.begun and self.initial.exists() else Path(given)
+        if not path.is_file():
+            raise BadInput(f"{self.initial} is missing, and so is {given}: restore one of them.")
+        if (now := digest(path)) != known:
+            raise BadInput(f"{path} was changed: its SHA-256 is {now}, but the run begins from {known}.")
+        return path
+
+    def keep_initial(self, path: Path | None) -> None:
+        """Keep a copy of the file that training begins from, with which the run can do without it."""
+        if path and path != self.initial:
+            with whole(self.initial) as unfinished:
+                shutil.copyfile(path, unfinished)
 
     @property
     def checkpoints(self) -> Path:

@@ -18,10 +18,10 @@ from .sections import SECTIONS, Augmenting, Network, Recipe, Serving, Source, Su
 FREE = tuple(each.name for record in (Survival, Serving) for each in fields(record))
 """The options that may change on resume."""
 # options that may differ between two runs with equal results
-DECIDES_NO_NUMBER = frozenset({"config", "smoke", "class_names", "data_dir", *FREE})
+DECIDES_NO_NUMBER = frozenset({"config", "smoke", "class_names", "data_dir", "initial_model", *FREE})
 SECTION_OF = {each.name: section for section, record in SECTIONS.items() for each in fields(record)}
 """The section of every option, in the order of the pipeline."""
-OWN = ("config", "smoke", "shuffle_rounds")  # the options outside the sections
+OWN = ("config", "smoke", "shuffle_rounds", "initial_digest")  # the options outside the sections
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Config:
         config: The experiment that it comes from; none by default.
         smoke: Whether it is the experiment's smoke version.
         shuffle_rounds: Rounds of the shuffle; `None` in runs of earlier versions, which have 4.
+        initial_digest: SHA-256 of the file `initial_model`; `None` without one.
         given: Names of the options given on the command line; not saved with the run.
     """
 
@@ -45,6 +46,7 @@ class Config:
     config: str | None = None
     smoke: bool = False
     shuffle_rounds: int | None = 8
+    initial_digest: str | None = None
     given: Collection[str] = field(default=frozenset(), compare=False)
 
     @classmethod
@@ -128,7 +130,9 @@ class Config:
             return Path(self.config).stem + "-smoke" * self.smoke
         dataset = Path(self.source.dataset.replace(":", "-")).resolve().name.removesuffix(".npz")
         plain = "".join("_" if letter in WILDCARDS else letter for letter in dataset)
-        return f"{plain}-{self.network.model.lower()}{self.network.depth or ''}"
+        initial = self.network.initial_model
+        name = Path(initial).stem if initial else f"{self.network.model}{self.network.depth or ''}".lower()
+        return f"{plain}-{''.join('_' if letter in WILDCARDS else letter for letter in name)}"
 
     @property
     def deciding(self) -> dict[str, Any]:

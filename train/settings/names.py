@@ -18,7 +18,7 @@ OTHERS = {  # flags of other programs, and ours
     "output_dir": "output",
     "wd": "weight_decay",
 }
-FROM_WEIGHTS = "A run starts from random weights; in Python, kr.create(NAME, weights=...) has trained ones."
+FROM_WEIGHTS = "A run starts from random weights, or from a file: --initial_model=FILE.keras."
 INSTEAD = {  # what no flag does
     **dict.fromkeys(("weights", "pretrained", "init_weights"), FROM_WEIGHTS),
     "version": "Did you mean pip show keras_resunits?",
@@ -30,7 +30,7 @@ def near(name: str, known: Sequence[str], spelled: Callable[[str], str] = repr) 
     """A sentence, with a space before it, about what serves the purpose of an unknown name; else nothing.
 
     >>> near("depht", ["depth", "width"]), near("lr", ["learning_rate"]), near("weights", ["weight_decay"])[:34]
-    (" Did you mean 'depth'?", " Did you mean 'learning_rate'?", ' A run starts from random weights;')
+    (" Did you mean 'depth'?", " Did you mean 'learning_rate'?", ' A run starts from random weights,')
     """
     if name in INSTEAD:
         return f" {INSTEAD[name]}"

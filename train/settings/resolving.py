@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import itertools
 import os
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from ..process.errors import BadInput, say
+from ..process.errors import BadInput, first_line, say
+from ..process.files import digest
 from .config import FREE, OF_EARLIER, SECTION_OF, Config, saved_values
 from .experiments import experiment
 from .flags import FLAGS
-from .sections import DROPS, NEEDS
+from .sections import DROPS, NEEDS, Network
 
 OPTIONS = (*SECTION_OF, "config", "smoke")
-PATHS = ("dataset", "data_dir", "labels")
+PATHS = ("dataset", "data_dir", "labels", "initial_model")
+ARCHITECTURE = tuple(each.name for each in fields(Network) if each.name != "initial_model")
 
 
 def resolve(saved: Path | None = None) -> Config:
@@ -27,7 +30,7 @@ def resolve(saved: Path | None = None) -> Config:
         BadInput: for a value outside its bounds, or a flag that contradicts the resumed run.
     """
     values = _expanded({name: FLAGS[name].value for name in OPTIONS})
-    values = _expanded(_experiment(values)) if saved is None else _resumed(values, saved_values(saved), saved)
+    values = _new(values) if saved is None else _resumed(values, saved_values(saved), saved)
     if values["depth"] is None and values["model"] in ("PreActResNet", "ResNet"):
         values["depth"] = 20
     if values["epochs"] is None:
@@ -42,6 +45,40 @@ def resolve(saved: Path | None = None) -> Config:
 def _expanded(values: dict[str, Any]) -> dict[str, Any]:
     """Replace `~` in paths by the home folder, because no shell expands `--dataset=~/images`."""
     return values | {name: values[name] and os.path.expanduser(values[name]) for name in PATHS}
+
+
+def _new(values: dict[str, Any]) -> dict[str, Any]:
+    """The values of a new run."""
+    return _initial(_expanded(_experiment(values)))
+
+
+def _initial(values: dict[str, Any]) -> dict[str, Any]:
+    """With `initial_model`, its digest, and no choice of an architecture: the file decides.
+
+    Raises:
+        BadInput: if there is no such file, or a flag describes the architecture.
+    """
+    if values["initial_model"] is None:
+        return values
+    for name in ARCHITECTURE:
+        value, flag = values[name], FLAGS[name]
+        if flag.present:
+            raise BadInput(f"--{name}={value} has no effect with --initial_model, whose file has its architecture.")
+        if value != flag.default:
+            say(f"{name}={value} of --config={values['config']} has no effect with --initial_model.")
+    path = values["initial_model"]
+    gone = FLAGS["resume"].value and not os.path.exists(path)  # the run to resume has a copy, or asks for the file
+    found = {"precision": FLAGS["precision"].default, "initial_digest": None if gone else _digest(path)}
+    return {**values, **dict.fromkeys(ARCHITECTURE), **found}
+
+
+def _digest(path: str) -> str:
+    if not os.path.isfile(path):  # a device may have no end
+        raise BadInput(f"--initial_model={path}: there is no such file.")
+    try:
+        return digest(Path(path))
+    except OSError as error:
+        raise BadInput(f"--initial_model={path} cannot be read: {first_line(error)}.") from None
 
 
 def _experiment(values: dict[str, Any]) -> dict[str, Any]:
@@ -100,8 +137,29 @@ def _resumed(flag_values: dict[str, Any], saved: dict[str, Any], path: Path) -> 
     given = {name: value for name, value in flag_values.items() if FLAGS[name].present}
     if "config" in given and given["config"] == saved.get("config"):
         _compare_experiment(_expanded(_experiment({**flag_values, "smoke": saved.get("smoke", False)})), saved)
+    if _is_initial(given.get("initial_model"), saved):
+        given["initial_model"] = saved["initial_model"]
     changed = [name for name, value in given.items() if name not in ("epochs", *FREE) and saved.get(name) != value]
     if changed:
         now, then = (", ".join(f"{name}={values.get(name)}" for name in changed) for values in (given, saved))
         raise BadInput(f"--{now.replace(', ', ', --')}, but the run to resume has {then} ({path}).")
     return {**flag_values, **OF_EARLIER, **saved, **given}
+
+
+def _is_initial(given: str | None, saved: dict[str, Any]) -> bool:
+    """Whether a file is the one that the run began with; one that is gone is known by its path.
+
+    Raises:
+        BadInput: if it is another file.
+    """
+    if given is None or saved.get("initial_digest") is None:
+        return False
+    path = os.path.expanduser(given)
+    if not os.path.exists(path):
+        return path == saved["initial_model"]
+    if (now := _digest(path)) != saved["initial_digest"]:
+        raise BadInput(
+            f"--initial_model={given} is not the file that the run began with: its SHA-256 is {now[:12]}..., that of "
+            f"{saved['initial_model']} was {saved['initial_digest'][:12]}...."
+        )
+    return True

@@ -232,7 +232,12 @@ class Network(Section):
 
     title = "Network"
 
-    model: str = option(
+    initial_model: str | None = option(
+        None,
+        "A .keras file to begin from, with its architecture and weights; the head is replaced where the number of "
+        "classes differs. Instead of the flags below, except the recipe's. The run keeps a copy.",
+    )
+    model: str | None = option(
         "PreActResNet",
         "The network's family (PreActResNet, ResNet, WideResNet, DenseNet, ...), or a network by name "
         "(resnet110_dropout).",
@@ -262,7 +267,8 @@ class Network(Section):
     def choices(self) -> dict[str, Any]:
         """The choices that are set; the family's defaults apply to the others."""
         made = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {name: value for name, value in made.items() if value is not None and name not in ("model", "precision")}
+        other = ("initial_model", "model", "precision")
+        return {name: value for name, value in made.items() if value is not None and name not in other}
 
 
 @dataclass(frozen=True)
@@ -327,7 +333,45 @@ class Recipe(Section):
     patience: int | None = option(
         None, "End the run after this many epochs without a better accuracy on the split that is looked at.", least=1
     )
+    freeze: list[str] | None = option(
+        None,
+        "Parts that are not trained, separated by commas: units, layers or weights by path, with * and ? "
+        "(stem,unit00*). Whole norms keep their moving statistics.",
+    )
+    rates: list[str] | None = option(
+        None,
+        "Factors of the learning rate by part, as for --freeze, separated by commas: stem=0.1,unit*=0.5. The last one "
+        "that fits a weight counts.",
+    )
     seed: int = option(0, "Seed of initial weights, image order and augmentation.", least=0, most=2**32 - 1)
+
+    def __post_init__(self):
+        super().__post_init__()
+        _ = self.factors
+
+    @property
+    def factors(self) -> list[tuple[str, float]]:
+        """The patterns of `rates`, each with its factor.
+
+        Raises:
+            BadInput: for one without a positive factor.
+
+        >>> Recipe(rates=["stem=0.1", "unit*=2"]).factors
+        [('stem', 0.1), ('unit*', 2.0)]
+        """
+        return [_factor(each) for each in self.rates or ()]
+
+
+def _factor(text: str) -> tuple[str, float]:
+    """The pattern and the factor in one of `rates`."""
+    pattern, _, number = text.rpartition("=")
+    try:
+        factor = float(number)
+    except ValueError:
+        factor = math.nan
+    if not (pattern and 0 < factor < math.inf):
+        raise BadInput(f"--rates must be PATTERN=FACTOR with a factor > 0 (instead of 0, --freeze), got {text!r}.")
+    return pattern, factor
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -18,6 +19,7 @@ from keras_resunits.zoo import registry
 
 from ..process.errors import BadInput
 from ..settings.sections import Network
+from .initial import initial_network
 
 TABLES: dict[str, Mapping[str, Any]] = {
     "block": BODIES,
@@ -29,12 +31,28 @@ TABLES: dict[str, Mapping[str, Any]] = {
 }
 
 
-def network(chosen: Network, image_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """Build the network for images of `image_shape`, `(height, width, channels)`.
+def network(
+    chosen: Network,
+    image_shape: tuple[int, int, int],
+    classes: int,
+    initial: Path | None = None,
+    told: Callable[[str], None] = lambda text: None,
+) -> keras.Model:
+    """Build the network, or read it from a file.
+
+    Args:
+        chosen: The choices.
+        image_shape: `(height, width, channels)`.
+        classes: The number of classes.
+        initial: The `.keras` file to take the network from; none by default.
+        told: Called with what is done to the file's network.
 
     Raises:
         BadInput: for a choice that does not exist, or that the family does not accept.
     """
+    if initial:
+        return initial_network(initial, image_shape, classes, told)
+    assert chosen.model is not None  # only a file's network has no name
     try:
         return registry.create(chosen.model, input_shape=image_shape, classes=classes, **chosen.choices)
     except ValueError as error:
@@ -65,6 +83,8 @@ def check_network(chosen: Network) -> None:
     Raises:
         BadInput: for a name or depth that does not exist, or a flag without effect on the family.
     """
+    if chosen.model is None:  # it is a file's
+        return
     given = chosen.choices
     try:
         for kind, table in TABLES.items():

@@ -10,6 +10,7 @@ from keras_resunits import CoupledNadam, CoupledSGD, fixup_scalars
 
 from ..process.backend import tf
 from ..settings.sections import DROP_FACTOR, Recipe
+from .parts import rate_factors
 from .schedules import DROPS, cosine_schedule, one_cycle_schedule, steps_schedule
 
 
@@ -32,7 +33,7 @@ def optimizer(recipe: Recipe, steps: int, model: keras.Model) -> keras.optimizer
     """SGD or Nadam as the recipe specifies, with loss scaling where the model computes in float16.
 
     Scalar gates have no weight decay (`CoupledSGD`). Fixup's scalars have a tenth of the learning rate (the authors'
-    code, hongyi-zhang/Fixup).
+    code, hongyi-zhang/Fixup), besides the factors of `recipe.rates`.
 
     Args:
         recipe: How to train.
@@ -50,8 +51,15 @@ def optimizer(recipe: Recipe, steps: int, model: keras.Model) -> keras.optimizer
         made = CoupledNadam(beta_1=recipe.momentum, **shared)
     else:
         made = CoupledSGD(momentum=recipe.momentum, nesterov=recipe.nesterov, **shared)
-    made.scale_learning_rate(fixup_scalars(model), 0.1)
-    return LossScale(made) if model.compute_dtype == "float16" else made
+    scalars = {weight.path: 0.1 for weight in fixup_scalars(model) if weight.trainable}
+    parts = rate_factors(model, recipe.factors)
+    made.learning_rate_factors |= {path: scalars.get(path, 1.0) * parts.get(path, 1.0) for path in {**scalars, **parts}}
+    return LossScale(made) if _in_float16(model) else made
+
+
+def _in_float16(model: keras.Model) -> bool:
+    """Whether a network or a layer of it computes in float16; a file's model does not tell by itself."""
+    return any(layer.compute_dtype == "float16" for layer in model._flatten_layers())
 
 
 @keras.saving.register_keras_serializable(package="keras_resunits.train")
