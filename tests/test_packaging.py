@@ -42,7 +42,10 @@ def test_the_version_is_written_once():
 @pytest.mark.parametrize(
     "module",
     [
-        *(f"train.{name}" for name in ("library", "__main__", "evaluate", "export", "benchmark", "answer", "launch")),
+        *(
+            f"train.{name}"
+            for name in ("library", "__main__", "evaluate", "export", "benchmark", "compress", "answer", "launch")
+        ),
         "keras_resunits_client.__main__",
     ],
 )
