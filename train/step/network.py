@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import keras
 
 from keras_resunits.arguments import resolve
+from keras_resunits.models.rematerialized import require_remat
 from keras_resunits.models.stems import STEMS
 from keras_resunits.units.bodies import BODIES
 from keras_resunits.units.merges import MERGES
@@ -29,14 +31,21 @@ TABLES: dict[str, Mapping[str, Any]] = {
 }
 
 
-def network(chosen: Network, image_shape: tuple[int, int, int], classes: int) -> keras.Model:
+def network(chosen: Network, image_shape: tuple[int, int, int], classes: int, remat: str | None = None) -> keras.Model:
     """Build the network for images of `image_shape`, `(height, width, channels)`.
+
+    Args:
+        chosen: The network.
+        image_shape: `(height, width, channels)`.
+        classes: The number of classes.
+        remat: What training computes again in the backward pass, as in `--remat`; nothing by default.
 
     Raises:
         BadInput: for a choice that does not exist, or that the family does not accept.
     """
+    again = {} if remat is None else {"remat": _recomputed(remat)}
     try:
-        return registry.create(chosen.model, input_shape=image_shape, classes=classes, **chosen.choices)
+        return registry.create(chosen.model, input_shape=image_shape, classes=classes, **chosen.choices, **again)
     except ValueError as error:
         raise BadInput(_of_images(str(error), image_shape)) from error
 
@@ -59,7 +68,12 @@ def synchronize(model: keras.Model) -> None:
             layer.synchronized = True
 
 
-def check_network(chosen: Network) -> None:
+def _recomputed(remat: str) -> int | str:
+    """The value of `--remat` as the library takes it."""
+    return int(remat) if re.fullmatch(r"-?\d{1,9}", remat) else remat
+
+
+def check_network(chosen: Network, remat: str | None = None) -> None:
     """Check the names and the depth before any image is read.
 
     Raises:
@@ -67,6 +81,8 @@ def check_network(chosen: Network) -> None:
     """
     given = chosen.choices
     try:
+        if remat is not None:
+            require_remat(_recomputed(remat), "remat", "--remat")
         for kind, table in TABLES.items():
             if kind in given:
                 resolve(kind, given[kind], table, object)
