@@ -92,10 +92,8 @@ def twin(model: keras.Model) -> keras.Model:
     >>> twin(kr.PreActResNet(8, remat=2)).remat
     2
     """
-    if remat_of(model) is None:
-        copy = keras.models.clone_model(model)
-    else:
-        copy = type(model).from_config(model.get_config())
+    recomputes = isinstance(model, Rematerialized)
+    copy = type(model).from_config(model.get_config()) if recomputes else keras.models.clone_model(model)
     copy.set_weights(model.get_weights())
     return copy
 

@@ -1,6 +1,8 @@
 """Networks that compute activations again train to the same bits, and keep their setting in files."""
 
+import inspect
 import os
+import re
 import subprocess
 import sys
 
@@ -10,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 import keras_resunits as kr
+from keras_resunits.models.family import FAMILIES
 from tests.support.paths import ROOT, python_path
 
 SMALL = {"input_shape": (8, 8, 3)}
@@ -92,6 +95,12 @@ def test_new_heads_recompute_as_their_backbones():
     assert (model.remat, model.output.shape) == (2, (None, 3))
     fractal = kr.FractalNet(columns=2, filters=(8,), dropout=(0.0,), remat="unit")
     assert kr.deepest_column(fractal).remat == "unit"
+
+
+def test_every_family_documents_remat():
+    for name, family in FAMILIES.items():
+        assert "remat" in inspect.signature(family.build).parameters
+        assert re.search(r"\bremat: |\*\*choices: As for `ResNet`", family.build.__doc__), name
 
 
 def test_settings_that_cannot_be_are_refused():
