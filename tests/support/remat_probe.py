@@ -1,7 +1,7 @@
 """The variables of small networks after a step of `train_on_batch` under this process's backend, by `remat`.
 
-`KERAS_BACKEND=jax python remat_probe.py FILE` writes them to FILE, as `<remat> <path>`; `before <path>` are those of the
-start.
+`KERAS_BACKEND=jax python remat_probe.py FILE` writes them to FILE, as `<remat> <path>`; `before <path>` are those of
+the start.
 """
 
 import sys
