@@ -40,7 +40,7 @@ def test_a_run_begun_without_remat_resumes_with_it_and_the_reverse_to_the_same_b
     assert saved[0] == saved[1] and '"remat"' not in saved[0]
 
 
-@pytest.mark.slow
+@pytest.mark.long  # tests/laws/test_replicas.py has the step
 def test_two_devices_in_mixed_precision_recompute_to_the_same_bits(small):
     line = [*small, "--epochs=1", "--cpu_devices=2", "--precision=mixed_bfloat16"]
     outcomes = [finished("train", *line, f"--run=run{i}", *remat) for i, remat in enumerate(([], ["--remat=auto"]))]
