@@ -43,7 +43,7 @@ def network(chosen: Network, image_shape: tuple[int, int, int], classes: int, re
     Raises:
         BadInput: for a choice that does not exist, or that the family does not accept.
     """
-    again = {} if remat is None else {"remat": _recomputed(remat)}
+    again: dict[str, Any] = {} if remat is None else {"remat": _recomputed(remat)}
     try:
         return registry.create(chosen.model, input_shape=image_shape, classes=classes, **chosen.choices, **again)
     except ValueError as error:
