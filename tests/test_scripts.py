@@ -292,3 +292,12 @@ def test_the_study_of_interrupted_runs_finds_that_a_killed_run_ends_as_another(t
     way, undisturbed, accuracy, step, *killed = (cell.strip() for cell in last.split("|")[1:-1])
     assert way == "one device" and killed == [undisturbed, accuracy, "equal"]
     assert 0 <= int(step) <= 23
+
+
+@pytest.mark.slow
+def test_the_memory_benchmark_measures_and_draws_every_row(tmp_path):
+    sizes = ("--depths=8", "--remat=none,2", "--rounds=1", "--steps=1", "--batch=8")
+    rows = run("-m", "benchmarks.remat", tmp_path / "remat.png", *sizes, folder=tmp_path).splitlines()[2:]
+    assert [[cell.strip() for cell in row.split("|")[1:3]] for row in rows] == [["8", "none"], ["8", "2"]]
+    with Image.open(tmp_path / "remat.png") as drawn:
+        assert drawn.size == (1500, 600)

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_resunits import describe
 
-from .cluster.strategy import make_strategy, require_divisible
+from .cluster.strategy import make_strategy, require_divisible, require_one_device
 from .cluster.workers import chief_first, leaving_together, require_agreement
 from .data.augmentation import Augmentation
 from .data.datasets import bad_images_named, identity, load
@@ -47,8 +47,9 @@ def train(config, run, asked, again: str) -> None:
         asked: The `Command`, with devices, export, timeouts, and whether to resume.
         again: The command that resumes the run, for messages.
     """
-    check_network(config.network)
+    check_network(config.network, asked.remat)
     place = make_strategy(asked.strategy, asked.tpu, asked.cpu_devices, asked.startup_timeout, asked.worker_timeout)
+    require_one_device(asked.jit_compile, place)
     handle_by_default()
     trace_lightly()
     with leaving_together(place), place.strategy.scope():
@@ -70,10 +71,10 @@ def pipeline(config, run, asked, place, again: str) -> None:
         require_divisible(config.recipe.batch_size, place.strategy.num_replicas_in_sync)
         seen = identity(data)
         together = {name: getattr(config.survival, name) for name in STEPS_TOGETHER}
-        require_agreement(place, {**config.deciding, **seen, **together})
+        require_agreement(place, {**config.deciding, **seen, **together, "remat": asked.remat})
         with bad_images_named(data), memory_named():
             with place.watch("making the network"):  # all workers start with the weights of the first
-                model, preprocessing = build(config, run, data, place)
+                model, preprocessing = build(config, run, data, place, asked.remat)
             if asked.export:
                 require_exportable(config.serving, model, data.classes)
             plan = planned(config, data)
@@ -84,7 +85,7 @@ def pipeline(config, run, asked, place, again: str) -> None:
                     run.require_same_data(seen)
                     run.network.write_text(f"{describe(model)}\n")
                     save_picture(data.sample(1)[0], run.example)
-            session = prepare(config, run, data, model, preprocessing, plan, place, asked.resume)
+            session = prepare(config, run, data, model, preprocessing, plan, place, asked)
             with noticed() as session.notice:
                 session.run()
                 selects = data.selects and not run.earlier
@@ -96,11 +97,11 @@ def pipeline(config, run, asked, place, again: str) -> None:
             finish(config, run, data, session, results, asked.export != "none", again)
 
 
-def build(config, run, data, place):
+def build(config, run, data, place, remat: str | None = None):
     """Build `(network, normalisation)` for the data's images."""
     told = say if place.is_chief and not run.begun else lambda text: None
     initial = run.initial_file(config.network.initial_model, config.initial_digest)
-    model = network(config.network, data.image_shape, data.classes, initial, told)
+    model = network(config.network, data.image_shape, data.classes, initial, told, remat)
     patterns = config.recipe.freeze or ()
     freeze(model, patterns)
     rate_factors(model, config.recipe.factors)  # refused before any file is written
@@ -131,15 +132,15 @@ def introduce(config, run, data, model, plan, place) -> None:
     print(f"{run.name}: {sizes}, on {place.taken}\n{config}", flush=True)
 
 
-def prepare(config, run, data, model, preprocessing, plan, place, resume: bool) -> Session:
+def prepare(config, run, data, model, preprocessing, plan, place, asked) -> Session:
     """The session, at the position of the run's last checkpoint, or at the start."""
     recipe = config.recipe
     sgd = optimizer(recipe, plan.epochs * plan.steps, model)
     average = Average(model, sgd, recipe.ema) if recipe.ema else None
-    trainer = Trainer(model, preprocessing, sgd, average)
+    trainer = Trainer(model, preprocessing, sgd, average, asked.jit_compile)
     told = about(config, data, preprocessing)
     checkpoints = Checkpoints(run.checkpoints, model, sgd, average, config.survival.keep, place.number, told)
-    position = chief_first(place, checkpoints.restore) if resume else Position()
+    position = chief_first(place, checkpoints.restore) if asked.resume else Position()
     require_agreement(place, {"step to resume from": position.step})  # all must use the same folder
     if position.epoch > plan.epochs:
         raise BadInput(f"--epochs={plan.epochs}, but the run to resume has already done {position.epoch}.")

@@ -10,7 +10,7 @@ import keras
 from keras_resunits.arguments import Kind, is_int, is_sequence, require_positive_int, require_text, resolve
 from keras_resunits.layers.series import Series
 from keras_resunits.models.head import Head
-from keras_resunits.models.rematerialized import Rematerialized
+from keras_resunits.models.rematerialized import chain
 from keras_resunits.models.stems import STEMS, Stem
 from keras_resunits.units.liveness import require_alive
 from keras_resunits.units.orders import ORDERS, Order
@@ -96,7 +96,7 @@ def network(
     if post:
         x = Series(post, name="post")(x)
     x = head(x, order.classifier())
-    return keras.Model(images, x, name=name) if remat is None else Rematerialized(images, x, name=name, remat=remat)
+    return chain(images, x, name, remat)
 
 
 def _require_own_layers(unit: Unit, name: str, owners: dict[int, str]) -> None:

@@ -29,17 +29,29 @@ class Rematerialized(keras.Model):
 
     Args:
         *args: The input and the output of a chain of layers, some of which are units.
-        remat: Units a segment, "unit", "auto" or "norms", as for `ResNet`. Defaults to "auto", which clones have.
+        remat: Units a segment, "unit", "auto" or "norms", as for `ResNet`.
         **kwargs: Keyword arguments of `keras.Model`.
 
     Raises:
         ValueError: if `remat` is none of these, more than there are units, or "norms" where no normalisation precedes
-            weights.
+            weights; or missing, as in `keras.models.clone_model`, which does not pass it on.
+
+    Example: a clone
+
+    >>> import keras_resunits as kr
+    >>> model = kr.PreActResNet(8, remat=2)
+    >>> type(model).from_config(model.get_config()).remat
+    2
     """
 
-    def __init__(self, *args, remat: int | str = "auto", **kwargs):
+    def __init__(self, *args, remat: int | str | None = None, **kwargs):
         super().__init__(*args, **kwargs)
         where = f"network '{self.name}'"
+        if remat is None:
+            raise ValueError(
+                "a network with `remat` must be cloned by `type(model).from_config(model.get_config())`. Received: no "
+                f"`remat`, as from `keras.models.clone_model` ({where})."
+            )
         self.remat: int | str = require_remat(remat, "remat", where)
         count = len(units_of(self))
         if units_a_segment(self.remat, count) > count:
@@ -61,6 +73,29 @@ class Rematerialized(keras.Model):
 
     def get_config(self):
         return {**super().get_config(), "remat": self.remat}
+
+
+def chain(images, x, name: str | None, remat: int | str | None) -> keras.Model:
+    """Return the model of a chain of layers, whose training computes activations again unless `remat` is `None`."""
+    return keras.Model(images, x, name=name) if remat is None else Rematerialized(images, x, name=name, remat=remat)
+
+
+def remat_of(model: keras.Model) -> int | str | None:
+    """Return what a network computes again; `None` for nothing."""
+    return model.remat if isinstance(model, Rematerialized) else None
+
+
+def twin(model: keras.Model) -> keras.Model:
+    """Return a new model with the layers, the weights and the `remat` of a network.
+
+    >>> import keras_resunits as kr
+    >>> twin(kr.PreActResNet(8, remat=2)).remat
+    2
+    """
+    recomputes = isinstance(model, Rematerialized)
+    copy = type(model).from_config(model.get_config()) if recomputes else keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 def units_a_segment(remat: int | str, units: int) -> int:

@@ -109,9 +109,10 @@ def ResNet(
         tail: The layers that end every branch: "no_tail" (default), "branch_scaling", "residual_gate", "rezero",
             "skip_init", "layer_scale", "squeeze_excite", "stochastic_depth", "branch_dropout", or a function
             `Slot -> [layers]`. Combine several with `chained(...)`.
-        remat: What training computes again in the backward pass, to keep less in memory: the units, in segments of this
-            many; "unit" for one; "auto" for the square root of a third of the units; "norms" only for normalisations
-            and activations before weights. Results do not change. Defaults to `None`, nothing.
+        remat: What training computes again in the backward pass, to keep less in memory (Chen et al. 2016, arXiv
+            1604.06174): the units, in segments of this many; "unit" for one; "auto" for the square root of a third of
+            the units; "norms" only for normalisations and activations before weights. Results do not change. Defaults
+            to `None`, nothing.
 
     Returns:
         A functional `keras.Model` from `[batch, height, width, channels]` to logits `[batch, classes]`. Its layers are
@@ -119,7 +120,7 @@ def ResNet(
 
     Raises:
         ValueError: if the depth does not exist (the message names the nearest), a name is unknown (the message lists
-            the choices), or the image is smaller than the strides allow.
+            the choices), the image is smaller than the strides allow, or `remat` is more than there are units.
 
     Example: ResNet-110 has 1.7M parameters (He et al. 2015, Table 6), and 8,096 moving statistics
 
@@ -147,7 +148,7 @@ def PreActResNet(
     Args:
         depth: As for `ResNet`. Defaults to 164.
         input_shape, classes, include_top, pooling, classifier_activation, name: As for `ResNet`.
-        block, shortcut, width, stem, merge, tail: As for `ResNet`.
+        block, shortcut, width, stem, merge, tail, remat: As for `ResNet`.
         order: As for `ResNet`. Defaults to "full_pre_act" (Fig. 4e); "relu_only_pre_act" is Fig. 4d.
 
     Returns:

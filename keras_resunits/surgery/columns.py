@@ -6,6 +6,7 @@ import keras
 
 from keras_resunits.arguments import checked, require_network
 from keras_resunits.models.fractal import Fractal
+from keras_resunits.models.rematerialized import twin
 
 
 @checked(model=require_network)
@@ -28,8 +29,7 @@ def deepest_column(model: keras.Model) -> keras.Model:
     >>> kr.deepest_column(model).get_layer("unit000").branch.layers[0].deepest
     True
     """
-    alone = keras.models.clone_model(model)
-    alone.set_weights(model.get_weights())
+    alone = twin(model)
     fractals = [layer for layer in alone._flatten_layers() if isinstance(layer, Fractal)]
     if not fractals:
         raise ValueError(f"`deepest_column` requires a network with `Fractal` layers. Received: '{model.name}'.")

@@ -8,6 +8,7 @@ import keras
 
 from keras_resunits.arguments import checked, require_model, require_network, require_positive_int, require_text
 from keras_resunits.models.head import classifier
+from keras_resunits.models.rematerialized import chain, remat_of, twin
 from keras_resunits.units.orders import PostAct
 from keras_resunits.units.unit import Unit, units_of
 
@@ -74,13 +75,12 @@ def new_head(model: keras.Model, classes: int, classifier_activation=None, name:
     """
     classes = require_positive_int(classes, "classes", f"new head of '{model.name}'")
     name = require_text.or_none(name, "name", "new_head")
-    copy = keras.models.clone_model(model)
-    copy.set_weights(model.get_weights())
+    copy = twin(model)
     pooled = copy.get_layer("pool").output if any(layer.name == "pool" for layer in copy.layers) else None
     if pooled is None:
         raise ValueError(f"`new_head` requires a network with a pooling layer. Received: '{model.name}' without one.")
     logits = classifier(classes, classifier_activation, PostAct().classifier())
-    return keras.Model(copy.input, logits(pooled), name=name or model.name)
+    return chain(copy.input, logits(pooled), name or model.name, remat_of(model))
 
 
 @checked(model=require_model)

@@ -75,3 +75,19 @@ def test_without_synchronisation_two_replicas_train_differently(two_devices):
     make = of_order(kr.FullPreAct())
     with pytest.raises(AssertionError, match="Not equal to tolerance"):
         assert_two_replicas_train_as_one(two_devices, make, lambda: keras.optimizers.SGD(0.1))
+
+
+@pytest.mark.slow
+def test_two_replicas_in_mixed_precision_recompute_to_the_same_bits(two_devices):
+    def make(remat):
+        norm = partial(kr.BatchNormalization, synchronized=True)
+        return kr.PreActResNet([1, 1, 1], IMAGES, CLASSES, order=kr.FullPreAct(norm=norm), remat=remat)
+
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        start, kept = trained(two_devices, partial(make, None), lambda: keras.optimizers.SGD(0.1))
+        _, again = trained(two_devices, partial(make, "auto"), lambda: keras.optimizers.SGD(0.1), start=start)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    for a, b in zip(kept, again, strict=True):
+        np.testing.assert_array_equal(b, a)

@@ -1,11 +1,19 @@
 """Networks that compute activations again train to the same bits, and keep their setting in files."""
 
+import inspect
+import os
+import re
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import keras_resunits as kr
+from keras_resunits.models.family import FAMILIES
+from tests.support.paths import ROOT, python_path
 
 SMALL = {"input_shape": (8, 8, 3)}
 
@@ -59,7 +67,40 @@ def test_files_and_clones_recompute_and_have_the_same_paths(tmp_path):
     assert [v.path for v in read.variables] == [v.path for v in model.variables] == paths
     for saved, loaded in zip(model.get_weights(), read.get_weights(), strict=True):
         np.testing.assert_array_equal(loaded, saved)
-    assert keras.models.clone_model(model).remat == "auto"
+    clone = type(model).from_config(model.get_config())
+    assert (type(clone), clone.remat, [v.path for v in clone.variables]) == (type(model), 2, paths)
+    with pytest.raises(ValueError, match=r"cloned by `type\(model\).*Received: no `remat`.*preactresnet8"):
+        keras.models.clone_model(model)
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_a_step_under_another_backend_is_that_without_recomputation(backend, tmp_path):
+    pytest.importorskip(backend)
+    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": python_path(), "JAX_PLATFORMS": "cpu"}
+    environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # compiling takes longer than running here
+    probe = [sys.executable, str(ROOT / "tests" / "support" / "remat_probe.py"), str(tmp_path / "found.npz")]
+    done = subprocess.run(probe, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-4000:]
+    found = np.load(tmp_path / "found.npz")
+    for path in [name.removeprefix("None ") for name in found if name.startswith("None ")]:
+        kept = found[f"None {path}"]
+        assert not np.array_equal(kept, found[f"before {path}"]), path
+        for remat in ("2", "norms"):  # statistics that move twice are off by a tenth
+            np.testing.assert_allclose(found[f"{remat} {path}"], kept, rtol=1e-5, atol=1e-5, err_msg=path)
+
+
+def test_new_heads_recompute_as_their_backbones():
+    model = kr.new_head(kr.PreActResNet(8, remat=2, **SMALL), classes=3)
+    assert (model.remat, model.output.shape) == (2, (None, 3))
+    fractal = kr.FractalNet(columns=2, filters=(8,), dropout=(0.0,), remat="unit")
+    assert kr.deepest_column(fractal).remat == "unit"
+
+
+def test_every_family_documents_remat():
+    for name, family in FAMILIES.items():
+        assert "remat" in inspect.signature(family.build).parameters
+        assert re.search(r"\bremat: |\*\*choices: As for `ResNet`", family.build.__doc__), name
 
 
 def test_settings_that_cannot_be_are_refused():

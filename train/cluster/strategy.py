@@ -143,3 +143,13 @@ def require_divisible(batch_size: int, replicas: int) -> None:
             f"--batch_size={batch_size} is shared by {replicas} replicas and must divide by {replicas}; "
             f"nearest: {nearest}."
         )
+
+
+def require_one_device(compiled: bool, place: Place) -> None:
+    """Refuse to compile a step with XLA for several devices, whose variables it cannot read.
+
+    Raises:
+        BadInput: with the devices.
+    """
+    if compiled and (replicas := place.strategy.num_replicas_in_sync) > 1:
+        raise BadInput(f"--jit_compile requires one device, got {replicas} ({place.taken}); pass --strategy=default.")

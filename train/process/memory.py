@@ -31,5 +31,5 @@ def memory_named() -> Iterator[None]:
         where = "in a step of the network"
         if tensor:
             where = "{2} has no room for {1} of shape {0}".format(*tensor.groups())
-        less = "A smaller network (--depth, --width), batch (--batch_size) or image (--image_size) needs less"
-        raise BadInput(f"out of memory: {where}. {less}.") from error
+        less = "A smaller network (--depth, --width), batch (--batch_size) or image (--image_size)"
+        raise BadInput(f"out of memory: {where}. {less}, or --remat=auto, needs less.") from error

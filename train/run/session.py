@@ -11,10 +11,14 @@ from itertools import count
 import keras
 import numpy as np
 
+from keras_resunits.models.rematerialized import remat_of
+
 from ..cluster.strategy import Place
 from ..data.feeding import Feed
 from ..process.backend import tf
 from ..process.errors import NumericError, Preempted, say
+from ..process.machine import free_memory
+from ..step.activations import estimated_bytes, shortage
 from ..step.trainer import Trainer, means
 from .checkpoints import Checkpoints, Position
 from .signals import Notice
@@ -82,6 +86,7 @@ class Session:
         self._test_batches = feed.testing()
         self.checkpoints, self.position, self.notice = checkpoints, position or Position(), Notice()
         self.epochs_done, self._rate = self.position.epoch, self.position.rate
+        self._traced = False
         self._undo = Snapshot(trainer.variables) if plan.on_nan == "skip" else None
 
     def run(self) -> None:
@@ -155,6 +160,8 @@ class Session:
         if self._undo:
             self._undo.take()
         with self.place.watch("a training step"):
+            if not self._traced:
+                self._warn_of_shortage(*batch)
             loss, right, images, asked, self._rate = self.trainer.train_step(*batch, self._asked()).numpy().tolist()
         mean = loss / images
         norm = self.trainer.gradient_norm
@@ -169,6 +176,15 @@ class Session:
         if asked:
             raise _Asked
         return True
+
+    def _warn_of_shortage(self, *batch) -> None:
+        """Before the first step, report a lack of memory; only on the CPU, and not for a step that XLA compiles."""
+        self._traced, free = True, free_memory()
+        if free is None or {device.device_type for device in tf.config.list_physical_devices()} != {"CPU"}:
+            return
+        graph = self.trainer.train_step.get_concrete_function(*batch, self._asked()).graph  # the call reuses it
+        if warning := shortage(estimated_bytes(graph), free, self.feed.batch_size, remat_of(self.trainer.model)):
+            say(warning)
 
     def _tested(self) -> dict[str, float]:
         """The epoch's logs; empty if the test loss is NaN or infinite, which is where a bad last update shows first."""

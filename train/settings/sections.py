@@ -476,6 +476,16 @@ class Command(Section):
         least=1,
         most=64,  # more than one machine has GPUs
     )
+    remat: str | None = option(
+        None,
+        "Train in less memory: compute activations again in the backward pass. The units of a segment (3), unit, auto "
+        "(about the square root of the depth) or norms. Results do not change.",
+    )
+    jit_compile: bool = option(
+        False,
+        "Compile the training step with XLA, on one device. It starts later. Results differ by rounding, and by the "
+        "draws of dropout.",
+    )
     startup_timeout: float = option(
         300.0, "Seconds to wait for all workers to appear, for the first step, and for a save.", least=1
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import keras
 
 from keras_resunits.arguments import resolve
+from keras_resunits.models.rematerialized import require_remat
 from keras_resunits.models.stems import STEMS
 from keras_resunits.units.bodies import BODIES
 from keras_resunits.units.merges import MERGES
@@ -37,6 +39,7 @@ def network(
     classes: int,
     initial: Path | None = None,
     told: Callable[[str], None] = lambda text: None,
+    remat: str | None = None,
 ) -> keras.Model:
     """Build the network, or read it from a file.
 
@@ -46,6 +49,7 @@ def network(
         classes: The number of classes.
         initial: The `.keras` file to take the network from; none by default.
         told: Called with what is done to the file's network.
+        remat: What training computes again in the backward pass, as in `--remat`; nothing by default.
 
     Raises:
         BadInput: for a choice that does not exist, or that the family does not accept.
@@ -53,8 +57,9 @@ def network(
     if initial:
         return initial_network(initial, image_shape, classes, told)
     assert chosen.model is not None  # only a file's network has no name
+    again: dict[str, Any] = {} if remat is None else {"remat": _recomputed(remat)}
     try:
-        return registry.create(chosen.model, input_shape=image_shape, classes=classes, **chosen.choices)
+        return registry.create(chosen.model, input_shape=image_shape, classes=classes, **chosen.choices, **again)
     except ValueError as error:
         raise BadInput(_of_images(str(error), image_shape)) from error
 
@@ -77,16 +82,27 @@ def synchronize(model: keras.Model) -> None:
             layer.synchronized = True
 
 
-def check_network(chosen: Network) -> None:
+def _recomputed(remat: str) -> int | str:
+    """The value of `--remat` as the library takes it."""
+    return int(remat) if re.fullmatch(r"-?\d{1,9}", remat) else remat
+
+
+def check_network(chosen: Network, remat: str | None = None) -> None:
     """Check the names and the depth before any image is read.
 
     Raises:
         BadInput: for a name or depth that does not exist, or a flag without effect on the family.
     """
     if chosen.model is None:  # it is a file's
+        if remat is not None:
+            raise BadInput(
+                f"--remat={remat} has no effect with --initial_model: the file's network recomputes what it did."
+            )
         return
     given = chosen.choices
     try:
+        if remat is not None:
+            require_remat(_recomputed(remat), "remat", "--remat")
         for kind, table in TABLES.items():
             if kind in given:
                 resolve(kind, given[kind], table, object)

@@ -21,9 +21,9 @@ from train.data.augmentation.draws import keys
 from train.data.augmentation.rectangles import rectangles
 from train.data.batches import test_batches, training_batches
 from train.data.datasets import EncodedData, ImageData, decoding, encoded, load
-from train.data.datasets.images import memory
 from train.data.datasets.records import records
 from train.process.errors import BadInput
+from train.process.machine import memory
 from train.settings.resolving import resolve
 
 RESIZED = Augmentation(crop="resized", flip=True)

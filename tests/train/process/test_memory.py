@@ -9,7 +9,7 @@ import tensorflow as tf
 from train.process.errors import BadInput
 from train.process.memory import memory_named
 
-SMALLER = r"A smaller network \(--depth, --width\), batch \(--batch_size\) or image \(--image_size\) needs less\.$"
+SMALLER = r"A smaller network \(--depth, --width\), batch \(--batch_size\) or image .*, or --remat=auto, needs less\.$"
 
 
 @tf.function

@@ -32,7 +32,7 @@ def test_every_flag_except_those_about_places_is_part_of_the_configuration(resol
     resolved()
     names = {flag.name for flag in defined()}
     places = {"output", "run", "strategy", "tpu", "cpu_devices", "startup_timeout", "worker_timeout"}
-    assert names - set(Config().flat) == places | {"resume", "export"}
+    assert names - set(Config().flat) == places | {"resume", "export", "remat", "jit_compile"}
 
 
 def test_the_defaults_are_those_that_runs_and_documents_rely_on():
@@ -46,6 +46,7 @@ def test_the_defaults_are_those_that_runs_and_documents_rely_on():
     names |= {"on_nan": "stop"}
     assert given(Config().flat) == {**numbers, **names, "skip_bad_images": False, "nesterov": True, "smoke": False}
     places = {"resume": False, "export": "auto", "output": ".", "strategy": "auto", "tpu": "", "cpu_devices": 1}
+    places["jit_compile"] = False
     assert given(asdict(Command())) == {**places, "startup_timeout": 300.0, "worker_timeout": 25.0}
 
 

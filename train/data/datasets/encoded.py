@@ -17,8 +17,9 @@ from tqdm import tqdm
 
 from ...process.backend import tf
 from ...process.errors import BadInput
+from ...process.machine import memory
 from .decoding import test_view
-from .images import Splits, memory
+from .images import Splits
 
 DEFAULT_SIZE = 224
 MEMORY_SHARE = 1 / 4  # of the machine's memory, for file contents

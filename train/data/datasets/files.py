@@ -12,9 +12,10 @@ from PIL import Image
 from tqdm import tqdm
 
 from ...process.errors import BadInput
+from ...process.machine import memory
 from .encoded import DEFAULT_SIZE, MEMORY_SHARE, EncodedData, EncodedSplit, from_files, why_undecodable
 from .folder import UNREADABLE, decoded, opened, pixels, report_bad, require_readable
-from .images import ImageData, memory
+from .images import ImageData
 from .layouts import Layout
 
 TAGGED = 0x0112  # EXIF's orientation

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from ...process.errors import BadInput
+from ...process.machine import memory
 
 AT_ONCE = 1000  # images
 SHOWN = 5  # classes, in a message
@@ -160,18 +160,6 @@ def require_room(size: int, path: Path) -> None:
         raise BadInput(
             f"{path} declares {size / 1e9:,.1f} GB, more than this machine's memory, {memory() / 1e9:,.1f} GB."
         )
-
-
-def memory(cgroups: Path = Path("/sys/fs/cgroup")) -> int:
-    """Return the machine's memory in bytes, or its container's limit if that is lower.
-
-    Args:
-        cgroups: Where Linux keeps a container's limits.
-    """
-    limits = [cgroups / "memory.max", cgroups / "memory" / "memory.limit_in_bytes"]  # version 2, version 1
-    read = [path.read_text().strip() for path in limits if path.exists()]
-    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min([machine, *(int(limit) for limit in read if limit != "max")])
 
 
 def checked(data: ImageData, class_names: Sequence[str] | None) -> ImageData:

@@ -1,0 +1,136 @@
+"""Measure the memory and the time of a training step against the depth, with and without `remat`, and draw them.
+
+    python -m benchmarks.remat docs/images/remat.png --depths=20,38,56,74,110 --remat=none,auto,norms --rounds=3
+
+Every measurement has a process of its own: PreActResNets with units of one kind (basic), the training program's step,
+the same batch over and over. Memory is the growth of the process, at its peak, from before the first step; it includes
+the step's graph. A row also has the program's estimate of it. Time is the median of the steps after the first. The
+table has the medians of the rounds, each of which measures every row once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+MIB = 2**20
+
+
+def measure(depth: int, remat: str, batch: int, steps: int) -> dict[str, float]:
+    """In this process: bytes, estimated bytes and seconds of a step, and seconds until the first has ended."""
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    import train  # noqa: F401  (says how TensorFlow starts)
+    from train.process.startup import trace_lightly
+    from train.settings.sections import Network, Recipe
+    from train.step.activations import estimated_bytes
+    from train.step.network import network
+    from train.step.optimizer import optimizer
+    from train.step.trainer import Trainer
+
+    trace_lightly()
+    chosen = Network(model="PreActResNet", depth=depth, block="basic")
+    began = time.perf_counter()
+    model = network(chosen, (32, 32, 3), 10, None if remat == "none" else remat)
+    trainer = Trainer(model, keras.layers.Rescaling(1 / 255), optimizer(Recipe(epochs=1), steps, model))
+    rng = np.random.default_rng(0)
+    images = tf.constant(rng.integers(0, 256, (batch, 32, 32, 3), np.uint8))
+    arguments = images, tf.constant(rng.integers(0, 10, batch)), tf.constant(0.0)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is now what is in use
+    before = _status("VmRSS")
+    estimate = estimated_bytes(trainer.train_step.get_concrete_function(*arguments).graph)
+    trainer.train_step(*arguments).numpy()
+    start, seconds = time.perf_counter() - began, []
+    for _ in range(steps):
+        began = time.perf_counter()
+        trainer.train_step(*arguments).numpy()
+        seconds.append(time.perf_counter() - began)
+    grown = _status("VmHWM") - before
+    return {"bytes": grown, "estimate": estimate, "seconds": statistics.median(seconds), "start": start}
+
+
+def _status(name: str) -> int:
+    """A size in /proc/self/status, in bytes."""
+    found = re.search(rf"^{name}:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
+    if not found:
+        sys.exit(f"/proc/self/status has no {name}")
+    return int(found[1]) * 1024
+
+
+def measured(depth: int, remat: str, args: argparse.Namespace) -> dict[str, float]:
+    """The same in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.remat", "-", f"--depths={depth}", f"--remat={remat}", "--alone"]
+    command += [f"--batch={args.batch}", f"--steps={args.steps}"]
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        sys.exit(f"depth {depth}, remat={remat} failed; its own lines say why")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def table(rows: dict[tuple[int, str], dict[str, float]]) -> str:
+    """The rows as Markdown."""
+    lines = ["| depth | remat | memory, MiB | estimate, MiB | step, ms | start, s |", "|---:|---|" + "---:|" * 4]
+    for (depth, remat), row in rows.items():
+        memory, estimate = row["bytes"] / MIB, row["estimate"] / MIB
+        figures = f"{memory:.0f} | {estimate:.0f} | {1000 * row['seconds']:.0f} | {row['start']:.1f}"
+        lines.append(f"| {depth} | {remat} | {figures} |")
+    return "\n".join(lines)
+
+
+def draw(path: str, rows: dict[tuple[int, str], dict[str, float]], batch: int) -> None:
+    """Memory and time against the depth, a line for each `remat`."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    panels = (("bytes", MIB, "peak memory of a step, MiB"), ("seconds", 1 / 1000, "time of a step, ms"))
+    for axes, (name, unit, label) in zip(figure.subplots(1, 2), panels, strict=True):
+        for remat in dict.fromkeys(remat for _, remat in rows):
+            points = [(depth, row[name] / unit) for (depth, kind), row in rows.items() if kind == remat]
+            axes.plot(*zip(*points, strict=True), marker="o", label=f"remat={remat}")
+        axes.set(xlabel=f"depth of PreActResNet, batch {batch}", ylabel=label, ylim=(0, None))
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.savefig(path, dpi=150)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("picture", help="the file to draw")
+    parser.add_argument("--depths", default="20,38,56,74,110", help="6n+2, separated by commas")
+    parser.add_argument("--remat", default="none,auto,norms", help="values of `remat`, separated by commas")
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=8, help="timed steps in each process")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    depths = [int(depth) for depth in args.depths.split(",")]
+    pairs = [(depth, remat) for depth in depths for remat in args.remat.split(",")]
+    if args.alone:
+        print(json.dumps(measure(*pairs[0], args.batch, args.steps)))
+        return
+    seen: dict[tuple[int, str], list[dict[str, float]]] = {pair: [] for pair in pairs}
+    for i in range(args.rounds):
+        for pair, figures in seen.items():
+            figures.append(measured(*pair, args))
+            print(f"round {i + 1}/{args.rounds}  {pair}  {figures[-1]}", file=sys.stderr, flush=True)
+    rows = {
+        pair: {name: statistics.median(each[name] for each in figures) for name in figures[0]}
+        for pair, figures in seen.items()
+    }
+    print(table(rows))
+    draw(args.picture, rows, args.batch)
+
+
+if __name__ == "__main__":
+    main()

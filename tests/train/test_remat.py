@@ -1,0 +1,82 @@
+"""`--remat` and `--jit_compile` change memory and time, and may change from start to resume."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from tests.support.processes import finished
+from train.run.history import read_history
+
+
+def state(outcome) -> str:
+    """The hash of the state that a run ended with."""
+    assert outcome.code == 0, outcome.err
+    (found,) = re.findall(r"state +([0-9a-f]{12}) ", outcome.out)
+    return found
+
+
+@pytest.fixture
+def small(files, tmp_path) -> list[str]:
+    """The command line of a run of two steps an epoch."""
+    data = files.npz(tmp_path / "set.npz")
+    return ["--depth=8", f"--dataset={data}", f"--output={tmp_path}", "--batch_size=8", "--export=none"]
+
+
+@pytest.mark.slow
+def test_a_run_begun_without_remat_resumes_with_it_and_the_reverse_to_the_same_bits(command, small, tmp_path):
+    small.append("--tail=stochastic_depth")  # the second pass drops the same branches
+    begun = [command(*small, "--epochs=1", "--run=a"), command(*small, "--epochs=1", "--run=b", "--remat=2")]
+    ended = [
+        command(*small, "--epochs=2", "--resume", "--run=a", "--remat=2"),
+        command(*small, "--epochs=2", "--resume", "--run=b"),
+    ]
+    for pair in (begun, ended):
+        assert len({state(outcome) for outcome in pair}) == 1
+    assert state(begun[0]) != state(ended[0])
+    saved = [(tmp_path / "runs" / run / "config.json").read_text() for run in "ab"]
+    assert saved[0] == saved[1] and '"remat"' not in saved[0]
+
+
+@pytest.mark.long  # tests/laws/test_replicas.py has the step
+def test_two_devices_in_mixed_precision_recompute_to_the_same_bits(small):
+    line = [*small, "--epochs=1", "--cpu_devices=2", "--precision=mixed_bfloat16"]
+    outcomes = [finished("train", *line, f"--run=run{i}", *remat) for i, remat in enumerate(([], ["--remat=auto"]))]
+    assert len({state(outcome) for outcome in outcomes}) == 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [
+        (["--remat=0"], r"`remat` must be a number of units > 0, .*Received: remat=0 \(--remat\)"),
+        (["--remat=-2"], r"Received: remat=-2 \(--remat\)"),
+        (["--remat=twice"], r"'unit', 'auto' or 'norms'\. Received: remat='twice' \(--remat\)"),
+        (["--remat=4"], r"at most the number of units, 3\. Received: remat=4 \(network 'preactresnet8'\)"),
+        (["--remat=norms", "--model=ResNet", "--order=fixup"], r"remat='norms' requires normalisations"),
+    ],
+)
+def test_a_remat_that_cannot_be_is_refused_in_one_line(command, small, flags, line):
+    outcome = command(*small, *flags)
+    assert outcome.code == 2
+    (said,) = outcome.said
+    assert re.search(line, said), said
+
+
+@pytest.mark.slow
+def test_a_step_compiled_for_several_devices_is_refused_in_one_line(small):
+    outcome = finished("train", *small, "--jit_compile", "--cpu_devices=2")
+    assert outcome.code == 2
+    assert outcome.said == [
+        "train: --jit_compile requires one device, got 2 (2 logical CPU devices); pass --strategy=default."
+    ]
+
+
+@pytest.mark.slow
+def test_a_compiled_run_trains_as_one_that_is_not(command, small, tmp_path):
+    outcomes = [command(*small, "--epochs=1", "--run=a"), command(*small, "--epochs=1", "--run=b", "--jit_compile")]
+    assert state(outcomes[0]) != state(outcomes[1])  # rounding: XLA was there
+    plain, compiled = (read_history(tmp_path / "runs" / run / "history.csv") for run in "ab")
+    for name in ("loss", "accuracy", "learning_rate", "gradient_norm"):
+        np.testing.assert_allclose(compiled[name], plain[name], rtol=1e-4, err_msg=name)
