@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 
+from keras_resunits import PreActResNet
 from tests.support.processes import finished
 from train.run.history import read_history
 
@@ -80,3 +81,12 @@ def test_a_compiled_run_trains_as_one_that_is_not(command, small, tmp_path):
     plain, compiled = (read_history(tmp_path / "runs" / run / "history.csv") for run in "ab")
     for name in ("loss", "accuracy", "learning_rate", "gradient_norm"):
         np.testing.assert_allclose(compiled[name], plain[name], rtol=1e-4, err_msg=name)
+
+
+def test_a_network_of_a_file_keeps_its_own_setting(command, tmp_path):
+    PreActResNet([1, 1, 1], (8, 8, 1)).save(tmp_path / "net.keras")
+    outcome = command(f"--output={tmp_path}", f"--initial_model={tmp_path / 'net.keras'}", "--remat=auto")
+    assert outcome.code == 2
+    assert outcome.said == [
+        "train: --remat=auto has no effect with --initial_model: its network keeps its own setting."
+    ]

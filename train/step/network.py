@@ -95,9 +95,7 @@ def check_network(chosen: Network, remat: str | None = None) -> None:
     """
     if chosen.model is None:  # it is a file's
         if remat is not None:
-            raise BadInput(
-                f"--remat={remat} has no effect with --initial_model: the file's network recomputes what it did."
-            )
+            raise BadInput(f"--remat={remat} has no effect with --initial_model: its network keeps its own setting.")
         return
     given = chosen.choices
     try:
