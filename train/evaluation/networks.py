@@ -34,6 +34,7 @@ class Network:
         preprocessing: From float32 pixels 0..255 to its input; `None` if it takes these.
         class_names: The names, in the order of its outputs; `None` if unknown.
         facts: What an export states of it, by name.
+        view: What it sees of image files of another size, as `export_saved_model` takes it.
     """
 
     title: str
@@ -41,6 +42,18 @@ class Network:
     preprocessing: keras.layers.Layer | None = None
     class_names: list[str] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    view: str = "stretch"
+
+
+def view_of(config: Config) -> str:
+    """What a run's network sees of image files: of ten crops, the central one.
+
+    >>> view_of(Config())
+    'stretch'
+    """
+    if config.augmenting.crop != "resized":
+        return "stretch"
+    return "central" if config.source.test_view == "central" else "paper"
 
 
 def stated(config: Config, digest: str | None, tested: Mapping[str, float], watched: str = "test") -> dict[str, Any]:
@@ -161,7 +174,7 @@ def checkpoint_network(run: Run, path: Path) -> Network:
     title = f"checkpoint {path}" + (", averaged weights" if average else "")
     normalized = _normalization(told["mean"], told["variance"], shape)
     facts = {"step": step_of(path), **stated(config, told.get("data"), tested_at(path), run.watched)}
-    return Network(title, model, normalized, names, facts)
+    return Network(title, model, normalized, names, facts, view_of(config))
 
 
 def _told_by_data(config: Config) -> dict[str, Any]:
