@@ -20,6 +20,7 @@ from keras_resunits.models.residual import PlainNet, PreActResNet, ResNet, Stoch
 from keras_resunits.models.stems import Stem
 from keras_resunits.models.wide import WideResNet
 from keras_resunits.optimizers import CoupledNadam, CoupledSGD
+from keras_resunits.serving.classifiers import load
 from keras_resunits.serving.export import export_saved_model
 from keras_resunits.serving.kit.servers import serving_kit
 from keras_resunits.surgery.columns import deepest_column
@@ -195,6 +196,7 @@ __all__ = [
     "layer",
     "layer_scale",
     "list_models",
+    "load",
     "looks_linear",
     "merges",
     "network",

@@ -242,6 +242,7 @@ HELPERS = {  # neither layers nor choices: covered by their own test files
     "growth",
     "layer",
     "list_models",
+    "load",
     "looks_linear",
     "network",
     "new_head",

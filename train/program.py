@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_resunits import describe
+from keras_resunits.converters.statistics import normalizing
 
 from .cluster.strategy import make_strategy, require_divisible, require_one_device
 from .cluster.workers import chief_first, leaving_together, require_agreement
@@ -17,6 +18,7 @@ from .data.datasets import bad_images_named, identity, load
 from .data.feeding import Feed
 from .evaluation.check import check_answers, save_picture
 from .evaluation.exporting import export, in_words, require_exportable
+from .evaluation.keeping import keep
 from .evaluation.networks import Network, stated, view_of
 from .process.commands import command, python
 from .process.errors import BadInput, Preempted, say
@@ -28,7 +30,6 @@ from .run.recorders import recorders
 from .run.session import Plan, Session
 from .run.signals import handle_by_default, noticed
 from .step.average import Average
-from .step.initial import normalizing
 from .step.network import check_network, network, synchronize
 from .step.optimizer import optimizer
 from .step.parts import freeze, frozen_in_words, rate_factors
@@ -169,22 +170,23 @@ def about(config, data, preprocessing) -> dict:
 
 
 def finish(config, run, data, session, results: dict[str, float], wanted: bool, again: str) -> None:
-    """Export the trained network, if requested and not done yet, and print the results."""
+    """Save the trained network, export it if requested and not done yet, and print the results."""
     trainer = session.trainer
     state, average = state_hash(trainer.variables), trainer.average
     options = {"export": config.serving.given} if config.serving.given else {}
-    if version := run.exported_version(state=state, **options):
+    version, exported = run.exported_version(state=state, **options), None
+    with average.swapped() if average else nullcontext():
+        noted = {"run": run.name, "state": state, "step": session.position.step, **options}
+        noted |= stated(config, data.digest, results, data.watched)
+        names = list(data.class_names or ())
+        network = Network(f"run {run.name}", trainer.model, trainer.preprocessing, names, noted, view_of(config))
+        keep(network, run.model)
+        if wanted and not version:
+            exported = export_checked(run, data, network, config.serving)
+    if version:
         print(f"nothing left to do: {version} is the export of this state, {state}")
         return
-    exported = None
-    if wanted:
-        with average.swapped() if average else nullcontext():
-            noted = {"state": state, "step": session.position.step, **options}
-            noted |= stated(config, data.digest, results, data.watched)
-            names = list(data.class_names or ())
-            network = Network(f"run {run.name}", trainer.model, trainer.preprocessing, names, noted, view_of(config))
-            exported = export_checked(run, data, network, config.serving)
-    else:
+    if not wanted:
         run.release()  # removes the folder for exports if it is empty
     print(outcome(results, data.watched, session, exported is not None))
     report(run, state, exported, again)
@@ -227,6 +229,7 @@ def report(run, state: str, exported, again: str) -> None:
             tries.insert(0, f"{command('answer')} {shlex.join([str(version), str(run.example)])}")
     print(
         f"exported      {told}\n"
+        f"saved         {run.model}\n"
         f"curves        {run.curves}\n"
         f"state         {state} (the same for every run that ends with the same weights, optimiser and random states)\n"
         f"look closer   {command('evaluate')} {shlex.quote(str(run.folder))}\n"

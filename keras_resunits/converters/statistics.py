@@ -7,6 +7,10 @@ from dataclasses import dataclass
 
 import keras
 
+from keras_resunits.units.unit import Unit
+
+NORMALIZING = (keras.layers.Normalization, keras.layers.Rescaling)
+
 
 @dataclass(frozen=True)
 class Statistics:
@@ -119,10 +123,53 @@ def normalized(model: keras.Model, statistics: Statistics) -> keras.Model:
     >>> [weight.path for weight in copy.weights] == [weight.path for weight in model.weights]
     True
     """
+    return preceded(model, statistics.layer(model.input_shape[-1]))
+
+
+def preceded(model: keras.Model, layer: keras.layers.Layer) -> keras.Model:
+    """Return a copy of a network, with its weights, that first applies a layer to the images.
+
+    Args:
+        model: A network. If it is a chain of layers, as the package's are, so is the copy; else the copy contains it.
+        layer: A layer without weights that keeps the shape of the images.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> [layer.name for layer in preceded(kr.ResNet(depth=8), keras.layers.Rescaling(1 / 255, name="scale")).layers][:3]
+    ['images', 'scale', 'stem']
+    """
     images = keras.Input(model.input_shape[1:], name="images")
-    x = statistics.layer(model.input_shape[-1])(images)
-    for layer in model.layers[1:]:
-        x = type(layer).from_config(layer.get_config())(x)
+    x = layer(images)
+    if not _is_chain(model):
+        return keras.Model(images, model(x), name=model.name)
+    for each in model.layers[1:]:
+        x = type(each).from_config(each.get_config())(x)
     copy = keras.Model(images, x, name=model.name)
     copy.set_weights(model.get_weights())
     return copy
+
+
+def _is_chain(model: keras.Model) -> bool:
+    """Whether each layer reads only what the one before it returns."""
+    first, *others = model.layers
+    if not isinstance(first, keras.layers.InputLayer) or any(len(each._inbound_nodes) != 1 for each in others):
+        return False
+    nodes = [each._inbound_nodes[0] for each in others]
+    given = [first.output, *(node.output_tensors[0] for node in nodes)]
+    return all(list(node.input_tensors) == [tensor] for node, tensor in zip(nodes, given, strict=False))
+
+
+def normalizing(model: keras.Model) -> keras.layers.Layer | None:
+    """Return the layer that normalises or rescales pixels; units may hold others, which scale a shortcut or a branch.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> normalizing(normalized(kr.ResNet(depth=8), STATISTICS["cifar10"])).name
+    'normalization'
+    >>> normalizing(kr.ResNet(depth=8, shortcut="constant_scaling"))
+    """
+    layers = list(model._flatten_layers())
+    inside = {id(inner) for unit in layers if isinstance(unit, Unit) for inner in unit._flatten_layers()}
+    return next((each for each in layers if isinstance(each, NORMALIZING) and id(each) not in inside), None)

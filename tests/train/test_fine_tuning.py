@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import keras_resunits as kr
-from keras_resunits.converters.statistics import Statistics, normalized
+from keras_resunits.converters.statistics import Statistics, normalized, normalizing
 from train import evaluate, export
 from train.evaluation.networks import checkpoint_network, chosen_checkpoint
 from train.process.errors import BadInput
@@ -15,7 +15,7 @@ from train.run.folder import Run
 from train.settings.config import fingerprint_of, read
 from train.settings.resolving import resolve
 from train.settings.sections import Recipe
-from train.step.initial import initial_network, normalizing
+from train.step.initial import initial_network
 from train.step.optimizer import LossScale, optimizer
 from train.step.parts import freeze, frozen_in_words, rate_factors
 

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_resunits.converters.statistics import Statistics
+from keras_resunits.converters.statistics import Statistics, normalizing
 
 from ..data.datasets import EncodedData, ImageData, load
 from ..process.backend import tf
@@ -19,7 +19,7 @@ from ..run.checkpoints import about, best_checkpoint, newest_checkpoint, step_of
 from ..run.folder import Run
 from ..settings.config import Config, read
 from ..step.average import Average
-from ..step.initial import keras_file, normalizing
+from ..step.initial import keras_file
 from ..step.network import network
 from ..step.optimizer import optimizer
 

@@ -103,6 +103,11 @@ class Run:
                 shutil.copyfile(path, unfinished)
 
     @property
+    def model(self) -> Path:
+        """The trained network with its preprocessing and class names, in the state that is exported."""
+        return self.folder / "model.keras"
+
+    @property
     def checkpoints(self) -> Path:
         """The run's checkpoints."""
         return self.folder / "checkpoints"

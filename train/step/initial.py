@@ -9,12 +9,11 @@ from zipfile import is_zipfile
 import keras
 import numpy as np
 
-from keras_resunits import Unit, describe, new_head  # a file may hold the package's layers, which its import registers
+from keras_resunits import describe, new_head  # a file may hold the package's layers, which its import registers
+from keras_resunits.converters.statistics import normalizing
 from keras_resunits.serving.heads import head_of
 
 from ..process.errors import BadInput, first_line
-
-NORMALIZED = (keras.layers.Normalization, keras.layers.Rescaling)
 
 
 def keras_file(path: Path) -> keras.Model:
@@ -32,13 +31,6 @@ def keras_file(path: Path) -> keras.Model:
     if not isinstance(model.output_shape, tuple) or len(model.output_shape) != 2:
         raise BadInput(f"{path} must return [batch, classes]; got {model.output_shape}.")
     return model
-
-
-def normalizing(model: keras.Model) -> keras.layers.Layer | None:
-    """The layer that normalises or rescales pixels; units may hold others, which scale a shortcut or a branch."""
-    layers = list(model._flatten_layers())
-    inside = {id(inner) for unit in layers if isinstance(unit, Unit) for inner in unit._flatten_layers()}
-    return next((each for each in layers if isinstance(each, NORMALIZED) and id(each) not in inside), None)
 
 
 def initial_network(
