@@ -32,6 +32,7 @@ import train  # noqa: F401, I001 -- says how TensorFlow starts
 import numpy as np
 import tensorflow as tf
 
+from benchmarks.machine import machine
 from train.data.augmentation import Augmentation
 from train.data.datasets import ImageData
 from train.data.datasets.decoding import VIEWS
@@ -174,8 +175,6 @@ def table(results: dict[tuple[str, str], list[tuple[float, float]]], needs: dict
 
 def main() -> None:
     """The command line."""
-    from training_step import machine
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each row")
     parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")

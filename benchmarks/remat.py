@@ -40,7 +40,7 @@ def measure(depth: int, remat: str, batch: int, steps: int) -> dict[str, float]:
     trace_lightly()
     chosen = Network(model="PreActResNet", depth=depth, block="basic")
     began = time.perf_counter()
-    model = network(chosen, (32, 32, 3), 10, None if remat == "none" else remat)
+    model = network(chosen, (32, 32, 3), 10, remat=None if remat == "none" else remat)
     trainer = Trainer(model, keras.layers.Rescaling(1 / 255), optimizer(Recipe(epochs=1), steps, model))
     rng = np.random.default_rng(0)
     images = tf.constant(rng.integers(0, 256, (batch, 32, 32, 3), np.uint8))

@@ -143,7 +143,7 @@ def _known_to(get: Callable, value) -> bool:
     return True
 
 
-def checked(**kinds: Kind) -> Callable[[Callable[P, T]], Callable[P, T]]:
+def checked(**kinds: Callable[[Any, str, str], Any]) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Check arguments of a function by their names.
 
     Example:

@@ -19,7 +19,7 @@ from .data.feeding import Feed
 from .evaluation.check import check_answers, save_picture
 from .evaluation.exporting import export, in_words, require_exportable
 from .evaluation.keeping import keep
-from .evaluation.networks import Network, stated
+from .evaluation.networks import Network, stated, view_of
 from .process.commands import command, python
 from .process.errors import BadInput, Preempted, say
 from .process.files import stored
@@ -179,7 +179,7 @@ def finish(config, run, data, session, results: dict[str, float], wanted: bool, 
         noted = {"run": run.name, "state": state, "step": session.position.step, **options}
         noted |= stated(config, data.digest, results, data.watched)
         names = list(data.class_names or ())
-        network = Network(f"run {run.name}", trainer.model, trainer.preprocessing, names, noted)
+        network = Network(f"run {run.name}", trainer.model, trainer.preprocessing, names, noted, view_of(config))
         keep(network, run.model)
         if wanted and not version:
             exported = export_checked(run, data, network, config.serving)

@@ -22,12 +22,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
+
+from benchmarks.machine import machine
 
 BATCH = 64
 PEERS = {  # module, what it is started with, name
@@ -112,13 +112,6 @@ def table(results: dict[tuple[str, str], list[dict[str, float]]]) -> str:
             sooner = statistics.median(t["first"] / o["first"] for o, t in zip(ours, theirs, strict=True))
             lines.append(f"| {title} | {precision} | {rate:.1f} | {faster:.2f}x | {first:.1f} | {sooner:.2f}x |")
     return "\n".join(lines)
-
-
-def machine() -> str:
-    """Processor and cores, as the operating system names them."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
 def main() -> None:

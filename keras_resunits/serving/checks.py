@@ -78,6 +78,12 @@ def _name(name) -> str:
     return text
 
 
+def require_view(view: str, shape: Sequence[int | None]) -> None:
+    """Refuse a square view for images that are not square."""
+    if view != "stretch" and shape[1] != shape[2]:
+        raise ValueError(f"view={view!r} requires a model of square images. Received: input shape {tuple(shape)}.")
+
+
 def checked_k(top_k: int | None, classes: int) -> int:
     """Return the number of classes to answer with, by default all."""
     if top_k is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -11,6 +12,7 @@ import tensorflow as tf
 from keras_resunits.serving.gifs import first_frame
 from keras_resunits.serving.headers import BMP, GIF, JPEG, NONE, PNG, formats
 from keras_resunits.serving.orientation import orientation, upright
+from keras_resunits.serving.views import stretch
 
 MOST_PIXELS = 2**25
 """The most pixels of an image, 100 MB when decoded. A header that claims more is refused before it is decoded."""
@@ -34,7 +36,9 @@ _AT_ONCE = 4  # images that are decoded in parallel, and so in memory
 _GREYS = bytes(np.repeat(np.arange(256, dtype=np.uint8), 4).reshape(-1, 4) * np.array([1, 1, 1, 0], np.uint8))
 
 
-def images_of(contents: tf.Tensor, shape: tuple[int, int, int]) -> tuple[tf.Tensor, tf.Tensor]:
+def images_of(
+    contents: tf.Tensor, shape: tuple[int, int, int], view: Callable[[Any, int, int], Any] = stretch
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Decode and resize image files, as training and evaluation read them.
 
     Of an animation, the first frame is decoded; transparency is dropped; 16 bits become 8. Resizing is bilinear, with
@@ -43,6 +47,7 @@ def images_of(contents: tf.Tensor, shape: tuple[int, int, int]) -> tuple[tf.Tens
     Args:
         contents: The bytes of JPEG, PNG, GIF or BMP files, strings `[batch]`.
         shape: Height, width and channels (1 or 3) of the images.
+        view: What the images show of the pictures, one of `keras_resunits.serving.views.VIEWS`. Defaults to the whole.
 
     Returns:
         uint8 `[batch, *shape]`, 0 where there is no image; and the status, int32 `[batch]`.
@@ -53,7 +58,7 @@ def images_of(contents: tf.Tensor, shape: tuple[int, int, int]) -> tuple[tf.Tens
     def image(content, status, kind):
         decode, refuse = (lambda: _decoded(content, kind, shape[-1])), (lambda: _refused(status, shape[-1]))
         status, picture = tf.cond(tf.equal(status, OK), decode, refuse)
-        return status, _resized(picture, shape)
+        return status, tf.ensure_shape(view(picture, *shape[:2]), shape)
 
     return _rows(image, [(contents, ""), (known, NO_IMAGE), (found, NONE)], shape)
 
@@ -142,11 +147,3 @@ def _of_channels(image, channels: int):
     rgb = tf.cond(tf.equal(tf.shape(image)[-1], 1), lambda: tf.repeat(image, 3, axis=-1), lambda: image[..., :3])
     rgb = tf.ensure_shape(rgb, (None, None, 3))
     return rgb if channels == 3 else tf.image.rgb_to_grayscale(rgb)
-
-
-def _resized(image, shape: tuple[int, int, int]):
-    size = shape[:2]
-    smooth = lambda: tf.round(tf.image.resize(image, size, antialias=True))  # noqa: E731
-    same = tf.reduce_all(tf.equal(tf.shape(image)[:2], size))
-    pixels = tf.cond(same, lambda: image, lambda: tf.cast(tf.clip_by_value(smooth(), 0, 255), tf.uint8))
-    return tf.ensure_shape(pixels, shape)

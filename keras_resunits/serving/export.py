@@ -22,10 +22,11 @@ from keras_resunits.arguments import (
     require_network,
     require_path,
     require_positive_int,
+    require_text,
 )
 from keras_resunits.layers.backend import ON_TENSORFLOW
-from keras_resunits.serving.checks import checked_k, checked_names, local, require_classifier
-from keras_resunits.serving.heads import head_of, probabilities
+from keras_resunits.serving.checks import checked_k, checked_names, local, require_classifier, require_view
+from keras_resunits.serving.heads import HEADS, head_of, probabilities
 from keras_resunits.serving.kit.batching import BATCH_SIZES, checked_sizes
 from keras_resunits.serving.versions import UNFINISHED, forget, publish
 
@@ -39,8 +40,11 @@ PRECISIONS = ("float32", "bfloat16")
     preprocessing=require_layer.or_none,
     metadata=require_mapping.or_none,
     check=require_function.or_none,
+    head=one_of(*HEADS).or_none,
     keep=require_positive_int.or_none,
     serving_precision=one_of(*PRECISIONS),
+    formats=require_text.each,
+    view=one_of("stretch", "central", "paper"),
 )
 def export_saved_model(
     model: keras.Model,
@@ -56,6 +60,7 @@ def export_saved_model(
     serving_precision: str = "float32",
     formats: Sequence[str] = (),
     images: np.ndarray | None = None,
+    view: str = "stretch",
 ) -> Path:
     """Export `model` to `path/<version>/` as a SavedModel for TensorFlow Serving.
 
@@ -80,8 +85,9 @@ def export_saved_model(
     - `error`: strings `[batch]`, the same in words.
 
     A row that is not answered has zeros, and empty classes; others are answered as without it. Files are resized to the
-    model's size, bilinearly with antialiasing; one that claims more than 2^25 pixels is refused before it is decoded.
-    Any other shape of input raises an error instead of crashing the server, and an empty batch gets an empty answer.
+    model's size as `view` says, bilinearly with antialiasing. One that claims more than 2^25 pixels is refused before
+    it is decoded. Any other shape of input raises an error instead of crashing the server, and an empty batch gets an
+    empty answer.
 
     The graph is made for answering: batch norms, gates and scalings are folded into the weights, which changes the
     answers by no more than float32 rounding does. Each weight is written once: as a constant, or as a variable where
@@ -129,6 +135,9 @@ def export_saved_model(
             probability may differ by 1e-3. Defaults to none.
         images: uint8 `[n, height, width, channels]`, which calibrate int8, and the first 64 of which are compared.
             Required by `formats`.
+        view: What the model sees of files of another size: "stretch", the whole, whatever its proportions; "central",
+            the central square of 7/8 of the shorter side; or "paper", the centre of the picture whose shorter side is
+            8/7 of the model's (He et al. 2015, sec. 3.4). Take the one of its evaluation. Defaults to "stretch".
 
     Returns:
         The directory of the new version.
@@ -139,7 +148,8 @@ def export_saved_model(
             not an int in 1..classes, `batch_sizes` are not positive ints in rising order, `keep` is not a positive int,
             or `preprocessing` is not a Keras layer. If the model is subclassed or not built,
             or does not have one input and one output `[batch, classes]`. If `head` contradicts the model, or is
-            required; if a weight is NaN or infinite. If a format is unknown, its `images` are missing, or the model
+            required; if a weight is NaN or infinite. If `view` is "central" or "paper", and the model's images are not
+            square. If a format is unknown, its `images` are missing, or the model
             does not compute in float32. If `path` contains a wildcard, or is an address such as `gs://...`. Nothing is
             written then.
         RuntimeError: if the Keras backend is not TensorFlow, or a warm-up request has no finite answer. If a format
@@ -159,13 +169,14 @@ def export_saved_model(
     names = checked_names(model, class_names)
     k = checked_k(top_k, len(names))
     sizes = checked_sizes(batch_sizes)
+    require_view(view, model.input_shape)
     head = head_of(model, _images(model, preprocessing), head)
     wanted = _formats(model, preprocessing, head, formats, images)
     with _made(folder) as root:
         unfinished = root / f"{UNFINISHED}{os.getpid()}"
         shutil.rmtree(unfinished, ignore_errors=True)  # left by a killed process of the same number
         try:
-            classifier = _classifier(model, preprocessing, head, names, k)
+            classifier = replace(_classifier(model, preprocessing, head, names, k), view=view)
             _write(classifier, model, sizes, metadata or {}, unfinished, serving_precision, wanted)
             if check is not None:
                 check(unfinished)
@@ -200,7 +211,7 @@ def _classifier(model, preprocessing, head: str, names: list[str], k: int):
 
 def _formats(model, preprocessing, head: str, formats: Sequence[str], images) -> Callable[[Path, Any], dict[str, Any]]:
     """Return a function that writes the formats of a graph into a folder, and tells of them."""
-    if len(formats) == 0:
+    if not formats:
         return lambda folder, core: {}
     from keras_resunits.serving.formats import known_formats, require_float32, require_images, write_formats
 
@@ -239,6 +250,7 @@ def _write(classifier, model, sizes, metadata: Mapping[str, Any], path: Path, pr
         "batch_sizes": list(sizes),
         "norms": {"folded": core.norms_folded, "kept": core.norms_kept},
         "precision": precision,
+        "view": classifier.view,
         "formats": formats(path, core),
     }
     write_documents(path, model, {**known, **metadata})

@@ -13,6 +13,7 @@ from keras_resunits.serving.cores import Cores
 from keras_resunits.serving.decoding import ERRORS, NOT_FINITE, OK, contents_of, images_of
 from keras_resunits.serving.graph import InferenceGraph
 from keras_resunits.serving.heads import probabilities
+from keras_resunits.serving.views import VIEWS
 from keras_resunits.serving.writing import Preparation, Signature
 
 Answers = Mapping[str, tf.Tensor]
@@ -28,6 +29,7 @@ class Classifier:
         head: What the outputs are, one of `keras_resunits.serving.heads.HEADS`.
         names: The names of the classes.
         k: Number of classes in `classes` and `scores`.
+        view: What images show of pictures, one of `keras_resunits.serving.views.VIEWS`.
     """
 
     cores: Cores
@@ -35,6 +37,7 @@ class Classifier:
     head: str
     names: Sequence[str]
     k: int
+    view: str = "stretch"
 
     def signatures(self) -> tuple[dict[str, Signature], dict[str, str]]:
         """Return the signatures by name, and the reasons why others are left out."""
@@ -63,7 +66,7 @@ class Classifier:
 
     def of_bytes(self, contents: tf.Tensor) -> Answers:
         """Answer image files, with a status for each."""
-        images, status = images_of(tf.ensure_shape(contents, [None]), self.shape[1:])
+        images, status = images_of(tf.ensure_shape(contents, [None]), self.shape[1:], VIEWS[self.view])
         found = self._probabilities(self.cores.outputs, self._pixels(images))
         return self._marked(found, status)
 

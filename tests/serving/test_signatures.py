@@ -13,7 +13,7 @@ from tests.catalog import randomize
 from tests.serving.conftest import NAMES, SHAPE
 from tests.support import pictures
 from tests.support.serving import answers_tf1, asked_tf1, definitions, pixels, request
-from train.data.datasets.decoding import resized
+from train.data.datasets.decoding import resized, test_view
 
 pytestmark = pytest.mark.slow
 
@@ -80,6 +80,22 @@ def test_files_are_resized_as_training_does(height, width, exported):
     images = resized(tf.constant(pictures.decoded(file)), *SHAPE[:2]).numpy()[np.newaxis]
     found = asked_tf1(exported, "serve_bytes", [file])
     np.testing.assert_array_equal(found["probabilities"], answers_tf1(exported, images)["probabilities"])
+
+
+@pytest.mark.parametrize("view", ["paper", "central"])
+def test_files_are_cut_as_the_evaluation_does(view, classifier, exported, tmp_path):
+    model, preprocessing = classifier
+    version = kr.export_saved_model(model, tmp_path, NAMES, preprocessing, batch_sizes=(1,), view=view)
+    files = [pictures.written("JPEG", height=h, width=w) for h, w in ((30, 41), (41, 30), (5, 3))]
+    images = np.stack([test_view(tf.constant(file), SHAPE[0], view).numpy() for file in files])
+    found = asked_tf1(version, "serve_bytes", files)
+    np.testing.assert_array_equal(found["probabilities"], answers_tf1(exported, images)["probabilities"])
+    assert json.loads((version / "metadata.json").read_text())["view"] == view
+
+
+def test_a_square_view_requires_square_images(tmp_path):
+    with pytest.raises(ValueError, match="view='paper' requires a model of square images"):
+        kr.export_saved_model(kr.ResNet([1, 1, 1], (8, 16, 3)), tmp_path, view="paper")
 
 
 def test_examples_are_answered_as_their_files(exported):

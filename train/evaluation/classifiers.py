@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,8 @@ from ..process.backend import tf
 from ..process.errors import BadInput, first_line
 from ..run.checkpoints import step_of
 from ..run.folder import Run, metadata
-from .networks import Network, checkpoint_network, chosen_checkpoint, keras_network
+from ..settings.config import read
+from .networks import Network, checkpoint_network, chosen_checkpoint, keras_network, view_of
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def _run(folder: Path, state: str | None) -> Classifier:
     checkpoint = chosen_checkpoint(run, state)
     of_state = {"step": step_of(checkpoint)} if checkpoint else {}
     if exported := run.exported_version(**of_state) or (None if checkpoint else _newest_version(run.saved_models)):
-        return saved_model(exported)
+        return replace(saved_model(exported), view=view_of(read(run.config)))
     if checkpoint:
         return asked(checkpoint_network(run, checkpoint))
     if run.model.is_file() and not state:
@@ -161,7 +162,7 @@ def asked(network: Network) -> Classifier:
         return outputs(tf.constant(images)).numpy()
 
     classes = class_count(model.output_shape[1])
-    return Classifier(network.title, model.input_shape[1:], answer, classes, network.class_names)
+    return Classifier(network.title, model.input_shape[1:], answer, classes, network.class_names, network.view)
 
 
 def _noise(shape: tuple[int | None, ...]) -> tf.Tensor:

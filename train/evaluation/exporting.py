@@ -103,6 +103,7 @@ def export(
         serving_precision=serving.serving_precision or "float32",
         formats=names,
         images=images,
+        view=network.view,
         **options,
     )
     return version, accuracies

@@ -28,7 +28,7 @@ def keep(network: Network, path: Path) -> None:
     layer = None if normalizing(network.model) else network.preprocessing  # its own layer takes pixels
 
     def save(unfinished: Path) -> None:
-        save_classifier(network.model, unfinished, network.class_names or None, layer, facts=network.facts)
+        save_classifier(network.model, unfinished, network.class_names or None, layer, network.view, network.facts)
 
     with stored(f"{path}; the run is saved: free space, and pass --resume"), whole(path) as unfinished:
         _without_strategy(lambda: save(unfinished))

@@ -35,6 +35,7 @@ class Network:
         preprocessing: From float32 pixels 0..255 to its input; `None` if it takes these.
         class_names: The names, in the order of its outputs; `None` if unknown.
         facts: What an export states of it, by name.
+        view: What it sees of image files of another size, as `export_saved_model` takes it.
     """
 
     title: str
@@ -42,6 +43,18 @@ class Network:
     preprocessing: keras.layers.Layer | None = None
     class_names: list[str] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    view: str = "stretch"
+
+
+def view_of(config: Config) -> str:
+    """What a run's network sees of image files: of ten crops, the central one.
+
+    >>> view_of(Config())
+    'stretch'
+    """
+    if config.augmenting.crop != "resized":
+        return "stretch"
+    return "central" if config.source.test_view == "central" else "paper"
 
 
 def stated(config: Config, digest: str | None, tested: Mapping[str, float], watched: str = "test") -> dict[str, Any]:
@@ -84,13 +97,14 @@ def keras_network(
         BadInput: if the file is damaged, or its pixels are to be normalised by the statistics of no data.
     """
     model = keras_file(path)
-    names, own = stated_by(path).get("class_names"), normalizing(model)
+    known, own = stated_by(path), normalizing(model)
+    names, view = known.get("class_names"), known.get("view", "stretch")
     if statistics and (own or normalize != "auto"):
         other = f"its layer '{own.name}' normalises" if own else f"--normalize={normalize} is given"
         raise BadInput(f"--mean and --std are for a .keras file that expects normalised pixels, but {other} ({path}).")
     if normalize == "none" or (normalize == "auto" and own):
         title = f"{path}, raw pixels" + (f", normalised by its layer {_in_words(own)}" if own else "")
-        return Network(title, model, class_names=names)
+        return Network(title, model, class_names=names, view=view)
     if statistics:
         used = statistics
     elif data:
@@ -107,7 +121,7 @@ def keras_network(
         raise BadInput(str(error)) from error
     layer.build((None, *shape))  # not in a traced step: its constants live outside
     whose = "the given" if statistics else "the training images'"
-    return Network(f"{path}, pixels normalised by {whose} {used}", model, layer, names)
+    return Network(f"{path}, pixels normalised by {whose} {used}", model, layer, names, view=view)
 
 
 def _in_words(layer: keras.layers.Layer) -> str:
@@ -162,7 +176,7 @@ def checkpoint_network(run: Run, path: Path) -> Network:
     title = f"checkpoint {path}" + (", averaged weights" if average else "")
     normalized = _normalization(told["mean"], told["variance"], shape)
     facts = {"step": step_of(path), **stated(config, told.get("data"), tested_at(path), run.watched)}
-    return Network(title, model, normalized, names, facts)
+    return Network(title, model, normalized, names, facts, view_of(config))
 
 
 def _told_by_data(config: Config) -> dict[str, Any]:

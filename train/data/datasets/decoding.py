@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from keras_resunits.serving.orientation import orientation, upright
+from keras_resunits.serving.views import central_window, resized, shortened
 
 from ...process.backend import tf
 from ..augmentation import Augmentation
@@ -10,8 +11,6 @@ from ..augmentation.crops import ASPECT, mirrored
 from ..augmentation.rectangles import rectangles
 
 VIEWS = ("paper", "central", "ten_crop")
-SHORTER_SIDE = 256  # He et al. 2015, sec. 3.4, for crops of 224; in proportion for others
-KEPT = 224 / 256
 DCT = "INTEGER_ACCURATE"  # with it, TensorFlow's pixels are PIL's
 
 
@@ -53,12 +52,8 @@ def test_view(contents, size: int, protocol: str, exact: bool = True):
     """
     height, width = image_size(contents, exact)
     if protocol == "central":
-        side = tf.cast(tf.round(KEPT * tf.cast(tf.minimum(height, width), tf.float32)), tf.int32)
-        window = ((height - side) // 2, (width - side) // 2, side, side)
-        return resized(decoded(contents, window, exact), size, size)
-    shorter = round(size / KEPT)
-    scale = shorter / tf.minimum(height, width)
-    rows, columns = (tf.cast(tf.round(tf.cast(side, tf.float64) * scale), tf.int32) for side in (height, width))
+        return resized(decoded(contents, central_window(height, width), exact), size, size)
+    rows, columns = shortened(height, width, size)
     whole = resized(decoded(contents, (0, 0, height, width), exact), rows, columns)
     bottom, right = rows - size, columns - size
     if protocol == "paper":
@@ -103,17 +98,6 @@ def decoded(contents, window, exact: bool = True):
         return tf.cond(tf.equal(tag, 1), straight, lambda: cut(upright(whole(), tag)))
 
     return tf.cond(tf.io.is_jpeg(contents), of_jpeg, lambda: cut(_whole(contents)))
-
-
-def resized(image, rows, columns):
-    """Resize bilinearly, with antialiasing where the image shrinks, like PIL and torchvision; uint8."""
-    shrinks = (tf.shape(image)[0] > rows) | (tf.shape(image)[1] > columns)
-    pixels = tf.cond(  # where the image only grows, both are equal, and the second takes half of the time
-        shrinks,
-        lambda: tf.image.resize(image, (rows, columns), antialias=True),
-        lambda: tf.image.resize(image, (rows, columns)),
-    )
-    return tf.cast(tf.clip_by_value(tf.round(pixels), 0, 255), tf.uint8)
 
 
 def _jpeg_window(contents, top, left, rows, columns, exact: bool):
