@@ -1,4 +1,4 @@
-"""What a wheel installs: three packages and seven commands."""
+"""What a wheel installs: its packages and commands."""
 
 from __future__ import annotations
 
@@ -44,7 +44,17 @@ def test_the_version_is_written_once():
     [
         *(
             f"train.{name}"
-            for name in ("library", "__main__", "evaluate", "export", "benchmark", "compress", "answer", "launch")
+            for name in (
+                "library",
+                "__main__",
+                "evaluate",
+                "predict",
+                "export",
+                "benchmark",
+                "compress",
+                "answer",
+                "launch",
+            )
         ),
         "keras_resunits_client.__main__",
     ],

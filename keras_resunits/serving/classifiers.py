@@ -177,10 +177,9 @@ def stated_by(path: str | os.PathLike) -> dict[str, Any]:
     """
     try:
         with ZipFile(path) as archive:
-            metadata = json.loads(archive.read(METADATA))
-    except (OSError, BadZipFile, KeyError, ValueError) as error:
+            return dict(json.loads(archive.read(METADATA)).get("classifier", {}))
+    except (OSError, BadZipFile, KeyError, ValueError, AttributeError, TypeError) as error:
         raise ValueError(f"`path` must be a .keras file. Received: '{os.fspath(path)}': {error}.") from error
-    return dict(metadata.get("classifier", {}))
 
 
 def _state(path: Path, stated: Mapping[str, Any]) -> None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from keras_resunits.converters.statistics import Statistics
+from keras_resunits.serving.heads import class_count, head_of, probabilities
 
 from ..data.datasets import EncodedData, ImageData
 from ..process.backend import tf
 from ..process.errors import BadInput, first_line
 from ..run.checkpoints import step_of
-from ..run.folder import Run
-from .networks import Network, checkpoint_network, chosen_checkpoint, keras_network
+from ..run.folder import Run, metadata
+from ..settings.config import read
+from .networks import Network, checkpoint_network, chosen_checkpoint, keras_network, view_of
 
 
 @dataclass(frozen=True)
@@ -26,13 +28,17 @@ class Classifier:
         title: Its kind and path, for messages.
         image_shape: `(height, width, channels)` of its input.
         answer: Maps uint8 images `[n, *image_shape]`, 0..255, to probabilities `[n, classes]`.
+        classes: Their number.
         class_names: The names, in the order of the probabilities; `None` if unknown.
+        view: What it sees of pictures of another size, as `export_saved_model` takes it.
     """
 
     title: str
     image_shape: tuple[int, ...]
     answer: Callable[[np.ndarray], np.ndarray]
+    classes: int
     class_names: list[str] | None = None
+    view: str = "stretch"
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """`[b, classes]` for images `[b, *image_shape]`, or the mean over crops `[b, crops, *image_shape]`."""
@@ -50,7 +56,7 @@ def run_folder(name: str) -> Path | None:
 
 def open_classifier(
     name: str,
-    data: ImageData | EncodedData,
+    data: ImageData | EncodedData | None,
     normalize: str,
     statistics: Statistics | None = None,
     state: str | None = None,
@@ -59,7 +65,7 @@ def open_classifier(
 
     Args:
         name: A run (its folder, or its name under `runs/`), a `.keras` file, a SavedModel, or the folder of versions.
-        data: The data whose statistics may normalise the images for a `.keras` file.
+        data: The data whose statistics may normalise the images for a `.keras` file, if there are any.
         normalize: "data", "none" or "auto"; see `keras_network`.
         statistics: For a `.keras` file, those that normalise the images instead.
         state: "best" or "last", of a run; by default the one that it exports.
@@ -108,12 +114,14 @@ def saved_model(path: Path) -> Classifier:
         return signature(images=tf.constant(images))["probabilities"].numpy()
 
     answer.model = loaded  # type: ignore[attr-defined]  # keeps the model, and so its variables, alive
-    return Classifier(f"SavedModel {path}", shape, answer, _names(signature, shape))
+    known, classes = metadata(path), signature.structured_outputs["probabilities"].shape[1]
+    names = known.get("class_names") or _names(signature, shape)
+    return Classifier(f"SavedModel {path}", shape, answer, classes, names, known.get("view", "stretch"))
 
 
 def _names(signature, shape: tuple[int, ...]) -> list[str] | None:
     """The class names in order, from an answer that sorts them by probability; `None` if it lists only some."""
-    answers = signature(images=tf.zeros((1, *shape), tf.uint8))
+    answers = signature(images=tf.zeros((1, *(side or 64 for side in shape)), tf.uint8))
     order = np.argsort(-answers["probabilities"].numpy()[0], kind="stable")  # stable for ties, like tf.math.top_k
     names = [name.decode() for name in answers["classes"].numpy()[0]]
     return [names[place] for place in np.argsort(order)] if len(names) == len(order) else None
@@ -125,26 +133,42 @@ def _run(folder: Path, state: str | None) -> Classifier:
     checkpoint = chosen_checkpoint(run, state)
     of_state = {"step": step_of(checkpoint)} if checkpoint else {}
     if exported := run.exported_version(**of_state) or (None if checkpoint else _newest_version(run.saved_models)):
-        return saved_model(exported)
+        return replace(saved_model(exported), view=view_of(read(run.config)))
     if checkpoint:
         return asked(checkpoint_network(run, checkpoint))
+    if run.model.is_file() and not state:
+        return asked(keras_network(run.model, "auto"))
     raise BadInput(f"{folder} has neither a checkpoint nor an export yet.")
 
 
 def asked(network: Network) -> Classifier:
-    """The classifier of a network that returns probabilities or logits."""
+    """The classifier of a network.
+
+    Raises:
+        BadInput: if it does not show what it returns.
+    """
     model, preprocessing = network.model, network.preprocessing or (lambda pixels: pixels)
+    try:
+        head = head_of(model, lambda: preprocessing(_noise(model.input_shape)))
+    except ValueError as error:
+        raise BadInput(f"{network.title}: {error}") from error
 
     @tf.function(reduce_retracing=True)
     def outputs(images):
-        return tf.cast(model(preprocessing(tf.cast(images, tf.float32)), training=False), tf.float32)
+        returned = model(preprocessing(tf.cast(images, tf.float32)), training=False)
+        return probabilities(tf.cast(returned, tf.float32), head)
 
     def answer(images: np.ndarray) -> np.ndarray:
-        given = outputs(tf.constant(images)).numpy()
-        sums_to_one = np.allclose(given.sum(1), 1.0, atol=1e-2) and given.min() >= 0
-        return given if sums_to_one else tf.nn.softmax(given).numpy()
+        return outputs(tf.constant(images)).numpy()
 
-    return Classifier(network.title, model.input_shape[1:], answer, network.class_names)
+    classes = class_count(model.output_shape[1])
+    return Classifier(network.title, model.input_shape[1:], answer, classes, network.class_names, network.view)
+
+
+def _noise(shape: tuple[int | None, ...]) -> tf.Tensor:
+    """A few random images, of any size if the model takes any."""
+    sides = [8, *(side or 64 for side in shape[1:])]
+    return tf.constant(np.random.default_rng(0).integers(0, 256, sides), tf.float32)
 
 
 def _newest_version(path: Path) -> Path | None:

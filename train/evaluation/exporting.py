@@ -139,7 +139,7 @@ def faster_forms(version: Path, serving: Serving, shape: Sequence[int]) -> dict[
     forms = {told["precision"]: saved_model(version)} if serving.faster else {}
     for name, each in told["formats"].items():
         if FORMATS[name].integers:
-            forms[name] = Classifier(name, tuple(shape), opened(version / each["file"]))
+            forms[name] = Classifier(name, tuple(shape), opened(version / each["file"]), len(told["class_names"]))
     return forms
 
 

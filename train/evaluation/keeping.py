@@ -45,8 +45,8 @@ def _state(path: Path) -> str | None:
 def _without_strategy(work: Callable[[], None]) -> None:
     """Work in a thread of its own, where no strategy is in scope.
 
-    The variables of a copy are then plain ones. Those of a strategy would exist on every device, and other workers would
-    have to create them too.
+    The variables of a copy are then plain ones. Those of a strategy would exist on every device, and other workers
+    would have to create them too.
     """
     with ThreadPoolExecutor(1) as pool:
         pool.submit(work).result()

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from keras_resunits.converters.statistics import Statistics, normalizing
+from keras_resunits.serving.classifiers import stated_by
 
 from ..data.datasets import EncodedData, ImageData, load
 from ..process.backend import tf
@@ -96,13 +97,14 @@ def keras_network(
         BadInput: if the file is damaged, or its pixels are to be normalised by the statistics of no data.
     """
     model = keras_file(path)
-    own = normalizing(model)
+    known, own = stated_by(path), normalizing(model)
+    names, view = known.get("class_names"), known.get("view", "stretch")
     if statistics and (own or normalize != "auto"):
         other = f"its layer '{own.name}' normalises" if own else f"--normalize={normalize} is given"
         raise BadInput(f"--mean and --std are for a .keras file that expects normalised pixels, but {other} ({path}).")
     if normalize == "none" or (normalize == "auto" and own):
         title = f"{path}, raw pixels" + (f", normalised by its layer {_in_words(own)}" if own else "")
-        return Network(title, model)
+        return Network(title, model, class_names=names, view=view)
     if statistics:
         used = statistics
     elif data:
@@ -119,7 +121,7 @@ def keras_network(
         raise BadInput(str(error)) from error
     layer.build((None, *shape))  # not in a traced step: its constants live outside
     whose = "the given" if statistics else "the training images'"
-    return Network(f"{path}, pixels normalised by {whose} {used}", model, layer)
+    return Network(f"{path}, pixels normalised by {whose} {used}", model, layer, names, view=view)
 
 
 def _in_words(layer: keras.layers.Layer) -> str:

@@ -136,7 +136,7 @@ class Run:
     @property
     def _seen(self) -> dict[str, Any]:
         """The values that identify the run's data; empty where they cannot be read, which others report."""
-        return _metadata(self.folder, self.data.name)
+        return metadata(self.folder, self.data.name)
 
     @property
     def tensorboard(self) -> Path:
@@ -227,14 +227,14 @@ class Run:
         """
         versions = [each for each in self.saved_models.glob("*") if each.name.isdecimal()]
         for version in sorted(versions, key=lambda each: int(each.name), reverse=True):
-            noted = _metadata(version) or self._noted_by_earlier_versions(version)
+            noted = metadata(version) or self._noted_by_earlier_versions(version)
             if noted and (version / "saved_model.pb").is_file() and of.items() <= noted.items():
                 return version
         return None
 
     def _noted_by_earlier_versions(self, version: Path) -> dict[str, Any]:
         """What exported.json, which stood beside the run, tells of a version."""
-        noted = _metadata(self.folder, "exported.json")
+        noted = metadata(self.folder, "exported.json")
         return noted if noted.get("version") == version.name else {}
 
     def _clean(self) -> None:
@@ -267,7 +267,7 @@ class Run:
                 folder.rmdir()
 
 
-def _metadata(folder: Path, name: str = "metadata.json") -> dict[str, Any]:
+def metadata(folder: Path, name: str = "metadata.json") -> dict[str, Any]:
     """What a JSON file tells; empty where there is none, or it is damaged."""
     try:
         return dict(json.loads((folder / name).read_text()))

@@ -220,7 +220,7 @@ def test_a_run_in_bfloat16_is_measured_and_refused_if_it_loses_more_than_allowed
 def by_brightness(network) -> Classifier:
     """A classifier that is right on the test images, which the network of two saved steps is not."""
     bright = lambda images: (images.mean((1, 2, 3)) > 120).astype(int)  # noqa: E731
-    return Classifier("by brightness", network.model.input_shape[1:], lambda images: np.eye(2)[bright(images)])
+    return Classifier("by brightness", network.model.input_shape[1:], lambda images: np.eye(2)[bright(images)], 2)
 
 
 def test_a_folder_whose_name_no_server_takes_gets_no_kit(files, export, tmp_path):

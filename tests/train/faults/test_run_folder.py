@@ -20,6 +20,7 @@ FILES = (  # of a run that ended and was exported
     "runs/mine/data.json",
     "runs/mine/history.csv",
     "runs/mine/network.txt",
+    "runs/mine/model.keras",
     "runs/mine/curves.png",
     "runs/mine/example.png",
     "runs/mine/lock",

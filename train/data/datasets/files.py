@@ -41,7 +41,7 @@ def load_files(
     Raises:
         BadInput: if a class has no image, or a file does not have the header of an image.
     """
-    headers, bad = _headers([path for split in layout.files.values() for paths in split for path in paths])
+    headers, bad = read_headers([path for split in layout.files.values() for paths in split for path in paths])
     if image_size is None and protocol is None and _fit(headers):
         return decoded(layout, None, skip_bad_images, exact)
     if skip_bad_images:
@@ -59,13 +59,13 @@ def load_files(
     )
 
 
-class _Header(NamedTuple):
+class Header(NamedTuple):
     size: tuple[int, int]
     direct: bool
     """Whether TensorFlow decodes the file as PIL does."""
 
 
-def _fit(headers: dict[Path, _Header]) -> bool:
+def _fit(headers: dict[Path, Header]) -> bool:
     sizes = [header.size for header in headers.values()]
     return len(set(sizes)) == 1 and sum(3 * width * height for width, height in sizes) <= MEMORY_SHARE * memory()
 
@@ -95,7 +95,7 @@ def _orientation(image: Image.Image) -> int:
     return 1 if unknown else image.getexif().get(TAGGED, 1)
 
 
-def _headers(files: list[Path]) -> tuple[dict[Path, _Header], dict[Path, str]]:
+def read_headers(files: list[Path]) -> tuple[dict[Path, Header], dict[Path, str]]:
     """`({path: header}, {path: why it cannot be read})`, from only the files' first bytes."""
 
     def attempt(path: Path):
@@ -104,7 +104,7 @@ def _headers(files: list[Path]) -> tuple[dict[Path, _Header], dict[Path, str]]:
                 turned = _orientation(image)
                 size = image.size[::-1] if turned > 4 else image.size
                 direct = image.mode in DIRECT.get(image.format or "", ()) and (image.format != "PNG" or turned == 1)
-                return path, _Header(size, direct), ""
+                return path, Header(size, direct), ""
         except UNREADABLE as error:
             return path, None, str(error) or type(error).__name__
 
@@ -119,7 +119,7 @@ def _headers(files: list[Path]) -> tuple[dict[Path, _Header], dict[Path, str]]:
     return headers, bad
 
 
-def _undecodable(headers: dict[Path, _Header]) -> dict[Path, str]:
+def _undecodable(headers: dict[Path, Header]) -> dict[Path, str]:
     """`{path: why}` for files with the header of an image that cannot be decoded as in training."""
 
     def why(path: Path) -> str:

@@ -66,10 +66,20 @@ def opened(path: Path) -> Iterator[Image.Image]:
         yield image
 
 
-def pixels(path: Path, image_size: int | None = None, upright: bool = True) -> tuple[np.ndarray, int | None]:
+def pixels(
+    path: Path, image_size: int | tuple[int, int] | None = None, upright: bool = True
+) -> tuple[np.ndarray, int | None]:
     """One image as uint8, `[height, width]` if grey, else `[height, width, 3]`; and its highest value of 16 bits.
 
     Sixteen bits are scaled to eight. The second value is `None` for images of eight bits.
+
+    Args:
+        path: The file.
+        image_size: Height and width to resize to, or one number for both; none by default.
+        upright: See `decoded`.
+
+    Raises:
+        One of `UNREADABLE`: if it cannot be read.
     """
     highest = None
     with opened(path) as image:
@@ -83,7 +93,8 @@ def pixels(path: Path, image_size: int | None = None, upright: bool = True) -> t
         else:
             picture = turned.convert("L" if image.mode in GREY_MODES else "RGB")
     if image_size:
-        picture = picture.resize((image_size, image_size), Image.Resampling.BILINEAR)
+        height, width = image_size if isinstance(image_size, tuple) else (image_size, image_size)
+        picture = picture.resize((width, height), Image.Resampling.BILINEAR)
     return np.asarray(picture), highest
 
 

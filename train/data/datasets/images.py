@@ -223,7 +223,7 @@ def _canonical(split, name: str):
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or _channels_first(images):
         raise BadInput(
             f"{name} images must be uint8 [n, height, width] or [n, height, width, channels], 0..255; "
-            f"got {images.dtype} {list(images.shape)}.{_way_out(images)}"
+            f"got {images.dtype} {list(images.shape)}.{way_out(images)}"
         )
     if images.ndim == 3:
         images = images[..., np.newaxis]
@@ -267,7 +267,7 @@ def tell_narrow(highest: Sequence[int]) -> None:
         )
 
 
-def _way_out(images: np.ndarray) -> str:
+def way_out(images: np.ndarray) -> str:
     """How to make images of these; empty if there is no simple way."""
     kind, size = images.dtype.kind, images.size
     hint = ""

@@ -8,7 +8,7 @@ import io
 import os
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from unicodedata import normalize
@@ -26,11 +26,19 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class Table:
-    """The rows of a csv file below its header, as text."""
+    """The rows of a csv file below its header, as text.
+
+    Args:
+        path: The file.
+        header: The names of the columns.
+        rows: The cells of each row.
+        separator: What separates them in the file.
+    """
 
     path: Path
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
+    separator: str = ","
 
     def column(self, name: str) -> list[str]:
         """The cells of a column."""
@@ -66,15 +74,20 @@ def labelled(source: Source) -> Layout:
     return Layout(classes, {"train": lists}, {"train": place})
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path, argument: str = "--labels=", columns: int = 2) -> Table:
     """Read a csv file: with or without a byte order mark, UTF-8 or UTF-16, with any usual separator and line ends.
+
+    Args:
+        path: The file.
+        argument: The argument that names it, for messages.
+        columns: The least number of columns.
 
     Raises:
         BadInput: if it is missing, empty, no text, or a row has another number of cells than the header.
     """
     if not path.exists():
-        raise BadInput(f"--labels={path}: there is no such file.")
-    require_file(path, "--labels=")
+        raise BadInput(f"{argument}{path}: there is no such file.")
+    require_file(path, argument)
     text = _text(path.read_bytes(), path)
     first = text.split("\n", 1)[0]
     separator = max(SEPARATORS, key=first.count)
@@ -83,16 +96,16 @@ def read_table(path: Path) -> Table:
     except csv.Error as error:
         raise BadInput(f"{path} cannot be read: {error}.") from None
     if len(rows) < 2:
-        raise BadInput(f"{path} has {'only a header' if rows else 'nothing'}; expected rows of names and labels.")
+        raise BadInput(f"{path} has {'only a header' if rows else 'nothing'}; expected a header and rows.")
     header = [name.strip() for name in rows[0]]
-    if len(header) < 2:
+    if len(header) < columns:
         raise BadInput(f"{path} has one column, {header[0]!r}; expected names and labels, separated by commas.")
     if twice := [name for name, count in Counter(header).items() if count > 1]:
         raise BadInput(f"{path} has the column {twice[0]!r} more than once.")
     for number, row in enumerate(rows[1:], 2):
         if len(row) != len(header):
             raise BadInput(f"{path}: row {number} has {len(row)} cells, the header {len(header)}: {row[:SHOWN]}.")
-    return Table(path, header, rows[1:])
+    return Table(path, header, rows[1:], separator)
 
 
 def _path(root: Path, name: str) -> Path:
@@ -112,6 +125,13 @@ def _text(content: bytes, path: Path) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def walked(root: Path) -> Iterator[tuple[Path, list[Path]]]:
+    """The folders at and below a folder, with the files of each, sorted; without hidden folders."""
+    for place, inside, names in os.walk(root):
+        inside[:] = sorted(name for name in inside if name[0] != "." and name != "__MACOSX")
+        yield Path(place), sorted(map(Path(place).joinpath, names))
+
+
 class _Index:
     """The images below a folder, by the path from each folder, with and without suffix.
 
@@ -122,21 +142,23 @@ class _Index:
     def __init__(self, root: Path):
         self.files: dict[Path, dict[str, list[Path]]] = {}
         folders: dict[Path, list[Path]] = {}
-        for place, inside, names in os.walk(root):
-            inside[:] = sorted(name for name in inside if name[0] != "." and name != "__MACOSX")
-            folder = Path(place)
-            folders[folder] = sorted(path for path in map(folder.joinpath, names) if names_an_image(path))
+        for folder, paths in walked(root):
+            folders[folder] = [path for path in paths if names_an_image(path)]
         for base in folders:
             found: dict[str, list[Path]] = {}
             self.files[base] = found
             for folder, paths in folders.items():
                 if folder == base or base in folder.parents:
                     for path in paths:
-                        found.setdefault(_key(path.relative_to(base).as_posix()), []).append(path)
+                        found.setdefault(key_of(path.relative_to(base).as_posix()), []).append(path)
 
 
-def _key(name: str) -> str:
-    """A name without the suffix of an image, in one form of composed letters."""
+def key_of(name: str) -> str:
+    """A name without the suffix of an image, in one form of composed letters.
+
+    >>> key_of("cat/1.png"), key_of("img.01"), key_of("7")
+    ('cat/1', 'img.01', '7')
+    """
     path = PurePosixPath(normalize("NFC", name.replace("\\", "/")))
     return str(path.with_suffix("") if path.suffix.lower() in SUFFIXES else path)
 
@@ -148,7 +170,7 @@ def _images(table: Table, index: _Index, asked: str | None) -> tuple[str, Path]:
     for column in columns:
         cells = table.column(column)
         step = max(len(cells) // TRIED, 1)
-        keys = [_key(cell) for cell in cells[::step]]
+        keys = [key_of(cell) for cell in cells[::step]]
         for folder, files in index.files.items():
             hits = sum(key in files for key in keys)
             # of folders that have as many, `train/` for train.csv, then the one nearest to the root
@@ -183,9 +205,9 @@ def _label(table: Table, images: str, asked: str | None) -> str:
 def _files(table: Table, images: str, files: Mapping[str, Sequence[Path]], folder: Path, skip: bool) -> dict[int, Path]:
     """The file of each row, by its number; those without are left out if `skip`."""
     cells = table.column(images)
-    keys = [_key(cell) for cell in cells]
+    keys = [key_of(cell) for cell in cells]
     if twice := [key for key, count in Counter(keys).items() if count > 1]:
-        raise BadInput(f"{table.path} has {len(twice)} names more than once in {images!r}: {_listed(twice)}.")
+        raise BadInput(f"{table.path} has {len(twice)} names more than once in {images!r}: {listed(twice)}.")
     found = {number: _one(table, cells[number], files[key]) for number, key in enumerate(keys) if key in files}
     missing = [cells[number] for number in range(len(cells)) if number not in found]
     _tell(missing, f"of {len(cells)} names in column {images!r} of {table.path} have no file in {folder}", skip)
@@ -209,13 +231,14 @@ def _tell(names: Sequence[str], what: str, skip: bool) -> None:
     """Refuse what has no partner, or print that it is left out."""
     if not names:
         return
-    line = f"{len(names)} {what}: {_listed(names)}"
+    line = f"{len(names)} {what}: {listed(names)}"
     if not skip:
         raise BadInput(f"{line}. Mend the table, or leave them out by --skip_bad_images.")
     print(f"left out {line}", file=sys.stderr)
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """The first of these names, for a message."""
     return ", ".join(map(repr, names[:SHOWN])) + ", ..." * (len(names) > SHOWN)
 
 

@@ -1,0 +1,372 @@
+"""`python -m train.predict`: images to rows of a csv file, whole or not at all."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from keras_resunits import PreActResNet, export_saved_model, load
+from keras_resunits.serving.classifiers import save_classifier
+from tests.support.processes import finished
+from tests.train.conftest import Outcome
+from train.data.datasets.decoding import test_view as view_of
+from train.data.datasets.folder import pixels
+from train.evaluation.inputs import Inputs
+from train.evaluation.predicting import read_batches
+from train.predict import run_main
+
+NAMES = ["cat", "dog", "eel"]
+SHAPE = (8, 8, 3)
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(0)
+    return PreActResNet(8, SHAPE, len(NAMES))
+
+
+@pytest.fixture(scope="module")
+def net(model, tmp_path_factory) -> Path:
+    """A file that states its classes."""
+    path = tmp_path_factory.mktemp("models") / "net.keras"
+    save_classifier(model, path, NAMES, keras.layers.Rescaling(1 / 64, -2))
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path, files) -> Path:
+    """Six pictures of several sizes and formats, `0.png` to `5.bmp`, in two folders."""
+    rng = np.random.default_rng(1)
+    names = ["0.png", "1.png", "2.jpg", "b/3.png", "b/4.png", "b/5.bmp"]
+    for i, name in enumerate(names):
+        size = (8, 8, 3) if i < 2 else (11, 9 + i, 3) if i < 4 else (8, 8)
+        files.image(tmp_path / "pictures" / name, rng.integers(0, 256, size, dtype=np.uint8))
+    return tmp_path / "pictures"
+
+
+@pytest.fixture
+def predict(capsys, tmp_path):
+    """`predict("MODEL", ...)` is `python -m train.predict MODEL ... --output=OUT.csv` in this process."""
+
+    def predict(*arguments) -> Outcome:
+        capsys.readouterr()
+        given = [str(argument) for argument in (*arguments, f"--output={tmp_path / 'out.csv'}")]
+        return Outcome(run_main(given), *capsys.readouterr())
+
+    return predict
+
+
+def rows(path: Path, delimiter: str = ",") -> list[list[str]]:
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.reader(file, delimiter=delimiter))
+
+
+def expected(model, folder: Path, names) -> np.ndarray:
+    """The probabilities of pictures, by PIL and NumPy."""
+    read = [pixels(folder / name, 8)[0] for name in names]
+    images = np.stack([image if image.ndim == 3 else np.stack([image] * 3, -1) for image in read])
+    logits = np.asarray(model(images.astype("float32") / 64 - 2, training=False), np.float64)
+    return np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+
+
+ALL = ["0.png", "1.png", "2.jpg", "b/3.png", "b/4.png", "b/5.bmp"]
+
+
+def test_a_folder_is_walked_and_each_picture_gets_its_class(predict, net, model, folder, tmp_path):
+    (folder / "notes.txt").write_text("no image")
+    outcome = predict(net, folder, "--batch_size=4")
+    assert outcome.code == 0, outcome.err
+    header, *found = rows(tmp_path / "out.csv")
+    assert header == ["image", "class", "probability"]
+    wanted = expected(model, folder, ALL)
+    assert [row[:2] for row in found] == [
+        [name, NAMES[place]] for name, place in zip(ALL, wanted.argmax(1), strict=True)
+    ]
+    np.testing.assert_allclose([float(row[2]) for row in found], wanted.max(1), rtol=1e-4)
+    assert "passed over 1 file of other formats (1 .txt)" in outcome.err
+    assert "predicted  6 images" in outcome.out
+
+
+def test_the_next_classes_and_all_probabilities_are_columns(predict, net, model, folder, tmp_path):
+    assert predict(net, folder / "1.png", folder / "b", "--top_k=2", "--probabilities").code == 0
+    header, *found = rows(tmp_path / "out.csv")
+    assert header == ["image", "class", "probability", "class_2", "probability_2", *NAMES]
+    assert [row[0] for row in found] == [str(folder / name) for name in ["1.png", "b/3.png", "b/4.png", "b/5.bmp"]]
+    wanted = expected(model, folder, ["1.png", "b/3.png", "b/4.png", "b/5.bmp"])
+    order = np.argsort(-wanted, 1)
+    assert [[row[1], row[3]] for row in found] == np.array(NAMES)[order[:, :2]].tolist()
+    np.testing.assert_allclose([[float(cell) for cell in row[5:]] for row in found], wanted, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [".npy", ".npz"])
+def test_arrays_are_named_by_their_numbers(predict, net, model, folder, tmp_path, kind):
+    images = np.stack([pixels(folder / name, 8)[0] for name in ALL[:3]])
+    path = tmp_path / f"images{kind}"
+    np.save(path, images) if kind == ".npy" else np.savez(path, x_test=images, y_test=[0, 1, 2])
+    assert predict(net, path, "--probabilities").code == 0
+    _, *found = rows(tmp_path / "out.csv")
+    assert [row[0] for row in found] == ["0", "1", "2"]
+    wanted = expected(model, folder, ALL[:3])
+    np.testing.assert_allclose([[float(cell) for cell in row[3:]] for row in found], wanted, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "content", [b"id\n4\n1\n2\n", codecs.BOM_UTF8 + b"row;id\r\n7;4.png\r\n8;1.png\r\n9;2.jpg\r\n"]
+)
+def test_a_table_names_the_pictures_with_or_without_suffix(predict, net, model, folder, tmp_path, content):
+    (tmp_path / "test.csv").write_bytes(content)
+    outcome = predict(net, tmp_path / "test.csv", f"--images={folder}")
+    assert outcome.code == 0, outcome.err
+    header, *found = rows(tmp_path / "out.csv")
+    wanted = expected(model, folder, ["b/4.png", "1.png", "2.jpg"])
+    assert header[0] == "id" and [row[0].partition(".")[0] for row in found] == ["4", "1", "2"]
+    assert [row[1] for row in found] == np.array(NAMES)[wanted.argmax(1)].tolist()
+
+
+IDS = ["3", "0", "5", "1", "4", "2"]
+FILES = ["b/3.png", "0.png", "b/5.bmp", "1.png", "b/4.png", "2.jpg"]
+
+
+def sample(path: Path, header, cells, separator=",", end="\n", ids=IDS, mark=b"") -> Path:
+    lines = [header, *([each, *cells] for each in ids)]
+    path.write_bytes(mark + "".join(separator.join(line) + end for line in lines).encode())
+    return path
+
+
+def test_a_submission_keeps_ids_order_and_names(predict, net, model, folder, tmp_path):
+    given = sample(tmp_path / "sample.csv", ["id", "breed"], ["cat"])
+    outcome = predict(net, folder, f"--submission={given}")
+    assert outcome.code == 0, outcome.err
+    answers = np.array(NAMES)[expected(model, folder, FILES).argmax(1)]
+    assert rows(tmp_path / "out.csv") == [["id", "breed"], *(list(pair) for pair in zip(IDS, answers, strict=True))]
+    assert "ids in column 'id', classes as cat, dog, eel in 'breed'" in outcome.out
+
+
+def test_a_submission_of_numbers_before_the_ids_keeps_its_columns(predict, net, model, folder, tmp_path):
+    path = tmp_path / "sample.csv"
+    path.write_text("label,file\n" + "".join(f"0,{Path(name).name}\n" for name in FILES))
+    assert predict(net, folder, f"--submission={path}").code == 0
+    answers = expected(model, folder, FILES).argmax(1)
+    wanted = [["label", "file"], *([str(n), Path(name).name] for n, name in zip(answers, FILES, strict=True))]
+    assert rows(tmp_path / "out.csv") == wanted
+
+
+def test_a_submission_of_probabilities_keeps_the_order_of_its_columns(predict, net, model, folder, tmp_path):
+    given = sample(tmp_path / "sample.csv", ["id", "eel", "cat", "dog"], ["0.3"] * 3, ";", "\r\n", mark=codecs.BOM_UTF8)
+    outcome = predict(net, folder, f"--submission={given}")
+    assert outcome.code == 0, outcome.err
+    header, *found = rows(tmp_path / "out.csv", ";")
+    assert header == ["id", "eel", "cat", "dog"] and [row[0] for row in found] == IDS
+    wanted = expected(model, folder, FILES)[:, [2, 0, 1]]
+    np.testing.assert_allclose([[float(cell) for cell in row[1:]] for row in found], wanted, rtol=1e-4)
+
+
+def test_a_submission_of_one_probability_is_of_the_second_class(predict, folder, tmp_path):
+    keras.utils.set_random_seed(0)
+    save_classifier(two := PreActResNet(8, SHAPE, 2), tmp_path / "two.keras", ["cat", "dog"])
+    given = sample(tmp_path / "sample.csv", ["id", "label"], ["0.5"])
+    outcome = predict(tmp_path / "two.keras", folder, f"--submission={given}", "--normalize=none")
+    assert outcome.code == 0, outcome.err
+    logits = np.asarray(two(np.float32([pixels(folder / "1.png", 8)[0]])))[0]
+    found = {row[0]: row[1] for row in rows(tmp_path / "out.csv")}
+    assert float(found["1"]) == pytest.approx(1 / (1 + np.exp(logits[0] - logits[1])), rel=1e-4)
+
+
+def test_an_arrays_ids_may_count_from_one(predict, net, model, folder, tmp_path):
+    np.save(tmp_path / "x.npy", np.stack([pixels(folder / name, 8)[0] for name in ALL[:4]]))
+    given = sample(tmp_path / "sample.csv", ["ImageId", "Label"], ["0"], ids=["4", "1", "2", "3"])
+    outcome = predict(net, tmp_path / "x.npy", f"--submission={given}")
+    assert outcome.code == 0, outcome.err
+    wanted = expected(model, folder, ALL[:4]).argmax(1)[[3, 0, 1, 2]]
+    assert [row[1] for row in rows(tmp_path / "out.csv")[1:]] == list(map(str, wanted))
+
+
+SUBMISSIONS = {
+    "empty": (b"", "has nothing; expected a header and rows"),
+    "header only": (b"id,label\n", "has only a header"),
+    "one column": (b"id\n1\n", "has one column, 'id'"),
+    "id without image": (
+        b"id,label\n0,cat\n1,cat\n2,cat\n3,cat\n4,cat\n5,cat\n77,cat\n",
+        "1 of 7 names .* no image: '77'",
+    ),
+    "image without id": (
+        b"id,label\n0,cat\n1,cat\n2,cat\n3,cat\n",
+        r"2 of 6 images have no row in .*: 'b/4.png', 'b/5",
+    ),
+    "duplicate ids": (b"id,label\n0,cat\n1,cat\n1.png,cat\n", "1 names in column 'id' .* more than once: '1'"),
+    "other ids": (b"id,label\nx,cat\ny,cat\n", "no column of .* names one of the 6 images .*first row: id=x.*: 0.png"),
+    "no header": (b"0.png,cat\n1,cat\n2,cat\n3,cat\n4,cat\n5,cat\n", "the first row .* names an image .0.png"),
+    "other labels": (b"id,label\n0,cow\n1,cat\n2,cat\n3,cat\n4,cat\n5,cat\n", "column 'label' .* 'cow'.*cat, dog, eel"),
+    "other classes": (b"id,cat,cow\n0,1,1\n1,1,1\n2,1,1\n3,1,1\n4,1,1\n5,1,1\n", "got cat, cow"),
+    "too many cells": (b"id,label\n0,cat,1\n", "row 2 has 3 cells, the header 2"),
+    "binary": (b"id,label\n0,\0\n", "bytes of 0"),
+}
+
+
+@pytest.mark.parametrize("case", SUBMISSIONS)
+def test_a_sample_that_does_not_fit_is_refused_and_nothing_is_written(predict, net, folder, tmp_path, case):
+    content, text = SUBMISSIONS[case]
+    (tmp_path / "sample.csv").write_bytes(content)
+    (tmp_path / "out.csv").write_text("an earlier one")
+    assert_refused(predict(net, folder, f"--submission={tmp_path / 'sample.csv'}"), text)
+    assert (tmp_path / "out.csv").read_text() == "an earlier one"
+
+
+def assert_refused(outcome: Outcome, text: str) -> None:
+    assert outcome.code == 2
+    assert len(outcome.said) == 1, outcome.err
+    assert re.search(text, outcome.said[0])
+
+
+MISTAKES = {
+    "no such picture": (["nowhere.png"], "'nowhere.png': there is no such file or folder"),
+    "an empty folder": (["{tmp}/empty"], "empty has no images"),
+    "an array of other sizes": (
+        ["{tmp}/wide.npy"],
+        r"expected uint8 images \[n, 8, 8, 3\], 0..255; got uint8 \[2, 8, 9, 3\]",
+    ),
+    "an array of floats": (["{tmp}/floats.npy"], r"got float64 .* \(images \* 255\)"),
+    "a damaged array": (["{tmp}/damaged.npy"], "not a readable file of arrays"),
+    "an .npz of several": (["{tmp}/several.npz"], "has the arrays a, b: expected one, or x_test"),
+    "a table and more": (["{tmp}/ids.csv", "{folder}"], "or one table, or one array"),
+    "a table without its folder": (["{tmp}/ids.csv", "--images=nowhere"], "--images=nowhere: there is no such folder"),
+    "an unknown column": (
+        ["{tmp}/ids.csv", "--images={folder}", "--column=x"],
+        "--column=x: .* no such column; it has id",
+    ),
+    "names without files": (["{tmp}/ids.csv", "--images={folder}"], "1 of 2 names in column 'id' .* no image: '99'"),
+    "a folder for a table": (["{folder}", "--images={folder}"], "--images=.* has no effect without a table"),
+    "an id column alone": (["{folder}", "--id_column=x"], "no effect without --submission"),
+    "too many classes": (["{folder}", "--top_k=4"], "--top_k=4 must be at most 3"),
+    "other names": (["{folder}", "--class_names=a,b,c"], "has its own, cat, dog, eel"),
+    "another size": (["{folder}", "--image_size=9"], "takes images of 8x8"),
+    "statistics of its own": (["{folder}", "--mean=imagenet"], "expects normalised pixels, but its layer"),
+    "a state": (["{folder}", "--state=best"], "of a run's states"),
+    "an output that is read": (["{tmp}/out.csv"], "would overwrite a file that is read"),
+    "top k of a sample": (["{folder}", "--submission=x.csv", "--top_k=2"], "--top_k has no effect with --submission"),
+    "no sample": (["{folder}", "--submission=nowhere.csv"], "--submission=nowhere.csv: there is no such file"),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_a_mistake_is_answered_in_one_line(predict, net, folder, tmp_path, case):
+    (tmp_path / "empty").mkdir()
+    np.save(tmp_path / "wide.npy", np.zeros((2, 8, 9, 3), np.uint8))
+    np.save(tmp_path / "floats.npy", np.zeros((2, 8, 8, 3)))
+    (tmp_path / "damaged.npy").write_bytes(b"no array")
+    np.savez(tmp_path / "several.npz", a=np.zeros(1), b=np.zeros(1))
+    (tmp_path / "ids.csv").write_text("id\n1\n99\n")
+    (tmp_path / "out.csv").write_text("id\n1\n")
+    arguments, text = MISTAKES[case]
+    assert_refused(predict(net, *(each.format(tmp=tmp_path, folder=folder) for each in arguments)), text)
+    assert (tmp_path / "out.csv").read_text() == "id\n1\n"
+
+
+def test_there_is_no_such_model(predict, folder):
+    assert_refused(predict("nowhere", folder), "nowhere: there is no such run, file or folder")
+
+
+@pytest.mark.parametrize("spoil", ["no image", "truncated"])
+def test_bad_pictures_are_named_or_left_out(predict, net, model, folder, tmp_path, spoil):
+    whole = (folder / "b/3.png").read_bytes()
+    (folder / "b/3.png").write_bytes(b"text" if spoil == "no image" else whole[: len(whole) // 2])
+    assert_refused(predict(net, folder, "--batch_size=2"), r"1 unreadable image \(b/3.png: .*--skip_bad_images")
+    assert list(tmp_path.glob("*out.csv")) == []
+    outcome = predict(net, folder, "--batch_size=2", "--skip_bad_images")
+    assert outcome.code == 0 and "left out 1 unreadable image (b/3.png: " in outcome.err
+    assert [row[0] for row in rows(tmp_path / "out.csv")[1:]] == [name for name in ALL if name != "b/3.png"]
+
+
+def test_answers_that_are_no_numbers_are_reported(predict, model, folder, tmp_path):
+    spoilt = keras.models.clone_model(model)
+    spoilt.set_weights([np.full_like(weight, np.nan) for weight in model.get_weights()])
+    save_classifier(spoilt, tmp_path / "spoilt.keras", NAMES, keras.layers.Rescaling(1 / 64))
+    outcome = predict(tmp_path / "spoilt.keras", folder)
+    assert outcome.code == 3 and "answers 6 of 6 images with NaN or infinity" in outcome.said[-1]
+    assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize("view", ["central", "paper"])
+def test_pictures_are_cut_as_the_evaluation_does(predict, model, folder, tmp_path, view):
+    save_classifier(model, tmp_path / "cut.keras", NAMES, keras.layers.Rescaling(1 / 64, -2), view)
+    Image.open(folder / "1.png").resize((30, 21)).save(folder / "wide.jpg")
+    assert predict(tmp_path / "cut.keras", folder / "wide.jpg", folder / "b/5.bmp", "--probabilities").code == 0
+    seen = [view_of(tf.constant((folder / "wide.jpg").read_bytes()), 8, view), pixels(folder / "b/5.bmp", 8)[0]]
+    logits = np.asarray(model(seen[0][np.newaxis].numpy().astype("float32") / 64 - 2))[0]
+    found = np.array(rows(tmp_path / "out.csv")[1][3:], float)
+    np.testing.assert_allclose(found, np.exp(logits) / np.exp(logits).sum(), rtol=1e-4)
+
+
+def test_two_batches_are_in_memory_at_most():
+    begun: list[int] = []
+
+    def read(number: int) -> np.ndarray:
+        begun.append(number)
+        return np.zeros(1)
+
+    for done, (numbers, images, bad) in enumerate(read_batches(Inputs("", [""] * 40, read, []), 4)):
+        assert len(numbers) == len(images) == 4 and not bad
+        assert len(begun) <= 4 * (done + 2)
+    assert sorted(begun) == list(range(40))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished run on two devices, with averaged weights."""
+    from tests.train.conftest import Files
+
+    folder = tmp_path_factory.mktemp("run")
+    Files.npz(folder / "set.npz")
+    options = [f"--dataset={folder / 'set.npz'}", "--class_names=dark,bright", "--depth=8", "--batch_size=8"]
+    options += ["--epochs=2", "--ema=0.5", "--cpu_devices=2", f"--output={folder}", "--run=mine"]
+    outcome = finished("train", *options)
+    assert outcome.code == 0, outcome.err
+    assert f"saved         {folder}/runs/mine/model.keras" in outcome.out
+    return folder
+
+
+@pytest.mark.slow
+def test_a_run_its_file_and_its_export_predict_alike(run, predict, tmp_path):
+    images = np.load(run / "set.npz")["x_test"]
+    np.save(tmp_path / "x.npy", images)
+    models = [run / "runs" / "mine", run / "runs" / "mine" / "model.keras", run / "saved_models" / "mine"]
+    found = []
+    for each in models:
+        outcome = predict(each, tmp_path / "x.npy", "--probabilities")
+        assert outcome.code == 0, outcome.err
+        header, *lines = rows(tmp_path / "out.csv")
+        assert header[3:] == ["dark", "bright"]
+        found.append(np.array([line[3:] for line in lines], float))
+    classifier = load(run / "runs" / "mine")
+    found.append(classifier.predict(images))
+    np.testing.assert_allclose(found, np.broadcast_to(found[0], np.shape(found)), atol=1e-5)
+    plain = keras.saving.load_model(models[1])
+    np.testing.assert_allclose(
+        keras.ops.softmax(plain(images.astype("float32"))), classifier.predict(images), atol=1e-6
+    )
+    assert classifier.class_names == ["dark", "bright"] and classifier.facts["run"] == "mine"
+
+
+@pytest.mark.slow
+def test_a_run_of_which_only_the_file_is_left_predicts(run, predict, tmp_path):
+    left = tmp_path / "runs" / "mine"
+    left.mkdir(parents=True)
+    for name in ("config.json", "data.json", "model.keras"):
+        (left / name).write_bytes((run / "runs" / "mine" / name).read_bytes())
+    np.save(tmp_path / "x.npy", np.load(run / "set.npz")["x_test"])
+    outcome = predict(left, tmp_path / "x.npy")
+    assert outcome.code == 0 and {row[1] for row in rows(tmp_path / "out.csv")[1:]} <= {"dark", "bright"}
+
+
+def test_an_export_that_names_few_classes_is_read_by_its_metadata(predict, model, folder, tmp_path):
+    export_saved_model(model, tmp_path / "served", NAMES, keras.layers.Rescaling(1 / 64, -2), top_k=1)
+    assert predict(tmp_path / "served", folder, "--probabilities").code == 0
+    assert rows(tmp_path / "out.csv")[0][3:] == NAMES

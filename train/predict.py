@@ -1,0 +1,179 @@
+"""The command that classifies images with a trained network, and writes the classes to a csv file."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from .process.commands import Parser, command, positive, reported
+from .process.errors import BadInput
+from .process.files import local, stored
+from .process.startup import importing, require_tensorflow_backend
+
+INTRODUCTION = """Classify images with a trained network, and write the classes to a csv file.
+
+    {predict} digits-preactresnet20 pictures/
+        a run, by name or folder, and a folder of pictures
+    {predict} runs/pets test/ --submission=sample_submission.csv
+        ... in the form of a competition's sample
+    {predict} runs/pets/model.keras test.csv --images=test/ --top_k=3
+        a .keras file, and a csv file of names or ids of pictures
+    {predict} saved_models/pets/1 images.npy --probabilities
+        a SavedModel, or the folder of its versions, and an array of images
+
+Writes predictions.csv, or --output: whole, or not at all.
+Exit codes: 0 done; 2 a mistake in the arguments or files; 3 NaN or infinite answers; 4 the disk; all are reported in
+one line.
+"""
+SHOWN = 5  # classes
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """Parse the command line, and check what can be checked without reading files."""
+    parser = Parser(
+        prog=command("predict"),
+        description=INTRODUCTION.format(predict=command("predict")).strip(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("model", metavar="RUN|MODEL.keras|SAVEDMODEL", help="the network")
+    add("inputs", metavar="IMAGES|DIR|CSV|NPY", nargs="+", help="what to classify; folders are walked, and sorted")
+    add("--output", default="predictions.csv", metavar="CSV", help="the file to write; predictions.csv by default")
+    add("--submission", metavar="CSV", help="a sample: keep its columns and rows, and fill in the predictions")
+    add("--id_column", metavar="NAME", help="its column of ids; by default the one that names the images")
+    add("--top_k", type=positive, metavar="N", help="the classes of a row, the likeliest first; 1 by default")
+    add("--probabilities", action="store_true", help="write the probability of every class")
+    add("--images", metavar="DIR", help="the folder of the images that a csv file names; by default its own")
+    add("--column", metavar="NAME", help="the column of a csv file that names images; by default the one that does")
+    add("--batch_size", type=positive, default=128, metavar="N", help="images computed together; 128 by default")
+    add("--skip_bad_images", action="store_true", help="leave out images that cannot be read")
+    add("--state", choices=("best", "last"), help="of a run; by default the best where it has a validation split")
+    add("--class_names", type=lambda text: text.split(","), metavar="A,B,...", help="where the model states none")
+    add("--image_size", type=positive, metavar="N", help="height and width for a model that takes any")
+    add(
+        "--normalize",
+        choices=("auto", "none"),
+        default="auto",
+        help="'none' if a .keras file without a layer that normalises expects raw pixels, 0..255",
+    )
+    add("--mean", metavar="R,G,B", help="mean of the pixels, scaled to 0..1, that a .keras file was trained with")
+    add("--std", metavar="R,G,B", help="standard deviation of the same pixels; 'imagenet' and 'cifar10' state both")
+    given = parser.parse_intermixed_args(argv)
+    for flag in ("top_k", "probabilities", "skip_bad_images"):
+        if given.submission and getattr(given, flag):
+            parser.error(f"--{flag} has no effect with --submission: the sample states rows and columns")
+    if given.id_column and not given.submission:
+        parser.error(f"--id_column={given.id_column} has no effect without --submission")
+    return given
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Open the network, find the images, and write a row for each."""
+    require_tensorflow_backend()
+    with importing():
+        from .evaluation.inputs import Sight, find_inputs
+        from .evaluation.judge import made
+        from .evaluation.predicting import in_words, predict
+        from .evaluation.submission import Plain, submission
+
+    classifier = opened(arguments)
+    classes, shape = named(arguments, classifier), sized(arguments, classifier)
+    output = output_of(arguments)
+    inputs = find_inputs(arguments.inputs, arguments.images, arguments.column, Sight(shape, classifier.view))
+    if arguments.submission:
+        sample = local(arguments.submission, "--submission")
+        form, inputs = submission(sample, inputs, classes, arguments.id_column)
+        print(f"{sample}: {form}", flush=True)
+    else:
+        form = Plain(inputs.column, inputs.names, classes, arguments.top_k or 1, arguments.probabilities)
+    with made(output.parent), stored(str(output)):
+        done = predict(classifier, inputs, form, output, arguments.batch_size, arguments.skip_bad_images)
+    if done.bad:
+        print(f"predict: left out {in_words(done.bad)}", file=sys.stderr)
+    most = ", ".join(f"{classes[number]} {count:,}" for number, count in done.classes.most_common(SHOWN))
+    more = ", ..." * (len(done.classes) > SHOWN)
+    print(f"{classifier.title}")
+    print(f"predicted  {done.count:,} images in {done.seconds:.1f} s, {done.count / done.seconds:,.0f} img/s")
+    print(f"classes    {most}{more}")
+    print(f"written    {output}")
+
+
+def opened(arguments: argparse.Namespace):
+    """The classifier, with the options of a `.keras` file.
+
+    Raises:
+        BadInput: if there is none, or an option does not go with it.
+    """
+    from keras_resunits.converters.statistics import statistics_of
+
+    from .evaluation.classifiers import open_classifier, run_folder
+
+    name = arguments.model
+    try:
+        statistics = statistics_of(arguments.mean, arguments.std)
+    except ValueError as error:
+        raise BadInput(str(error)) from error
+    if arguments.normalize != "auto" and (run_folder(name) or Path(name).suffix != ".keras"):
+        raise BadInput(f"--normalize={arguments.normalize} has no effect on {name}: it normalises as it was trained.")
+    if arguments.state and not run_folder(name):
+        raise BadInput(f"--state={arguments.state} has no effect on {name}: it is of a run's states.")
+    return open_classifier(name, None, arguments.normalize, statistics, arguments.state)
+
+
+def named(arguments: argparse.Namespace, classifier) -> list[str]:
+    """The names of the classes: those of the model, or those given, or numbers."""
+    given, own = arguments.class_names, classifier.class_names
+    if given and own and given != own:
+        raise BadInput(f"--class_names={','.join(given)}: {classifier.title} has its own, {', '.join(own[:20])}.")
+    names, count = given or own, classifier.classes
+    if names and len(names) != count:
+        raise BadInput(f"--class_names must have {count} names, one for each class; got {len(names)}.")
+    if arguments.top_k and arguments.top_k > count:
+        raise BadInput(f"--top_k={arguments.top_k} must be at most {count}, the number of classes.")
+    return list(names or map(str, range(count)))
+
+
+def sized(arguments: argparse.Namespace, classifier) -> tuple[int, int, int]:
+    """The shape of the images, with `--image_size` for a model that takes any.
+
+    Raises:
+        BadInput: if it is not known, or given for a model of one size.
+    """
+    shape, size = tuple(classifier.image_shape), arguments.image_size
+    if size is None and None in shape:
+        raise BadInput(f"{arguments.model} takes images of any size: pass --image_size.")
+    if size is not None and not {shape[0], shape[1]} <= {None, size}:
+        raise BadInput(f"--image_size={size}: {arguments.model} takes images of {shape[0]}x{shape[1]}.")
+    height, width, channels = shape
+    return height or size, width or size, channels
+
+
+def output_of(arguments: argparse.Namespace) -> Path:
+    """The file to write, which must be none of those that are read.
+
+    Raises:
+        BadInput: if it is one of these, or a folder.
+    """
+    output = local(arguments.output, "--output")
+    if output.is_dir():
+        raise BadInput(f"--output={output} is a folder; expected a file.")
+    read = [arguments.model, *arguments.inputs, *([arguments.submission] if arguments.submission else [])]
+    if output.resolve() in {Path(each).expanduser().resolve() for each in read}:
+        raise BadInput(f"--output={output} would overwrite a file that is read.")
+    return output
+
+
+def run_main(argv: list[str]) -> int:
+    """Parse and predict; return the exit code."""
+    return reported("predict", lambda: main(parse(argv)))
+
+
+def entry() -> NoReturn:
+    """The command `keras-resunits-predict`, and `python -m train.predict`."""
+    sys.exit(run_main(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    entry()
