@@ -16,7 +16,7 @@ import numpy as np
 from absl.testing import flagsaver
 from matplotlib.figure import Figure
 
-from . import evaluate, export
+from . import evaluate, export, predict
 from .__main__ import configure, parse
 from .cluster.discovery import check_strategy
 from .process.errors import BadInput
@@ -75,6 +75,21 @@ class Fitted:
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Return probabilities `[n, classes]` of images, uint8 `[n, height, width, channels]`."""
         return self.classifier.predict(images)
+
+    def predict_files(self, *inputs: str | Path, output: str | Path = "predictions.csv", **options: Any) -> Path:
+        """Classify image files, and write a csv file.
+
+        Args:
+            *inputs: Pictures, folders of pictures, or a csv file that names them.
+            output: The file to write.
+            **options: The options of `python -m train.predict`, such as `submission="sample_submission.csv"`, whose
+                columns and rows are kept, `top_k=3` or `probabilities=True`.
+
+        Returns:
+            The file.
+        """
+        predict.main(predict.parse([str(self.folder), *map(str, inputs), *_flags({"output": output, **options})]))
+        return Path(output)
 
     def plot(self) -> Figure:
         """Draw loss and error over the epochs, as in `curves.png`; a notebook shows the returned figure."""
@@ -137,7 +152,8 @@ def fit(
         **options: Other options of `python -m train` by name: `model`, `depth`, `epochs`, `flip`, `config`, ...
 
     Returns:
-        The run: `.history`, `.plot()`, `.model`, `.classifier`, `.predict()`, `.evaluate()`, `.export()`.
+        The run: `.history`, `.plot()`, `.model`, `.classifier`, `.predict()`, `.predict_files()`,
+        `.evaluate()`, `.export()`.
 
     Raises:
         TypeError: for an option that does not exist.
