@@ -14,10 +14,13 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+SUFFIXES = (".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png")
+"""Of the files in a folder that are read; TensorFlow reads no others."""
+
 USAGE = """Classify images with an exported SavedModel as TensorFlow Serving does, using only TensorFlow.
 
     {answer} saved_models/RUN/1 PICTURE.png ...
-        Prints the classes of pictures.
+        Prints the classes of pictures, or of those in folders.
     {answer} saved_models/RUN/1 IMAGES.npy OUT.npz
         Writes the answers to uint8 [n, height, width, channels].
 
@@ -94,6 +97,15 @@ def pictures(paths, shape):
     return np.stack([read(path) for path in paths])
 
 
+def files_of(path):
+    """A picture, or the pictures at and below a folder in the order of their names."""
+    if not os.path.isdir(path):
+        return [path]
+    found = [os.path.join(place, name) for place, _, names in os.walk(path) for name in names]
+    shown = sorted(each for each in found if each.lower().endswith(SUFFIXES) and os.path.basename(each)[0] != ".")
+    return shown or refuse(f"{path} has no pictures ({', '.join(SUFFIXES)}).")
+
+
 def refuse(why: str) -> NoReturn:
     """Print one line, and exit with code 2."""
     print(f"answer: {why}", file=sys.stderr)
@@ -139,15 +151,16 @@ def main(saved_model: str, *paths: str) -> None:
     if arrays and len(paths) != 2:
         refuse(f"IMAGES.npy must be followed by one OUT.npz; got {' '.join(paths[1:]) or 'none'}.")
     for path in (os.path.join(saved_model, "saved_model.pb"), *(paths[:1] if arrays else paths)):
-        if not os.path.isfile(path):
+        if not os.path.isfile(path) and (arrays or not os.path.isdir(path)):
             refuse(f"{path}: there is no such file.")
     if arrays:
         if not os.path.isdir(folder := os.path.dirname(paths[1]) or "."):
             refuse(f"{paths[1]} cannot be written: there is no folder {folder}.")
         write(answer(saved_model, array(paths[0])), paths[1])
         return
-    answers = answer(saved_model, lambda shape: pictures(paths, shape))
-    for path, classes, scores in zip(paths, answers["classes"], answers["scores"], strict=True):
+    shown = [each for path in paths for each in files_of(path)]
+    answers = answer(saved_model, lambda shape: pictures(shown, shape))
+    for path, classes, scores in zip(shown, answers["classes"], answers["scores"], strict=True):
         print(
             path, *(f"{name.decode()} {score:.1%}" for name, score in zip(classes[:3], scores, strict=False)), sep="  "
         )

@@ -1,4 +1,4 @@
-"""The command that evaluates a trained network: accuracy, top-5, a confusion matrix, the worst mistakes."""
+"""The command that evaluates a trained network: accuracy, scores by class, calibration, the worst mistakes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .process.startup import importing, require_tensorflow_backend
 from .run.folder import Run
 from .settings.config import Config, read
 
-INTRODUCTION = """Evaluate a trained network: accuracy, top-5, a confusion matrix, the worst mistakes.
+INTRODUCTION = """Evaluate a trained network: accuracy, top-5, scores by class, calibration, the worst mistakes.
 
     {evaluate} digits-preactresnet20
         a run, by name or folder, on its own test images
@@ -29,7 +29,8 @@ INTRODUCTION = """Evaluate a trained network: accuracy, top-5, a confusion matri
     {evaluate} saved_models/digits/1 digits
         a SavedModel, or the folder of its versions
 
-Writes evaluation.json, confusion.png and mistakes.png to the run's folder, or to --output.
+Writes evaluation.json, classes.csv, images.csv, confusion.png, calibration.png and mistakes.png to the run's folder, or
+to --output.
 Exit codes: 0 done; 2 a mistake in the arguments or files; 3 NaN or infinite answers; both are reported in one line.
 """
 

@@ -10,9 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from ..process.errors import BadInput, NumericError
+from .calibration import Calibration, draw_calibration
 from .judgement import Judgement, draw_confusion, draw_mistakes
+from .tables import class_scores, in_lines, write_classes, write_images
 
 SHOWN = 36  # mistakes on the contact sheet
+LISTED = 20  # classes; the scores of more are not printed
 
 
 def judge(classifier, batches, data_names: list[str]):
@@ -69,9 +72,12 @@ def made(output: Path) -> Iterator[None]:
 
 
 def write(judged, batches, output: Path, file_of: Callable[[int], str | None]) -> None:
-    """Draw the pictures; images of mistakes are read again, because all images may not fit in memory."""
+    """Write tables and pictures; images of mistakes are read again, because all images may not fit in memory."""
     (output / "mistakes.png").unlink(missing_ok=True)  # of an earlier evaluation
+    write_classes(class_scores(judged), output / "classes.csv")
+    write_images(judged, output / "images.csv", file_of)
     draw_confusion(judged, output / "confusion.png")
+    draw_calibration(judged, output / "calibration.png")
     worst = judged.mistakes()[:SHOWN]
     if len(worst):
         files = [file_of(number) for number in worst.tolist()]
@@ -97,6 +103,7 @@ def summary(judged, title: str, dataset: str, split: str) -> dict:
     """The figures as JSON values, for other programs."""
     result = {"model": title, "dataset": dataset, "split": split, "images": len(judged.labels)}
     result |= {"accuracy": judged.accuracy, "loss": judged.loss, "mistakes": len(judged.mistakes())}
+    result["calibration_error"] = Calibration.of(judged).error
     if len(judged.class_names) > 5:
         result["top5_accuracy"] = judged.top(5)
     return result
@@ -109,8 +116,11 @@ def report(result: dict, judged, output: Path) -> None:
     if "top5_accuracy" in result:
         print(f"top-5 accuracy {result['top5_accuracy']:.2%}")
     print(f"loss           {result['loss']:.4f}")
+    print(f"calibration    {result['calibration_error']:.2%} expected error")
     for truth, answer, count in judged.confused():
         print(f"mistaken       {truth} for {answer}, {count} {'image' if count == 1 else 'images'}")
+    if len(judged.class_names) <= LISTED:
+        print("\n".join(in_lines(class_scores(judged))))
     print(f"written        {', '.join(str(path) for path in sorted(output.glob('*.*')))}")
 
 

@@ -185,3 +185,23 @@ def test_a_saved_model_of_another_program_is_named(tmp_path, files, capsys):
     with pytest.raises(SystemExit, match="2"):
         answer.main(str(tmp_path / "other"), str(picture))
     assert "other is not a SavedModel of this program: its signature" in capsys.readouterr().err
+
+
+def test_pictures_of_a_folder_are_answered_in_the_order_of_their_names(exported, images, files, tmp_path, capsys):
+    path, _, _ = exported
+    for i, name in enumerate(["b.png", "in/a.png", "a.png"]):
+        files.image(tmp_path / "pictures" / name, images[i])
+    (tmp_path / "pictures" / "notes.txt").write_text("no picture")
+    answer.main(str(path), str(tmp_path / "pictures"), str(tmp_path / "pictures" / "b.png"))
+    said = capsys.readouterr().out.splitlines()
+    names = ["a.png", "b.png", "in/a.png", "b.png"]
+    assert [line.split("  ")[0] for line in said] == [str(tmp_path / "pictures" / name) for name in names]
+    assert said[1] == said[3]
+
+
+def test_a_folder_without_pictures_is_refused(exported, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SystemExit) as end:
+        answer.main(str(exported[0]), str(tmp_path / "empty"))
+    assert end.value.code == 2
+    assert capsys.readouterr().err.startswith(f"answer: {tmp_path}/empty has no pictures (.bmp, ")

@@ -98,7 +98,8 @@ def test_a_keras_file_is_judged_on_normalised_pixels(evaluate, data, model, tmp_
     assert f"accuracy       {wanted[0]:.2%}" in lines and f"top-5 accuracy {wanted[1]:.2%}" in lines
     assert f"loss           {wanted[2]:.4f}" in lines
     out = tmp_path / "out"
-    assert lines[-1] == f"written        {out}/confusion.png, {out}/evaluation.json, {out}/mistakes.png"
+    names = ("calibration.png", "classes.csv", "confusion.png", "evaluation.json", "images.csv", "mistakes.png")
+    assert lines[-1] == f"written        {', '.join(str(out / name) for name in names)}"
 
 
 def test_raw_pixels_are_used_where_asked_and_for_a_model_that_rescales(evaluate, data, model, tmp_path):
