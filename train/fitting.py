@@ -93,7 +93,9 @@ class Fitted:
 
     def plot(self) -> Figure:
         """Draw loss and error over the epochs, as in `curves.png`; a notebook shows the returned figure."""
-        return curves_figure({self.folder.name: self._run.history}, self._run.watched)
+        with importing():
+            from keras_resunits.analysis.figures import Shown
+        return curves_figure({self.folder.name: self._run.history}, self._run.watched, Shown)
 
     def evaluate(self, data: str | None = None, **options: Any) -> dict[str, Any]:
         """Evaluate the run, by default on its own test images, and write figures to `evaluation/` in its folder.

@@ -98,7 +98,7 @@ def draw_curves(histories: Histories, picture: Path, watched: str = "test") -> N
         figure.savefig(unfinished)
 
 
-def curves_figure(histories: Histories, watched: str = "test") -> Figure:
+def curves_figure(histories: Histories, watched: str = "test", kind: type[Figure] = Figure) -> Figure:
     """Draw loss and error over the epochs, train dashed and test solid as in He et al. 2016, Fig. 6, one colour a run.
 
     The legend has each run's last test values. Thin dotted lines mark where a step of the schedule lowers the learning
@@ -109,13 +109,14 @@ def curves_figure(histories: Histories, watched: str = "test") -> Figure:
         histories: CSV histories (`epoch, loss, accuracy, val_loss, val_accuracy`, where there are any also
             `val_ema_accuracy` and `learning_rate`) by the run's name, or pairs, whose names may be equal.
         watched: The split of the columns `val_...`, for the legend.
+        kind: The class of the figure. Defaults to matplotlib's.
 
     Raises:
         StorageError: if a history is damaged.
     """
     named = histories.items() if isinstance(histories, Mapping) else histories
     runs = _told_apart([(name, read_history(path)) for name, path in named])
-    figure = Figure(figsize=(10.0, 4.2 + 0.22 * max(len(runs), len(STYLES))), dpi=120, layout="constrained")
+    figure = kind(figsize=(10.0, 4.2 + 0.22 * max(len(runs), len(STYLES))), dpi=120, layout="constrained")
     epochs = max((len(history.get("epoch", [])) for _, history in runs), default=0)
     for axes, label, columns in zip(figure.subplots(1, 2), ("loss", "error, %"), (LOSSES, ACCURACIES), strict=True):
         curves = [{style: history.get(name, []) for style, name in columns.items()} for _, history in runs]
