@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -88,7 +89,9 @@ class Fitted:
         Returns:
             The file.
         """
-        predict.main(predict.parse([str(self.folder), *map(str, inputs), *_flags({"output": output, **options})]))
+        arguments = [str(self.folder), *map(str, inputs), *_flags({"output": output, **options})]
+        with _guarded():
+            predict.main(predict.parse(arguments))
         return Path(output)
 
     def plot(self) -> Figure:
@@ -109,7 +112,8 @@ class Fitted:
         """
         output = Path(options.pop("output", self.folder / "evaluation"))
         given = [str(self.folder), *([str(data)] if data else []), *_flags({"output": output, **options})]
-        evaluate.main(evaluate.parse(given))
+        with _guarded():
+            evaluate.main(evaluate.parse(given))
         return json.loads((output / "evaluation.json").read_text())
 
     def export(self, **options: Any) -> Path:
@@ -122,7 +126,8 @@ class Fitted:
             The folder of the new version.
         """
         output = Path(options.pop("output", self._run.saved_models))
-        export.main(export.parse([str(self.folder), *_flags({"output": output, **options})]))
+        with _guarded():
+            export.main(export.parse([str(self.folder), *_flags({"output": output, **options})]))
         return max((path for path in output.iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
 
 
@@ -172,19 +177,19 @@ def fit(
     (['accuracy', 'epoch', 'gradient_norm'], (None, 10))
     """
     _require_known(options)
-    if _is_pair(dataset) or test is not None or _is_pair(validation):
-        dataset, validation = _kept(Path(output).expanduser(), dataset, test, validation), _share(validation)
-    values = {"dataset": dataset, "validation": validation, "output": output, "run": run, **options}
-    values |= {"resume": resume, "export": {True: "auto", False: "none"}.get(export, export)}
-    with flagsaver.flagsaver(), _restored():
+    require_tensorflow_backend()
+    with flagsaver.flagsaver(), _guarded():
+        if _is_pair(dataset) or test is not None or _is_pair(validation):
+            dataset, validation = _kept(Path(output).expanduser(), dataset, test, validation), _share(validation)
+        values = {"dataset": dataset, "validation": validation, "output": output, "run": run, **options}
+        values |= {"resume": resume, "export": {True: "auto", False: "none"}.get(export, export)}
         parse(["fit", *_flags(values)])
         asked = asked_for()
         check_strategy(asked.strategy, asked.tpu, asked.cpu_devices)
-        require_tensorflow_backend()
         config, chosen = configure(asked)
         with importing():
             from .program import train
-        train(config, chosen, asked, f"fit(..., run={chosen.name!r}, resume=True)")
+        train(config, chosen, asked, f"fit(..., run={chosen.name!r}, resume=True, export=True)")
     return Fitted(chosen.folder)
 
 
@@ -213,17 +218,23 @@ def _flag(name: str, value: Any) -> str:
 
 
 @contextmanager
-def _restored() -> Iterator[None]:
-    """Restore what training sets for the whole process: dtype policy, signal handlers, graph options."""
+def _guarded() -> Iterator[None]:
+    """Restore what training sets for the whole process: dtype policy, signal handlers, graph options.
+
+    TensorFlow's logger is quiet meanwhile: where Python is interactive it reports every step of an export, twice.
+    """
     with importing():
         import keras
         import tensorflow as tf
     policy = keras.config.dtype_policy()
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    options = tf.config.optimizer.get_experimental_options()
+    options, logger = tf.config.optimizer.get_experimental_options(), tf.get_logger()
+    level = logger.level
+    logger.setLevel(logging.WARNING)
     try:
         yield
     finally:
+        logger.setLevel(level)
         keras.config.set_dtype_policy(policy)
         for number, handler in handlers.items():
             signal.signal(number, handler)
