@@ -215,7 +215,7 @@ def _require_unset(folder: str | None, column: str | None, what: str) -> None:
             raise BadInput(f"--{flag}={value} has no effect without {what} (.csv).")
 
 
-def _keys(ways: Sequence[Sequence[str]]) -> list[Key]:
+def _keys(ways: Sequence[Sequence[str]]) -> Sequence[Key]:
     keys: list[dict[str, list[int]]] = [{} for _ in ways]
     for key, names in zip(keys, ways, strict=True):
         for number, name in enumerate(names):
