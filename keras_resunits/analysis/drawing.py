@@ -14,10 +14,10 @@ def axes_or_new(ax: Any, size: tuple[float, float] = (6.4, 3.6)) -> Any:
 
 def panels(count: int, size: tuple[float, float] = (3.2, 3.4)) -> list[Any]:
     """Return axes side by side, which share their vertical axis, in a new figure."""
-    from matplotlib.figure import Figure
+    from keras_resunits.analysis.figures import Shown
 
     wide, high = size
-    figure = Figure((wide * count, high), dpi=120, layout="constrained")
+    figure = Shown((wide * count, high), dpi=120, layout="constrained")
     return list(figure.subplots(1, count, sharey=True, squeeze=False)[0])
 
 

@@ -20,6 +20,7 @@ from ..process.errors import StorageError
 from ..process.files import whole
 
 Pairs = list[tuple[str, dict[str, list[float]]]]
+Histories = Mapping[str, Path] | Iterable[tuple[str, Path]]
 
 DOTS = (1, 3)  # on and off, in widths of the line
 STYLES: dict[str, dict] = {
@@ -90,10 +91,15 @@ def _number(line: bytes) -> int | None:
     return int(number) if number.isdigit() else None
 
 
-def draw_curves(
-    histories: Mapping[str, Path] | Iterable[tuple[str, Path]], picture: Path, watched: str = "test"
-) -> None:
-    """Loss and error over the epochs, train dashed and test solid as in He et al. 2016, Fig. 6, one colour a run.
+def draw_curves(histories: Histories, picture: Path, watched: str = "test") -> None:
+    """Save the figure of `curves_figure`, with the same arguments, to `picture`, a PNG file."""
+    figure = curves_figure(histories, watched)
+    with whole(picture) as unfinished:
+        figure.savefig(unfinished)
+
+
+def curves_figure(histories: Histories, watched: str = "test", kind: type[Figure] = Figure) -> Figure:
+    """Draw loss and error over the epochs, train dashed and test solid as in He et al. 2016, Fig. 6, one colour a run.
 
     The legend has each run's last test values. Thin dotted lines mark where a step of the schedule lowers the learning
     rate, halfway between the epochs that end before and after it. Axes are logarithmic where values span a factor of
@@ -102,15 +108,15 @@ def draw_curves(
     Args:
         histories: CSV histories (`epoch, loss, accuracy, val_loss, val_accuracy`, where there are any also
             `val_ema_accuracy` and `learning_rate`) by the run's name, or pairs, whose names may be equal.
-        picture: The PNG file to write.
         watched: The split of the columns `val_...`, for the legend.
+        kind: The class of the figure. Defaults to matplotlib's.
 
     Raises:
         StorageError: if a history is damaged.
     """
     named = histories.items() if isinstance(histories, Mapping) else histories
     runs = _told_apart([(name, read_history(path)) for name, path in named])
-    figure = Figure(figsize=(10.0, 4.2 + 0.22 * max(len(runs), len(STYLES))), dpi=120, layout="constrained")
+    figure = kind(figsize=(10.0, 4.2 + 0.22 * max(len(runs), len(STYLES))), dpi=120, layout="constrained")
     epochs = max((len(history.get("epoch", [])) for _, history in runs), default=0)
     for axes, label, columns in zip(figure.subplots(1, 2), ("loss", "error, %"), (LOSSES, ACCURACIES), strict=True):
         curves = [{style: history.get(name, []) for style, name in columns.items()} for _, history in runs]
@@ -125,8 +131,7 @@ def draw_curves(
     what = _shortened(runs[0][0]) if len(runs) == 1 else f"{len(runs)} runs"
     figure.suptitle(f"Loss and error over the epochs: {what}", parse_math=False)
     _draw_legend(figure, runs, watched)
-    with whole(picture) as unfinished:
-        figure.savefig(unfinished)
+    return figure
 
 
 def _told_apart(runs: Pairs) -> Pairs:

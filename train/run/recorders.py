@@ -102,7 +102,7 @@ class Progress(keras.callbacks.Callback):
             unit="img",
             unit_scale=True,
             leave=False,
-            disable=None,  # only on a terminal: a log file gets the lines of the epochs
+            disable=False if "ipykernel" in sys.modules else None,  # a log file gets the lines of the epochs only
             file=sys.stdout,
         )
 

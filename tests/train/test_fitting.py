@@ -1,0 +1,91 @@
+"""`fit`: the training program as a function."""
+
+from __future__ import annotations
+
+import signal
+
+import keras
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from sklearn.datasets import load_digits
+
+from train import Fitted, fit
+from train.process.errors import BadInput
+
+FAST = {"depth": 8, "epochs": 1, "batch_size": 64}
+
+
+@pytest.fixture(scope="module")
+def arrays():
+    digits = load_digits()
+    images = (digits.images[..., None] * 15).astype("uint8")
+    return (images[:512], digits.target[:512]), (images[512:768], digits.target[512:768])
+
+
+@pytest.fixture(scope="module")
+def run(arrays, tmp_path_factory):
+    train, test = arrays
+    return fit(train, test=test, output=tmp_path_factory.mktemp("fit"), run="mine", **FAST)
+
+
+def test_a_run_of_arrays_has_history_model_and_figure(run, arrays):
+    assert run.history["epoch"] == [1]
+    assert isinstance(run.plot(), Figure)
+    found = run.predict(arrays[1][0])
+    assert found.shape == (256, 10)
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
+    accuracy = np.mean(found.argmax(axis=1) == arrays[1][1])
+    assert accuracy == pytest.approx(run.history["val_accuracy"][-1], abs=1 / 256)
+
+
+def test_a_run_is_read_again_resumed_and_evaluated(run, arrays):
+    again = Fitted(run.folder)
+    assert again.history == run.history
+    longer = fit(
+        arrays[0], test=arrays[1], output=run.folder.parents[1], run="mine", resume=True, **FAST | {"epochs": 2}
+    )
+    assert longer.history["epoch"] == [1, 2]
+    assert longer.history["loss"][0] == run.history["loss"][0]
+    assert longer.evaluate()["accuracy"] == pytest.approx(longer.history["val_accuracy"][-1])
+
+
+@pytest.mark.slow
+def test_a_run_is_exported_and_the_newest_version_returned(run):
+    assert run.export().name == "1"
+    assert run.export(top_k=3).name == "2"
+
+
+def test_the_process_is_left_as_it_was(arrays, tmp_path):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    handler = signal.signal(signal.SIGTERM, lambda *_: None)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(BadInput, match="larger than the training set"):
+            fit(arrays[0], test=arrays[1], output=tmp_path, **FAST | {"batch_size": 4096})
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+        assert signal.getsignal(signal.SIGTERM) is before
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+
+
+def test_an_unknown_option_names_the_nearest(tmp_path):
+    with pytest.raises(TypeError, match=r"fit\(\) has no option 'depht'\. .*depth"):
+        fit("digits", depht=8, output=tmp_path)
+
+
+def test_arrays_and_paths_are_not_mixed(arrays, tmp_path):
+    with pytest.raises(BadInput, match="require arrays as `dataset`; got dataset='digits'"):
+        fit("digits", test=arrays[1], output=tmp_path)
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    with pytest.raises(BadInput, match=r"is not the folder of a run: it has no config\.json"):
+        Fitted(tmp_path)
+
+
+def test_one_option_does_not_reach_the_next_call(run, tmp_path, arrays):
+    with pytest.raises(BadInput, match="already exists"):
+        fit(arrays[0], test=arrays[1], output=run.folder.parents[1], run="mine")
+    plain = fit(arrays[0], test=arrays[1], output=tmp_path, **FAST)
+    assert plain.folder.name.startswith("arrays-")
