@@ -76,12 +76,13 @@ def main(arguments: argparse.Namespace) -> None:
         from .evaluation.inputs import Sight, find_inputs
         from .evaluation.judge import made
         from .evaluation.predicting import in_words, predict
-        from .evaluation.submission import Plain, submission
+        from .evaluation.submission import Form, Plain, submission
 
     classifier = opened(arguments)
     classes, shape = named(arguments, classifier), sized(arguments, classifier)
     output = output_of(arguments)
     inputs = find_inputs(arguments.inputs, arguments.images, arguments.column, Sight(shape, classifier.view))
+    form: Form
     if arguments.submission:
         sample = local(arguments.submission, "--submission")
         form, inputs = submission(sample, inputs, classes, arguments.id_column)

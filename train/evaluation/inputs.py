@@ -12,8 +12,9 @@ import numpy as np
 from PIL import Image
 
 from ..data.datasets.decoding import test_view
-from ..data.datasets.files import Header, as_png, read_headers
-from ..data.datasets.folder import UNREADABLE, pixels
+from ..data.datasets.encoded import why_undecodable
+from ..data.datasets.files import Header, converted, read_headers
+from ..data.datasets.folder import pixels
 from ..data.datasets.images import way_out
 from ..data.datasets.layouts import names_an_image, tell_other_formats
 from ..data.datasets.npz import IMAGES
@@ -22,9 +23,6 @@ from ..process.backend import tf
 from ..process.errors import BadInput, first_line
 
 TABLES, ARRAYS = (".csv", ".tsv"), (".npy", ".npz")
-BAD = (*UNREADABLE, BadInput, tf.errors.OpError)
-"""What reading an image may raise."""
-
 Key = Mapping[str, Sequence[int]]
 
 
@@ -36,7 +34,7 @@ class Inputs:
         title: What they are, for messages.
         names: How the rows of the predictions name them.
         read: Reads an image by its number, as the network sees it: uint8 `[height, width, channels]`. It raises one of
-            `BAD`.
+            `UNREADABLE`.
         keys: Ways in which a table may name images: mappings from a name without suffix to the numbers of images.
         column: The header of the column of names.
         bad: Those that are known to be unreadable, by number, and why.
@@ -85,8 +83,11 @@ class Sight:
             return test_view(contents, self.shape[0], self.view)
 
         def cut(path: Path) -> np.ndarray:
-            contents = path.read_bytes() if headers[path].direct else as_png(path)
-            return seen(tf.constant(contents)).numpy()
+            contents = path.read_bytes() if headers[path].direct else converted(path)
+            try:
+                return seen(tf.constant(contents)).numpy()
+            except tf.errors.OpError as error:
+                raise ValueError(why_undecodable(contents) or first_line(error)) from error
 
         return cut
 
@@ -214,7 +215,7 @@ def _require_unset(folder: str | None, column: str | None, what: str) -> None:
             raise BadInput(f"--{flag}={value} has no effect without {what} (.csv).")
 
 
-def _keys(ways: Sequence[Sequence[str]]) -> list[Key]:
+def _keys(ways: Sequence[Sequence[str]]) -> Sequence[Key]:
     keys: list[dict[str, list[int]]] = [{} for _ in ways]
     for key, names in zip(keys, ways, strict=True):
         for number, name in enumerate(names):

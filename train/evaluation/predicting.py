@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from ..data.datasets.folder import UNREADABLE
 from ..process.errors import BadInput, NumericError, first_line
 from ..process.files import whole
 from .classifiers import Classifier
-from .inputs import BAD, Inputs
+from .inputs import Inputs
 from .submission import Form
 
 SHOWN = 5
@@ -94,7 +95,7 @@ def read_batches(inputs: Inputs, size: int) -> Iterator[Batch]:
             return inputs.bad[number]
         try:
             return inputs.read(number)
-        except BAD as error:
+        except UNREADABLE as error:
             return first_line(error)
 
     def batch(numbers: Sequence[int], results: Sequence[Future]) -> Batch:

@@ -18,7 +18,9 @@ from .inputs import Inputs, matched
 class Form(Protocol):
     """What the file of predictions looks like."""
 
-    separator: str
+    @property
+    def separator(self) -> str:
+        """What separates the cells."""
 
     @property
     def header(self) -> Sequence[str]:

@@ -78,7 +78,7 @@ def test_numbers_are_classes_in_their_order(folder):
 
 
 BROKEN = {
-    "empty": (lambda f: (f / "train.csv").write_text(""), {}, "has nothing; expected rows"),
+    "empty": (lambda f: (f / "train.csv").write_text(""), {}, "has nothing; expected a header and rows"),
     "header only": (lambda f: write(f, []), {}, "has only a header"),
     "missing": (lambda f: None, {}, "--labels=train.csv: there is no such file"),
     "a folder": (lambda f: (f / "train.csv").mkdir(), {}, "is not a regular file"),

@@ -285,6 +285,15 @@ def test_bad_pictures_are_named_or_left_out(predict, net, model, folder, tmp_pat
     assert [row[0] for row in rows(tmp_path / "out.csv")[1:]] == [name for name in ALL if name != "b/3.png"]
 
 
+@pytest.mark.parametrize("name", ["wide.jpg", "wide.bmp"])
+def test_a_truncated_picture_of_a_view_is_named(predict, model, folder, tmp_path, name):
+    save_classifier(model, tmp_path / "cut.keras", NAMES, keras.layers.Rescaling(1 / 64, -2), "paper")
+    Image.open(folder / "1.png").resize((60, 50)).save(path := folder / name)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    outcome = predict(tmp_path / "cut.keras", path)
+    assert_refused(outcome, rf"1 unreadable image \(\S*{name}: [^{{]+\)\. Fix or remove them")
+
+
 def test_answers_that_are_no_numbers_are_reported(predict, model, folder, tmp_path):
     spoilt = keras.models.clone_model(model)
     spoilt.set_weights([np.full_like(weight, np.nan) for weight in model.get_weights()])

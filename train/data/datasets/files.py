@@ -81,11 +81,16 @@ def as_png(path: Path | str) -> bytes:
     Raises:
         BadInput: if it cannot be read.
     """
-    file = io.BytesIO()
     try:
-        Image.fromarray(pixels(Path(path))[0]).save(file, "PNG", compress_level=1)
+        return converted(Path(path))
     except UNREADABLE as error:
         raise BadInput(f"{path} cannot be read: {error}. Remove it, or pass --skip_bad_images.") from error
+
+
+def converted(path: Path) -> bytes:
+    """As `as_png`, but it raises one of `UNREADABLE`."""
+    file = io.BytesIO()
+    Image.fromarray(pixels(path)[0]).save(file, "PNG", compress_level=1)
     return file.getvalue()
 
 
