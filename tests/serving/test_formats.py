@@ -59,7 +59,7 @@ def test_a_pool_behind_a_relu_pads_zeros():
     ("options", "message"),
     [
         ({"serving_precision": "float16"}, "`serving_precision` must be"),
-        ({"formats": "onnx"}, "`formats` must be some of onnx, .* formats='onnx'"),
+        ({"formats": "onnx"}, r"`formats` must be a sequence\..*formats='onnx'"),
         ({"formats": ["tflite"]}, "`formats` must be some of"),
     ],
 )

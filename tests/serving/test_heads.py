@@ -189,7 +189,7 @@ REFUSED = {
         {},
         r"`model` must take batches of any size\. Received: input shape \(4, 8, 8, 3\) \(model 'm'\)",
     ),
-    "unknown head": (network, {"head": "binary"}, r"`head` must be one of softmax, logits.*head='binary'"),
+    "unknown head": (network, {"head": "binary"}, r"`head` must be 'softmax' or 'logits'.*head='binary'"),
     "softmax as logits": (lambda: network(3, "softmax"), {"head": "logits"}, r"`head` contradicts.*are softmax"),
     "logits as softmax": (network, {"head": "softmax"}, r"contradicts.*logits or sigmoid_logits.*head='softmax'"),
     "hidden softmax as logits": (FOUND["own layer"][0], {"head": "logits"}, r"`head` contradicts.*are softmax"),
