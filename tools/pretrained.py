@@ -124,6 +124,12 @@ def right(model, normalization, test) -> np.ndarray:
     return np.argmax(logits, 1) == labels
 
 
+def statistics_of(normalization) -> Statistics:
+    """Mean and deviation of a run's pixels, scaled to 0..1."""
+    mean, variance = (np.ravel(each).astype(float) for each in (normalization.mean, normalization.variance))
+    return Statistics(tuple((mean / 255).tolist()), tuple((np.sqrt(variance) / 255).tolist()))
+
+
 def command_of(config: Config, data: DataSet) -> str:
     """The command that trained a run."""
     usual = Config().flat
@@ -141,10 +147,7 @@ def made(run: Run, name: str, data: DataSet) -> Pretrained:
     chosen = config.network
     family = MODELS[chosen.model].factory.__name__ if chosen.model in MODELS else chosen.model
     arguments = {**(MODELS[chosen.model].arguments if chosen.model in MODELS else {}), **chosen.choices}
-    mean, variance = (
-        np.ravel(each).astype(float) for each in (network.preprocessing.mean, network.preprocessing.variance)
-    )
-    statistics = Statistics(tuple((mean / 255).tolist()), tuple((np.sqrt(variance) / 255).tolist()))
+    statistics = statistics_of(network.preprocessing)
     shape, names = network.model.input_shape[1:], list(data.class_names or network.class_names)
     row = Pretrained(
         name=name,
@@ -165,6 +168,8 @@ def made(run: Run, name: str, data: DataSet) -> Pretrained:
         data_licence=data.licence,
         sha256="",
     )
+    if network.model.name != name.partition(":")[0]:
+        raise BadInput(f"NAME must be {network.model.name}:<weights> for {run.folder}; got {name}.")
     test = load(config.source, seed=config.recipe.seed).test
     write(normalized(network.model, statistics), names, row.file)
     loaded = kr.create(family, weights=row.file, input_shape=shape, classes=len(names), **arguments)
@@ -185,9 +190,7 @@ def enter(row: Pretrained) -> None:
     rows = {**table(), row.name: row}
     size = sum(each.file.stat().st_size for each in rows.values())
     if size > MOST:
-        raise BadInput(
-            f"all files together must be at most {MOST / 1e6:.0f} MB; with '{row.name}', {size / 1e6:.1f} MB."
-        )
+        raise BadInput(f"all files must be at most {MOST / 1e6:.0f} MB; with '{row.name}' they have {size / 1e6:.1f}.")
     with whole(FOLDER / TABLE) as unfinished:
         text = json.dumps([rows[name].to_dict() for name in sorted(rows)], indent=2)
         unfinished.write_text(f"{text}\n")

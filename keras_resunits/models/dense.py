@@ -70,7 +70,8 @@ def DenseNet(
         stem: Stem before the first unit. For three blocks it defaults to 3x3 with 16 filters, or `2k` with bottlenecks.
             For four blocks it defaults to `2k` filters: 7x7 and max pooling for images of at least 64 pixels, else 3x3.
         name: Name of the model. Defaults to family, depth and growth.
-        remat, weights: As for `ResNet`.
+        remat: As for `ResNet`.
+        weights: As for `ResNet`.
         include_top: Whether pooling and the classifier follow the last unit. Defaults to `True`.
         pooling: Pooling without the top: "avg", "max", or `None` (default) for the feature map.
         classifier_activation: Activation of the classifier. Defaults to `None`, for logits.

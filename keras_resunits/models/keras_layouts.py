@@ -96,7 +96,8 @@ def KerasResNetV2(
         input_shape: As for `ResNet`. Defaults to `(224, 224, 3)`.
         classes: Number of classes. Defaults to 1000.
         name: Name of the model. Defaults to family and depth.
-        remat, weights: As for `ResNet`.
+        remat: As for `ResNet`.
+        weights: As for `ResNet`.
         include_top: Whether pooling and the classifier follow the last unit. Defaults to `True`.
         pooling: Pooling without the top: "avg", "max", or `None` (default) for the feature map.
         classifier_activation: Activation of the classifier. Defaults to `None`, for logits.

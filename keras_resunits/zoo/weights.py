@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Mapping
+from itertools import takewhile
 from pathlib import Path
+from traceback import walk_stack
 from typing import Any
 
 import keras
@@ -16,8 +18,10 @@ from keras_resunits.zoo.pretrained import Pretrained, table
 
 
 def say(text: str) -> None:
-    """Warn, once for each text."""
-    warnings.warn(text, stacklevel=2)
+    """Warn in the name of the line outside this package that asked for the weights."""
+    package = str(Path(__file__).parents[1])
+    inner = takewhile(lambda frame: frame[0].f_code.co_filename.startswith(package), walk_stack(None))
+    warnings.warn(text, stacklevel=2 + sum(1 for _ in inner))
 
 
 def by_name(family: str, bound: inspect.BoundArguments, weights: Any) -> Weights | None:
@@ -35,7 +39,7 @@ def by_name(family: str, bound: inspect.BoundArguments, weights: Any) -> Weights
     )
     if row is None:
         theirs = ", ".join(f"{row.family}({_written(row.arguments)})" for row in rows)
-        given = {name: value for name, value in bound.arguments.items() if name in choices}
+        given = {name: value for name, value in choices.items() if name in bound.arguments or name == "depth"}
         raise ValueError(f"weights='{weights}' are those of {theirs}. Received: {family}({_written(given)}).")
     _require_shape(row, bound.arguments.get("input_shape"))
     return Weights(lambda model: _load(model, row), {"input_shape": row.input_shape, "classes": len(row.class_names)})

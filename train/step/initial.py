@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_resunits import Unit, describe, new_head  # a file may hold the package's layers, which its import registers
+from keras_resunits.converters.heads import exchanged
 from keras_resunits.serving.heads import head_of
 
 from ..process.errors import BadInput, first_line
@@ -71,7 +72,7 @@ def initial_network(
         describe(model)  # as the run does
         if outputs != classes:
             model = new_head(model, classes)
-            head = f"a new head of {classes} classes replaces that of {outputs}"
+            head = exchanged(classes, outputs)
         else:
             head = f"the head of {classes} classes is kept{_to_logits(model, image_shape)}"
     except ValueError as error:
