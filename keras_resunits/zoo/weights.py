@@ -20,8 +20,9 @@ from keras_resunits.zoo.pretrained import Pretrained, table
 def say(text: str) -> None:
     """Warn in the name of the line outside this package that asked for the weights."""
     package = str(Path(__file__).parents[1])
-    inner = takewhile(lambda frame: frame[0].f_code.co_filename.startswith(package), walk_stack(None))
-    warnings.warn(text, stacklevel=2 + sum(1 for _ in inner))
+    frames = walk_stack(inspect.currentframe())
+    inner = takewhile(lambda found: found[0].f_code.co_filename.startswith(package), frames)
+    warnings.warn(text, stacklevel=1 + sum(1 for _ in inner))
 
 
 def by_name(family: str, bound: inspect.BoundArguments, weights: Any) -> Weights | None:

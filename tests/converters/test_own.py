@@ -60,7 +60,7 @@ def test_a_file_of_the_same_network_is_carried_over_without_a_word(file, theirs,
 def test_a_head_for_other_classes_stays_as_initialised_and_is_told(file, theirs, saved):
     with pytest.warns(UserWarning, match=rf"{file}': a new head of 3 classes replaces that of 5\.") as told:
         model = net(classes=3, weights=saved / file, remat="unit")
-    assert len(told) == 1 and told[0].filename == __file__
+    assert [each.filename for each in told if "head" in str(each.message)] == [__file__]
     assert other_weights(model, theirs) == HEAD
     assert not model.weights[-1].numpy().any() and model.weights[-2].numpy().any()
 
@@ -79,7 +79,7 @@ def test_a_source_without_a_head_leaves_the_networks_own(file, saved, theirs, tm
 
 
 OTHERS = {
-    "depth": (partial(net, 14), "wanted 6 units, got 3"),
+    "depth": (partial(net, depth=14), "wanted 6 units, got 3"),
     "order": (partial(net, order="relu_only_pre_act"), "wanted F: conv norm ReLU conv norm"),
     "epsilon": (
         partial(net, order=kr.FullPreAct(partial(kr.BatchNormalization, epsilon=1e-3))),
