@@ -62,6 +62,11 @@ class DataSet:
 
 
 DATA = {
+    "digits": DataSet(
+        "scikit-learn's digits (Optical Recognition of Handwritten Digits, UCI; 1,437 train, 360 test)",
+        "CC BY 4.0",
+        "digits",
+    ),
     "fashion-mnist": DataSet(
         "Fashion-MNIST (Zalando Research)",
         "MIT",

@@ -47,7 +47,7 @@ def other_weights(model, theirs) -> list[str]:
 @FILES
 def test_a_file_of_the_same_network_is_carried_over_without_a_word(file, theirs, saved):
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         model = net(classes=5, weights=saved / file)
         assert other_weights(model, theirs) == []
         for top in ({"include_top": False}, {"include_top": False, "pooling": "max"}):

@@ -76,7 +76,7 @@ def test_a_network_is_created_by_each_of_its_names_without_a_word(one):
     assert kr.list_models(pretrained=True) == kr.list_models("*:shades", pretrained=True) == [NAME]
     assert NAME not in kr.list_models() and kr.list_models("x*", pretrained=True) == []
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         for model in (
             kr.create(NAME),
             kr.PreActResNet(depth=8, weights="shades"),

@@ -16,6 +16,8 @@ from keras_resunits.models.family import FAMILIES
 from keras_resunits.zoo.pretrained import FOLDER, table
 from tests.support import shelf
 from tests.support.paths import ROOT
+from train.data.datasets import load
+from train.settings.sections import Source
 
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 CIFAR10 = ROOT.parent / "shared" / "data" / "cifar10-jpeg.tar.xz"
@@ -37,7 +39,7 @@ def test_a_row_is_true(name):
     assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == row.parameters
     assert model.output_shape == (None, len(row.class_names)) and model.input_shape == (None, *row.input_shape)
     assert len(row.mean) == len(row.std) == row.input_shape[-1]
-    assert 0.5 < row.accuracy <= 1 and abs(row.correct_of_tenths / (row.test_images / 10) - row.accuracy) < 0.03
+    assert 0.5 < row.accuracy <= 1 and abs(row.correct_of_tenths / (row.test_images / 10) - row.accuracy) < 0.05
     inspect.signature(FAMILIES[row.family].build).bind(**row.arguments)
 
 
@@ -66,7 +68,14 @@ def cifar10():
     return np.stack([found[name] for name in chosen]), np.array([classes.index(name.split("/")[1]) for name in chosen])
 
 
-DATA = {"fashion-mnist": (FASHION_MNIST, fashion_mnist), "cifar10-jpeg": (CIFAR10, cifar10)}
+def digits():
+    """Every tenth test image of scikit-learn's digits, as the training program splits them, and its label."""
+    images, labels = load(Source()).test
+    return images[::10], labels[::10]
+
+
+HERE = Path(__file__)
+DATA = {"digits": (HERE, digits), "fashion-mnist": (FASHION_MNIST, fashion_mnist), "cifar10-jpeg": (CIFAR10, cifar10)}
 
 
 @pytest.mark.slow

@@ -133,9 +133,9 @@ def pretrained(name: str) -> Pretrained:
     Example:
 
     >>> import keras_resunits as kr
-    >>> record = kr.pretrained("preactresnet20:fashion-mnist")
+    >>> record = kr.pretrained("preactresnet20:digits")
     >>> record.class_names[:3], record.input_shape
-    (('T-shirt/top', 'Trouser', 'Pullover'), (28, 28, 1))
+    (('0', '1', '2'), (8, 8, 1))
     """
     rows = table()
     if name not in rows:
