@@ -68,7 +68,10 @@ class Pretrained:
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> Pretrained:
         """Return the record of a row of the table, whose sequences are lists."""
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in row.items()})
+        fields: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in row.items()
+        }
+        return cls(**fields)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row of the table."""
