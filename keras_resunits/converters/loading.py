@@ -28,12 +28,12 @@ def loader(
             PyTorch checkpoint. This is checked before any network is built.
     """
     wanted = f"weights end in {', '.join((*TORCH_SUFFIXES, *KERAS_SUFFIXES))}, or are 'imagenet'"
-    suffix = path_of(source, wanted).suffix
-    if source != "imagenet" and suffix not in (*TORCH_SUFFIXES, *KERAS_SUFFIXES):
+    name = path_of(source, wanted).name
+    if source != "imagenet" and not name.endswith((*TORCH_SUFFIXES, *KERAS_SUFFIXES)):
         raise ConversionError(f"{wanted}. Received: '{source}'.")
     if source != "imagenet" and not Path(source).is_file():
         raise ConversionError(f"no such file: '{source}'.")
-    if suffix in TORCH_SUFFIXES:
+    if name.endswith(TORCH_SUFFIXES):
         return lambda model: load_torch_weights(model, source, layout, on_other_head)
     if layout:
         raise ConversionError(f"a layout is for PyTorch checkpoints. Received: layout={layout!r} with '{source}'.")

@@ -26,7 +26,7 @@ def load_torch_weights(
 
     Args:
         model: The same network, made by this package; changed in place.
-        source: A `.pt`, `.pth`, `.th` or `.safetensors` file, or a state dict. Names may have the prefix `module.`, and
+        source: A file as for `read_checkpoint`, or a state dict. Names may have the prefix `module.`, and
             the dict may be stored under `state_dict` or `model`.
         layout: A name of `TORCH_LAYOUTS`, such as "torchvision_resnet" (timm's too) or "akamaster_resnet", or a
             `Layout`. Defaults to the one that matches most of the names.
@@ -49,8 +49,8 @@ def load_torch_weights(
     >>> from keras_resunits.converters import load_torch_weights
     >>> load_torch_weights(kr.ResNet(depth=20), "resnet20.onnx")
     Traceback (most recent call last):
-    keras_resunits.converters.errors.ConversionError: a PyTorch checkpoint ends in .pt, .pth, .th, .safetensors.
-    Received: 'resnet20.onnx'.
+    keras_resunits.converters.errors.ConversionError: a PyTorch checkpoint ends in .pt, .pth, .th, .pth.tar,
+    .ckpt, .bin, .safetensors. Received: 'resnet20.onnx'.
     """
     chosen = None if layout is None else resolve("layout", layout, TORCH_LAYOUTS, Layout)
     if isinstance(source, Mapping):
