@@ -14,6 +14,7 @@ import keras
 
 from keras_resunits.models.family import Weights
 from keras_resunits.models.head import TOP
+from keras_resunits.models.network import require_shape
 from keras_resunits.zoo.pretrained import Pretrained, table
 
 
@@ -61,8 +62,8 @@ def _require_shape(row: Pretrained, given: Any) -> None:
     """Refuse images that the weights were not trained on; a height or width of `None` accepts them too."""
     if given is None:
         return
-    sides = tuple(given)
-    if len(sides) != 3 or any(got not in (None, wanted) for got, wanted in zip(sides, row.input_shape, strict=True)):
+    sides = require_shape(given)
+    if any(got not in (None, wanted) for got, wanted in zip(sides, row.input_shape, strict=True)):
         raise ValueError(
             f"weights='{row.weights}' were trained on images of another shape: wanted input_shape={row.input_shape}, "
             f"got {sides} ({row.name})."

@@ -133,7 +133,7 @@ def test_a_damaged_or_missing_file_is_refused(one):
     path = kr.pretrained(NAME).path
     content = path.read_bytes()
     try:
-        path.write_bytes(content[:-1] + b"\0")
+        path.write_bytes(content[:-1] + b"\1")
         with pytest.raises(
             ValueError, match=rf"'{NAME}' are not those of the table: wanted SHA-256 \w{{12}}\.\.\., got"
         ):
