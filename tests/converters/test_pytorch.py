@@ -516,7 +516,7 @@ def test_a_checkpoint_for_other_classes_gives_all_but_the_head(tmp_path):
     kernel, bias = model.layers[-1].get_weights()
     assert kernel.shape == (64, 3) and kernel.any() and not bias.any()
     with pytest.raises(ConversionError, match="weights are left over"):
-        create(classes=3, depth=14)
+        create(include_top=False, depth=14)
 
 
 @pytest.mark.parametrize(
