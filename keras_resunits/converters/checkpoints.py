@@ -136,7 +136,7 @@ def _harmless() -> list[Any]:
 
 def _reason(error: pickle.UnpicklingError) -> str:
     """Return what stopped Torch's unpickler, without Torch's advice to run the code in the file."""
-    stops = r"(Unsupported global: GLOBAL \S+)", r"WeightsUnpickler error:\s*(.*)"
+    stops = r"(Unsupported global: GLOBAL \S+)", r"(unsupported GLOBAL \S+)", r"WeightsUnpickler error:\s*(.*)"
     found = next((match for stop in stops if (match := re.search(stop, str(error)))), None)
     return found[1].rstrip(".") if found else "not a pickle of weights"
 

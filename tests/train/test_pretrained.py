@@ -30,7 +30,7 @@ def test_a_run_becomes_a_trained_network_that_others_begin_from(command, files, 
         assert kr.list_models(pretrained=True) == [row.name]
         assert (row.family, row.arguments, row.input_shape) == ("PreActResNet", {"depth": 8}, (8, 8, 1))
         assert row.command == (
-            "python -m train --dataset=shades --depth=8 --epochs=1 --batch_size=1 --learning_rate=0.05"
+            "python -m train --dataset=shades --depth=8 --epochs=1 --batch_size=2 --learning_rate=0.05"
         )
         x, y = files.arrays()["x_test"], files.arrays()["y_test"]
         logits = kr.create(row.name).predict(row.normalization()(x.astype("float32")), verbose=0)
