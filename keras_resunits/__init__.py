@@ -103,6 +103,7 @@ from keras_resunits.units.tails import (
     stochastic_depth,
 )
 from keras_resunits.units.unit import Unit
+from keras_resunits.zoo.pretrained import pretrained
 from keras_resunits.zoo.registry import create, list_models
 
 __version__ = "0.1.0"
@@ -206,6 +207,7 @@ __all__ = [
     "normalization_of",
     "orders",
     "plan",
+    "pretrained",
     "projection",
     "projection_always",
     "residual_gate",

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from keras_resunits.converters.contents import is_safetensors
 from keras_resunits.converters.errors import ConversionError
 
 BLURRED = re.compile(r"resnet(blur|aa)\d", re.IGNORECASE)
@@ -44,7 +45,7 @@ def _said_in(content: Any) -> Iterator[tuple[str, str]]:
 
 def _said_by(path: Path) -> Iterator[tuple[str, str]]:
     yield "its name", path.name
-    if path.suffix == ".safetensors":
+    if is_safetensors(path):
         yield from ((f"its metadata {key!r}", text) for key, text in _metadata(path).items())
     config = path.with_name("config.json")
     if config.is_file():

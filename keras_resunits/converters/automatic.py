@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_resunits.converters.checkpoints import State
 from keras_resunits.converters.errors import ConversionError
+from keras_resunits.converters.heads import BIAS, KERNEL, Told, is_other, without
 from keras_resunits.converters.spelling import norms_of
 
 NAME = "keras_automatic"
@@ -32,6 +33,17 @@ def is_automatic(theirs: State) -> bool:
     (True, False)
     """
     return all(_NAMED.fullmatch(name.rpartition("/")[0]) for name in theirs)
+
+
+def with_our_head(model: keras.Model, theirs: State, where: str, told: Told | None) -> State:
+    """Return the weights with the network's head in the place of their last dense layer, if that is another one."""
+    head = max((name for name in theirs if name.startswith("dense")), key=_made, default="dense/").rpartition("/")[0]
+    kernel, bias = f"{head}/kernel", f"{head}/bias"
+    if not is_other(model, theirs[bias].size if bias in theirs else None, where, told):
+        return theirs
+    ours = {weight.path: keras.ops.convert_to_numpy(weight) for weight in model.weights}
+    own = {theirs_: ours[path] for theirs_, path in ((kernel, KERNEL), (bias, BIAS)) if path in ours}
+    return {**without(theirs, kernel, bias), **own}
 
 
 def carry_by_order(model: keras.Model, theirs: State, where: str, source: keras.Model | None = None) -> None:
@@ -83,6 +95,11 @@ def _unclear(model: keras.Model, fits: int) -> str | None:
     return None
 
 
+def _made(name: str) -> int:
+    """Return the number at the end of a layer's name, which counts those made before it."""
+    return int(_NAMED.match(name)[2] or 0)  # type: ignore[index]
+
+
 def _by_kind(theirs: State) -> Layers:
     """Return the weights of their layers by kind, in the order in which they were made."""
     layers: dict[str, dict[str, np.ndarray]] = {}
@@ -90,7 +107,7 @@ def _by_kind(theirs: State) -> Layers:
         layer, leaf = name.rsplit("/", 1)
         layers.setdefault(layer, {})[leaf] = array
     kinds: Layers = {}
-    for layer in sorted(layers, key=lambda layer: int(_NAMED.fullmatch(layer)[2] or 0)):  # type: ignore[index]
+    for layer in sorted(layers, key=_made):
         kinds.setdefault(_NAMED.fullmatch(layer)[1], []).append(layers[layer])  # type: ignore[index]
     return kinds
 

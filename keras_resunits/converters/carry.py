@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
 
 from keras_resunits.converters.checkpoints import State, listed
 from keras_resunits.converters.errors import ConversionError
+from keras_resunits.converters.heads import BIAS, KERNEL, Told, is_other, without
 from keras_resunits.converters.layouts import TORCH_LEAVES, Layout
 from keras_resunits.converters.places import places_of
 from keras_resunits.converters.spelling import in_words, norms_of, spelled, spelled_head, spelled_stem
 from keras_resunits.units.unit import units_of
 
 
-def carry(model: keras.Model, theirs: State, layout: Layout, where: str = "the source") -> None:
+def carry(
+    model: keras.Model, theirs: State, layout: Layout, where: str = "the source", on_other_head: Told | None = None
+) -> None:
     """Assign every weight of `model` from `theirs`, by the layout's rules.
 
     Args:
@@ -24,17 +27,22 @@ def carry(model: keras.Model, theirs: State, layout: Layout, where: str = "the s
         theirs: The other network's weights, `{name: array}`.
         layout: Their names for our layers.
         where: Name of the source, for the error message.
+        on_other_head: As for `load_torch_weights`.
 
     Raises:
         ConversionError: if a weight is left over on either side, shapes differ, or the network's arithmetic is not that
             of the layout. Nothing is assigned then.
     """
     _require_arithmetic(model, layout, where)
-    theirs = layout.renamed(theirs)
-    names = _complete(names_of(model, layout), theirs, layout, where)
-    arrays = {each.path: _oriented(theirs[names[each.path]], each, layout) for each in model.weights}
-    _require_shapes(model, arrays, names, where)
-    for variable in model.weights:
+    theirs, names = layout.renamed(theirs), names_of(model, layout)
+    kernel, bias = (layout.name_of(path, {}) for path in (KERNEL, BIAS))
+    if is_other(model, theirs[bias].size if bias in theirs else None, where, on_other_head):
+        theirs, names = without(theirs, kernel, bias), without(names, KERNEL, BIAS)
+    complete = _complete(names, theirs, layout, where)
+    carried = [variable for variable in model.weights if variable.path in complete]
+    arrays = {each.path: _oriented(theirs[complete[each.path]], each, layout) for each in carried}
+    require_shapes(carried, arrays, where, complete)
+    for variable in carried:
         variable.assign(arrays[variable.path])
 
 
@@ -133,11 +141,12 @@ def _oriented(array: np.ndarray, variable: keras.Variable, layout: Layout) -> np
     return np.moveaxis(array, (0, 1), (-1, -2))
 
 
-def _require_shapes(model: keras.Model, arrays: State, names: dict[str, str], where: str) -> None:
+def require_shapes(variables: Sequence[keras.Variable], arrays: State, where: str, names: Mapping[str, str]) -> None:
+    """Refuse arrays, by our paths, of other shapes than the variables; `names` are the source's."""
     wrong = [
         f"wanted {tuple(variable.shape)}, got {arrays[variable.path].shape} for '{variable.path}' from "
         f"'{names[variable.path]}'"
-        for variable in model.weights
+        for variable in variables
         if tuple(variable.shape) != arrays[variable.path].shape
     ]
     if wrong:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import pickle
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from keras_resunits.converters.architectures import require_known_arithmetic
+from keras_resunits.converters.contents import is_hdf5, is_safetensors
 from keras_resunits.converters.errors import ConversionError
 
-TORCH_SUFFIXES = (".pt", ".pth", ".th", ".safetensors")
+TORCH_SUFFIXES = (".pt", ".pth", ".th", ".pth.tar", ".ckpt", ".bin", ".safetensors")
 NESTS = ("state_dict", "model", "model_state_dict", "net", "params")  # where training programs store the weights
 # prefixes of all names: of DataParallel, of torch.compile, and of the usual attributes that hold a network
 WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "backbone.")
@@ -28,7 +30,9 @@ def read_checkpoint(path: str | Path) -> State:
     """Read a PyTorch checkpoint without running any code in it.
 
     Args:
-        path: A `.pt`, `.pth` or `.th` file, read by `torch.load(weights_only=True)`, or a `.safetensors` file.
+        path: A `.pt`, `.pth`, `.th`, `.pth.tar`, `.ckpt` or `.bin` file, read by `torch.load(weights_only=True)`; or a
+            file of safetensors, under any of these endings or its own. Beside weights, a file may hold what training
+            programs save with them: an `argparse.Namespace`, and NumPy's scalars.
 
     Returns:
         `{name: float32 array}`, with names without `module.` as from `state_of`.
@@ -47,14 +51,20 @@ def read_checkpoint(path: str | Path) -> State:
     (2, 3)
     """
     path = path_of(path, "a PyTorch checkpoint is a state dict or a path")
-    if path.suffix not in TORCH_SUFFIXES:
+    if not path.name.endswith(TORCH_SUFFIXES):
         raise ConversionError(f"a PyTorch checkpoint ends in {', '.join(TORCH_SUFFIXES)}. Received: '{path}'.")
     if not path.is_file():
         raise ConversionError(f"no such file: '{path}'.")
-    read = _read_safetensors if path.suffix == ".safetensors" else _read_torch
-    content = read(path)
+    content = _reader(path)(path)
     require_known_arithmetic(content, f"'{path}'", path)
     return state_of(content, where=f"'{path}'")
+
+
+def _reader(path: Path) -> Callable[[Path], Any]:
+    """Return the function that reads a file, by its content, since endings are used for more than one format."""
+    if is_hdf5(path):
+        raise ConversionError(f"'{path}' is an HDF5 file, as Keras writes; rename it so that it ends in .h5.")
+    return _read_safetensors if is_safetensors(path) else _read_torch
 
 
 def path_of(source: Any, wanted: str) -> Path:
@@ -99,7 +109,8 @@ def _read_torch(path: Path) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Torch's warnings about other types of files, which are refused below
-            return torch.load(path, map_location="cpu", weights_only=True)
+            with torch.serialization.safe_globals(_harmless()):
+                return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ConversionError(
             f"'{path}' is damaged, or holds more than weights (wanted a file of `torch.save(net.state_dict(), ...)`): "
@@ -115,9 +126,17 @@ def _read_torch(path: Path) -> Any:
         ) from None
 
 
+def _harmless() -> list[Any]:
+    """Return what training programs save beside weights, and what runs no code of a file: settings and numbers."""
+    scalar = np.float64(0).__reduce__()[0]
+    named = [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]  # of NumPy 1 and 2
+    numbers = {type(np.dtype(code)) for code in np.typecodes["AllInteger"] + np.typecodes["AllFloat"] + "?SU"}
+    return [argparse.Namespace, np.dtype, *named, *numbers]
+
+
 def _reason(error: pickle.UnpicklingError) -> str:
     """Return what stopped Torch's unpickler, without Torch's advice to run the code in the file."""
-    stops = r"(Unsupported global: GLOBAL \S+)", r"WeightsUnpickler error:\s*(.*)"
+    stops = r"(Unsupported global: GLOBAL \S+)", r"(unsupported GLOBAL \S+)", r"WeightsUnpickler error:\s*(.*)"
     found = next((match for stop in stops if (match := re.search(stop, str(error)))), None)
     return found[1].rstrip(".") if found else "not a pickle of weights"
 

@@ -13,11 +13,14 @@ import keras
 import numpy as np
 
 from keras_resunits.converters.automatic import NAME as AUTOMATIC
-from keras_resunits.converters.automatic import carry_by_order, is_automatic
+from keras_resunits.converters.automatic import carry_by_order, is_automatic, with_our_head
 from keras_resunits.converters.carry import carry, mismatch, nearest_layout
 from keras_resunits.converters.checkpoints import State, path_of
 from keras_resunits.converters.errors import ConversionError
+from keras_resunits.converters.heads import Told, classes_of
 from keras_resunits.converters.layouts import KERAS_DENSENET, KERAS_LAYOUTS, KERAS_RESNET, KERAS_RESNETV2
+from keras_resunits.converters.own import NAME as OWN
+from keras_resunits.converters.own import carry_own, is_own
 from keras_resunits.converters.places import places_of
 
 KERAS_SUFFIXES = (".h5", ".hdf5", ".keras")
@@ -37,19 +40,21 @@ APPLICATIONS: dict[tuple[str, tuple[int, ...]], str] = {  # by layout and units 
 }
 
 
-def load_keras_weights(model: keras.Model, source: str | Path | keras.Model) -> str:
+def load_keras_weights(model: keras.Model, source: str | Path | keras.Model, on_other_head: Told | None = None) -> str:
     """Load the weights of a network of `keras.applications` into `model`, so that both return the same logits.
 
-    Weights under Keras' automatic names (`conv2d_17`), as of a network written by hand, are matched by order and shape
-    (`automatic`).
+    Networks of this package, and files of them, are taken likewise. A `.weights.h5` file of one does not hold what its
+    network computes: only structure and shapes are compared. Weights under Keras' automatic names (`conv2d_17`), as of
+    a network written by hand, are matched by order and shape (`automatic`).
 
     Args:
         model: The same network, made by this package; changed in place.
         source: The other network, or a file of it: `.keras`, `.weights.h5` or the `.h5` of Keras 2. Or "imagenet" for
             the published weights of the network, from Keras' download cache.
+        on_other_head: As for `load_torch_weights`.
 
     Returns:
-        The layout's name: "keras_resnet", "keras_resnetv2", "keras_densenet" or "keras_automatic".
+        The layout's name: "keras_resnet", "keras_resnetv2", "keras_densenet", "keras_automatic" or "keras_resunits".
 
     Raises:
         ConversionError: if a file cannot be read, weights are left over on either side, shapes differ, or the network
@@ -65,18 +70,22 @@ def load_keras_weights(model: keras.Model, source: str | Path | keras.Model) -> 
     keras_resunits.converters.errors.ConversionError: weights of keras.applications are a model, 'imagenet', or a file
     that ends in .h5, .hdf5, .keras. Received: 'resnet50.txt'.
     """
+    if is_own(source):
+        carry_own(model, source if isinstance(source, keras.Model) else Path(source), on_other_head)
+        return OWN
     if isinstance(source, keras.Model):
         theirs, where = _state_of_model(source), f"the model '{source.name}'"
     elif str(source) == "imagenet":
-        application, theirs = _imagenet(model)
+        application, theirs = _imagenet(model, on_other_head)
         where = f"{application}'s ImageNet weights"
     else:
         theirs, where = read_weights(source), f"'{source}'"
     if is_automatic(theirs):
+        theirs = with_our_head(model, theirs, where, on_other_head)
         carry_by_order(model, theirs, where, source if isinstance(source, keras.Model) else None)
         return AUTOMATIC
     layout = nearest_layout(model, theirs, list(KERAS_LAYOUTS.values()), where)
-    carry(model, theirs, layout, where)
+    carry(model, theirs, layout, where, on_other_head)
     return layout.name
 
 
@@ -159,12 +168,12 @@ def _state_of_model(model: keras.Model) -> State:
     return {variable.path: keras.ops.convert_to_numpy(variable) for variable in model.weights}
 
 
-def _imagenet(model: keras.Model) -> tuple[str, State]:
-    application = _application_of(model)
-    has_top = any(layer.name == "classifier" for layer in model.layers)
-    if has_top and model.output.shape[-1] != IMAGENET_CLASSES:
+def _imagenet(model: keras.Model, told: Told | None) -> tuple[str, State]:
+    application, classes = _application_of(model), classes_of(model)
+    has_top = classes is not None
+    if classes not in (None, IMAGENET_CLASSES) and told is None:
         raise ConversionError(
-            f"ImageNet's weights are for {IMAGENET_CLASSES} classes. Received: classes={model.output.shape[-1]} "
+            f"ImageNet's weights are for {IMAGENET_CLASSES} classes. Received: classes={classes} "
             f"('{model.name}'). For other classes, load them into a network of {IMAGENET_CLASSES} and use `new_head`."
         )
     try:

@@ -71,6 +71,7 @@ def DenseNet(
             For four blocks it defaults to `2k` filters: 7x7 and max pooling for images of at least 64 pixels, else 3x3.
         name: Name of the model. Defaults to family, depth and growth.
         remat: As for `ResNet`.
+        weights: As for `ResNet`.
         include_top: Whether pooling and the classifier follow the last unit. Defaults to `True`.
         pooling: Pooling without the top: "avg", "max", or `None` (default) for the feature map.
         classifier_activation: Activation of the classifier. Defaults to `None`, for logits.

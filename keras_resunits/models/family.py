@@ -1,14 +1,14 @@
 """Families: functions from their own choices to a `Design`, which a decorator turns into factories of networks.
 
-The decorator `family` adds what all factories share: the arguments of the head and the model's default name, the
-refusal of choices that define the family, and the row in `FAMILIES`.
+The decorator `family` adds what all factories share: the arguments of the head, the model's default name and its
+weights, the refusal of choices that define the family, and the row in `FAMILIES`.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, ParamSpec, get_args, get_type_hints
 
@@ -100,6 +100,26 @@ FAMILIES: dict[str, Family] = {}
 """Every family by the name of its factory."""
 
 
+@dataclass(frozen=True)
+class Weights:
+    """Weights that were found for a network.
+
+    Args:
+        load: Loads them into it.
+        arguments: Arguments of the factory that they set where these are not given.
+    """
+
+    load: Callable[[keras.Model], object]
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+FINDERS: list[Callable[[str, inspect.BoundArguments, Any], Weights | None]] = []
+"""Functions that find what `weights` names, from the family's name and the other arguments, before a network is built.
+
+The first that does not return `None` is used. The zoo, which knows trained networks by name, adds its functions here.
+"""
+
+
 def family(
     depths: DepthRule | None = None, own: tuple[str, ...] = ()
 ) -> Callable[[Callable[P, Design]], Callable[P, keras.Model]]:
@@ -138,12 +158,20 @@ def family(
                 bound = signature.bind(*args, **kwargs)
             except TypeError as error:
                 raise TypeError(f"{title}() {error}") from None
+            weights = bound.arguments.pop("weights", None)
+            found = None if weights is None else next(filter(None, (find(title, bound, weights) for find in FINDERS)))
+            if found:
+                bound.arguments = {**found.arguments, **bound.arguments}
             bound.apply_defaults()
             given = {name: value for name, value in bound.arguments.items() if value is not None or name not in shared}
             top = {name: given.pop(name) for name in TOP}
+            del top["weights"]
             design = function(**given)  # type: ignore[call-arg]
             top["name"] = design.name if top["name"] is None else top["name"]
-            return network(design.units, design.stem, design.order, input_shape=given["input_shape"], **top)
+            model = network(design.units, design.stem, design.order, input_shape=given["input_shape"], **top)
+            if found:
+                found.load(model)
+            return model
 
         build.__signature__ = signature  # type: ignore[attr-defined]
         FAMILIES[title] = Family(build, depths, own)

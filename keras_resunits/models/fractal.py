@@ -225,6 +225,7 @@ def FractalNet(
         seed: Seed of drop-path, an int. By default drawn, reproducibly after `keras.utils.set_random_seed`.
         name: Name of the model. Defaults to `fractalnet` and the depth.
         remat: As for `ResNet`.
+        weights: As for `ResNet`.
         include_top: Whether pooling and the classifier follow the last unit. Defaults to `True`.
         pooling: Pooling without the top: "avg", "max", or `None` (default) for the feature map.
         classifier_activation: Activation of the classifier. Defaults to `None`, for logits.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypedDict
@@ -18,13 +19,14 @@ POOLINGS: dict[str | None, Callable[..., keras.layers.Layer] | None] = {
 
 
 class Top(TypedDict, total=False):
-    """The arguments that every factory takes: those of the head, the model's name, and what it computes again."""
+    """The arguments that every factory takes: of the head, the model's name, what it computes again, its weights."""
 
     include_top: bool
     pooling: str | None
     classifier_activation: str | Callable | None
     name: str | None
     remat: int | str | None
+    weights: str | os.PathLike | None
 
 
 TOP: dict[str, Any] = {
@@ -34,6 +36,7 @@ TOP: dict[str, Any] = {
     "classifier_activation": None,
     "name": None,
     "remat": None,
+    "weights": None,
 }
 """The same arguments and `classes`, with their defaults, in the order in which every factory takes them."""
 

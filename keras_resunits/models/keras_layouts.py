@@ -97,6 +97,7 @@ def KerasResNetV2(
         classes: Number of classes. Defaults to 1000.
         name: Name of the model. Defaults to family and depth.
         remat: As for `ResNet`.
+        weights: As for `ResNet`.
         include_top: Whether pooling and the classifier follow the last unit. Defaults to `True`.
         pooling: Pooling without the top: "avg", "max", or `None` (default) for the feature map.
         classifier_activation: Activation of the classifier. Defaults to `None`, for logits.

@@ -83,6 +83,7 @@ def FullyConnectedResNet(
         classifier_activation: Activation of the classifier. Defaults to `None`, for logits.
         name: Name of the model. Defaults to family and depth.
         remat: As for `ResNet`.
+        weights: As for `ResNet`.
         filters: Filters of every layer. Defaults to 50, as in the paper.
         order: As for `ResNet`. Defaults to "relu_before_add", which is "Dot-BN-ReLU" twice, as in the paper.
         shortcut: As for `ResNet`. Defaults to "identity".

@@ -113,6 +113,11 @@ def ResNet(
             1604.06174): the units, in segments of this many; "unit" for one; "auto" for the square root of a third of
             the units; "norms" only for normalisations and activations before weights. Results do not change. Defaults
             to `None`, nothing.
+        weights: Trained weights: a file that `keras_resunits.converters` reads (of this package, `keras.applications`
+            or PyTorch), "imagenet" for a layout of `keras.applications`, or the name of trained weights of the package
+            (`list_models(pretrained=True)`: "fashion-mnist" of "preactresnet20:fashion-mnist"), which also set
+            `input_shape` and `classes` where these are not given. A head for other classes is left as initialised,
+            with a warning. Defaults to `None`, random weights.
 
     Returns:
         A functional `keras.Model` from `[batch, height, width, channels]` to logits `[batch, classes]`. Its layers are
@@ -120,7 +125,8 @@ def ResNet(
 
     Raises:
         ValueError: if the depth does not exist (the message names the nearest), a name is unknown (the message lists
-            the choices), the image is smaller than the strides allow, or `remat` is more than there are units.
+            the choices), the image is smaller than the strides allow, `remat` is more than there are units, or the
+            weights are missing or do not fit.
 
     Example: ResNet-110 has 1.7M parameters (He et al. 2015, Table 6), and 8,096 moving statistics
 
@@ -148,7 +154,7 @@ def PreActResNet(
     Args:
         depth: As for `ResNet`. Defaults to 164.
         input_shape, classes, include_top, pooling, classifier_activation, name: As for `ResNet`.
-        block, shortcut, width, stem, merge, tail, remat: As for `ResNet`.
+        block, shortcut, width, stem, merge, tail, remat, weights: As for `ResNet`.
         order: As for `ResNet`. Defaults to "full_pre_act" (Fig. 4e); "relu_only_pre_act" is Fig. 4d.
 
     Returns:

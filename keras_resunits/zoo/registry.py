@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import fnmatch
-from pathlib import Path
+import os
+from typing import Any
 
 import keras
 
-from keras_resunits.arguments import near_matches
-from keras_resunits.models.family import FAMILIES
+from keras_resunits.arguments import near_matches, require_bool
+from keras_resunits.models.family import FAMILIES, FINDERS
 from keras_resunits.units.bodies import Body
 from keras_resunits.zoo.entry import Entry
 from keras_resunits.zoo.networks import MODELS
+from keras_resunits.zoo.pretrained import SEPARATOR, pretrained, table
+from keras_resunits.zoo.weights import by_name, from_file
+
+FINDERS.extend([by_name, from_file])
 
 
-def list_models(pattern: str = "*") -> list[str]:
+def list_models(pattern: str = "*", pretrained: bool = False) -> list[str]:
     """Return the sorted names of the networks that `create` makes.
 
     Networks whose names begin with another library's (`torchvision_resnet50`) return the same logits as that library's
@@ -22,12 +27,14 @@ def list_models(pattern: str = "*") -> list[str]:
 
     Args:
         pattern: A pattern with the wildcards "*" and "?". Defaults to all names.
+        pretrained: Whether to return the names of the trained networks instead, such as "preactresnet20:fashion-mnist",
+            of which `pretrained(name)` has the details. Defaults to `False`.
 
     Returns:
         A list of names, empty if nothing matches.
 
     Raises:
-        ValueError: if `pattern` is not a string.
+        ValueError: if `pattern` is not a string, or `pretrained` not a bool.
 
     Example:
 
@@ -37,7 +44,8 @@ def list_models(pattern: str = "*") -> list[str]:
     """
     if not isinstance(pattern, str):
         raise ValueError(f"`pattern` must be a string such as 'resnet*'. Received: pattern={pattern!r} (list_models).")
-    return sorted(fnmatch.filter(MODELS, pattern))
+    names = table() if require_bool(pretrained, "pretrained", "list_models") else MODELS
+    return sorted(fnmatch.filter(names, pattern))
 
 
 def require_name(name: str) -> None:
@@ -73,17 +81,28 @@ def accepts(name: str) -> set[str]:
     return FAMILIES[_entry(name).factory.__name__].accepts
 
 
-def create(name: str, /, weights: str | Path | None = None, **overrides) -> keras.Model:
+def _trained(name: str, weights: str | os.PathLike | None, overrides: dict[str, Any]) -> keras.Model:
+    """Create a trained network with its weights."""
+    row = pretrained(name)
+    if weights is not None:
+        raise ValueError(f"'{name}' has weights of its own: give none. Received: weights={weights!r} (create).")
+    return create(row.family, weights=row.weights, **{**row.arguments, **overrides})
+
+
+def create(name: str, /, weights: str | os.PathLike | None = None, **overrides) -> keras.Model:
     """Create a network by its name in `list_models()`, or by the name of its family.
 
     Args:
-        name: A network such as "preactresnet164_cifar" or "resnet50", or a family such as "DenseNet".
-        weights: "imagenet" for a layout of `keras.applications`, from Keras' download cache; or a PyTorch checkpoint
-            or a weights file of `keras.applications` (see `keras_resunits.converters`). Defaults to random weights.
+        name: A network such as "preactresnet164_cifar" or "resnet50", a family such as "DenseNet", or a trained network
+            such as "preactresnet20:fashion-mnist", which is created with its weights.
+        weights: "imagenet" for a layout of `keras.applications`, from Keras' download cache; a PyTorch checkpoint or a
+            weights file of `keras.applications` or this package (see `keras_resunits.converters`); or the name of
+            trained weights, such as "fashion-mnist". A head for other classes is left as initialised, with a warning.
+            Defaults to random weights.
         **overrides: Arguments of the family's factory, which replace those of the named network.
 
     Returns:
-        A functional `keras.Model`, named `name`.
+        A functional `keras.Model`, named `name`, or by its family's default.
 
     Raises:
         ValueError: if the name is unknown (the message suggests similar ones), the factory lacks or refuses an
@@ -95,6 +114,8 @@ def create(name: str, /, weights: str | Path | None = None, **overrides) -> kera
     >>> kr.create("resnet20_cifar", classes=100).output.shape
     (None, 100)
     """
+    if isinstance(name, str) and SEPARATOR in name:
+        return _trained(name, weights, overrides)
     require_name(name)
     if unknown := sorted(overrides.keys() - accepts(name)):
         hint = near_matches(unknown[0], sorted(accepts(name)))
@@ -103,11 +124,4 @@ def create(name: str, /, weights: str | Path | None = None, **overrides) -> kera
         )
     entry = _entry(name)
     arguments = {**({} if name in FAMILIES else {"name": name}), **entry.arguments, **overrides}
-    if weights is None:
-        return entry.factory(**arguments)
-    from keras_resunits.converters.loading import loader  # late: few users need the libraries that it imports
-
-    load = loader(weights)
-    model = entry.factory(**arguments)
-    load(model)
-    return model
+    return entry.factory(**arguments, weights=weights)

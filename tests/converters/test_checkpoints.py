@@ -1,12 +1,15 @@
 """Reading checkpoints: every type of file, every wrapping, and every refusal."""
 
+import os
 import re
+from argparse import Namespace
 
 import numpy as np
 import pytest
 
 from keras_resunits.converters import ConversionError, load_keras_weights, load_torch_weights, read_checkpoint
 from keras_resunits.converters.checkpoints import state_of
+from keras_resunits.converters.contents import HDF5
 
 torch = pytest.importorskip("torch")
 
@@ -26,7 +29,7 @@ def holds_the_state(read):
         np.testing.assert_array_equal(array, STATE[name].numpy())
 
 
-@pytest.mark.parametrize("suffix", [".pt", ".pth", ".th"])
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".th", ".pth.tar", ".ckpt", ".bin"])
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
 def test_a_torch_file_is_read(tmp_path, suffix, zipped):
     torch.save(STATE, tmp_path / f"x{suffix}", _use_new_zipfile_serialization=zipped)
@@ -40,6 +43,56 @@ def test_a_safetensors_file_is_read_whatever_its_precision(tmp_path, dtype):
     save_file(state, tmp_path / "x.safetensors")
     read = read_checkpoint(tmp_path / "x.safetensors")
     holds_the_state({name: read[name] for name in STATE if name in read})  # the file sorts its names
+
+
+@pytest.mark.parametrize("suffix", [".bin", ".ckpt"])
+def test_a_safetensors_file_is_told_by_its_content(tmp_path, suffix):
+    save_file = pytest.importorskip("safetensors.torch").save_file
+    save_file(STATE, tmp_path / f"x{suffix}")
+    read = read_checkpoint(tmp_path / f"x{suffix}")
+    holds_the_state({name: read[name] for name in STATE if name in read})
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
+def test_settings_and_numbers_beside_the_weights_are_allowed(tmp_path, zipped):
+    beside = {
+        "args": Namespace(lr=0.1, arch="resnet20", widths=[16, 32]),
+        "best": np.float64(91.7),
+        "epoch": np.int64(3),
+        "loss": np.float32(0.5),
+        "done": np.bool_(True),
+        "name": np.str_("resnet"),
+    }
+    torch.save({"state_dict": STATE, **beside}, tmp_path / "x.pth.tar", _use_new_zipfile_serialization=zipped)
+    holds_the_state(read_checkpoint(tmp_path / "x.pth.tar"))
+
+
+def test_numbers_of_an_older_numpy_are_allowed(tmp_path):
+    torch.save(
+        {"state_dict": STATE, "best": np.float64(91.7)}, tmp_path / "x.pth", _use_new_zipfile_serialization=False
+    )
+    content = (tmp_path / "x.pth").read_bytes()
+    old = content.replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n")
+    assert old != content
+    (tmp_path / "old.pth").write_bytes(old)
+    holds_the_state(read_checkpoint(tmp_path / "old.pth"))
+
+
+class Runs:
+    """Its unpickling would run code."""
+
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.marker),)
+
+
+def test_settings_that_hold_foreign_code_are_refused_and_not_run(tmp_path):
+    torch.save({"state_dict": STATE, "args": Namespace(hook=Runs(tmp_path / "ran"))}, tmp_path / "x.pth")
+    with pytest.raises(ConversionError, match=r"holds more than weights .*GLOBAL (posix|nt|os)\.mkdir"):
+        read_checkpoint(tmp_path / "x.pth")
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize(
@@ -86,13 +139,15 @@ def test_a_prefix_that_not_all_names_share_is_kept():
 @pytest.mark.parametrize(
     ("name", "content", "match"),
     [
-        ("x.onnx", b"", r"a PyTorch checkpoint ends in .pt, .pth, .th, .safetensors. Received: '.*x.onnx'"),
+        ("x.onnx", b"", r"a PyTorch checkpoint ends in .pt, .pth, .*, .safetensors\. Received: '.*x.onnx'"),
         ("x.pth", None, r"no such file: '.*x.pth'"),
         ("x.pth", b"", r"'.*x.pth' is not a readable PyTorch checkpoint"),
         ("x.pth", b"not a checkpoint at all", r"'.*x.pth' is damaged, or holds more than weights"),
         ("x.safetensors", b"not a checkpoint at all", r"'.*x.safetensors' is not a readable safetensors file"),
+        ("x.ckpt", HDF5 + bytes(80), r"'.*x.ckpt' is an HDF5 file, .*; rename it so that it ends in \.h5"),
+        ("x.tar", b"", r"a PyTorch checkpoint ends in .*\.pth\.tar, .*Received: '.*x\.tar'"),
     ],
-    ids=["kind", "missing", "empty", "damaged", "damaged-safetensors"],
+    ids=["kind", "missing", "empty", "damaged", "damaged-safetensors", "hdf5", "tar"],
 )
 def test_a_file_that_cannot_be_read_is_refused_by_name(tmp_path, name, content, match):
     if "safetensors" in str(name):

@@ -68,7 +68,7 @@ def test_statistics_are_written_into_the_keras_file(checkpoint, tmp_path, capsys
         ({"--mean": "0.5"}, "--mean and --std must both be numbers, or one name: imagenet, cifar10."),
         ({"--mean": "0.5,0.5", "--std": "0.5"}, "expected 1 or 3 numbers, one for each channel of the images."),
         ({"SRC": "nowhere.pth"}, "no such file: 'nowhere.pth'."),
-        ({"SRC": "x.onnx"}, "weights end in .pt, .pth, .th, .safetensors, .h5, .hdf5, .keras, or are 'imagenet'."),
+        ({"SRC": "x.onnx"}, ".pth.tar, .ckpt, .bin, .safetensors, .h5, .hdf5, .keras, or are 'imagenet'."),
         ({"--model": "akamaster_resent20"}, "unknown model 'akamaster_resent20'. Did you mean 'akamaster_resnet20'"),
         ({"--output": "x.h5"}, "--output must end in .keras. Received: 'x.h5'."),
         ({"--output": "no/such/folder/x.keras"}, "--output must lie in a folder that exists."),

@@ -502,6 +502,23 @@ def test_a_network_is_created_with_its_weights(tmp_path):
     np.testing.assert_allclose(model(images), wanted, atol=1e-4 * np.abs(wanted).max())
 
 
+def test_a_checkpoint_for_other_classes_gives_all_but_the_head(tmp_path):
+    network = theirs.randomized(theirs.AkamasterResNet([1, 1, 1], 10, "B")).eval()
+    torch.save(network.state_dict(), tmp_path / "resnet8.th")
+    create = partial(kr.create, "resnet20_cifar", depth=8, shortcut="projection", weights=tmp_path / "resnet8.th")
+    with pytest.warns(UserWarning, match=r"resnet8\.th': a new head of 3 classes replaces that of 10\."):
+        model = create(classes=3)
+    whole, backbone = create(), create(include_top=False, pooling="avg")
+    images = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype("float32")
+    pooled = [keras.Model(each.input, each.get_layer("pool").output)(images) for each in (whole, model)]
+    for found in (*pooled, backbone(images)):
+        np.testing.assert_array_equal(found, pooled[0])
+    kernel, bias = model.layers[-1].get_weights()
+    assert kernel.shape == (64, 3) and kernel.any() and not bias.any()
+    with pytest.raises(ConversionError, match="weights are left over"):
+        create(include_top=False, depth=14)
+
+
 @pytest.mark.parametrize(
     ("weights", "text"),
     [

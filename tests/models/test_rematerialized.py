@@ -97,10 +97,11 @@ def test_new_heads_recompute_as_their_backbones():
     assert kr.deepest_column(fractal).remat == "unit"
 
 
-def test_every_family_documents_remat():
+@pytest.mark.parametrize("argument", ["remat", "weights"])
+def test_every_family_documents_what_all_take(argument):
     for name, family in FAMILIES.items():
-        assert "remat" in inspect.signature(family.build).parameters
-        assert re.search(r"\bremat: |\*\*choices: As for `ResNet`", family.build.__doc__), name
+        assert argument in inspect.signature(family.build).parameters
+        assert re.search(rf"\b{argument}(?:, \w+)*: |\*\*choices: As for `ResNet`", family.build.__doc__), name
 
 
 def test_settings_that_cannot_be_are_refused():

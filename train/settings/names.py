@@ -18,7 +18,7 @@ OTHERS = {  # flags of other programs, and ours
     "output_dir": "output",
     "wd": "weight_decay",
 }
-FROM_WEIGHTS = "A run starts from random weights, or from a file: --initial_model=FILE.keras."
+FROM_WEIGHTS = "A run starts from random weights, or --initial_model=FILE.keras or NETWORK:WEIGHTS."
 INSTEAD = {  # what no flag does
     **dict.fromkeys(("weights", "pretrained", "init_weights"), FROM_WEIGHTS),
     "version": "Did you mean pip show keras_resunits?",

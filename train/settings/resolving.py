@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from ..process.errors import BadInput, first_line, say
 from ..process.files import digest
+from ..process.startup import importing, require_tensorflow_backend
 from .config import FREE, OF_EARLIER, SECTION_OF, Config, saved_values
 from .experiments import experiment
 from .flags import FLAGS
@@ -17,6 +19,7 @@ from .sections import DROPS, NEEDS, Network
 
 OPTIONS = (*SECTION_OF, "config", "smoke")
 PATHS = ("dataset", "data_dir", "labels", "initial_model")
+TRAINED = re.compile(r"\w+:[\w-]+")
 ARCHITECTURE = tuple(each.name for each in fields(Network) if each.name != "initial_model")
 
 
@@ -43,8 +46,29 @@ def resolve(saved: Path | None = None) -> Config:
 
 
 def _expanded(values: dict[str, Any]) -> dict[str, Any]:
-    """Replace `~` in paths by the home folder, because no shell expands `--dataset=~/images`."""
-    return values | {name: values[name] and os.path.expanduser(values[name]) for name in PATHS}
+    """Replace `~` in paths by the home folder, because no shell expands `--dataset=~/images`.
+
+    The name of a trained network, such as `--initial_model=preactresnet20:fashion-mnist`, is replaced by its file.
+    """
+    values = values | {name: values[name] and os.path.expanduser(values[name]) for name in PATHS}
+    return values | {"initial_model": _named(values["initial_model"])}
+
+
+def _named(initial: str | None) -> str | None:
+    """The file of a trained network of the library, if this is the name of one; else what is given.
+
+    Raises:
+        BadInput: if there is no network of that name, or its file is damaged.
+    """
+    if initial is None or not TRAINED.fullmatch(initial) or os.path.exists(initial):
+        return initial
+    require_tensorflow_backend()
+    with importing():  # late: only the library knows
+        from keras_resunits.zoo.pretrained import pretrained
+    try:
+        return str(pretrained(initial).path)
+    except ValueError as error:
+        raise BadInput(f"--initial_model: {error}") from None
 
 
 def _new(values: dict[str, Any]) -> dict[str, Any]:

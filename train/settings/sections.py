@@ -234,8 +234,9 @@ class Network(Section):
 
     initial_model: str | None = option(
         None,
-        "A .keras file to begin from, with its architecture and weights; the head is replaced where the number of "
-        "classes differs. Instead of the flags below, except the recipe's. The run keeps a copy.",
+        "A .keras file to begin from, with its architecture and weights, or the name of a trained network of the "
+        "library (preactresnet20:fashion-mnist); the head is replaced where the number of classes differs. Instead of "
+        "the flags below, except the recipe's. The run keeps a copy.",
     )
     model: str | None = option(
         "PreActResNet",

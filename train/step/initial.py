@@ -9,7 +9,8 @@ from zipfile import is_zipfile
 import keras
 import numpy as np
 
-from keras_resunits import describe, new_head  # a file may hold the package's layers, which its import registers
+from keras_resunits import Unit, describe, new_head  # a file may hold the package's layers, which its import registers
+from keras_resunits.converters.heads import exchanged
 from keras_resunits.converters.statistics import normalizing
 from keras_resunits.serving.heads import head_of
 
@@ -63,7 +64,7 @@ def initial_network(
         describe(model)  # as the run does
         if outputs != classes:
             model = new_head(model, classes)
-            head = f"a new head of {classes} classes replaces that of {outputs}"
+            head = exchanged(classes, outputs)
         else:
             head = f"the head of {classes} classes is kept{_to_logits(model, image_shape)}"
     except ValueError as error:
