@@ -9,7 +9,7 @@ from zipfile import is_zipfile
 import keras
 import numpy as np
 
-from keras_resunits import Unit, describe, new_head  # a file may hold the package's layers, which its import registers
+from keras_resunits import describe, new_head  # a file may hold the package's layers, which its import registers
 from keras_resunits.converters.heads import exchanged
 from keras_resunits.converters.statistics import normalizing
 from keras_resunits.serving.heads import head_of
