@@ -1,6 +1,7 @@
 """Analysis of a built network, which leaves the network unchanged."""
 
 from keras_resunits.analysis.crediting import Credits, credits
+from keras_resunits.analysis.gate_records import GatesOverTime, gates_over_time
 from keras_resunits.analysis.importance import Importance, importance
 from keras_resunits.analysis.lens import Lens, lens
 from keras_resunits.analysis.lesions import Lesions, Removal, Reorder, lesions, removal, reorder
@@ -11,6 +12,7 @@ from keras_resunits.analysis.report import report
 __all__ = [
     "Comparison",
     "Credits",
+    "GatesOverTime",
     "Importance",
     "Lens",
     "Lesions",
@@ -20,6 +22,7 @@ __all__ = [
     "Reorder",
     "compare",
     "credits",
+    "gates_over_time",
     "importance",
     "lens",
     "lesions",
