@@ -8,6 +8,7 @@ from keras_resunits.analysis.lesions import Lesions, Removal, Reorder, lesions, 
 from keras_resunits.analysis.paths import Paths, paths
 from keras_resunits.analysis.propagation import Comparison, Propagation, compare, propagation
 from keras_resunits.analysis.report import report
+from keras_resunits.analysis.shattering import Shattering, shattering
 
 __all__ = [
     "Comparison",
@@ -20,6 +21,7 @@ __all__ = [
     "Propagation",
     "Removal",
     "Reorder",
+    "Shattering",
     "compare",
     "credits",
     "gates_over_time",
@@ -31,4 +33,5 @@ __all__ = [
     "removal",
     "reorder",
     "report",
+    "shattering",
 ]
