@@ -4,6 +4,7 @@ from keras_resunits import analysis, surgery
 from keras_resunits.analysis.describe import describe
 from keras_resunits.analysis.gates import gates, scalar_gates
 from keras_resunits.analysis.inside import activations, layer
+from keras_resunits.layers.centering import Centering
 from keras_resunits.layers.convolutions import PaddedConv2D
 from keras_resunits.layers.normalization import BatchNormalization
 from keras_resunits.layers.pooling import PaddedMaxPool
@@ -116,6 +117,7 @@ __all__ = [
     "Body",
     "BranchOnly",
     "CReLU",
+    "Centering",
     "Concat",
     "CoupledNadam",
     "CoupledSGD",

@@ -121,6 +121,7 @@ LAYERS = {
     "Bias": Case(kr.Bias),
     "BranchOnly": Case(kr.BranchOnly, inputs=3),
     "CReLU": Case(kr.CReLU),
+    "Centering": Case(kr.Centering),
     "Concat": Case(kr.Concat, inputs=3),
     "Dropout": Case(lambda: kr.Dropout(0.5, seed=1), random=True),
     "Fractal": Case(lambda: kr.Fractal(columns(3), drop_path=0.3), random=True),

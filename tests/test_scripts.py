@@ -234,10 +234,44 @@ def test_the_study_trains_a_variant_and_resumes_where_it_stopped(tmp_path):
     run(*study)
     assert history.stat().st_mtime_ns == written
     rows = (tmp_path / "runs.csv").read_text()
-    assert rows.startswith("title,model,epochs,seed,test error %\noriginal,")
+    assert rows.startswith("title,model,depth,epochs,seed,test error %\noriginal,resnet110_cifar,20,1,0,")
     shutil.rmtree(tmp_path / "runs")  # another machine, which has only the rows
     assert "| original | 1 | 1 |" in run(*study)
     assert not (tmp_path / "runs").exists() and (tmp_path / "runs.csv").read_text() == rows
+    assert "depth8-0" in run(*study, "--depth=8")  # runs of another depth are others
+    assert "original,resnet110_cifar,8,1,0," in (tmp_path / "runs.csv").read_text()
+
+
+@pytest.mark.slow
+def test_the_study_of_degradation_trains_each_depth_once(tmp_path):
+    study = ("-m", "studies.degradation", "--epochs=1", "--depths=8", f"--output={tmp_path}")
+    table = run(*study).splitlines()
+    assert [line.split("|")[1:4] for line in table[-3:-1]] == [
+        [" PlainNet ", " 8 ", " 1 "],
+        [" PreActResNet ", " 8 ", " 1 "],
+    ]
+    rows = (tmp_path / "runs.csv").read_text()
+    assert rows.startswith("model,depth,epochs,seed,training loss,training error %,test error %\nPlainNet,8,1,0,")
+    history = tmp_path / "runs" / "plainnet8-1-0" / "history.csv"
+    written = history.stat().st_mtime_ns
+    assert "epoch" not in run(*study) and history.stat().st_mtime_ns == written
+    assert (tmp_path / "runs.csv").read_text() == rows
+
+
+@pytest.mark.slow
+def test_the_study_of_nested_families_deepens_and_trains_on(tmp_path):
+    study = ("-m", "studies.nested", "--epochs=2", "--ways=14-20", f"--output={tmp_path}")
+    assert run(*study).splitlines()[-2].startswith("| 14-20 | 1 |")
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["14x1-20x1-seed0", "14x1-seed0"]
+    origins = [unit.origin for unit in keras.saving.load_model(tmp_path / "14x1-20x1-seed0.keras").layers[2:11]]
+    assert origins == ["unit000", "unit001", None, "unit002", "unit003", None, "unit004", "unit005", None]
+    assert "epoch" not in run(*study)
+
+
+def test_the_study_of_nested_families_refuses_epochs_that_do_not_divide(tmp_path):
+    command = [sys.executable, "-m", "studies.nested", "--epochs=3", "--ways=14-20", f"--output={tmp_path}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and "must be divisible by the number of depths of each way; 14-20" in done.stderr
 
 
 def test_the_studys_picture_is_drawn_from_the_committed_rows(tmp_path):

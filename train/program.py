@@ -8,7 +8,7 @@ from contextlib import ExitStack, nullcontext
 import keras
 import numpy as np
 
-from keras_resunits import describe
+from keras_resunits import describe, gates
 from keras_resunits.converters.statistics import normalizing
 
 from .cluster.strategy import make_strategy, require_divisible, require_one_device
@@ -26,7 +26,7 @@ from .process.files import stored
 from .process.memory import memory_named
 from .process.startup import trace_lightly
 from .run.checkpoints import Checkpoints, Position, require_checkpoint, state_hash
-from .run.recorders import recorders
+from .run.recorders import gate_recorder, recorders
 from .run.session import Plan, Session
 from .run.signals import handle_by_default, noticed
 from .step.average import Average
@@ -153,6 +153,7 @@ def prepare(config, run, data, model, preprocessing, plan, place, asked) -> Sess
                 say(f"--epochs={plan.epochs} instead of {before}: the schedule is stretched accordingly.")
             config.save(run.config)
             records = recorders(run, plan, recipe.batch_size, position.epoch, data.watched)
+            records += [gate_recorder(run, position.epoch)] if gates(model) else []
     feed = Feed(data, recipe.batch_size, Augmentation.of(config.augmenting), recipe.seed, place.workers, config.rounds)
     return Session(trainer, feed, checkpoints, plan, place, records, position)
 

@@ -1,16 +1,19 @@
 """Analysis of a built network, which leaves the network unchanged."""
 
 from keras_resunits.analysis.crediting import Credits, credits
+from keras_resunits.analysis.gate_records import GatesOverTime, gates_over_time
 from keras_resunits.analysis.importance import Importance, importance
 from keras_resunits.analysis.lens import Lens, lens
 from keras_resunits.analysis.lesions import Lesions, Removal, Reorder, lesions, removal, reorder
 from keras_resunits.analysis.paths import Paths, paths
 from keras_resunits.analysis.propagation import Comparison, Propagation, compare, propagation
 from keras_resunits.analysis.report import report
+from keras_resunits.analysis.shattering import Shattering, shattering
 
 __all__ = [
     "Comparison",
     "Credits",
+    "GatesOverTime",
     "Importance",
     "Lens",
     "Lesions",
@@ -18,8 +21,10 @@ __all__ = [
     "Propagation",
     "Removal",
     "Reorder",
+    "Shattering",
     "compare",
     "credits",
+    "gates_over_time",
     "importance",
     "lens",
     "lesions",
@@ -28,4 +33,5 @@ __all__ = [
     "removal",
     "reorder",
     "report",
+    "shattering",
 ]

@@ -33,7 +33,8 @@ def finished(ax: Any, title: str, x: str, y: str, legend: bool = True) -> Any:
     return ax
 
 
-def name_units(ax: Any, names) -> None:
-    """Write the names of units under the horizontal axis, as many as are readable."""
+def name_units(ax: Any, names, along: str = "x") -> None:
+    """Write the names of units along the horizontal axis, or the vertical one, as many as are readable."""
     step = max(1, len(names) // 10)
-    ax.set_xticks(range(0, len(names), step), [str(name).removeprefix("unit") for name in names[::step]])
+    texts = [str(name).removeprefix("unit") for name in names[::step]]
+    getattr(ax, f"{along}axis").set_ticks(range(0, len(names), step), texts)

@@ -86,7 +86,7 @@ class _Recorder(keras.layers.Layer):
 
     def call(self, images, training=None):
         with _LOCK, ExitStack() as recording:
-            found = {path: recording.enter_context(_outputs_of(each)) for path, each in self.read}
+            found = {path: recording.enter_context(outputs_of(each)) for path, each in self.read}
             self.model(images, training=training)
         if wrong := [path for path, outputs in found.items() if len(outputs) != 1]:
             raise ValueError(
@@ -101,7 +101,7 @@ _LOCK = threading.RLock()
 
 
 @contextmanager
-def _outputs_of(observed: keras.layers.Layer) -> Iterator[list]:
+def outputs_of(observed: keras.layers.Layer) -> Iterator[list]:
     """Record what a layer's `call` returns."""
     outputs, call = [], observed.call
 

@@ -108,7 +108,8 @@ def normalized(model: keras.Model, statistics: Statistics) -> keras.Model:
         statistics: Of the pixels that its weights were trained with.
 
     Returns:
-        A new model. Its weights have the same paths and order as those of `model`.
+        A new model. Its weights have the same paths and order as those of `model`, and it has no
+        `remat`.
 
     Raises:
         ValueError: if the statistics are of another number of channels.

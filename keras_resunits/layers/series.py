@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import keras
 
 from keras_resunits.arguments import require_layer
+from keras_resunits.layers.centering import Centering
 from keras_resunits.layers.parts import Parts, parts
 from keras_resunits.layers.recomputation import recomputed
 from keras_resunits.layers.serialization import register, revived, serialized
@@ -77,7 +78,12 @@ class Series(keras.layers.Layer):
         return cls(**revived(config, "layers"))
 
 
-NORMS = (keras.layers.BatchNormalization, keras.layers.GroupNormalization, keras.layers.LayerNormalization)
+NORMS = (
+    keras.layers.BatchNormalization,
+    keras.layers.GroupNormalization,
+    keras.layers.LayerNormalization,
+    Centering,
+)
 Run = tuple[keras.layers.Layer, ...]
 
 

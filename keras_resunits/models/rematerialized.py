@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import keras
 
@@ -85,17 +86,19 @@ def remat_of(model: keras.Model) -> int | str | None:
     return model.remat if isinstance(model, Rematerialized) else None
 
 
-def twin(model: keras.Model) -> keras.Model:
-    """Return a new model with the layers, the weights and the `remat` of a network.
+def kept(remat: int | str | None, layers: Sequence[keras.layers.Layer]) -> int | str | None:
+    """Return what of `remat` other layers can keep.
+
+    A segment has at most all units. "norms" is `None` where no normalisation precedes weights any more.
 
     >>> import keras_resunits as kr
-    >>> twin(kr.PreActResNet(8, remat=2)).remat
-    2
+    >>> folded = kr.surgery.fold(kr.ResNet(8)).layers
+    >>> [kept(remat, folded) for remat in (2, 20, "auto", "norms", None)]
+    [2, 3, 'auto', None, None]
     """
-    recomputes = isinstance(model, Rematerialized)
-    copy = type(model).from_config(model.get_config()) if recomputes else keras.models.clone_model(model)
-    copy.set_weights(model.get_weights())
-    return copy
+    if isinstance(remat, int):
+        return min(remat, sum(isinstance(layer, Unit) for layer in layers))
+    return None if remat == "norms" and not _able(layers) else remat
 
 
 def units_a_segment(remat: int | str, units: int) -> int:
@@ -126,8 +129,7 @@ def segments(layers, units: int) -> list[list[keras.layers.Layer]]:
 
 def _recompute_norms(model: keras.Model, where: str) -> None:
     """Let every series of a model compute its normalisations and activations again."""
-    able = [layer for layer in model._flatten_layers() if isinstance(layer, Series)]
-    able = [layer for layer in able if any(len(run) > 1 for run in from_norms(layer.layers))]
+    able = _able([model])
     if not able:
         raise ValueError(
             "remat='norms' requires normalisations that precede weights. Received: a network without any "
@@ -135,3 +137,9 @@ def _recompute_norms(model: keras.Model, where: str) -> None:
         )
     for layer in able:
         layer.recomputes_norms = True
+
+
+def _able(layers: Sequence[keras.layers.Layer]) -> list[Series]:
+    """Return the series inside layers in which a normalisation or activation precedes weights."""
+    series = [inner for layer in layers for inner in layer._flatten_layers() if isinstance(inner, Series)]
+    return [each for each in series if any(len(run) > 1 for run in from_norms(each.layers))]

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_resunits.layers.centering import Centering
 from keras_resunits.layers.randomness import Dropout
 from keras_resunits.units.gates import ScalarGate
 from keras_resunits.units.orders import Bias, Scale
@@ -54,6 +55,7 @@ def _(layer: StochasticDepth) -> Affine:
     return number(layer.survival if layer.scaling == "paper" else 1.0), number(0.0)
 
 
+affine.register(Centering, lambda layer: (number(1.0), number(layer.beta) - number(layer.moving_mean)))
 affine.register(ScalarGate, lambda layer: (number(layer.value()), number(0.0)))
 affine.register(LayerScale, lambda layer: (number(layer.gamma), number(0.0)))
 affine.register(Scale, lambda layer: (number(layer.scale), number(0.0)))

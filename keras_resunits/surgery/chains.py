@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from keras_resunits.arguments import checked, instance_of, near_matches, require_network
+from keras_resunits.models.rematerialized import chain, kept, remat_of
 from keras_resunits.surgery.copies import copied
 from keras_resunits.units.unit import Unit
 
@@ -53,11 +54,13 @@ class Parts:
         name: Name of the network.
         input: Name, shape and dtype of its input, as arguments of `keras.Input`.
         chain: The layers in order, as `Part`s.
+        remat: What the network computes again in training, as for `ResNet`. Defaults to nothing.
     """
 
     name: str
     input: dict[str, Any]
     chain: tuple[Part, ...]
+    remat: int | str | None = None
 
     @property
     def units(self) -> dict[str, Part]:
@@ -115,7 +118,7 @@ def take_apart(model: keras.Model) -> Parts:
     layers = _chain_of(model)
     tensor = model.inputs[0]
     given = {"batch_shape": tuple(tensor.shape), "dtype": tensor.dtype, "name": tensor.name}
-    return Parts(model.name, given, tuple(_part(layer) for layer in layers))
+    return Parts(model.name, given, tuple(_part(layer) for layer in layers), remat_of(model))
 
 
 def _part(layer: keras.layers.Layer) -> Part:
@@ -157,7 +160,8 @@ def put_together(parts: Parts) -> keras.Model:
         parts: The result of `take_apart`, possibly with other layers (`parts.with_chain`).
 
     Returns:
-        A functional model with copies of the layers, so that parts may serve several networks.
+        A functional model with copies of the layers, so that parts may serve several networks. It keeps `remat`: a
+        number of units a segment is at most that of the units, and "norms" ends where no norm precedes weights.
 
     Raises:
         ValueError: if a layer would get another shape than it was made for, or no unit is left.
@@ -174,7 +178,7 @@ def put_together(parts: Parts) -> keras.Model:
     if not parts.units:
         raise ValueError(f"a network must keep at least one unit. Received: none (surgery on '{parts.name}').")
     images = x = keras.Input(**parts.input)
-    index = 0
+    index, layers = 0, []
     for part in parts.chain:
         if tuple(x.shape) != tuple(part.input_shape):
             raise ValueError(
@@ -183,5 +187,6 @@ def put_together(parts: Parts) -> keras.Model:
             )
         name = f"unit{index:03d}" if part.is_unit else part.name
         index += part.is_unit
-        x = copied(part.layer, part.input_shape, name=name)(x)
-    return keras.Model(images, x, name=parts.name)
+        layers.append(copied(part.layer, part.input_shape, name=name))
+        x = layers[-1](x)
+    return chain(images, x, parts.name, kept(parts.remat, layers))

@@ -6,7 +6,7 @@ import keras
 
 from keras_resunits.arguments import checked, require_network
 from keras_resunits.models.fractal import Fractal
-from keras_resunits.models.rematerialized import twin
+from keras_resunits.surgery.chains import put_together, take_apart
 
 
 @checked(model=require_network)
@@ -17,10 +17,12 @@ def deepest_column(model: keras.Model) -> keras.Model:
         model: A trained network with `Fractal` layers.
 
     Returns:
-        A new model with the weights of `model`.
+        A new model with the weights, paths, origins and `remat` of `model`, which remains unchanged.
 
     Raises:
-        ValueError: if the model has no `Fractal` layers.
+        ValueError: if the model has no `Fractal` layers, or is no chain with units.
+
+    Invariant: in training the same function; at inference that of the deepest columns.
 
     Example:
 
@@ -29,7 +31,7 @@ def deepest_column(model: keras.Model) -> keras.Model:
     >>> kr.deepest_column(model).get_layer("unit000").branch.layers[0].deepest
     True
     """
-    alone = twin(model)
+    alone = put_together(take_apart(model))
     fractals = [layer for layer in alone._flatten_layers() if isinstance(layer, Fractal)]
     if not fractals:
         raise ValueError(f"`deepest_column` requires a network with `Fractal` layers. Received: '{model.name}'.")

@@ -1,14 +1,18 @@
-"""Reuse of a trained network: features of every stage, new heads, frozen backbones."""
+"""Reuse of a trained network: features of every stage, new heads, frozen backbones.
+
+`features` and `new_head` return networks of their own, like all of surgery; `freeze` changes its argument.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import keras
 
 from keras_resunits.arguments import checked, require_model, require_network, require_positive_int, require_text
 from keras_resunits.models.head import classifier
-from keras_resunits.models.rematerialized import chain, remat_of, twin
+from keras_resunits.surgery.chains import Part, put_together, take_apart
 from keras_resunits.units.orders import PostAct
 from keras_resunits.units.unit import Unit, units_of
 
@@ -16,7 +20,7 @@ BACKBONE = ("stem", "post", "pool")
 """Names of the layers of a backbone other than its units (`network`)."""
 
 
-@checked(model=require_model)
+@checked(model=require_network)
 def features(model: keras.Model) -> keras.Model:
     """Return a model of the output of every stage, for feature pyramids.
 
@@ -27,11 +31,14 @@ def features(model: keras.Model) -> keras.Model:
         model: A network of the package.
 
     Returns:
-        A functional model from images to `{"stage1": [batch, height, width, channels], ...}`. It shares its layers with
-        `model`.
+        A functional model from images to `{"stage1": [batch, height, width, channels], ...}`, with copies of the
+        layers. It has several outputs, so it does not keep `remat`.
 
     Raises:
-        ValueError: if the model has no units, or only inside another model.
+        ValueError: if the model is no chain with units, or has them only inside another model.
+
+    Invariant: every output is that of the layer in `model`, bit for bit; weights keep their paths and units their
+    origins. `model` remains unchanged.
 
     Example:
 
@@ -40,15 +47,16 @@ def features(model: keras.Model) -> keras.Model:
     >>> {name: tensor.shape[1:] for name, tensor in pyramid.output.items()}
     {'stage1': (16, 16, 64), 'stage2': (8, 8, 128), 'stage3': (4, 4, 256), 'stage4': (2, 2, 512)}
     """
-    units = units_of(model)
-    if not units:
+    if not units_of(model):
         inner = next((layer.name for layer in model.layers if _holds_units(layer)), None)
         hint = f" Its layer '{inner}' has units: use `features(model.get_layer('{inner}'))`." if inner else ""
         raise ValueError(f"`features` requires a network with units. Received: '{model.name}', which has none.{hint}")
+    copy = put_together(take_apart(model))
+    units = units_of(copy)
     ends = [unit for unit, after in pairwise(units) if _halves(after)]
-    closing = [layer for layer in model.layers if layer.name == "post"]
+    closing = [layer for layer in copy.layers if layer.name == "post"]
     outputs = [layer.output for layer in [*ends, *(closing or units[-1:])]]
-    return keras.Model(model.input, {f"stage{i}": tensor for i, tensor in enumerate(outputs, 1)}, name="features")
+    return keras.Model(copy.input, {f"stage{i}": tensor for i, tensor in enumerate(outputs, 1)}, name="features")
 
 
 @checked(model=require_network)
@@ -65,7 +73,10 @@ def new_head(model: keras.Model, classes: int, classifier_activation=None, name:
         A new model; `model` and its weights remain unchanged.
 
     Raises:
-        ValueError: if the model has no pooling layer, or `classes` is not a positive int.
+        ValueError: if the model is no chain with units, has no pooling layer, or `classes` is not a positive int.
+
+    Invariant: the pooled features are those of `model`, bit for bit, in both modes; weights keep their paths, units
+    their origins, and the network its `remat`. What follows the pooling layer is not carried.
 
     Example:
 
@@ -75,19 +86,23 @@ def new_head(model: keras.Model, classes: int, classifier_activation=None, name:
     """
     classes = require_positive_int(classes, "classes", f"new head of '{model.name}'")
     name = require_text.or_none(name, "name", "new_head")
-    copy = twin(model)
-    pooled = copy.get_layer("pool").output if any(layer.name == "pool" for layer in copy.layers) else None
-    if pooled is None:
+    parts = take_apart(model)
+    ends = [i for i, part in enumerate(parts.chain) if part.name == "pool"]
+    if not ends:
         raise ValueError(f"`new_head` requires a network with a pooling layer. Received: '{model.name}' without one.")
-    logits = classifier(classes, classifier_activation, PostAct().classifier())
-    return chain(copy.input, logits(pooled), name or model.name, remat_of(model))
+    backbone, shape = parts.chain[: ends[0] + 1], parts.chain[ends[0]].output_shape
+    head = classifier(classes, classifier_activation, PostAct().classifier())
+    head.build(shape)
+    return put_together(replace(parts, name=name or parts.name, chain=(*backbone, Part(head, shape))))
 
 
 @checked(model=require_model)
 def freeze(model: keras.Model, until: str | None = None) -> None:
     """Freeze the weights and moving statistics of the layers before `until`, and make the others trainable.
 
-    A frozen norm uses its moving statistics in training too, like `keras.layers.BatchNormalization`.
+    It is the only function of surgery that changes its argument, and no weight of it. For a frozen copy, freeze
+    `put_together(take_apart(model))`. A frozen norm uses its moving statistics in training too, like
+    `keras.layers.BatchNormalization`.
 
     Args:
         model: A network of the package, or a model that contains one or has a head of your own; changed in place.
@@ -97,6 +112,8 @@ def freeze(model: keras.Model, until: str | None = None) -> None:
 
     Raises:
         ValueError: if no layer has that name, or by default if the model has no units.
+
+    Invariant: the same function at inference, and the same weights and paths.
 
     Example:
 

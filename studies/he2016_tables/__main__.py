@@ -1,13 +1,14 @@
-"""The variants of He et al. 2016, Tables 1 and 2, at depth 20 under one budget.
+"""The variants of He et al. 2016, Tables 1 and 2, at one depth under one budget.
 
     python -m studies.he2016_tables --dataset=FOLDER --epochs=5 --output=OUT
     python -m studies.he2016_tables --dataset=FOLDER --epochs=5 --output=OUT --seeds=3 --only=resnet110_cifar
+    python -m studies.he2016_tables --depth=110 --epochs=20 --seeds=5 --output=OUT   digits, hours
     python -m studies.he2016_tables --epochs=1 --output=OUT          digits: the smoke version, minutes
 
-Every run is `python -m train --model=NAME --depth=20 ...`, one after the other. What OUT holds already, as a run or as
-a row of OUT/runs.csv, is not run again: the study can be stopped and resumes, on another machine too, and can be given
-more seeds where they are needed. Of all that OUT holds it writes OUT/runs.csv (a row a run), OUT/table.md and
-OUT/table.png. The picture of runs that are already in a file takes a second:
+Every run is `python -m train --model=NAME --depth=20 ...`, one after the other. What OUT holds already of a depth and
+a number of epochs, as a run or as a row of OUT/runs.csv, is not run again. So the study can be stopped and resumes, on
+another machine too, and can be given more seeds where they are needed. Of what OUT holds of that depth it writes
+OUT/runs.csv (a row a run), OUT/table.md and OUT/table.png. The picture of runs in a file takes a second:
 
     python -m studies.he2016_tables --rows=docs/results/shortcuts_and_orders.csv --picture=docs/images/study.png
 
@@ -18,9 +19,7 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
 import statistics
-import subprocess
 import sys
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -30,11 +29,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `train`, from whatever folder the study is started
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `studies`, from whatever folder it is started
 
-from train.run.history import read_history
+from studies.runs import results, train
 
-ROOT = Path(__file__).resolve().parents[2]
+DEPTH = 20
 FAILS = 100.0  # percent: worse than all that the paper gives a figure of
 MOVES = {  # from the paper's rank to ours: how it is drawn
     "ranks better here than in the paper": "#1b7f4d",
@@ -61,7 +60,7 @@ class Variant:
 
     Args:
         title: As the paper calls it.
-        model: Its name in `keras_resunits.list_models()`; trained at depth 20.
+        model: Its name in `keras_resunits.list_models()`; trained at another depth.
         table: The paper's.
         paper: The paper's error in percent, `None` for "fail".
     """
@@ -93,50 +92,46 @@ VARIANTS = [
 ]
 
 
-def run_name(variant: Variant, seed: int) -> str:
-    """What its run is called."""
-    return f"{variant.model}-{seed}"
+def run_name(variant: Variant, depth: int) -> str:
+    """What its runs are called, before the seed."""
+    return variant.model if depth == DEPTH else f"{variant.model}-depth{depth}"
 
 
-def error(history: Path, epochs: int) -> float | None:
-    """The last epoch's test error in percent of one run, `None` of one that has not come that far."""
-    if not history.exists() or len(read_history(history).get("epoch", ())) < epochs:
-        return None
-    return 100 * (1 - read_history(history)["val_accuracy"][-1])
-
-
-def train(variant: Variant, seed: int, args: argparse.Namespace) -> None:
+def train_variant(variant: Variant, seed: int, args: argparse.Namespace) -> None:
     """One run, from where it stopped."""
-    flags = [f"--dataset={args.dataset}", f"--model={variant.model}", "--depth=20", f"--epochs={args.epochs}"]
-    flags += [f"--seed={seed}", f"--run={run_name(variant, seed)}", f"--output={args.output}"]
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    command = [sys.executable, "-m", "train", *flags, "--resume", "--noexport"]
-    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": path})
+    flags = (f"--dataset={args.dataset}", f"--model={variant.model}", f"--depth={args.depth}")
+    run = f"{run_name(variant, args.depth)}-{seed}"
+    train(args.output, run, *flags, f"--epochs={args.epochs}", f"--seed={seed}")
 
 
-def held(output: Path, epochs: int) -> dict[Variant, dict[int, float]]:
-    """The errors of all finished runs that OUT holds, by variant and seed."""
-    rows = noted(output / "runs.csv", epochs)
+def held(output: Path, epochs: int, depth: int = DEPTH) -> dict[Variant, dict[int, float]]:
+    """The errors of all finished runs of a depth that OUT holds, by variant and seed."""
+    rows = noted(output / "runs.csv", epochs, depth)
     found: dict[Variant, dict[int, float]] = {}
     for variant in VARIANTS:
         runs = rows.get(variant, {})
-        for folder in (output / "runs").glob(f"{variant.model}-*"):
-            if (value := error(folder / "history.csv", epochs)) is not None:
-                runs[int(folder.name.rpartition("-")[2])] = value
+        for folder in (output / "runs").glob(f"{run_name(variant, depth)}-*"):
+            seed = folder.name.removeprefix(f"{run_name(variant, depth)}-")
+            if seed.isdecimal() and (last := results(output, folder.name, epochs)):
+                runs[int(seed)] = last["test error %"]
         if runs:
             found[variant] = runs
     return found
 
 
-def noted(path: Path, epochs: int | None = None) -> dict[Variant, dict[int, float]]:
-    """The errors that a file of rows has, by variant and seed: of runs of so many epochs, or of all."""
+def noted(path: Path, epochs: int | None = None, depth: int = DEPTH) -> dict[Variant, dict[int, float]]:
+    """The errors that a file of rows has of a depth, by variant and seed: of runs of so many epochs, or of all.
+
+    Rows without a depth are of 20 layers.
+    """
     if not path.exists():
         return {}
     found: dict[Variant, dict[int, float]] = {}
     variants = {variant.model: variant for variant in VARIANTS}
     with open(path, newline="") as file:
         for row in csv.DictReader(file):
-            if row["model"] in variants and epochs in (None, int(row["epochs"])):
+            of_depth = int(row.get("depth") or DEPTH) == depth
+            if row["model"] in variants and of_depth and epochs in (None, int(row["epochs"])):
                 found.setdefault(variants[row["model"]], {})[int(row["seed"])] = float(row["test error %"])
     return found
 
@@ -178,7 +173,7 @@ def table(errors: dict[Variant, dict[int, float]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def picture(errors: dict[Variant, dict[int, float]], path: Path) -> None:
+def picture(errors: dict[Variant, dict[int, float]], path: Path, depth: int = DEPTH) -> None:
     """A slope chart of each table: our ranks and errors on the left, the paper's on the right."""
     tables = {number: ranked for number in (1, 2) if (ranked := ranks(errors, number))}
     height, row = 0.7 + sum(0.5 + ROW * len(ranked) for ranked in tables.values()) + 0.3, 0.85
@@ -186,7 +181,7 @@ def picture(errors: dict[Variant, dict[int, float]], path: Path) -> None:
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, 10), ylim=(height, 0))
     axes.axis("off")
-    write(axes, 0.25, {"name": "this study, depth 20", "its name": "the paper, depth 110"}, fontweight="bold")
+    write(axes, 0.25, {"name": f"this study, depth {depth}", "its name": "the paper, depth 110"}, fontweight="bold")
     write(axes, 0.25, {"between": "ranked by test error"})
     heads = {"error": "error, %", "range": "range of runs", "rank": "rank", "its rank": "rank", "its error": "error, %"}
     write(axes, 0.52, heads, fontsize=8, color="0.4")
@@ -236,6 +231,7 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", default="digits", help="as for `python -m train`")
+    parser.add_argument("--depth", type=int, default=DEPTH, help="6n + 2; 20 by default, 110 in the paper")
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--seeds", type=int, default=1, help="runs of each variant")
     parser.add_argument("--only", default="*", help="a wildcard for the models; all by default")
@@ -247,27 +243,28 @@ def main() -> None:
         parser.error("either --output, or --rows and --picture")
     if args.output:
         study(args)
-    elif errors := noted(args.rows):
-        picture(errors, args.picture)
+    elif errors := noted(args.rows, depth=args.depth):
+        picture(errors, args.picture, args.depth)
     else:
-        parser.error(f"{args.rows} has no runs of the study")
+        parser.error(f"{args.rows} has no runs of the study of depth {args.depth}")
 
 
 def study(args: argparse.Namespace) -> None:
     """Train what is missing, and write down all that there is."""
-    there = held(args.output, args.epochs)
+    there = held(args.output, args.epochs, args.depth)
     for seed in range(args.seeds):
         for variant in VARIANTS:
             if fnmatch(variant.model, args.only) and seed not in there.get(variant, {}):
-                train(variant, seed, args)
-    errors = held(args.output, args.epochs)
+                train_variant(variant, seed, args)
+    errors = held(args.output, args.epochs, args.depth)
     with open(args.output / "runs.csv", "w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["title", "model", "epochs", "seed", "test error %"])
+        writer.writerow(["title", "model", "depth", "epochs", "seed", "test error %"])
         for variant, runs in errors.items():
-            writer.writerows([variant.title, variant.model, args.epochs, i, f"{runs[i]:.2f}"] for i in sorted(runs))
+            own = [variant.title, variant.model, args.depth, args.epochs]
+            writer.writerows([*own, seed, f"{runs[seed]:.2f}"] for seed in sorted(runs))
     (args.output / "table.md").write_text(table(errors))
-    picture(errors, args.output / "table.png")
+    picture(errors, args.output / "table.png", args.depth)
     print(table(errors))
 
 

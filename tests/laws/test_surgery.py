@@ -138,3 +138,22 @@ def test_open_gates_change_nothing_and_constants_replace_gates(case):
     copy = kr.surgery.put_together(kr.surgery.take_apart(gated))
     assert difference(copy, constant, images, training=True) <= 1e-6
     assert state(model) == before
+
+
+@over(NETWORKS, KERAS_LAYOUTS, quick=("Fixup", "FractalNet", "PreActResNet-softmax"))
+def test_features_and_new_heads_keep_the_backbone_bit_for_bit(case):
+    model, (images,) = case.model(), case.arrays()
+    before, units = state(model), [layer for layer in model.layers if isinstance(layer, kr.Unit)]
+    last = next((layer for layer in model.layers if layer.name == "post"), units[-1])
+    pyramid, whole = kr.features(model), keras.Model(model.input, [last.output, model.get_layer("pool").output])
+    maps, pooled = whole(images, training=False)
+    np.testing.assert_array_equal(list(pyramid(images, training=False).values())[-1], maps)
+    changed = kr.new_head(model, classes=3)
+    backbone = keras.Model(changed.input, changed.get_layer("pool").output)
+    np.testing.assert_array_equal(backbone(images, training=False), pooled)
+    for copy in (pyramid, changed):
+        copies = [layer for layer in copy.layers if isinstance(layer, kr.Unit)]
+        assert [unit.origin for unit in copies] == [unit.name for unit in units]
+        assert {w.path for w in copy.weights} <= {w.path for w in model.weights} | {"classifier/bias"}
+        copy.set_weights([0 * weight for weight in copy.get_weights()])  # weights of its own
+    assert state(model) == before

@@ -65,6 +65,9 @@ def test_without_its_top_it_returns_the_last_layer():
     [
         (lambda: kr.FullyConnectedResNet(21), r"no network of depth 21: depths are 2n.*Nearest: 20, 22\. Received"),
         (lambda: kr.FullyConnectedResNet(1), r"Nearest: 2\. Received: depth=1"),
+        (lambda: kr.FullyConnectedResNet(4, layers=3), r"depths are 3n, units of 3 .*Nearest: 3, 6\. Received"),
+        (lambda: kr.FullyConnectedResNet(4, layers=0), r"`layers` must be a positive int"),
+        (lambda: kr.FullyConnectedResNet(4, bias="he"), r"`bias` must be a Keras initialiser or its name, or None"),
         (lambda: kr.FullyConnectedResNet(0), r"`depth` must be a positive int\. Received: depth=0"),
         (lambda: kr.FullyConnectedResNet([2, 2]), r"`depth` must be a positive int"),
         (lambda: kr.FullyConnectedResNet(filters=0), r"`filters` must be a positive int"),
@@ -75,3 +78,13 @@ def test_without_its_top_it_returns_the_last_layer():
 def test_invalid_arguments_are_refused_with_an_explanation(make, text):
     with pytest.raises(ValueError, match=text):
         make()
+
+
+def test_units_of_one_layer_with_biases_that_differ():
+    model = kr.FullyConnectedResNet(3, layers=1, bias="random_normal", **SMALL)
+    row = kr.describe(model)[1]
+    assert (len([unit for unit in model.layers if isinstance(unit, kr.Unit)]), row.F) == (3, "dense norm act")
+    biases = [kr.layer(model, path).bias for path in ("stem/dense", "unit000/branch/dense1", "unit001/branch/dense1")]
+    values = [keras.ops.convert_to_numpy(bias) for bias in biases]
+    assert all(np.any(value) for value in values)
+    assert not np.allclose(values[1], values[2]) and not np.allclose(values[0], values[1])

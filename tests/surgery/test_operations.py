@@ -204,3 +204,27 @@ np.testing.assert_array_equal(model.predict(images, verbose=0), expected)
 """
     environment = {**os.environ, "KERAS_BACKEND": backend}
     subprocess.run([sys.executable, "-c", program], env=environment, check=True, capture_output=True, text=True)
+
+
+OPERATIONS = {
+    "drop": (lambda model: drop(model, "unit001", "unit003", "unit005"), {4: 3}),  # three units are left
+    "deepen": (lambda model: deepen(model, units_per_stage=[3, 2, 2]), {}),
+    "prune": (lambda model: prune(model, "random", keep=5, images=IMAGES, labels=LABELS).model, {}),
+    "to_gated": (kr.surgery.to_gated, {}),
+    "new_head": (lambda model: kr.new_head(model, classes=3), {}),
+    "fold": (fold, {"norms": None}),  # no norm is left
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("remat", [4, "unit", "norms"])
+def test_operations_keep_remat(name, remat):
+    operation, changed = OPERATIONS[name]
+    model = kr.ResNet([2, 2, 2], remat=remat, **SMALL)
+    found = operation(model)
+    assert getattr(found, "remat", None) == changed.get(remat, remat)
+    assert model.remat == remat
+    plain = operation(kr.ResNet([2, 2, 2], **SMALL))
+    assert not hasattr(plain, "remat")
+    plain.set_weights(found.get_weights())
+    np.testing.assert_array_equal(found(IMAGES, training=True), plain(IMAGES, training=True))

@@ -63,6 +63,11 @@ class Run:
         return self.folder / "history.csv"
 
     @property
+    def gates(self) -> Path:
+        """The values of the scalar gates, one row per epoch; absent where the network has none."""
+        return self.folder / "gates.csv"
+
+    @property
     def curves(self) -> Path:
         """The plot of the history."""
         return self.folder / "curves.png"

@@ -6,11 +6,13 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from functools import wraps
+from functools import cached_property, wraps
 from pathlib import Path
 
 import keras
 from tqdm import tqdm
+
+from keras_resunits import gates
 
 from ..process.backend import tf
 from ..process.errors import say
@@ -71,6 +73,41 @@ class History(keras.callbacks.CSVLogger):
             super().on_epoch_end(epoch + self.first, logs)
         except OSError as error:  # the row stays in the file's buffer
             say(f"{self.filename}: {error.strerror}; trying again after the next epoch.")
+
+
+class Gates(History):
+    """A CSV file and TensorBoard scalars of the value of every scalar gate, `g(k)`, at the end of each epoch.
+
+    Args:
+        filename: The CSV file to write; `kr.analysis.gates_over_time` reads it.
+        tensorboard: The folder of TensorBoard's events. The gates are a run of their own in it, "gates".
+        **kwargs: As for `History`.
+    """
+
+    def __init__(self, filename: Path, tensorboard: Path, **kwargs):
+        super().__init__(filename, **kwargs)
+        self.events = tensorboard / "gates"
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        self.keys = self.keys or list(gates(self.model))
+
+    @cached_property
+    def board(self):
+        """The writer, made at the end of an epoch: if the disk is full then, the next epoch tries again."""
+        return tf.summary.create_file_writer(str(self.events))
+
+    def on_epoch_end(self, epoch, logs=None):
+        values = gates(self.model)
+        super().on_epoch_end(epoch, values)
+        with self.board.as_default(step=epoch):
+            for unit, value in values.items():
+                tf.summary.scalar(f"gates/{unit}", value)
+
+    def on_train_end(self, logs=None):
+        super().on_train_end(logs)
+        if "board" in vars(self):
+            self.board.close()
 
 
 class Progress(keras.callbacks.Callback):
@@ -157,10 +194,7 @@ def recorders(
         first_epoch: Epochs done before; later rows of the history are removed.
         watched: The split that is looked at after each epoch.
     """
-    cut_history(run.history, first_epoch)
-    there = len(read_history(run.history).get("epoch", ())) if run.history.exists() else 0
-    if there < first_epoch:
-        say(f"{run.history} has {there} of the {first_epoch} epochs done; the others are lost.")
+    _resume(run.history, first_epoch)
     return [
         Records(batch_size),
         forgiving(History(run.history, append=first_epoch > 0)),
@@ -168,6 +202,25 @@ def recorders(
         forgiving(Progress(plan.epochs, first_epoch, plan.steps, batch_size, watched)),
         forgiving(Curves(run.history, run.curves, watched)),
     ]
+
+
+def gate_recorder(run: Run, first_epoch: int) -> keras.callbacks.Callback:
+    """The callback that records the gates of a network that has some, from `first_epoch` on.
+
+    Args:
+        run: The run, whose folder exists.
+        first_epoch: Epochs done before; later rows of the record are removed.
+    """
+    _resume(run.gates, first_epoch)
+    return forgiving(Gates(run.gates, run.tensorboard, append=first_epoch > 0))
+
+
+def _resume(path: Path, epochs: int) -> None:
+    """Keep the rows of the epochs done, and report how many are lost."""
+    cut_history(path, epochs)
+    there = len(read_history(path).get("epoch", ())) if path.exists() else 0
+    if there < epochs:
+        say(f"{path} has {there} of the {epochs} epochs done; the others are lost.")
 
 
 def forgiving(callback: keras.callbacks.Callback) -> keras.callbacks.Callback:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_resunits import CoupledSGD
+from keras_resunits import CoupledSGD, GatedResNet, scalar_gates
 from tests.support.sittings import here
 from train.data.augmentation import Augmentation
 from train.data.datasets import ImageData
@@ -17,7 +18,7 @@ from train.data.feeding import Feed
 from train.run.checkpoints import Checkpoints
 from train.run.folder import Run
 from train.run.history import read_history
-from train.run.recorders import History, Records, clock, forgiving, recorders
+from train.run.recorders import Gates, History, Records, clock, forgiving, recorders
 from train.run.session import Plan, Session
 from train.step.trainer import Trainer
 
@@ -161,3 +162,47 @@ def test_a_disk_that_is_full_at_any_event_ends_no_run(event, capsys):
     setattr(callback, event, full)
     getattr(forgiving(callback), event)({})
     assert re.fullmatch(r"train: Callback: disk full; the run continues\.\n", capsys.readouterr().err)
+
+
+def test_gates_are_recorded_by_epoch_in_order_and_in_tensorboard(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    model = GatedResNet(depth=8, input_shape=(8, 8, 1))
+    first, last = scalar_gates(model)["unit000"][0], scalar_gates(model)["unit002"][0]
+    last.k.assign(-1.0)  # closed
+    for epoch, value in enumerate((0.5, 0.25)):  # the second one in a resumed run
+        recorder = Gates(tmp_path / "gates.csv", tmp_path / "tensorboard", append=epoch > 0)
+        recorder.set_model(model)
+        recorder.on_train_begin()
+        first.k.assign(value)
+        recorder.on_epoch_end(epoch, {"loss": 1.0})
+        recorder.on_train_end()
+    assert (tmp_path / "gates.csv").read_text().split() == [
+        "epoch,unit000,unit001,unit002",
+        "1,0.5,1.0,0.0",
+        "2,0.25,1.0,0.0",
+    ]
+    events = EventAccumulator(str(tmp_path / "tensorboard" / "gates")).Reload()
+    assert events.Tags()["tensors"] == [f"gates/unit00{i}" for i in range(3)]
+    scalars = [(event.step, tf.make_ndarray(event.tensor_proto).item()) for event in events.Tensors("gates/unit000")]
+    assert scalars == [(0, 0.5), (1, 0.25)]
+
+
+@pytest.mark.slow
+def test_a_resumed_run_records_the_gates_of_an_undisturbed_one(command, files, tmp_path):
+    data = files.npz(tmp_path / "set.npz")
+    line = f"--dataset={data} --depth=8 --batch_size=8 --epochs=3 --noexport --output={tmp_path}".split()
+    for run in ("whole", "disturbed"):
+        assert command(*line, "--model=GatedResNet", f"--run={run}").code == 0
+    whole, disturbed = (Run(tmp_path, run) for run in ("whole", "disturbed"))
+    history = read_history(whole.gates)
+    assert history["epoch"] == [1, 2, 3] and history["unit000"][0] != history["unit000"][2]
+    shutil.rmtree(max(disturbed.checkpoints.glob("step-*")))  # the last epoch's, whose row of gates is there
+    resumed = command(*line, "--model=GatedResNet", "--run=disturbed", "--resume")
+    assert resumed.code == 0 and "epoch 3/3" in resumed.out and "epoch 2/3" not in resumed.out
+    assert disturbed.gates.read_bytes() == whole.gates.read_bytes()
+    disturbed.gates.unlink()
+    later = command(*line, "--model=GatedResNet", "--run=disturbed", "--resume")
+    assert later.said == [f"train: {disturbed.gates} has 0 of the 3 epochs done; the others are lost."]
+    assert command(*line, "--run=without").code == 0
+    assert not Run(tmp_path, "without").gates.exists()
