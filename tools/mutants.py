@@ -5,8 +5,8 @@
     nice python tools/mutants.py OUT.csv --rooms train/run    # only this room
 
 A room is a folder of `keras_resunits/` or `train/`. A change is tried on its module's examples and tests: the test file
-of the module's name, or of its folder's, or those of its room. Tests marked `slow` or `long` stay out, so a change that
-survives here may still be found by them, by another room's tests or by the laws.
+of the module's name, or of its folder's, or those of its room. Tests marked `long` stay out, and those marked `slow`
+too unless `--slow` is given. So a change that survives may still be found by them, or by another room's tests.
 
 OUT.csv gets a row a change, with the test that found it. At the end these tests run without a change, and must pass.
 The score of each room is printed. A change whose tests take longer than `LIMIT_S` does not count as found. The changes
@@ -110,7 +110,7 @@ def main() -> None:
                 rows.writerow(tried[-1])
                 file.flush()
         finders = sorted({row["test"] for row in tried if row["test"]})
-        _, broken = ran(tree, finders, limit=None) if finders else ("", [])
+        _, broken = ran(tree, ["-m", "", *finders], limit=None) if finders else ("", [])
     print(table(tried))
     if broken:
         sys.exit(f"without a change these fail too, so the rows that name them tell nothing: {', '.join(broken)}.")
