@@ -71,6 +71,12 @@ ELSEWHERE = {
         f"tests/train/data/test_{name}.py" for name in ("datasets", "layouts", "streaming", "tables")
     ],
     "train/evaluate.py": ["tests/train/evaluation/test_evaluate.py", "tests/train/evaluation/test_tables.py"],
+    "train/evaluation/calibration.py": ["tests/train/evaluation/test_tables.py"],
+    "train/evaluation/exporting.py": ["tests/train/evaluation/test_export.py"],
+    "train/evaluation/inputs.py": ["tests/train/evaluation/test_predict.py"],
+    "train/evaluation/keeping.py": ["tests/train/evaluation/test_export.py"],
+    "train/evaluation/predicting.py": ["tests/train/evaluation/test_predict.py"],
+    "train/evaluation/submission.py": ["tests/train/evaluation/test_predict.py"],
     "train/export.py": ["tests/train/evaluation/test_export.py"],
     "train/launch.py": ["tests/train/cluster/test_strategy.py", "tests/train/test_launch.py"],
     "train/library.py": ["tests/test_packaging.py"],
