@@ -50,7 +50,7 @@ LEFT_OUT = ("core/ReplaceBinaryOperator_BitOr", "core/Variable")
 # tests that lie elsewhere than their module's or folder's name tells
 ELSEWHERE = {
     "keras_resunits/__main__.py": ["tests/zoo/test_networks.py"],
-    "keras_resunits/analysis/__main__.py": ["tests/analysis/test_report.py"],
+    "keras_resunits/analysis/__main__.py": ["tests/analysis/test_report.py", "tests/train/process/test_commands.py"],
     "keras_resunits/converters/__main__.py": ["tests/converters/test_command.py"],
     "keras_resunits/layers": ["tests/layers", "tests/models/test_residual.py", "tests/laws/test_config.py"],
     "keras_resunits/layers/modes.py": ["tests/analysis/test_traces.py"],
@@ -64,13 +64,17 @@ ELSEWHERE = {
     "keras_resunits/surgery": ["tests/surgery", "tests/laws/test_surgery.py"],
     "keras_resunits/units": ["tests/units", "tests/models/test_residual.py", "tests/laws/test_config.py"],
     "train/answer.py": ["tests/train/evaluation/test_answer.py"],
-    "train/benchmark.py": ["tests/serving/test_benchmark.py"],
+    "train/benchmark.py": ["tests/serving/test_benchmark.py", "tests/train/process/test_commands.py"],
+    "train/compress.py": ["tests/train/test_compress.py", "tests/train/process/test_commands.py"],
     "train/configs": ["tests/train/settings/test_experiments.py"],
     "train/curves.py": ["tests/train/run/test_history.py"],
     "train/data/datasets": [
         f"tests/train/data/test_{name}.py" for name in ("datasets", "layouts", "streaming", "tables")
     ],
-    "train/evaluate.py": ["tests/train/evaluation/test_evaluate.py", "tests/train/evaluation/test_tables.py"],
+    "train/evaluate.py": [
+        f"tests/train/{name}.py"
+        for name in ("process/test_commands", "evaluation/test_evaluate", "evaluation/test_tables")
+    ],
     "train/evaluation/calibration.py": ["tests/train/evaluation/test_tables.py"],
     "train/evaluation/exporting.py": ["tests/train/evaluation/test_export.py"],
     "train/evaluation/inputs.py": ["tests/train/evaluation/test_predict.py"],
@@ -78,10 +82,14 @@ ELSEWHERE = {
     "train/evaluation/predicting.py": ["tests/train/evaluation/test_predict.py"],
     "train/evaluation/submission.py": ["tests/train/evaluation/test_predict.py"],
     "train/export.py": ["tests/train/evaluation/test_export.py"],
-    "train/launch.py": ["tests/train/cluster/test_strategy.py", "tests/train/test_launch.py"],
+    "train/launch.py": [
+        f"tests/train/{name}.py" for name in ("cluster/test_strategy", "process/test_commands", "test_launch")
+    ],
     "train/library.py": ["tests/test_packaging.py"],
-    "train/predict.py": ["tests/train/evaluation/test_predict.py"],
-    "train/process/commands.py": ["tests/train/test_program.py", "tests/train/test_launch.py"],
+    "train/predict.py": ["tests/train/evaluation/test_predict.py", "tests/train/process/test_commands.py"],
+    "train/process/commands.py": [
+        f"tests/train/{name}.py" for name in ("process/test_commands", "test_program", "test_launch")
+    ],
     "train/process/errors.py": ["tests/train/process", "tests/train/faults/test_bad_input.py"],
     "train/process/files.py": ["tests/train/faults/test_storage.py", "tests/train/faults/test_paths.py"],
     "train/process/machine.py": ["tests/train/step/test_activations.py", "tests/train/data/test_streaming.py"],
