@@ -61,6 +61,10 @@ ELSEWHERE = {
     "keras_resunits/models": ["tests/models", "tests/zoo/test_networks.py"],
     "keras_resunits/serving/client.py": ["tests/client/test_client.py"],
     "keras_resunits/serving/kit": ["tests/serving/test_kit.py", "tests/serving/test_version.py"],
+    **{
+        f"keras_resunits/serving/{name}.py": ["tests/serving/test_decoding.py"]
+        for name in ("gifs", "headers", "orientation", "views")
+    },
     "keras_resunits/surgery": ["tests/surgery", "tests/laws/test_surgery.py"],
     "keras_resunits/units": ["tests/units", "tests/models/test_residual.py", "tests/laws/test_config.py"],
     "train/answer.py": ["tests/train/evaluation/test_answer.py"],
