@@ -250,6 +250,7 @@ HELPERS = {  # neither layers nor choices: covered by their own test files
     "no_norm",
     "normalization_of",
     "plan",
+    "pretrained",
     "scalar_gates",
     "serving_kit",
     "wide_basic",

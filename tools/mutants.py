@@ -5,8 +5,8 @@
     nice python tools/mutants.py OUT.csv --rooms train/run    # only this room
 
 A room is a folder of `keras_resunits/` or `train/`. A change is tried on its module's examples and tests: the test file
-of the module's name, or of its folder's, or those of its room. Tests marked `slow` or `long` stay out, so a change that
-survives here may still be found by them, by another room's tests or by the laws.
+of the module's name, or of its folder's, or those of its room. Tests marked `long` stay out, and those marked `slow`
+too unless `--slow` is given. So a change that survives may still be found by them, or by another room's tests.
 
 OUT.csv gets a row a change, with the test that found it. At the end these tests run without a change, and must pass.
 The score of each room is printed. A change whose tests take longer than `LIMIT_S` does not count as found. The changes
@@ -34,6 +34,7 @@ from itertools import islice
 from pathlib import Path
 
 import keras  # noqa: F401  (and TensorFlow with it, once for all runs of tests)
+import pytest
 from cosmic_ray.commands import init
 from cosmic_ray.mutating import mutate_code, use_mutation
 from cosmic_ray.operators.operator import Operator
@@ -49,16 +50,58 @@ LEFT_OUT = ("core/ReplaceBinaryOperator_BitOr", "core/Variable")
 # tests that lie elsewhere than their module's or folder's name tells
 ELSEWHERE = {
     "keras_resunits/__main__.py": ["tests/zoo/test_networks.py"],
+    "keras_resunits/analysis/__main__.py": ["tests/analysis/test_report.py", "tests/train/process/test_commands.py"],
     "keras_resunits/converters/__main__.py": ["tests/converters/test_command.py"],
+    "keras_resunits/layers": ["tests/layers", "tests/models/test_residual.py", "tests/laws/test_config.py"],
+    "keras_resunits/layers/modes.py": ["tests/analysis/test_traces.py"],
+    "keras_resunits/layers/parts.py": ["tests/analysis/test_describe.py"],
+    "keras_resunits/layers/pullback.py": ["tests/analysis/test_traces.py"],
+    "keras_resunits/layers/recomputation.py": ["tests/models/test_rematerialized.py"],
+    "keras_resunits/layers/words.py": ["tests/analysis/test_describe.py"],
     "keras_resunits/models": ["tests/models", "tests/zoo/test_networks.py"],
     "keras_resunits/serving/client.py": ["tests/client/test_client.py"],
+    "keras_resunits/serving/kit": ["tests/serving/test_kit.py", "tests/serving/test_version.py"],
+    **{
+        f"keras_resunits/serving/{name}.py": ["tests/serving/test_decoding.py"]
+        for name in ("gifs", "headers", "orientation", "views")
+    },
+    "keras_resunits/surgery": ["tests/surgery", "tests/laws/test_surgery.py"],
+    "keras_resunits/units": ["tests/units", "tests/models/test_residual.py", "tests/laws/test_config.py"],
     "train/answer.py": ["tests/train/evaluation/test_answer.py"],
+    "train/benchmark.py": ["tests/serving/test_benchmark.py", "tests/train/process/test_commands.py"],
+    "train/compress.py": ["tests/train/test_compress.py", "tests/train/process/test_commands.py"],
     "train/configs": ["tests/train/settings/test_experiments.py"],
     "train/curves.py": ["tests/train/run/test_history.py"],
-    "train/data/datasets": ["tests/train/data/test_datasets.py", "tests/train/data/test_streaming.py"],
-    "train/evaluate.py": ["tests/train/evaluation/test_evaluate.py"],
-    "train/launch.py": ["tests/train/cluster/test_strategy.py"],
+    "train/data/datasets": [
+        f"tests/train/data/test_{name}.py" for name in ("datasets", "layouts", "streaming", "tables")
+    ],
+    "train/evaluate.py": [
+        f"tests/train/{name}.py"
+        for name in ("process/test_commands", "evaluation/test_evaluate", "evaluation/test_tables")
+    ],
+    "train/evaluation/calibration.py": ["tests/train/evaluation/test_tables.py"],
+    "train/evaluation/exporting.py": ["tests/train/evaluation/test_export.py"],
+    "train/evaluation/inputs.py": ["tests/train/evaluation/test_predict.py"],
+    "train/evaluation/keeping.py": ["tests/train/evaluation/test_export.py"],
+    "train/evaluation/predicting.py": ["tests/train/evaluation/test_predict.py"],
+    "train/evaluation/submission.py": ["tests/train/evaluation/test_predict.py"],
+    "train/export.py": ["tests/train/evaluation/test_export.py"],
+    "train/launch.py": [
+        f"tests/train/{name}.py" for name in ("cluster/test_strategy", "process/test_commands", "test_launch")
+    ],
+    "train/library.py": ["tests/test_packaging.py"],
+    "train/predict.py": ["tests/train/evaluation/test_predict.py", "tests/train/process/test_commands.py"],
+    "train/process/commands.py": [
+        f"tests/train/{name}.py" for name in ("process/test_commands", "test_program", "test_launch")
+    ],
+    "train/process/errors.py": ["tests/train/process", "tests/train/faults/test_bad_input.py"],
+    "train/process/files.py": ["tests/train/faults/test_storage.py", "tests/train/faults/test_paths.py"],
+    "train/process/machine.py": ["tests/train/step/test_activations.py", "tests/train/data/test_streaming.py"],
+    "train/run/signals.py": ["tests/train/test_program.py", "tests/train/faults/test_kills.py"],
+    "train/step/initial.py": ["tests/train/test_fine_tuning.py"],
+    "train/step/parts.py": ["tests/train/test_fine_tuning.py"],
 }
+NO_TESTS = pytest.ExitCode.NO_TESTS_COLLECTED
 LIMIT_S = 300
 
 
@@ -69,6 +112,7 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=10, help="changes in each room (default: 10)")
     parser.add_argument("--rooms", nargs="*", help="folders such as keras_resunits/units; default: all")
     parser.add_argument("--seed", type=int, default=0, help="seed of the choice of changes (default: 0)")
+    parser.add_argument("--slow", action="store_true", help="try what the quick tests do not find on slow ones too")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "tree"
@@ -80,11 +124,11 @@ def main() -> None:
             rows.writeheader()
             tried = []
             for room, spec in tqdm(chosen, unit="change"):
-                tried.append(judged(tree, room, spec))
+                tried.append(judged(tree, room, spec, asked.slow))
                 rows.writerow(tried[-1])
                 file.flush()
         finders = sorted({row["test"] for row in tried if row["test"]})
-        _, broken = ran(tree, finders, limit=None) if finders else ("", [])
+        _, broken = ran(tree, ["-m", "", *finders], limit=None) if finders else ("", [])
     print(table(tried))
     if broken:
         sys.exit(f"without a change these fail too, so the rows that name them tell nothing: {', '.join(broken)}.")
@@ -125,11 +169,14 @@ def parses(spec: MutationSpec) -> bool:
     return True
 
 
-def judged(tree: Path, room: str, spec: MutationSpec) -> dict[str, object]:
+def judged(tree: Path, room: str, spec: MutationSpec, slow: bool) -> dict[str, object]:
     """Try one change on the tests of its module."""
     module = Path(spec.module_path).relative_to(tree)
     with use_mutation(spec.module_path, operator_of(spec), spec.occurrence) as (before, after):
-        outcome, failed = ran(tree, ["-x", *own_tests(tree, module)], LIMIT_S)
+        tests = ["-x", *own_tests(tree, module)]
+        outcome, failed = ran(tree, tests, LIMIT_S)
+        if slow and outcome == "survived":
+            outcome, failed = ran(tree, ["-m", "slow", *tests], LIMIT_S)
     old, new = before.splitlines(), after.splitlines()
     changed = [f"- {was.strip()} + {now.strip()}" for was, now in zip(old, new, strict=False) if was != now]
     return {
@@ -155,7 +202,7 @@ def ran(tree: Path, arguments: list[str], limit: float | None) -> tuple[str, lis
         process.join()
         noted = Path(scratch, "cache/v/cache/lastfailed")  # by pytest, unless the process died
         failed = list(json.loads(noted.read_text())) if noted.exists() else []
-    return ("timed out" if ended is None else "found" if ended else "survived"), failed
+    return ("timed out" if ended is None else "survived" if ended in (0, NO_TESTS) else "found"), failed
 
 
 def run_pytest(tree: Path, arguments: list[str], scratch: str) -> None:

@@ -1,8 +1,11 @@
 """Units deleted, removed and exchanged, against models that are built so; importance and the lens."""
 
+from importlib import import_module
+
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_resunits as kr
 from tests.analysis.nets import net
@@ -127,9 +130,40 @@ def test_the_lens_reads_the_head_behind_each_unit(residual):
     found = kr.analysis.lens(residual, IMAGES, LABELS)
     assert found.rows[-1]["loss"] == pytest.approx(loss(residual(IMAGES)), rel=1e-5)
     assert found.rows[5]["loss"] == pytest.approx(loss(chained(residual, range(5))), rel=1e-5)
-    assert found.rows[4]["cosine"] is None and -1 < found.rows[0]["cosine"] < 1
+    for row, logits in ((found.rows[-1], residual(IMAGES)), (found.rows[5], chained(residual, range(5)))):
+        assert row["accuracy"] == pytest.approx((np.asarray(logits).argmax(1) == LABELS).mean())
+    assert found.rows[4]["cosine"] is None
+    x = IMAGES
+    for name in ("stem", *(f"unit{i:03d}" for i in range(5))):
+        x = residual.get_layer(name)(x, training=False)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        logits = residual.get_layer("unit005")(x, training=False)
+        for name in ("post", "pool", "classifier"):
+            logits = residual.get_layer(name)(logits, training=False)
+        losses = keras.losses.sparse_categorical_crossentropy(LABELS, logits, from_logits=True)
+    edges = (residual.get_layer("unit005").edges(x)[2], -tape.gradient(losses, x))
+    a, b = (np.reshape(each, (30, -1)).astype("float64") for each in edges)
+    cosines = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+    assert found.rows[5]["cosine"] == pytest.approx(cosines.mean(), rel=1e-3)
     plain = kr.analysis.lens(net(1, 1, merge=kr.branch_only, shortcut=kr.identity), IMAGES, LABELS)
     assert [row["accuracy"] is None for row in plain.rows] == [True, True, False]
+
+
+@pytest.mark.parametrize("analysis", ["lens", "importance", "lesions", "credits"])
+def test_a_set_of_several_batches_is_that_of_one(residual, monkeypatch, analysis):
+    given = (IMAGES,) if analysis == "credits" else (IMAGES, LABELS)
+    whole = getattr(kr.analysis, analysis)(residual, *given).arrays
+    for module, name in (("lens", "TRACED"), ("importance", "TRACED"), ("chains", "AT_ONCE")):
+        monkeypatch.setattr(import_module(f"keras_resunits.analysis.{module}"), name, 7)
+    for name, values in getattr(kr.analysis, analysis)(residual, *given).arrays.items():
+        np.testing.assert_allclose(values, whole[name], rtol=1e-4, atol=1e-5)
+
+
+def test_chance_follows_the_seed_alone(residual):
+    for analysis in ("removal", "reorder"):
+        first, again, other = (getattr(kr.analysis, analysis)(residual, IMAGES, LABELS, seed=s) for s in (1, 1, 2))
+        assert first.orders == again.orders != other.orders
 
 
 def test_credits_of_a_plain_network_are_refused(residual):
@@ -172,3 +206,45 @@ def test_every_picture_is_drawn_in_given_axes(residual):
         axes = Figure().subplots()
         assert record.plot(axes) is axes and axes.get_title() and axes.get_xlabel()
         assert len(str(record).splitlines()) == len(record.rows) + 1
+
+
+def heights(ax):
+    return [bar.get_height() for bar in ax.patches]
+
+
+def test_pictures_show_the_figures_in_percent(residual):
+    from matplotlib.figure import Figure
+
+    def drawn(record):
+        return record.plot(Figure().subplots())
+
+    found = kr.analysis.lesions(residual, IMAGES, LABELS)
+    ax = drawn(found)
+    np.testing.assert_allclose(heights(ax), 100 * found.arrays["error"])
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), 100 * found.whole)
+    found = kr.analysis.lens(residual, IMAGES, LABELS)
+    ax = drawn(found)
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), 100 * found.arrays["accuracy"])
+    np.testing.assert_allclose(ax.figure.axes[1].lines[0].get_ydata(), found.arrays["cosine"])
+    found = kr.analysis.removal(residual, IMAGES, LABELS, by=["ratio", "random"])
+    for line, by in zip(drawn(found).lines, ("ratio", "random"), strict=True):
+        assert line.get_label() == by
+        np.testing.assert_allclose(line.get_ydata(), 100 * found.arrays[by])
+    found = kr.analysis.reorder(residual, IMAGES, LABELS, runs=2)
+    np.testing.assert_allclose(drawn(found).lines[0].get_xydata().T, [found.arrays["tau"], 100 * found.arrays["error"]])
+    found = kr.analysis.paths(residual, IMAGES[:2], LABELS[:2], sampled=1)
+    ax = drawn(found)
+    np.testing.assert_allclose(heights(ax), found.arrays["share"])
+    for line, name in zip(ax.lines, ("binomial", "sampled_share"), strict=True):
+        np.testing.assert_allclose(line.get_ydata(), found.arrays[name])
+    found = kr.analysis.credits(residual, IMAGES[:2])
+    np.testing.assert_allclose(heights(drawn(found)), np.abs(found.arrays["credits"]).mean((1, 2)))
+
+
+def test_progress_is_told_every_five_seconds(monkeypatch, capsys):
+    from keras_resunits.analysis.progress import progress
+
+    clock = iter([0.0, 5.0, 5.5, 6.0, 6.5, 10.0, 11.5, 12.0])
+    monkeypatch.setattr("keras_resunits.analysis.progress.time.monotonic", lambda: next(clock))
+    assert list(progress("abcde", "lens: batch")) == list("abcde")
+    assert capsys.readouterr().err == "lens: batch 1 of 5\nlens: batch 4 of 5\n"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from types import SimpleNamespace
 
 import keras
+import numpy as np
 import pytest
+import tensorflow as tf
 
-from train.compress import run_main, tuned
+from train.compress import examples, run_main, tuned
 from train.process.errors import BadInput
 from train.run.folder import Run
 from train.settings.config import Config, read
@@ -53,3 +56,20 @@ def test_a_run_is_pruned_trained_on_and_exported(command, files, tmp_path, capsy
     assert read(new.config).recipe.learning_rate == 0.01 and read(new.config).recipe.freeze is None
     assert json.loads((new.saved_models / "1" / "metadata.json").read_text())["step"] == 8
     assert [path.name for path in (tmp_path / "runs" / "mine").glob("*.keras")] == ["model.keras"]
+
+
+@pytest.mark.parametrize(
+    ("total", "asked", "chosen"), [(10, 4, [0, 3, 6, 9]), (10, 10, list(range(10))), (3, 8, [0, 1, 2])]
+)
+def test_examples_are_spread_over_all_test_images(monkeypatch, total, asked, chosen):
+    """In batches of 4, the last one filled up with images of weight 0."""
+    images = np.arange(12, dtype="uint8").reshape(12, 1, 1, 1).repeat(3, 3)
+    weights = (np.arange(12) < total).astype("float32")
+    batches = tf.data.Dataset.from_tensor_slices((images, np.arange(12), weights)).batch(4)
+    monkeypatch.setattr("train.data.batches.test_batches", lambda data, size: batches)
+    found, labels = examples(SimpleNamespace(test_count=total), asked, lambda pixels: pixels / 2)
+    assert labels.tolist() == chosen and found[:, 0, 0, 0].tolist() == [each / 2 for each in chosen]
+    crops = tf.data.Dataset.from_tensor_slices((images[:, None], np.arange(12), weights)).batch(4)
+    monkeypatch.setattr("train.data.batches.test_batches", lambda data, size: crops)
+    with pytest.raises(BadInput, match="not pruned on ten crops"):
+        examples(SimpleNamespace(test_count=total), asked, lambda pixels: pixels)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import signal
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from matplotlib.figure import Figure
 from sklearn.datasets import load_digits
 
 from train import Fitted, fit
+from train.fitting import _guarded
 from train.process.errors import BadInput
+from train.process.startup import FRUITLESS
 
 FAST = {"depth": 8, "epochs": 1, "batch_size": 64}
 
@@ -56,17 +61,53 @@ def test_a_run_is_exported_and_the_newest_version_returned(run):
     assert run.export(top_k=3).name == "2"
 
 
+def process_state():
+    """What `fit` sets for the whole process."""
+    options = tf.config.optimizer.get_experimental_options()
+    return {
+        "policy": keras.config.dtype_policy().name,
+        "signals": [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)],
+        "level": tf.get_logger().level,
+        "options": {name: options.get(name, True) for name in FRUITLESS},
+    }
+
+
 def test_the_process_is_left_as_it_was(arrays, tmp_path):
+    started = process_state()
     keras.config.set_dtype_policy("mixed_bfloat16")
-    handler = signal.signal(signal.SIGTERM, lambda *_: None)
-    before = signal.getsignal(signal.SIGTERM)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    tf.get_logger().setLevel("DEBUG")
     try:
+        tf.config.optimizer.set_experimental_options({FRUITLESS[0]: False, FRUITLESS[1]: True})
+        before = process_state()
         with pytest.raises(BadInput, match="larger than the training set"):
             fit(arrays[0], test=arrays[1], output=tmp_path, **FAST | {"batch_size": 4096})
-        assert keras.config.dtype_policy().name == "mixed_bfloat16"
-        assert signal.getsignal(signal.SIGTERM) is before
+        with _guarded():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_IGN)
+            keras.config.set_dtype_policy("float32")
+            tf.config.optimizer.set_experimental_options({FRUITLESS[0]: True, FRUITLESS[1]: False})
+            assert tf.get_logger().level == logging.WARNING
+        assert process_state() == before
     finally:
-        signal.signal(signal.SIGTERM, handler)
+        for number, handler in zip((signal.SIGTERM, signal.SIGINT), started["signals"], strict=True):
+            signal.signal(number, handler)
+        tf.get_logger().setLevel(started["level"])
+        tf.config.optimizer.set_experimental_options(started["options"])
+
+
+def test_the_newest_version_is_the_highest_number(run, tmp_path, monkeypatch):
+    for name in ("9", "10", "older"):
+        (tmp_path / name).mkdir()
+    given = []
+    monkeypatch.setattr("train.export.main", lambda arguments: given.append(arguments))
+    assert run.export(output=tmp_path, formats=["onnx"]) == tmp_path / "10"
+    assert given[0].formats == ["onnx"] and Path(given[0].output) == tmp_path
+
+
+def test_nothing_is_exported_unless_asked_for(run):
+    assert not (run.folder.parents[1] / "saved_models").exists()
 
 
 def test_an_unknown_option_names_the_nearest(tmp_path):

@@ -20,7 +20,8 @@ from tests.train.conftest import Outcome
 from train.data.datasets.decoding import test_view as view_of
 from train.data.datasets.folder import pixels
 from train.evaluation.inputs import Inputs
-from train.evaluation.predicting import read_batches
+from train.evaluation.predicting import in_words, read_batches
+from train.evaluation.submission import _is_share
 from train.predict import run_main
 
 NAMES = ["cat", "dog", "eel"]
@@ -93,6 +94,20 @@ def test_a_folder_is_walked_and_each_picture_gets_its_class(predict, net, model,
     np.testing.assert_allclose([float(row[2]) for row in found], wanted.max(1), rtol=1e-4)
     assert "passed over 1 file of other formats (1 .txt)" in outcome.err
     assert "predicted  6 images" in outcome.out
+
+
+def test_what_was_predicted_is_summed_up(predict, folder, tmp_path, monkeypatch):
+    """Seven classes, of which five are shown; three images a second."""
+    keras.utils.set_random_seed(0)
+    seven = PreActResNet(8, SHAPE, 7)
+    save_classifier(seven, tmp_path / "seven.keras", list("abcdefg"))
+    answers = iter([np.eye(7)[[0, 1, 1]], np.eye(7)[[2, 3, 4]]])
+    monkeypatch.setattr("train.evaluation.classifiers.Classifier.probabilities", lambda *_: next(answers))
+    clock = iter([10.0, 12.0])
+    monkeypatch.setattr("train.evaluation.predicting.time.monotonic", lambda: next(clock))
+    outcome = predict(tmp_path / "seven.keras", folder, "--normalize=none", "--batch_size=3")
+    assert outcome.code == 0, outcome.err
+    assert "predicted  6 images in 2.0 s, 3 img/s\nclasses    b 2, a 1, c 1, d 1, e 1\n" in outcome.out
 
 
 def test_the_next_classes_and_all_probabilities_are_columns(predict, net, model, folder, tmp_path):
@@ -180,6 +195,15 @@ def test_a_submission_of_one_probability_is_of_the_second_class(predict, folder,
     assert float(found["1"]) == pytest.approx(1 / (1 + np.exp(logits[0] - logits[1])), rel=1e-4)
 
 
+def test_a_share_is_a_number_from_0_to_1():
+    assert [text for text in ("0", "1", "0.5", "1e-3", "-0.1", "1.1", "nan", "yes", "") if _is_share(text)] == [
+        "0",
+        "1",
+        "0.5",
+        "1e-3",
+    ]
+
+
 def test_an_arrays_ids_may_count_from_one(predict, net, model, folder, tmp_path):
     np.save(tmp_path / "x.npy", np.stack([pixels(folder / name, 8)[0] for name in ALL[:4]]))
     given = sample(tmp_path / "sample.csv", ["ImageId", "Label"], ["0"], ids=["4", "1", "2", "3"])
@@ -208,6 +232,7 @@ SUBMISSIONS = {
     "other classes": (b"id,cat,cow\n0,1,1\n1,1,1\n2,1,1\n3,1,1\n4,1,1\n5,1,1\n", "got cat, cow"),
     "too many cells": (b"id,label\n0,cat,1\n", "row 2 has 3 cells, the header 2"),
     "binary": (b"id,label\n0,\0\n", "bytes of 0"),
+    "probabilities of three": (b"id,label\n0,0.5\n1,1\n2,0\n3,0\n4,0\n5,0\n", "'label' .* '0.5': expected .* 0..2"),
 }
 
 
@@ -292,6 +317,57 @@ def test_a_truncated_picture_of_a_view_is_named(predict, model, folder, tmp_path
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     outcome = predict(tmp_path / "cut.keras", path)
     assert_refused(outcome, rf"1 unreadable image \(\S*{name}: [^{{]+\)\. Fix or remove them")
+
+
+@pytest.mark.parametrize(("count", "text"), [(1, "1 unreadable image (0: why)"), (5, "5 unreadable images (0: why;")])
+def test_five_bad_pictures_are_named(count, text):
+    assert in_words({str(i): "why" for i in range(count)}).startswith(text)
+    assert in_words({str(i): "why" for i in range(count)}).endswith(f"{count - 1}: why)")
+    assert in_words({str(i): "why" for i in range(6)}).endswith("; 4: why; ...)")
+
+
+def plain_file(path: Path, shape, classes: int = 3) -> Path:
+    keras.utils.set_random_seed(0)
+    PreActResNet(8, shape, classes).save(path)
+    return path
+
+
+def test_classes_without_names_are_numbers_or_named_by_the_option(predict, folder, tmp_path):
+    file = plain_file(tmp_path / "plain.keras", SHAPE)
+    line = (file, folder, "--normalize=none", "--probabilities")
+    for names, header in ((), ["0", "1", "2"]), (("--class_names=a,b,c",), ["a", "b", "c"]):
+        assert predict(*line, *names).code == 0
+        assert rows(tmp_path / "out.csv")[0][3:] == header
+    assert_refused(predict(*line, "--class_names=a,b"), "--class_names must have 3 names, one for each class; got 2")
+    assert predict(*line, "--top_k=3").code == 0
+
+
+def test_a_model_of_any_size_requires_one(predict, folder, tmp_path):
+    file = plain_file(tmp_path / "any.keras", (None, None, 3))
+    assert_refused(predict(file, folder, "--normalize=none"), "takes images of any size: pass --image_size")
+    assert predict(file, folder, "--normalize=none", "--image_size=8", "--probabilities").code == 0
+    found = np.array([row[3:] for row in rows(tmp_path / "out.csv")[1:]], float)
+    fixed = plain_file(tmp_path / "fixed.keras", SHAPE)
+    assert predict(fixed, folder, "--normalize=none", "--image_size=8", "--probabilities").code == 0
+    np.testing.assert_allclose(found, np.array([row[3:] for row in rows(tmp_path / "out.csv")[1:]], float), rtol=1e-4)
+
+
+def test_pictures_and_arrays_are_grey_for_a_grey_network(predict, folder, tmp_path):
+    file = plain_file(tmp_path / "grey.keras", (8, 8, 1))
+    images = np.stack([np.asarray(Image.open(folder / name).convert("L")) for name in ALL[:2]])
+    np.save(tmp_path / "x.npy", images)
+    found = []
+    for inputs in ([tmp_path / "x.npy"], [folder / "0.png", folder / "1.png"]):
+        assert predict(file, *inputs, "--normalize=none", "--probabilities").code == 0
+        found.append(np.array([row[3:] for row in rows(tmp_path / "out.csv")[1:]], float))
+    np.testing.assert_allclose(*found, rtol=1e-4)
+
+
+def test_a_name_of_two_pictures_is_refused(predict, net, folder, tmp_path, files):
+    files.image(folder / "c" / "3.png", np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / "test.csv").write_text("id\n3\n")
+    outcome = predict(net, tmp_path / "test.csv", f"--images={folder}")
+    assert_refused(outcome, "'3' in column 'id' .* may be any of 2 images: 'b/3.png', 'c/3.png'")
 
 
 def test_answers_that_are_no_numbers_are_reported(predict, model, folder, tmp_path):
