@@ -34,9 +34,9 @@ def test_each_runs_from_top_to_bottom(path, tmp_path, monkeypatch):
     pytest.importorskip("ipykernel")
     monkeypatch.setenv("PYTHONPATH", python_path())
     notebook = nbformat.read(path, 4)
-    before = [len(cell.outputs) for cell in notebook.cells if cell.cell_type == "code"]
+    kept = [bool(cell.outputs) for cell in notebook.cells if cell.cell_type == "code"]
     nbclient.NotebookClient(
         notebook, timeout=600, coalesce_streams=True, resources={"metadata": {"path": str(tmp_path)}}
     ).execute()
-    after = [len(cell.outputs) for cell in notebook.cells if cell.cell_type == "code"]
-    assert [bool(count) for count in after] == [bool(count) for count in before]
+    now = [bool(cell.outputs) for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(there or not before for there, before in zip(now, kept, strict=True))

@@ -215,7 +215,7 @@ def outcome(results: dict[str, float], watched: str, session, exported: bool) ->
     chosen = f", of the best epoch, {epoch}" if (epoch := session.position.epoch) < session.epochs_done else ""
     lines = [f"{watched} accuracy {results['val_accuracy']:.2%}{averaged}{chosen}"]
     if "test_accuracy" in results:
-        lines.append(f"test accuracy {results['test_accuracy']:.2%}, looked at once")
+        lines.append(f"test accuracy {results['test_accuracy']:.2%}, evaluated once")
     return "\n".join(lines)
 
 

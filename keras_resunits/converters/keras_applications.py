@@ -195,8 +195,10 @@ def _application_of(model: keras.Model) -> str:
         if (layout.name, units) in APPLICATIONS and mismatch(model, layout) is None:
             return APPLICATIONS[layout.name, units]
     of_units = [name for (_, theirs), name in APPLICATIONS.items() if theirs == units]
-    fitting = ", ".join(f"keras_{name.lower()}" for name in of_units or APPLICATIONS.values())
+    names = [f"keras_{name.lower()}" for name in of_units or APPLICATIONS.values()]
+    fitting, first = ", ".join(names), names[0]
     raise ConversionError(
-        f"ImageNet's weights fit {fitting}, which compute the same as keras.applications. "
+        f"ImageNet's weights fit {fitting}, which compute the same as keras.applications: "
+        f"`kr.create({first!r}, weights='imagenet')`. "
         f"Received: '{model.name}', stages of {units} units."
     )

@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, get_args, get_type_hints
 
 import keras
 
+from keras_resunits.arguments import near_matches
 from keras_resunits.models.head import TOP, Top
 from keras_resunits.models.network import network
 from keras_resunits.models.stems import Stem
@@ -157,7 +158,9 @@ def family(
             try:
                 bound = signature.bind(*args, **kwargs)
             except TypeError as error:
-                raise TypeError(f"{title}() {error}") from None
+                unknown = next((name for name in kwargs if name not in signature.parameters), None)
+                hint = f".{near_matches(unknown, signature.parameters)}" if unknown else "."
+                raise TypeError(f"{title}() {error}{hint}") from None
             weights = bound.arguments.pop("weights", None)
             found = None if weights is None else next(filter(None, (find(title, bound, weights) for find in FINDERS)))
             if found:

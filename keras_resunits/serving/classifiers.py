@@ -29,7 +29,7 @@ IN_RUN = "model.keras"
 """The classifier's file in the folder of a run."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PixelClassifier:
     """A network that takes pixels, as `kr.load` returns it.
 
@@ -50,6 +50,10 @@ class PixelClassifier:
     view: str
     head: str
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        size = ", ".join(str(side or "any") for side in self.image_shape)
+        return f"<PixelClassifier of images ({size}); its Keras model is `.model`, '{self.model.name}'>"
 
     def predict(self, images: np.ndarray, batch_size: int = 128) -> np.ndarray:
         """Return the probabilities of the classes.

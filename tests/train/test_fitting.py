@@ -130,3 +130,12 @@ def test_one_option_does_not_reach_the_next_call(run, tmp_path, arrays):
         fit(arrays[0], test=arrays[1], output=run.folder.parents[1], run="mine")
     plain = fit(arrays[0], test=arrays[1], output=tmp_path, **FAST)
     assert plain.folder.name.startswith("arrays-")
+
+
+def test_arrays_alone_are_divided_by_validation(arrays, tmp_path):
+    (images, labels), _ = arrays
+    with pytest.raises(BadInput, match=r"lacks x_test, y_test.*or hold out training images by --validation=0\.2"):
+        fit((images, labels), output=tmp_path, **FAST)
+    run = fit((images, labels), validation=0.25, output=tmp_path, **FAST)
+    held = run.evaluate()["images"]
+    assert 0.2 < held / len(images) < 0.3

@@ -93,7 +93,7 @@ BROKEN = {
     "ids without files": (lambda f: write(f, [*ROWS, ("none", "cat")]), {}, "1 of 13 names .* no file in .*: 'none'"),
     "files without ids": (lambda f: write(f, ROWS[2:]), {}, "2 images beside .* have no row in it: .*img0"),
     "nothing fits": (lambda f: write(f, [("q", "w"), ("e", "r")]), {}, "no column of .* names images in"),
-    "ids twice": (lambda f: write(f, [*ROWS, ROWS[0]]), {}, "1 names more than once in 'id': 'img0'"),
+    "ids twice": (lambda f: write(f, [*ROWS, ROWS[0]]), {}, "must name each image once; several rows name 'img0'"),
     "a label missing": (lambda f: write(f, [("img0", ""), *ROWS[1:]]), {}, "column 'breed' is empty in 1 rows.*img0"),
     "one class": (lambda f: write(f, [(n, "cat") for n, _ in ROWS]), {}, "has one class, 'cat'"),
     "several columns": (

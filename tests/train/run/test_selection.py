@@ -1,4 +1,4 @@
-"""The best state is chosen on validation images; test images are looked at once, at the end."""
+"""The best state is chosen on validation images; test images are evaluated once, at the end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_run_ends_early_and_exports_its_best_state(command, files, tmp_path):
     assert len(accuracies) == min(best + 1, 5) and best < 5
     assert f"no better for 1 epoch: ended after epoch {best + 1}." in first.err
     assert f"validation accuracy {max(accuracies):.2%}, of the best epoch, {best}\n" in first.out
-    assert first.out.count("test accuracy") == 1 and "looked at once" in first.out
+    assert first.out.count("test accuracy") == 1 and "evaluated once" in first.out
     scores = {
         int(path.parent.name[5:]): json.loads(path.read_text()) for path in run.checkpoints.glob("*/manifest.json")
     }

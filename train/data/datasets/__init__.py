@@ -60,6 +60,7 @@ def load(source: Source, streamed: bool = False, seed: int = 0, earlier: bool = 
         data = kind.load(Reading(source, streamed, seed, earlier))
     except PermissionError as error:
         raise BadInput(f"--dataset={source.dataset}: {error.filename} cannot be read ({error.strerror}).") from None
+    alone = data.test is data.train
     names = source.class_names if kind is not FOLDER or earlier else None  # else they gave the order of the classes
     if isinstance(data, EncodedData):
         data = renamed(data, names)
@@ -70,7 +71,7 @@ def load(source: Source, streamed: bool = False, seed: int = 0, earlier: bool = 
             data = checked(data, names)
         except BadInput as error:
             raise BadInput(f"--dataset={source.dataset}: {error}") from None
-    return data if kind is FOLDER or not interval(source) else divided(data, source, seed)
+    return data if kind is FOLDER or not interval(source) else divided(data, source, seed, alone)
 
 
 def renamed(data: EncodedData, class_names: list[str] | None) -> EncodedData:
@@ -79,8 +80,14 @@ def renamed(data: EncodedData, class_names: list[str] | None) -> EncodedData:
     return replace(data, class_names=list(class_names or data.class_names), own_names=data.class_names)
 
 
-def divided(data: ImageData | EncodedData, source: Source, seed: int) -> ImageData | EncodedData:
+def divided(data: ImageData | EncodedData, source: Source, seed: int, alone: bool = False) -> ImageData | EncodedData:
     """The data with part of the training images held out for validation, by their numbers.
+
+    Args:
+        data: The data.
+        source: The options.
+        seed: The run's seed.
+        alone: Whether there are training images only, which `test` repeats.
 
     Raises:
         BadInput: if the data have a validation split, or a class would have no image on one side.
@@ -95,7 +102,10 @@ def divided(data: ImageData | EncodedData, source: Source, seed: int) -> ImageDa
     print(f"data: {counted} are the validation split ({asked(source)})", flush=True)
     if isinstance(data, ImageData):
         images, labels = data.train
-        return replace(data, train=(images[kept], labels[kept]), validation=(images[held], labels[held]))
+        train, validation = (images[kept], labels[kept]), (images[held], labels[held])
+        if alone:
+            return replace(data, train=train, test=validation, tested="validation")
+        return replace(data, train=train, validation=validation)
     return replace(data, train=data.train.part(kept), validation=data.train.part(held))
 
 
@@ -141,7 +151,9 @@ def _tfds(reading: Reading) -> ImageData | EncodedData:
 OF_TABLES = frozenset({"labels", "image_column", "label_column"})
 OPTIONS = frozenset({"data_dir", "image_size", "skip_bad_images", "test_view", *OF_TABLES})
 DIGITS = _Kind("the digits", lambda reading: load_digits())
-NPZ = _Kind("an .npz file", lambda reading: load_npz(Path(reading.source.dataset)))
+NPZ = _Kind(
+    "an .npz file", lambda reading: load_npz(Path(reading.source.dataset), held=interval(reading.source) is not None)
+)
 IDX = _Kind("IDX files", lambda reading: load_idx(Path(reading.source.dataset)))
 FOLDER = _Kind("a folder of images", _folder, frozenset({"image_size", "skip_bad_images", "test_view", *OF_TABLES}))
 TFDS = _Kind("a tensorflow-datasets set", _tfds, frozenset({"data_dir", "image_size", "test_view"}))

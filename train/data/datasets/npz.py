@@ -20,8 +20,13 @@ EXPECTED = {"train": ("x_train", "y_train"), "test": ("x_test", "y_test")}
 ZIP, NPY = b"PK", b"\x93NUMPY"  # the first bytes of such files
 
 
-def load_npz(path: Path) -> ImageData:
+def load_npz(path: Path, held: bool = False) -> ImageData:
     """Read the arrays of images and labels: of a training split, and of a test or validation split, or both.
+
+    Args:
+        path: The file.
+        held: Whether a part of the training images is held out afterwards: then these alone do, and stand for the test
+            split too.
 
     Raises:
         BadInput: if the file does not exist or is not an .npz file, or an array is missing or has pickled objects.
@@ -30,17 +35,17 @@ def load_npz(path: Path) -> ImageData:
     try:
         _require_sizes(path)
         with np.load(path, allow_pickle=False) as arrays:
-            names = _names(path, list(arrays))
+            names = _names(path, list(arrays), held)
             parts = {split: (arrays[x], arrays[y]) for split, (x, y) in names.items()}
     except (ValueError, TypeError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise BadInput(f"{path} is not a readable .npz file: {error}.") from None
     if names != EXPECTED:
         told = (f"{split} from {x} and {y}" for split, (x, y) in names.items())
         print(f"data: {', '.join(told)} of {path}", flush=True)
-    return ImageData.of_splits(parts)
+    return ImageData.of_splits({"test": parts["train"], **parts} if len(parts) == 1 else parts)
 
 
-def _names(path: Path, given: list[str]) -> dict[str, tuple[str, str]]:
+def _names(path: Path, given: list[str], held: bool = False) -> dict[str, tuple[str, str]]:
     """The arrays of images and of labels by split, however their names are spelled.
 
     >>> _names(Path("a.npz"), ["train_images", "train_labels", "val_images", "val_labels"])
@@ -54,11 +59,12 @@ def _names(path: Path, given: list[str]) -> dict[str, tuple[str, str]]:
         if len(names) > 1:
             raise BadInput(f"{path} has {names[0]} and {names[1]}: expected one of them.")
     splits = [s for s in ("train", "validation", "test") if f"x_{s}" in found or f"y_{s}" in found or s == "train"]
-    if len(splits) == 1:
+    if alone := len(splits) == 1 and not held:
         splits.append("test")
     missing = [name for split in splits for name in (f"x_{split}", f"y_{split}") if name not in found]
     if missing:
-        raise BadInput(f"{path} lacks {', '.join(missing)}; it has {', '.join(given) or 'nothing'}.")
+        way = ", or hold out training images by --validation=0.2" if alone and "x_train" in found else ""
+        raise BadInput(f"{path} lacks {', '.join(missing)}; it has {', '.join(given) or 'nothing'}. Add them{way}.")
     return {split: (found[f"x_{split}"][0], found[f"y_{split}"][0]) for split in splits}
 
 

@@ -207,7 +207,10 @@ def _files(table: Table, images: str, files: Mapping[str, Sequence[Path]], folde
     cells = table.column(images)
     keys = [key_of(cell) for cell in cells]
     if twice := [key for key, count in Counter(keys).items() if count > 1]:
-        raise BadInput(f"{table.path} has {len(twice)} names more than once in {images!r}: {listed(twice)}.")
+        raise BadInput(
+            f"column {images!r} of {table.path} must name each image once; several rows name {listed(twice)}. "
+            "Remove the other rows."
+        )
     found = {number: _one(table, cells[number], files[key]) for number, key in enumerate(keys) if key in files}
     missing = [cells[number] for number in range(len(cells)) if number not in found]
     _tell(missing, f"of {len(cells)} names in column {images!r} of {table.path} have no file in {folder}", skip)
@@ -233,7 +236,7 @@ def _tell(names: Sequence[str], what: str, skip: bool) -> None:
         return
     line = f"{len(names)} {what}: {listed(names)}"
     if not skip:
-        raise BadInput(f"{line}. Mend the table, or leave them out by --skip_bad_images.")
+        raise BadInput(f"{line}. Fix the table, or leave them out with --skip_bad_images.")
     print(f"left out {line}", file=sys.stderr)
 
 
