@@ -72,6 +72,7 @@ ELSEWHERE = {
     "train/compress.py": ["tests/train/test_compress.py", "tests/train/process/test_commands.py"],
     "train/configs": ["tests/train/settings/test_experiments.py"],
     "train/curves.py": ["tests/train/run/test_history.py"],
+    "train/data/batches.py": ["tests/train/data/test_batches.py", "tests/train/data/test_streaming.py"],
     "train/data/datasets": [
         f"tests/train/data/test_{name}.py" for name in ("datasets", "layouts", "streaming", "tables")
     ],

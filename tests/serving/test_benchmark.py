@@ -74,3 +74,14 @@ def test_a_mistake_is_one_line(arguments, line, tmp_path, monkeypatch, capsys):
     assert run_main(list(arguments)) == 2
     error = capsys.readouterr().err
     assert error.startswith("benchmark: ") and line in error and error.count("\n") == 1
+
+
+def test_the_newest_version_is_measured_as_asked(tmp_path, monkeypatch, capsys):
+    given = []
+    monkeypatch.setattr("keras_resunits.serving.benchmark.benchmark", lambda *asked: given.append(asked))
+    assert run_main([str(tmp_path)]) == 0
+    for version in ("2", "9", "10"):
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "saved_model.pb").touch()
+    assert run_main([str(tmp_path), "--batches=2,4", "--rounds=3", "--requests=6"]) == 0
+    assert given == [(tmp_path, [1, 8, 32], 5, 10), (tmp_path / "10", [2, 4], 3, 6)]

@@ -11,7 +11,18 @@ import numpy as np
 import pytest
 
 import keras_resunits as kr
-from keras_resunits.surgery import deepen, drop, fold, insert, prune, reorder, replace, take_apart, to_plain
+from keras_resunits.surgery import (
+    deepen,
+    drop,
+    fold,
+    insert,
+    prune,
+    put_together,
+    reorder,
+    replace,
+    take_apart,
+    to_plain,
+)
 from tests.catalog import SMALL, randomize
 
 RNG = np.random.default_rng(0)
@@ -27,6 +38,14 @@ def gated():
     for i, unit in enumerate(kr.scalar_gates(model).values()):
         unit[0].k.assign(-1.0 if i == 3 else 0.1 * (i + 1))
     return model
+
+
+UNITS = [f"unit00{i}" for i in range(6)]
+
+
+def without_units(model):
+    parts = take_apart(model)
+    return parts.with_chain(part for part in parts.chain if not part.is_unit)
 
 
 def origins(model):
@@ -103,6 +122,13 @@ def test_pruning_that_cannot_be_done_is_refused(gated):
         ({"by": "gate", "keep": 5, "images": IMAGES[:, :4]}, r"of shape \(8, 8, 3\). Received: shape \(20, 4, 8, 3\)"),
         ({"by": "gate", "keep": 5, "images": IMAGES, "labels": LABELS[:3]}, r"Received: shape \(3,\).*for 20 images"),
         ({"by": "gate", "keep": 5, "images": IMAGES, "labels": LABELS + 1}, r"in 0\.\.4. Received: 1\.\.5"),
+        ({"by": "gate", "keep": 5, "images": IMAGES, "labels": LABELS - 1}, r"in 0\.\.4. Received: -1\.\.3"),
+        ({"by": "gate", "keep": 5, "images": IMAGES, "labels": LABELS / 2}, "float64, for 20 images"),
+        ({"by": "gate", "keep": 5, "labels": LABELS}, "for no images"),
+        ({"by": "gate", "keep": 5, "budget": 0.5}, "either `keep` or `budget`.* Received: both"),
+        ({"by": "gate", "keep": 7}, r"`keep` must be in 2\.\.6.*Received: keep=7"),
+        ({"by": dict.fromkeys(UNITS, np.nan), "keep": 5}, "finite number .* Received: nan for 'unit000'"),
+        ({"by": lambda *_: 3, "keep": 5}, "a mapping from units to numbers. Received: 3"),
     ]:
         with pytest.raises(ValueError, match=text):
             prune(gated, **arguments)
@@ -128,9 +154,40 @@ def test_surgery_that_does_not_fit_is_refused(gated):
         (lambda: deepen(gated, units_per_stage=[1, 2, 2]), r"at least \[2, 2, 2\].*Received: \[1, 2, 2\]"),
         (lambda: deepen(gated), "either `depth` or `units_per_stage`"),
         (lambda: to_plain(gated), "requires units that are linear before their exit"),
+        (lambda: deepen(gated, depth=20, units_per_stage=[3, 2, 2]), "either `depth` or `units_per_stage`"),
+        (lambda: put_together(without_units(gated)), "must keep at least one unit"),
+        (lambda: reorder(gated, [*UNITS, "unit000"]), r"each of the 6 units once\. Received: a unit is named twice"),
+        (lambda: insert(gated, gated.get_layer("unit002"), before="unit002"), "an inserted unit must keep"),
+        (lambda: replace(gated, {"unit002": gated.get_layer("unit001")}), "must not change shapes|does not fit"),
+        (lambda: kr.surgery.deepest_column(gated), "requires a network with `Fractal` layers"),
+        (
+            lambda: prune(kr.PreActResNet([1, 1, 1], **SMALL), "gate", keep=2),
+            "requires scalar gates. Received: 'preact",
+        ),
     ]:
         with pytest.raises(ValueError, match=text):
             operation()
+
+
+def test_a_network_without_gates_has_none_to_take_out(gated):
+    plain = kr.surgery.from_gated(gated)
+    assert not kr.scalar_gates(plain)
+    for model in (plain, kr.PreActResNet([1, 1, 1], **SMALL), kr.PlainNet([1, 1, 1], **SMALL)):
+        with pytest.raises(ValueError, match=f"requires a network with scalar gates. Received: '{model.name}' without"):
+            kr.surgery.from_gated(model)
+
+
+def test_gates_that_start_closed_are_refused(gated):
+    for initial in (0.0, 0.5):
+        with pytest.raises(ValueError, match=rf"requires open gates, g\(initial\) = 1. Received: g\({initial}\)"):
+            kr.surgery.to_gated(kr.PreActResNet([1, 1, 1], **SMALL), initial=initial)
+
+
+def test_a_budget_of_multiply_adds_requires_the_size_of_images():
+    model = kr.GatedResNet([2, 1, 1], input_shape=(None, None, 3), classes=5)
+    with pytest.raises(ValueError, match="requires the size of images"):
+        prune(model, "gate", budget=0.9)
+    assert prune(model, "gate", budget=0.95, of="parameters").dropped == ("unit000",)
 
 
 def test_an_activation_that_is_not_idempotent_is_refused_behind_itself():
@@ -157,6 +214,22 @@ def test_units_of_one_layer_become_plain_ones(shortcut):
     assert {row.M for row in kr.describe(plain) if row.M} == {"branch_only"}
     expected = np.asarray(model(IMAGES))
     assert np.abs(np.asarray(plain(IMAGES)) - expected).max() <= 1e-6 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: kr.ResNet([1, 1, 1], block="single", merge="highway", **SMALL), "Received: Highway and "),
+        (lambda: kr.ResNet([1, 1, 1], **SMALL), r"Received: Add and Conv2D \w+ Conv2D"),
+        (
+            lambda: kr.ResNet([1, 1, 1], block="single", order="relu_before_add", **SMALL),
+            r"Received: Add and Conv2D \w+",
+        ),
+    ],
+)
+def test_units_of_another_merge_or_of_more_layers_are_not_made_plain(make, text):
+    with pytest.raises(ValueError, match=text):
+        to_plain(make())
 
 
 def test_a_shortcut_that_averages_pixels_is_not_made_plain():

@@ -13,7 +13,7 @@ from PIL import Image
 
 from train.evaluate import run_main
 from train.evaluation.calibration import Calibration, draw_calibration
-from train.evaluation.judgement import Judgement
+from train.evaluation.judgement import Judgement, draw_mistakes
 from train.evaluation.tables import class_scores, in_lines, write_classes, write_images
 
 NAMES = ["cat", "dog", "eel", "fox"]
@@ -88,6 +88,33 @@ def test_the_picture_of_the_calibration_holds_all_of_its_text(judged, tmp_path, 
     assert above.get_title() == "expected calibration error 30.0%\nmean confidence 74.0%, accuracy 60.0%"
     with Image.open(tmp_path / "calibration.png") as picture:
         assert picture.format == "PNG" and min(picture.size) > 500
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 7, 12])
+@pytest.mark.parametrize("named", [False, True])
+def test_a_sheet_of_mistakes_has_each_image_between_its_verdict_and_its_name(count, named, tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *args: figures.append(figure))
+    judged = Judgement(np.tile([0.75, 0.25], (count, 1)), np.ones(count, int), ["cat", "dog"])
+    names = [f"{i}.png" for i in range(count)] if named else None
+    draw_mistakes(judged, range(count), [np.zeros((8, 8, 3), np.uint8)] * count, tmp_path / "a.png", names)
+    (figure,) = figures
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    boxes = [axes.get_window_extent() for axes in figure.axes]
+    headline, *texts = [text.get_window_extent(canvas.get_renderer()) for text in figure.texts]
+    verdicts, below = (texts[::2], texts[1::2]) if named else (texts, [None] * count)
+    for box, verdict, name in zip(boxes, verdicts, below, strict=True):
+        assert box.width == pytest.approx(box.height) and headline.y0 > box.y1
+        assert abs(verdict.x0 + verdict.x1 - box.x0 - box.x1) < 2 and 0 < verdict.y0 - box.y1 < box.height / 8
+        if name:
+            assert abs(name.x0 + name.x1 - box.x0 - box.x1) < 2 and 0 < box.y0 - name.y1 < box.height / 8
+    every = [box for box in (headline, *boxes, *texts) if box]
+    assert all(box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1 for box in every)
+    assert not any(a.overlaps(b) for i, a in enumerate(every) for b in every[:i])
+    rows = [[box for box in boxes if abs(box.y0 - y) < 1] for y in sorted({round(box.y0) for box in boxes})]
+    assert [len(row) for row in rows[1:]] == [min(count, 6)] * (len(rows) - 1) and len(rows) == -(-count // 6)
+    assert rows[-1][0].x0 + rows[-1][-1].x1 == pytest.approx(figure.bbox.x1, abs=2)  # the first row is centred
 
 
 def test_evaluating_a_folder_names_files_in_the_rows(files, tmp_path, capsys):

@@ -60,6 +60,23 @@ def test_a_run_whose_configuration_is_missing_is_neither_started_again_nor_resum
             old_run(str(tmp_path), name, "mine")
 
 
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({"splits": {"train": 8, "validation": 4, "test": 4}}, (False, True, "validation")),
+        ({"splits": {"train": 8, "test": 4}}, (False, False, "test")),
+        ({"images": 8}, (True, False, "test")),
+        (None, (False, False, "test")),
+    ],
+)
+def test_the_split_that_is_watched_is_told_by_the_data_that_began_the_run(tmp_path, data, expected):
+    run = begin(tmp_path, "mine")
+    run.data.unlink(missing_ok=True)
+    if data is not None:
+        run.data.write_text(json.dumps(data))
+    assert (run.earlier, run.selects, run.watched) == expected
+
+
 @pytest.mark.parametrize("name", ["", ".", "..", "../mine", "/mine"])
 def test_a_name_that_is_not_a_folder_name_is_refused(tmp_path, name):
     with pytest.raises(BadInput, match="--run="):

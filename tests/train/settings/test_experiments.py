@@ -71,22 +71,33 @@ def test_the_smoke_version_trains(name, command, tmp_path):
     assert f"  fingerprint     {saved.fingerprint}\n" in outcome.out
 
 
+@pytest.mark.parametrize(
+    ("name", "network", "decay", "epochs", "drops", "factor"),
+    [
+        ("cifar10_preactresnet164", ("PreActResNet", 164), 1e-4, 164, None, None),
+        ("cifar10_resnet110", ("ResNet", 110), 1e-4, 164, None, None),
+        ("cifar10_wrn28_10", ("wrn28_10_cifar", None), 5e-4, 200, [60 / 200, 120 / 200, 160 / 200], 0.2),
+    ],
+)
+def test_the_papers_cifar_experiments_have_the_papers_values(parse, name, network, decay, epochs, drops, factor):
+    parse(f"--config={name}")
+    config = resolve()
+    assert picked(config, "dataset", "model", "depth") == ("cifar10", *network)
+    assert picked(config, "learning_rate", "weight_decay", "momentum", "batch_size") == (0.1, decay, 0.9, 128)
+    assert picked(config, "epochs", "drops", "drop_factor", "pad", "flip") == (epochs, drops, factor, 4, True)
+
+
 @pytest.mark.slow
-def test_the_papers_cifar_networks_have_the_papers_parameters(parse):
+@pytest.mark.parametrize(
+    ("name", "published"),
+    [("cifar10_preactresnet164", 1_703_258), ("cifar10_resnet110", 1_727_962), ("cifar10_wrn28_10", 36_479_194)],
+)
+def test_the_papers_cifar_networks_have_the_papers_parameters(parse, name, published):
     from train.step.network import network
 
-    for name, published, decay, epochs, drops, factor in (
-        ("cifar10_preactresnet164", 1_703_258, 1e-4, 164, None, None),
-        ("cifar10_resnet110", 1_727_962, 1e-4, 164, None, None),
-        ("cifar10_wrn28_10", 36_479_194, 5e-4, 200, [60 / 200, 120 / 200, 160 / 200], 0.2),
-    ):
-        parse(f"--config={name}")
-        config = resolve()
-        model = network(config.network, (32, 32, 3), 10)
-        count = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
-        assert count == published
-        assert picked(config, "learning_rate", "weight_decay", "momentum", "batch_size") == (0.1, decay, 0.9, 128)
-        assert picked(config, "epochs", "drops", "drop_factor", "pad", "flip") == (epochs, drops, factor, 4, True)
+    parse(f"--config={name}")
+    model = network(resolve().network, (32, 32, 3), 10)
+    assert sum(int(np.prod(w.shape)) for w in model.trainable_weights) == published
 
 
 @pytest.mark.parametrize(("name", "epochs", "batch"), [("digits", 40, 64), ("fashion_mnist", 15, 128)])
