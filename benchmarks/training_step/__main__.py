@@ -10,7 +10,7 @@ ratios round by round. Five rounds of the second line take about 20 minutes on 2
 several times as long as float32.
 
 Ours runs as the training program does: with oneDNN's kernels (`train/__init__.py`), without imports that nothing uses
-(`train/imports.py`) and without two of TensorFlow's graph optimisers (`train/tracing.py`). Stock Keras runs as
+(`train/process/startup.py`) and without TensorFlow's graph optimisers (`train/process/startup.py`). Stock Keras runs as
 TensorFlow begins, with oneDNN (the same where TensorFlow finds AVX512_VNNI or the like, and begins with it), and begun
 in all as ours, which tells what the layers do from what the start does. "TensorFlow's kernels alone" is the same
 network with one layer a kernel and nothing else (`bare_kernels.py`): what our layers and optimiser cost is the
@@ -47,20 +47,20 @@ PRECISIONS = ("float32", "bfloat16")
 
 
 def measure(peer: str, depth: int, precision: str, steps: int, began: float) -> dict[str, float]:
-    """In this process: seconds to the first step's end, then images a second."""
+    """In this process: seconds and processor seconds to the first step's end, then images a second."""
     import numpy as np
 
     rng = np.random.default_rng(0)
     images, labels = rng.normal(size=(BATCH, 32, 32, 3)).astype("float32"), rng.integers(0, 10, BATCH)
     step, images, labels = (_torch if peer == "native_torch" else _keras)(peer, depth, precision, images, labels)
     step(images, labels)
-    first = time.time() - began
+    first, processor = time.time() - began, time.process_time()
     seconds = []
     for _ in range(steps):
         start = time.perf_counter()
         step(images, labels)
         seconds.append(time.perf_counter() - start)
-    return {"first": first, "rate": BATCH / statistics.median(seconds)}
+    return {"first": first, "processor": processor, "rate": BATCH / statistics.median(seconds)}
 
 
 def _torch(peer, depth, precision, images, labels):

@@ -40,16 +40,16 @@ class Trainer:
         self.model, self.preprocessing, self.optimizer, self.average = model, preprocessing, optimizer, average
         self.strategy = tf.distribute.get_strategy()
         self.loss = CrossEntropy()
-        self._trained = tf.function(self._train, jit_compile=True) if compiled else self._train
+        self._trained = tf.function(self._train, jit_compile=True, autograph=False) if compiled else self._train
         optimizer.build(model.trainable_variables)
 
-    @tf.function
+    @tf.function(autograph=False)
     def train_step(self, images, labels, asked):
         """One training step."""
         rate = tf.cast(self.optimizer.learning_rate, tf.float32)  # before it counts this update
         return tf.concat([self._over_replicas(self._trained, (images, labels, asked)), [rate]], axis=0)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def test_step(self, images, labels, weights, asked):
         """One test step, without an update; images of weight 0 do not count."""
         return self._over_replicas(self._test, (images, labels, weights, asked))
