@@ -102,6 +102,7 @@ ELSEWHERE = {
     "train/step/initial.py": ["tests/train/test_fine_tuning.py"],
     "train/step/parts.py": ["tests/train/test_fine_tuning.py"],
 }
+OF_ALL = "tests/test_records.py"  # tests of every module
 NO_TESTS = pytest.ExitCode.NO_TESTS_COLLECTED
 LIMIT_S = 300
 
@@ -232,7 +233,8 @@ def own_tests(tree: Path, module: Path) -> list[str]:
         [str(folder.with_name(f"test_{folder.name}.py"))],
         room_tests(tree, module),
     )
-    return [str(module), *next(tests for tests in choices if tests and all((tree / each).exists() for each in tests))]
+    own = next(tests for tests in choices if tests and all((tree / each).exists() for each in tests))
+    return [str(module), OF_ALL, *own]
 
 
 def room_tests(tree: Path, module: Path) -> list[str]:

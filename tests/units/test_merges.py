@@ -85,3 +85,10 @@ def test_edges_that_would_broadcast_are_refused_however_the_merge_was_built(merg
     merge(x, x, x)
     with pytest.raises(ValueError, match=r"same shape\. Received: shortcut \(2, 4, 4, 8\), branch \(2, 1, 1, 8\)"):
         merge(x, x[:, :1, :1], x)
+
+
+@pytest.mark.parametrize("filters", [4, 16])
+def test_a_gate_of_another_shape_than_its_edges_is_refused(filters):
+    merge = kr.Highway(keras.layers.Conv2D(filters, 1))
+    with pytest.raises(ValueError, match=rf"a gate of the shape of its edges.* Received: gate .*{filters}\)"):
+        merge.build(*[(None, 4, 4, 8)] * 3)
