@@ -45,8 +45,8 @@ def main() -> None:
     """Resolve the configuration and the run, then train."""
     asked = asked_for()
     check_strategy(asked.strategy, asked.tpu, asked.cpu_devices)
+    require_tensorflow_backend()  # an experiment may import Keras
     config, run = configure(asked)
-    require_tensorflow_backend()
     with importing():  # after the flags, so that a typing error is reported at once, not after seconds of imports
         from .program import train
     train(config, run, asked, resuming(run))

@@ -68,6 +68,7 @@ def main(arguments: argparse.Namespace) -> None:
     new = new_run(str(old.output), arguments.run, f"{old.name}-pruned")
     path = old.folder / f"{new.name}.keras"
     tuning = tuned(config, str(path), arguments.epochs, arguments.learning_rate)
+    tuning = replace(tuning, files=old.code_files(config.code, {}))
     trained = checkpoint_network(old, checkpoint)
     data = load(config.source, config.augmenting.crop == "resized", config.recipe.seed, earlier=old.earlier)
     ranking = examples(data.testing_on("validation" if data.selects else "train"), RANKING, trained.preprocessing)

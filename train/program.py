@@ -26,7 +26,7 @@ from .process.files import stored
 from .process.memory import memory_named
 from .process.startup import trace_lightly
 from .run.checkpoints import Checkpoints, Position, require_checkpoint, state_hash
-from .run.recorders import recorders
+from .run.recorders import own_callbacks, recorders
 from .run.session import Plan, Session
 from .run.signals import handle_by_default, noticed
 from .step.average import Average
@@ -48,7 +48,7 @@ def train(config, run, asked, again: str) -> None:
         asked: The `Command`, with devices, export, timeouts, and whether to resume.
         again: The command that resumes the run, for messages.
     """
-    check_network(config.network, asked.remat)
+    check_network(config.realized(run.code_files(config.code, config.files)).network, asked.remat)
     place = make_strategy(asked.strategy, asked.tpu, asked.cpu_devices, asked.startup_timeout, asked.worker_timeout)
     require_one_device(asked.jit_compile, place)
     handle_by_default()
@@ -73,9 +73,11 @@ def pipeline(config, run, asked, place, again: str) -> None:
         seen = identity(data)
         together = {name: getattr(config.survival, name) for name in STEPS_TOGETHER}
         require_agreement(place, {**config.deciding, **seen, **together, "remat": asked.remat})
+        files = run.code_files(config.code, config.files)
+        made = config.realized(files)
         with bad_images_named(data), memory_named():
             with place.watch("making the network"):  # all workers start with the weights of the first
-                model, preprocessing = build(config, run, data, place, asked.remat)
+                model, preprocessing = build(made, run, data, place, asked.remat)
             if asked.export:
                 require_exportable(config.serving, model, data.classes)
             plan = planned(config, data)
@@ -83,10 +85,11 @@ def pipeline(config, run, asked, place, again: str) -> None:
                 introduce(config, run, data, model, plan, place)
                 with stored(str(run.folder)):
                     run.keep_initial(run.initial_file(config.network.initial_model, config.initial_digest))
+                    run.keep_code(files)
                     run.require_same_data(seen)
                     run.network.write_text(f"{describe(model)}\n")
                     save_picture(data.sample(1)[0], run.example)
-            session = prepare(config, run, data, model, preprocessing, plan, place, asked)
+            session = prepare(config, made, run, data, model, preprocessing, plan, place, asked)
             with noticed() as session.notice:
                 session.run()
                 selects = data.selects and not run.earlier
@@ -133,12 +136,16 @@ def introduce(config, run, data, model, plan, place) -> None:
     print(f"{run.name}: {sizes}, on {place.taken}\n{config}", flush=True)
 
 
-def prepare(config, run, data, model, preprocessing, plan, place, asked) -> Session:
-    """The session, at the position of the run's last checkpoint, or at the start."""
-    recipe = config.recipe
+def prepare(config, made, run, data, model, preprocessing, plan, place, asked) -> Session:
+    """The session, at the position of the run's last checkpoint, or at the start.
+
+    `made` is the configuration with objects in the place of references.
+    """
+    recipe = made.recipe
     sgd = optimizer(recipe, plan.epochs * plan.steps, model)
+    callbacks = own_callbacks(recipe.callbacks)
     average = Average(model, sgd, recipe.ema) if recipe.ema else None
-    trainer = Trainer(model, preprocessing, sgd, average, asked.jit_compile)
+    trainer = Trainer(model, preprocessing, sgd, average, asked.jit_compile, recipe.loss)
     told = about(config, data, preprocessing)
     checkpoints = Checkpoints(run.checkpoints, model, sgd, average, config.survival.keep, place.number, told)
     position = chief_first(place, checkpoints.restore) if asked.resume else Position()
@@ -152,7 +159,7 @@ def prepare(config, run, data, model, preprocessing, plan, place, asked) -> Sess
             if (before := run.saved_epochs()) not in (None, plan.epochs):
                 say(f"--epochs={plan.epochs} instead of {before}: the schedule is stretched accordingly.")
             config.save(run.config)
-            records = recorders(run, plan, recipe.batch_size, position.epoch, data.watched)
+            records = recorders(run, plan, recipe.batch_size, position.epoch, data.watched) + callbacks
     feed = Feed(data, recipe.batch_size, Augmentation.of(config.augmenting), recipe.seed, place.workers, config.rounds)
     return Session(trainer, feed, checkpoints, plan, place, records, position)
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import keras
 from tqdm import tqdm
 
 from ..process.backend import tf
-from ..process.errors import say
+from ..process.errors import BadInput, say
 from ..process.files import stored, why
 from .folder import Run
 from .history import cut_history, draw_curves, first_epoch, read_history
@@ -168,6 +169,18 @@ def recorders(
         forgiving(Progress(plan.epochs, first_epoch, plan.steps, batch_size, watched)),
         forgiving(Curves(run.history, run.curves, watched)),
     ]
+
+
+def own_callbacks(chosen: Sequence[Any] | None) -> list[keras.callbacks.Callback]:
+    """The callbacks of the user's, checked.
+
+    Raises:
+        BadInput: for another object.
+    """
+    for each in chosen or ():
+        if not isinstance(each, keras.callbacks.Callback):
+            raise BadInput(f"--callbacks must be Keras callbacks; got {each!r}.")
+    return list(chosen or ())
 
 
 def forgiving(callback: keras.callbacks.Callback) -> keras.callbacks.Callback:

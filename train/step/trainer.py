@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import keras
 
 from ..process.backend import tf
 from .average import Average
-from .targets import CrossEntropy, answers, hits
+from .targets import answers, hits, losses_of
 
 
 class Trainer:
@@ -27,6 +27,8 @@ class Trainer:
         optimizer: A Keras optimiser.
         average: Averages of the weights to update; none by default.
         compiled: Whether XLA compiles the training step; only on one device. Defaults to `False`.
+        loss: From labels and logits to the loss of each image, `[b]`; by default the cross-entropy.
+        augment: Maps a replica's images and the number of the step to float32 images; by default nothing.
     """
 
     def __init__(
@@ -36,18 +38,20 @@ class Trainer:
         optimizer: keras.optimizers.Optimizer,
         average: Average | None = None,
         compiled: bool = False,
+        loss: Callable | None = None,
+        augment: Callable | None = None,
     ):
         self.model, self.preprocessing, self.optimizer, self.average = model, preprocessing, optimizer, average
         self.strategy = tf.distribute.get_strategy()
-        self.loss = CrossEntropy()
+        self.loss, self.augment = losses_of(loss), augment
         self._trained = tf.function(self._train, jit_compile=True) if compiled else self._train
         optimizer.build(model.trainable_variables)
 
     @tf.function
-    def train_step(self, images, labels, asked):
-        """One training step."""
+    def train_step(self, images, labels, asked, step=0):
+        """One training step; `step` is its number, on which the augmentation depends."""
         rate = tf.cast(self.optimizer.learning_rate, tf.float32)  # before it counts this update
-        return tf.concat([self._over_replicas(self._trained, (images, labels, asked)), [rate]], axis=0)
+        return tf.concat([self._over_replicas(self._trained, (images, labels, asked, step)), [rate]], axis=0)
 
     @tf.function(reduce_retracing=True)
     def test_step(self, images, labels, weights, asked):
@@ -57,10 +61,12 @@ class Trainer:
     def _over_replicas(self, step, arguments):
         return self.strategy.reduce(tf.distribute.ReduceOp.SUM, self.strategy.run(step, arguments), axis=None)
 
-    def _train(self, images, labels, asked):
+    def _train(self, images, labels, asked, step):
+        if self.augment:
+            images = self.augment(images, step)
         with tf.GradientTape() as tape:
             logits = self.model(self.preprocessing(images), training=True)
-            loss = tf.reduce_mean(self.loss.call(labels, logits))  # `self.loss(...)` would divide by the replicas
+            loss = tf.reduce_mean(self.loss(labels, logits))
             # the mean over this replica's share; the optimiser sums the gradients of all replicas
             scaled = self.optimizer.scale_loss(loss / self.strategy.num_replicas_in_sync)
         variables = self.model.trainable_variables
@@ -72,7 +78,7 @@ class Trainer:
 
     def _test(self, images, labels, weights, asked):
         logits = answers(lambda views, training: self.model(self.preprocessing(views), training=training), images)
-        losses, right = self.loss.call(labels, logits), hits(labels, logits)
+        losses, right = self.loss(labels, logits), hits(labels, logits)
         sums = (tf.reduce_sum(values * weights) for values in (losses, right, tf.ones_like(losses)))
         return tf.stack([*sums, asked])
 
