@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -29,6 +31,7 @@ from .run.checkpoints import Checkpoints, Position, require_checkpoint, state_ha
 from .run.recorders import own_callbacks, recorders
 from .run.session import Plan, Session
 from .run.signals import handle_by_default, noticed
+from .step.augmenting import LayerAugmentation
 from .step.average import Average
 from .step.network import check_network, network, synchronize
 from .step.optimizer import optimizer
@@ -81,7 +84,9 @@ def pipeline(config, run, asked, place, again: str) -> None:
             if asked.export:
                 require_exportable(config.serving, model, data.classes)
             plan = planned(config, data)
+            parts = Parts.of(made, data, model, plan)
             if place.is_chief:
+                parts.tell()
                 introduce(config, run, data, model, plan, place)
                 with stored(str(run.folder)):
                     run.keep_initial(run.initial_file(config.network.initial_model, config.initial_digest))
@@ -89,7 +94,7 @@ def pipeline(config, run, asked, place, again: str) -> None:
                     run.require_same_data(seen)
                     run.network.write_text(f"{describe(model)}\n")
                     save_picture(data.sample(1)[0], run.example)
-            session = prepare(config, made, run, data, model, preprocessing, plan, place, asked)
+            session = prepare(config, parts, run, data, model, preprocessing, plan, place, asked)
             with noticed() as session.notice:
                 session.run()
                 selects = data.selects and not run.earlier
@@ -136,16 +141,50 @@ def introduce(config, run, data, model, plan, place) -> None:
     print(f"{run.name}: {sizes}, on {place.taken}\n{config}", flush=True)
 
 
-def prepare(config, made, run, data, model, preprocessing, plan, place, asked) -> Session:
-    """The session, at the position of the run's last checkpoint, or at the start.
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a run's training that may be the user's own.
 
-    `made` is the configuration with objects in the place of references.
+    Args:
+        optimizer: The optimiser.
+        loss: From labels and logits to losses; `None` for the cross-entropy.
+        augment: Layers that augment batches on the device; `None` for none.
+        callbacks: Callbacks in addition to the program's.
+        brings_rate: Whether the optimiser has a learning rate of its own.
     """
-    recipe = made.recipe
-    sgd = optimizer(recipe, plan.epochs * plan.steps, model)
-    callbacks = own_callbacks(recipe.callbacks)
+
+    optimizer: keras.optimizers.Optimizer
+    loss: Callable | None
+    augment: LayerAugmentation | None
+    callbacks: list[keras.callbacks.Callback]
+    brings_rate: bool
+
+    @classmethod
+    def of(cls, made, data, model, plan) -> Parts:
+        """The parts of a configuration with objects in the place of references, checked before any file is written."""
+        recipe, layers = made.recipe, made.augmenting.augment
+        return cls(
+            optimizer(recipe, plan.epochs * plan.steps, model),
+            recipe.loss,
+            LayerAugmentation(layers, recipe.seed, data.image_shape) if layers else None,
+            own_callbacks(recipe.callbacks),
+            isinstance(recipe.optimizer, keras.optimizers.Optimizer),
+        )
+
+    def tell(self) -> None:
+        """Report what has no effect."""
+        if self.brings_rate:
+            say(
+                "the optimiser has its own learning rate: --learning_rate and --schedule have no effect. A function "
+                "(learning_rate) -> optimiser gets the run's."
+            )
+
+
+def prepare(config, parts, run, data, model, preprocessing, plan, place, asked) -> Session:
+    """The session, at the position of the run's last checkpoint, or at the start."""
+    recipe, sgd = config.recipe, parts.optimizer
     average = Average(model, sgd, recipe.ema) if recipe.ema else None
-    trainer = Trainer(model, preprocessing, sgd, average, asked.jit_compile, recipe.loss)
+    trainer = Trainer(model, preprocessing, sgd, average, asked.jit_compile, parts.loss, parts.augment)
     told = about(config, data, preprocessing)
     checkpoints = Checkpoints(run.checkpoints, model, sgd, average, config.survival.keep, place.number, told)
     position = chief_first(place, checkpoints.restore) if asked.resume else Position()
@@ -159,7 +198,7 @@ def prepare(config, made, run, data, model, preprocessing, plan, place, asked) -
             if (before := run.saved_epochs()) not in (None, plan.epochs):
                 say(f"--epochs={plan.epochs} instead of {before}: the schedule is stretched accordingly.")
             config.save(run.config)
-            records = recorders(run, plan, recipe.batch_size, position.epoch, data.watched) + callbacks
+            records = recorders(run, plan, recipe.batch_size, position.epoch, data.watched) + parts.callbacks
     feed = Feed(data, recipe.batch_size, Augmentation.of(config.augmenting), recipe.seed, place.workers, config.rounds)
     return Session(trainer, feed, checkpoints, plan, place, records, position)
 

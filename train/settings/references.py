@@ -5,11 +5,12 @@ object's place. The run keeps a copy of each file, and the configuration its SHA
 whenever the run is read; neither a copy nor a digest of it is kept.
 
 `FILE.py:config().shortcut` is the value of `shortcut` in what the file's `config()` returns: an experiment's object.
-`keras:AdamW` is short for `keras.optimizers:AdamW`, or for the namespace of the option that names it (`NAMESPACES`).
+`keras:RandomZoom(0.2)` is what the call returns. `keras:AdamW` is short for `keras.optimizers:AdamW`, or for the namespace of the option that names it (`NAMESPACES`).
 """
 
 from __future__ import annotations
 
+import ast
 import functools
 import importlib
 import importlib.util
@@ -25,7 +26,7 @@ from ..process.errors import BadInput, first_line
 from ..process.files import digest
 from ..process.startup import importing
 from .names import near
-from .sections import SECTIONS, Section, is_reference
+from .sections import REFERENCE, SECTIONS, Section, is_reference
 
 S = TypeVar("S", bound=Section)
 OBJECTS = tuple(
@@ -58,9 +59,10 @@ def taken(values: Mapping[str, Any], absent: bool = False) -> tuple[dict[str, An
     files: dict[str, Path] = {}
 
     def kept(option: str, text: Any) -> Any:
-        place, _, name = str(text).rpartition(":")
-        if not (is_reference(text) and place.endswith(".py")):
+        place, _, name = str(text).partition(".py:")
+        if not (is_reference(text) and name):
             return text
+        place += ".py"
         path = Path(place).expanduser()
         if not path.is_file() and not absent:
             raise BadInput(f"--{option}={text}: there is no file {place}.")
@@ -131,8 +133,9 @@ def find(reference: str, option: str, files: Mapping[str, Path]) -> Any:
     Traceback (most recent call last):
     train.process.errors.BadInput: --shortcut=math:gcf: math has no 'gcf'.
     """
-    place, _, name = reference.rpartition(":")
-    where = f"--{option}={reference}"
+    parts = REFERENCE.fullmatch(reference)
+    assert parts is not None  # as the caller knows
+    place, where = parts["place"], f"--{option}={reference}"
     if place in files:
         found: Any = module_of(files[place], where)
     else:
@@ -143,12 +146,27 @@ def find(reference: str, option: str, files: Mapping[str, Path]) -> Any:
                 found = importlib.import_module(place)
         except (Exception, SystemExit) as error:
             raise BadInput(f"{where}: {place} cannot be imported: {type(error).__name__}: {first_line(error)}.") from error
-    function, called, key = name.partition("().")
-    for part in function.split("."):
+    for part in parts["name"].split("."):
         if not hasattr(found, part):
             raise BadInput(f"{where}: {place} has no {part!r}.{near(part, dir(found))}")
         found = getattr(found, part)
-    return called_for(found, where)[key] if called else found
+    if parts["key"]:
+        return called_for(found, where)[parts["key"]]
+    return found if parts["arguments"] is None else _called(found, parts["arguments"], where)
+
+
+def _called(function: Any, arguments: str, where: str) -> Any:
+    """What a function returns for arguments that are written as in Python.
+
+    >>> _called(dict, "a=1", "--augment")
+    {'a': 1}
+    """
+    try:
+        call: Any = ast.parse(f"f({arguments})", mode="eval").body
+        given = [ast.literal_eval(each) for each in call.args]
+        return function(*given, **{each.arg: ast.literal_eval(each.value) for each in call.keywords})
+    except Exception as error:  # whatever the function raises for them
+        raise BadInput(f"{where}: {type(error).__name__}: {first_line(error)}.") from error
 
 
 def called_for(function: Callable[[], Mapping[str, Any]], where: str) -> dict[str, Any]:

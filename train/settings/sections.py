@@ -15,13 +15,13 @@ from typing import Any, ClassVar
 from ..process.errors import BadInput
 
 
-REFERENCE = re.compile(r".+:[A-Za-z_][\w.]*(\(\)\.\w+)?")
+REFERENCE = re.compile(r"(?P<place>.+?):(?P<name>[A-Za-z_][\w.]*)(?:\(\)\.(?P<key>\w+)|\((?P<arguments>[^()]*)\))?")
 
 
 def is_reference(value: Any) -> bool:
     """Whether a value names an object by its file or module.
 
-    >>> [is_reference(each) for each in ("my.py:halved", "keras:AdamW", "my.py:config().tail", "adamw", None)]
+    >>> [is_reference(each) for each in ("my.py:halved", "keras:RandomZoom(0.2)", "my.py:config().tail", "adamw", None)]
     [True, True, True, False, False]
     """
     return isinstance(value, str) and REFERENCE.fullmatch(value) is not None
