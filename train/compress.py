@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from .process.commands import Parser, command, positive, reported
 from .process.errors import BadInput
-from .process.files import digest, stored, whole
+from .process.files import digest, outlive_full_disks, stored, whole
 from .process.startup import importing, require_tensorflow_backend
 from .run.folder import Run, new_run
 from .settings.config import Config, read
@@ -127,6 +127,7 @@ def run_main(argv: list[str]) -> int:
 
 def entry() -> NoReturn:
     """The command `keras-resunits-compress`, and `python -m train.compress`."""
+    outlive_full_disks()
     sys.exit(run_main(sys.argv[1:]))
 
 

@@ -31,7 +31,8 @@ from .settings.names import near
 from .settings.references import OBJECTS, place_of
 
 Pair = tuple[Any, Any]
-IN_PROCESS = ("startup_timeout", "worker_timeout", "tpu")  # of several processes, which no notebook starts
+# of several processes, which no notebook starts, or of several runs
+IN_PROCESS = ("startup_timeout", "worker_timeout", "tpu", "seeds")
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from keras_resunits.converters.statistics import normalizing
 from .cluster.strategy import make_strategy, require_divisible, require_one_device
 from .cluster.workers import chief_first, leaving_together, require_agreement
 from .data.augmentation import Augmentation
+from .data.batches import require_labels
 from .data.datasets import bad_images_named, identity, load
 from .data.feeding import Feed
 from .evaluation.check import check_answers, save_picture
@@ -36,14 +37,16 @@ from .step.average import Average
 from .step.network import check_network, network, synchronize
 from .step.optimizer import optimizer
 from .step.parts import freeze, frozen_in_words, rate_factors
+from .step.targets import require_loss
 from .step.trainer import Trainer
+from .step.weighting import class_weights
 
 NEXT = f"\n{' ' * 14}"
 STEPS_TOGETHER = ("checkpoint_every", "on_nan")  # workers that save at different steps would wait for each other
 
 
-def train(config, run, asked, again: str) -> None:
-    """Set up the devices, and run the pipeline on them.
+def train(config, run, asked, again: str) -> dict[str, float]:
+    """Set up the devices, and run the pipeline on them; return the results of the exported state.
 
     Args:
         config: The run's `Config`.
@@ -58,12 +61,12 @@ def train(config, run, asked, again: str) -> None:
     trace_lightly()
     with leaving_together(place), place.strategy.scope():
         try:
-            pipeline(config, run, asked, place, again)
+            return pipeline(config, run, asked, place, again)
         except Preempted as error:
             raise Preempted(f"{error} Resume with: {again}") from None
 
 
-def pipeline(config, run, asked, place, again: str) -> None:
+def pipeline(config, run, asked, place, again: str) -> dict[str, float]:
     """Run the whole pipeline, under the strategy of its place."""
     keras.utils.set_random_seed(config.recipe.seed)
     keras.config.set_dtype_policy(config.network.precision)
@@ -104,6 +107,7 @@ def pipeline(config, run, asked, place, again: str) -> None:
                 raise Preempted(f"asked to stop ({received.name}): saved at step {step}, not exported.")
         if place.is_chief:
             finish(config, run, data, session, results, asked.export != "none", again)
+    return results
 
 
 def build(config, run, data, place, remat: str | None = None):
@@ -149,6 +153,7 @@ class Parts:
         optimizer: The optimiser.
         loss: From labels and logits to losses; `None` for the cross-entropy.
         augment: Layers that augment batches on the device; `None` for none.
+        weights: Factors of the training loss by class; `None` for none.
         callbacks: Callbacks in addition to the program's.
         brings_rate: Whether the optimiser has a learning rate of its own.
     """
@@ -156,6 +161,7 @@ class Parts:
     optimizer: keras.optimizers.Optimizer
     loss: Callable | None
     augment: LayerAugmentation | None
+    weights: np.ndarray | None
     callbacks: list[keras.callbacks.Callback]
     brings_rate: bool
 
@@ -163,10 +169,15 @@ class Parts:
     def of(cls, made, data, model, plan) -> Parts:
         """The parts of a configuration with objects in the place of references, checked before any file is written."""
         recipe, layers = made.recipe, made.augmenting.augment
+        if recipe.loss is not None:
+            require_loss(recipe.loss, data.classes, Augmentation.of(made.augmenting).gives_distributions)
+        if recipe.sampling == "balanced":
+            require_labels(data)
         return cls(
             optimizer(recipe, plan.epochs * plan.steps, model),
             recipe.loss,
             LayerAugmentation(layers, recipe.seed, data.image_shape) if layers else None,
+            class_weights(recipe, data.train_labels, data.classes),
             own_callbacks(recipe.callbacks),
             isinstance(recipe.optimizer, keras.optimizers.Optimizer),
         )
@@ -184,7 +195,7 @@ def prepare(config, parts, run, data, model, preprocessing, plan, place, asked) 
     """The session, at the position of the run's last checkpoint, or at the start."""
     recipe, sgd = config.recipe, parts.optimizer
     average = Average(model, sgd, recipe.ema) if recipe.ema else None
-    trainer = Trainer(model, preprocessing, sgd, average, asked.jit_compile, parts.loss, parts.augment)
+    trainer = Trainer(model, preprocessing, sgd, average, asked.jit_compile, parts.loss, parts.augment, parts.weights)
     told = about(config, data, preprocessing)
     checkpoints = Checkpoints(run.checkpoints, model, sgd, average, config.survival.keep, place.number, told)
     position = chief_first(place, checkpoints.restore) if asked.resume else Position()
@@ -199,7 +210,8 @@ def prepare(config, parts, run, data, model, preprocessing, plan, place, asked) 
                 say(f"--epochs={plan.epochs} instead of {before}: the schedule is stretched accordingly.")
             config.save(run.config)
             records = recorders(run, plan, recipe.batch_size, position.epoch, data.watched) + parts.callbacks
-    feed = Feed(data, recipe.batch_size, Augmentation.of(config.augmenting), recipe.seed, place.workers, config.rounds)
+    options = place.workers, config.rounds, recipe.sampling == "balanced"
+    feed = Feed(data, recipe.batch_size, Augmentation.of(config.augmenting), recipe.seed, *options)
     return Session(trainer, feed, checkpoints, plan, place, records, position)
 
 

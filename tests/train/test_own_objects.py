@@ -31,12 +31,15 @@ def halved(slot, order):
     scale = keras.layers.Rescaling(0.5, name="scale")
     return keras.Sequential([kr.zero_pad(slot, order), scale], name="shortcut")
 '''
-EXPERIMENT = SHORTCUT + '''
+EXPERIMENT = (
+    SHORTCUT
+    + """
 
 def config():
     return {"depth": 8, "batch_size": 8, "shortcut": halved}
-'''
-KINDS = '''
+"""
+)
+KINDS = """
 import functools
 
 import keras
@@ -69,12 +72,12 @@ def config():
         "callbacks": [Stop()],
         "augment": [keras.layers.RandomRotation(0.1), keras.layers.RandomErasing()],
     }
-'''
-UNITS = '''
+"""
+UNITS = """
 import keras
 import keras_resunits as kr
 
-order = kr.PreAct()
+order = kr.FullPreAct()
 number = 3
 
 
@@ -92,7 +95,7 @@ def flat(input_shape, classes):
 
 def made():
     return [keras.layers.RandomFlip(), keras.layers.RandomZoom(0.1)]
-'''
+"""
 
 
 @pytest.fixture
@@ -118,25 +121,23 @@ def shortcuts(model) -> set[str]:
     return {part.name for unit in model.layers if isinstance(unit, kr.Unit) for part in unit.shortcut.layers}
 
 
+@pytest.mark.slow
 def test_a_users_shortcut_trains_resumes_evaluates_and_exports_without_its_file(command, files, written, tmp_path):
     data, mine = files.npz(tmp_path / "set.npz"), written(EXPERIMENT)
-    line = (f"--dataset={data}", f"--output={tmp_path}", "--noexport")
-    whole = state(command(*line, f"--config={mine}", "--epochs=2", "--run=whole"))
-    first = command(*line, f"--config={mine}", "--epochs=2", "--patience=1", "--run=parts")
-    assert first.code == 0, first.err
-    half = command(*line, f"--config={mine}", "--epochs=1", "--run=mine")
-    assert half.code == 0 and "  shortcut        mine.py:config().shortcut\n" in half.out
+    line = (f"--dataset={data}", f"--output={tmp_path}", "--noexport", "--run=mine")
+    first = command(*line, f"--config={mine}", "--epochs=1")
+    assert first.code == 0 and "  shortcut        mine.py:config().shortcut\n" in first.out, first.err
     mine.unlink()
+    again = command(*line, "--resume", "--epochs=2")
+    assert again.code == 0, again.err
     run = Run(tmp_path, "mine")
     assert "scale" in shortcuts(checkpoint_network(run, chosen_checkpoint(run)).model)
-    again = command(*line, "--run=mine", "--resume")
-    assert again.code == 0, again.err
     assert evaluate.run_main([str(run.folder)]) == 0
     assert export.run_main([str(run.folder)]) == 0
     assert kr.load(run.folder).predict(files.arrays()["x_test"]).shape == (8, 2)
-    assert state(command(*line, "--run=whole", "--resume")) == whole
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_as_an_unbroken_one(command, files, written, tmp_path):
     data, mine = files.npz(tmp_path / "set.npz", **files.arrays(train=32)), written(KINDS)
     line = (f"--dataset={data}", f"--output={tmp_path}", "--noexport", f"--config={mine}")
@@ -156,6 +157,7 @@ def test_a_resumed_run_ends_as_an_unbroken_one(command, files, written, tmp_path
     assert state(command(*line, "--run=broken", "--resume")) == state(whole)
 
 
+@pytest.mark.slow
 def test_objects_are_named_on_the_command_line(command, files, written, tmp_path):
     data = files.npz(tmp_path / "set.npz")
     units = written(SHORTCUT + UNITS, "units.py")
@@ -209,6 +211,7 @@ def test_runs_of_earlier_versions_keep_their_fingerprints():
     assert other.fingerprint == "a54a92d3f94f"
 
 
+@pytest.mark.slow
 def test_an_experiment_that_has_changed_is_reported_and_the_copy_counts(command, files, written, tmp_path):
     data, mine = files.npz(tmp_path / "set.npz"), written(EXPERIMENT)
     line = (f"--dataset={data}", f"--output={tmp_path}", "--noexport", f"--config={mine}", "--run=mine")
@@ -222,6 +225,7 @@ def test_an_experiment_that_has_changed_is_reported_and_the_copy_counts(command,
     assert scale.scale == 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
@@ -234,12 +238,14 @@ def test_an_experiment_that_has_changed_is_reported_and_the_copy_counts(command,
         (["--optimizer={units}:number"], r"--optimizer must be a function or a Keras optimizer; got 3\."),
         (["--optimizer={units}:flat"], r"must take \(learning_rate\): missing a required argument: 'classes'"),
         (["--optimizer={units}:half_dropped"], r"--optimizer must make a Keras Optimizer; got list\."),
-        (["--schedule={units}:flat"], r"--schedule must make a Keras LearningRateSchedule; got Sequential\.|flat"),
+        (["--schedule={units}:flat"], r"--schedule: <function flat at .*>: ValueError: Cannot convert"),
         (["--optimizer=keras:AdamW", "--momentum=0.5"], r"--momentum=0\.5 has no effect with --optimizer=keras:AdamW"),
         (["--optimizer=keras:AdamV"], r"keras\.optimizers has no 'AdamV'\. Did you mean 'Adam'|'AdamW'"),
         (["--optimizer=keras:AdamW", "--order=fixup"], r"Fixup's scalars require a tenth of the rate"),
         (["--callbacks={units}:number"], r"--callbacks must be Keras callbacks; got 3\."),
-        (["--loss={units}:cut"], r"--loss|takes 1 positional"),
+        (["--loss={units}:cut"], r"--loss: TypeError for labels int64 \[3\]: .*takes 1 positional argument"),
+        (["--loss={units}:number"], r"--loss: TypeError for labels int64 \[3\]: 'int' object is not callable"),
+        (["--loss=keras.ops:add"], r"--loss: "),
         (["--augment={units}:number"], r"--augment must be Keras layers; got 3\."),
         (["--augment=keras:RandomRotation"], r"missing 1 required positional argument: 'factor'"),
         (["--augment=keras:RandomRotation(x)"], r"--augment=keras:RandomRotation\(x\): ValueError"),
@@ -260,8 +266,11 @@ def test_what_cannot_be_used_is_refused_in_one_line(command, files, written, tmp
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_an_optimiser_with_a_rate_of_its_own_keeps_it_and_says_so(command, files, written, tmp_path):
-    mine = written("import keras\n\n\ndef config():\n    return {'depth': 8, 'optimizer': keras.optimizers.Adam(0.003)}\n")
+    mine = written(
+        "import keras\n\n\ndef config():\n    return {'depth': 8, 'optimizer': keras.optimizers.Adam(0.003)}\n"
+    )
     data = files.npz(tmp_path / "set.npz")
     done = command(f"--dataset={data}", f"--config={mine}", f"--output={tmp_path}", "--epochs=1", "--noexport")
     assert done.code == 0 and "--learning_rate and --schedule have no effect" in done.err
@@ -269,17 +278,22 @@ def test_an_optimiser_with_a_rate_of_its_own_keeps_it_and_says_so(command, files
 
 
 def test_functions_make_optimiser_and_schedule():
-    recipe = Recipe(epochs=1, learning_rate=0.5, optimizer=keras.optimizers.AdamW, schedule=keras.optimizers.schedules.CosineDecay)
+    recipe = Recipe(
+        epochs=1, learning_rate=0.5, optimizer=keras.optimizers.AdamW, schedule=keras.optimizers.schedules.CosineDecay
+    )
     rate = schedule(recipe, 100)
     assert [round(float(rate(step)), 3) for step in (0, 50, 100)] == [0.5, 0.25, 0.0]
     made = optimizer(recipe, 100, keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]))
     assert isinstance(made, keras.optimizers.AdamW) and float(made.learning_rate) == 0.5
 
 
+@pytest.mark.slow
 def test_fit_takes_what_can_be_found_again_and_refuses_the_rest(files, tmp_path):
     arrays = files.arrays()
     train, test = ((arrays[f"x_{split}"], arrays[f"y_{split}"]) for split in ("train", "test"))
-    run = fit(train, test=test, output=tmp_path, depth=8, epochs=1, shortcut=kr.projection, optimizer=keras.optimizers.Lion)
+    run = fit(
+        train, test=test, output=tmp_path, depth=8, epochs=1, shortcut=kr.projection, optimizer=keras.optimizers.Lion
+    )
     assert read(run.folder / "config.json").network.shortcut == "keras_resunits.units.shortcuts:projection"
     with pytest.raises(BadInput, match=r"shortcut=.*<lambda>: only this session has it.*shortcut='FILE\.py:NAME'"):
         fit(train, test=test, output=tmp_path, shortcut=lambda slot, order: None)

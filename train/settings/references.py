@@ -29,9 +29,7 @@ from .names import near
 from .sections import REFERENCE, SECTIONS, Section, is_reference
 
 S = TypeVar("S", bound=Section)
-OBJECTS = tuple(
-    each.name for record in SECTIONS.values() for each in fields(record) if each.metadata["bounds"].objects
-)
+OBJECTS = tuple(each.name for record in SECTIONS.values() for each in fields(record) if each.metadata["bounds"].objects)
 """The options that take objects."""
 NAMESPACES = {
     "augment": "layers",
@@ -145,7 +143,9 @@ def find(reference: str, option: str, files: Mapping[str, Path]) -> Any:
             with importing():
                 found = importlib.import_module(place)
         except (Exception, SystemExit) as error:
-            raise BadInput(f"{where}: {place} cannot be imported: {type(error).__name__}: {first_line(error)}.") from error
+            raise BadInput(
+                f"{where}: {place} cannot be imported: {type(error).__name__}: {first_line(error)}."
+            ) from error
     for part in parts["name"].split("."):
         if not hasattr(found, part):
             raise BadInput(f"{where}: {place} has no {part!r}.{near(part, dir(found))}")

@@ -14,7 +14,6 @@ from typing import Any, ClassVar
 
 from ..process.errors import BadInput
 
-
 REFERENCE = re.compile(r"(?P<place>.+?):(?P<name>[A-Za-z_][\w.]*)(?:\(\)\.(?P<key>\w+)|\((?P<arguments>[^()]*)\))?")
 
 
@@ -373,9 +372,7 @@ class Recipe(Section):
     callbacks: list[str] | None = option(
         None, "Keras callbacks, separated by commas: FILE.py:NAME, or keras:TerminateOnNaN.", objects=True
     )
-    momentum: float = option(
-        0.9, "SGD's momentum, or Nadam's first decay rate.", needs=OF_PAPERS, least=0, most=1
-    )
+    momentum: float = option(0.9, "SGD's momentum, or Nadam's first decay rate.", needs=OF_PAPERS, least=0, most=1)
     nesterov: bool = option(True, "Nesterov momentum, as in the authors' code.", needs=Needs("optimizer", ("sgd",)))
     weight_decay: float = option(
         1e-4, "Coupled weight decay, on all parameters except scalar gates.", needs=OF_PAPERS, least=0
@@ -383,9 +380,7 @@ class Recipe(Section):
     clip_norm: float | None = option(
         None, "Scale gradients with a larger global norm down to this norm.", needs=OF_PAPERS, above=0
     )
-    accumulate: int = option(
-        1, "Number of batches whose mean gradient makes one update.", needs=OF_PAPERS, least=1
-    )
+    accumulate: int = option(1, "Number of batches whose mean gradient makes one update.", needs=OF_PAPERS, least=1)
     ema: float | None = option(
         None,
         "Average the weights with this decay, such as 0.999; the averages are tested beside the weights, and exported.",
@@ -406,11 +401,43 @@ class Recipe(Section):
         "that fits a weight counts.",
         needs=OF_PAPERS,
     )
+    class_weights: list[str] | None = option(
+        None,
+        "Factors of the training loss by class: balanced, in inverse proportion to the number of images; or a number "
+        "for each class, separated by commas.",
+    )
+    sampling: str | None = option(
+        None,
+        "How training images are drawn: all once an epoch (default), or balanced, each class as often, with repetitions.",
+        choices=("balanced",),
+    )
     seed: int = option(0, "Seed of initial weights, image order and augmentation.", least=0, most=2**32 - 1)
 
     def __post_init__(self):
         super().__post_init__()
-        _ = self.factors
+        _ = self.factors, self.numbers_of_classes
+
+    @property
+    def numbers_of_classes(self) -> list[float] | None:
+        """The numbers of `class_weights`; `None` for none, or balanced ones.
+
+        Raises:
+            BadInput: for others than numbers of 0 or more.
+
+        >>> Recipe(class_weights=["1", "0.5"]).numbers_of_classes
+        [1.0, 0.5]
+        """
+        if self.class_weights in (None, ["balanced"]):
+            return None
+        try:
+            numbers = [float(each) for each in self.class_weights or ()]
+        except ValueError:
+            numbers = [math.nan]
+        if not all(0 <= each < math.inf for each in numbers) or not any(numbers):
+            raise BadInput(
+                f"--class_weights must be balanced, or a number >= 0 for each class; got {','.join(self.class_weights or ())}."
+            )
+        return numbers
 
     @property
     def factors(self) -> list[tuple[str, float]]:
@@ -525,6 +552,13 @@ class Command(Section):
     output: str = option(".", "The folder for runs/<run>/ and saved_models/<run>/<version>/.")
     run: str | None = option(
         None, "The run's name; by default the data set, family and depth, with a number if that is taken."
+    )
+    seeds: int | None = option(
+        None,
+        "Train this many runs, NAME-seed0, NAME-seed1, ..., of as many seeds from --seed on, and print mean and "
+        "deviation of their accuracies.",
+        least=2,
+        most=1000,
     )
     strategy: str = option(
         "auto",

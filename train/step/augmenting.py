@@ -48,7 +48,9 @@ class LayerAugmentation:
             if not isinstance(layer, keras.layers.Layer):
                 raise BadInput(f"--augment must be Keras layers; got {layer!r}.")
             if instead := OF_LABELS.get(type(layer).__name__):
-                raise BadInput(f"--augment: {type(layer).__name__} changes labels too, which layers do not get: {instead}.")
+                raise BadInput(
+                    f"--augment: {type(layer).__name__} changes labels too, which layers do not get: {instead}."
+                )
             for each in layer._flatten_layers():
                 each.dtype_policy = "float32"  # bfloat16 has 8 bits, too few for pixels
         images = np.random.default_rng(0).integers(0, 256, (TRIED, *image_shape)).astype("float32")

@@ -80,7 +80,9 @@ def _of_function(
     try:
         inspect.signature(function).bind(input_shape=image_shape, classes=classes, **choices)
     except TypeError as error:
-        raise BadInput(f"--model: {name}(): {error}; it gets input_shape, classes, and the flags that are set.") from None
+        raise BadInput(
+            f"--model: {name}(): {error}; it gets input_shape, classes, and the flags that are set."
+        ) from None
     model = function(input_shape=image_shape, classes=classes, **choices)
     if not isinstance(model, keras.Model):
         raise BadInput(f"--model: {name}() must return a Keras model; got {type(model).__name__}.")

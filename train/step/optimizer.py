@@ -10,7 +10,7 @@ import keras
 from keras_resunits import CoupledNadam, CoupledSGD, fixup_scalars
 
 from ..process.backend import tf
-from ..process.errors import BadInput
+from ..process.errors import BadInput, first_line
 from ..settings.sections import DROP_FACTOR, Recipe
 from .parts import rate_factors
 from .schedules import DROPS, cosine_schedule, one_cycle_schedule, steps_schedule
@@ -57,7 +57,10 @@ def _called(option: str, function: Any, *arguments: Any) -> Any:
     except TypeError as error:
         told = "(learning_rate)" if len(arguments) == 1 else "(learning_rate, updates)"
         raise BadInput(f"--{option}: {function!r} must take {told}: {error}.") from None
-    return function(*arguments)
+    try:
+        return function(*arguments)
+    except Exception as error:  # whatever it raises
+        raise BadInput(f"--{option}: {function!r}: {type(error).__name__}: {first_line(error)}.") from error
 
 
 def _of_kind(option: str, made: Any, kind: type) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import keras
 
 from ..process.backend import tf
-from ..process.errors import BadInput
+from ..process.errors import BadInput, first_line
 
 
 class CrossEntropy(keras.losses.Loss):
@@ -53,6 +53,31 @@ def losses_of(loss: Callable | None = None) -> Callable:
         return tf.cast(found, tf.float32)
 
     return losses
+
+
+def require_loss(loss: Callable, classes: int, distributions: bool) -> None:
+    """Try a loss on a few images.
+
+    Args:
+        loss: As for `losses_of`.
+        classes: The number of classes.
+        distributions: Whether labels are distributions.
+
+    Raises:
+        BadInput: if it fails, or is not one number for each image.
+    """
+    images = classes + 1  # a loss for each class would be another number
+    numbers = tf.range(images, dtype=tf.int64) % classes
+    labels = tf.one_hot(numbers, classes) if distributions else numbers
+    try:
+        found = losses_of(loss)(labels, tf.zeros([images, classes])).shape.as_list()
+        if found != [images]:
+            raise BadInput(f"--loss must return a loss for each image, [{images}] for as many; got {found}.")
+    except BadInput:
+        raise
+    except Exception as error:  # whatever it raises
+        shape = f"{labels.dtype.name} {labels.shape.as_list()}"
+        raise BadInput(f"--loss: {type(error).__name__} for labels {shape}: {first_line(error)}.") from error
 
 
 def hits(labels, logits):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 import keras
+import numpy as np
 
 from ..process.backend import tf
 from .average import Average
 from .targets import answers, hits, losses_of
+from .weighting import weights_of
 
 
 class Trainer:
@@ -29,6 +31,7 @@ class Trainer:
         compiled: Whether XLA compiles the training step; only on one device. Defaults to `False`.
         loss: From labels and logits to the loss of each image, `[b]`; by default the cross-entropy.
         augment: Maps a replica's images and the number of the step to float32 images; by default nothing.
+        class_weights: Factors of the training loss by class, float32 `[classes]`; none by default.
     """
 
     def __init__(
@@ -40,10 +43,11 @@ class Trainer:
         compiled: bool = False,
         loss: Callable | None = None,
         augment: Callable | None = None,
+        class_weights: np.ndarray | None = None,
     ):
         self.model, self.preprocessing, self.optimizer, self.average = model, preprocessing, optimizer, average
         self.strategy = tf.distribute.get_strategy()
-        self.loss, self.augment = losses_of(loss), augment
+        self.loss, self.augment, self.class_weights = losses_of(loss), augment, class_weights
         self._trained = tf.function(self._train, jit_compile=True) if compiled else self._train
         optimizer.build(model.trainable_variables)
 
@@ -66,7 +70,10 @@ class Trainer:
             images = self.augment(images, step)
         with tf.GradientTape() as tape:
             logits = self.model(self.preprocessing(images), training=True)
-            loss = tf.reduce_mean(self.loss(labels, logits))
+            losses = self.loss(labels, logits)
+            if self.class_weights is not None:
+                losses *= weights_of(labels, self.class_weights)
+            loss = tf.reduce_mean(losses)
             # the mean over this replica's share; the optimiser sums the gradients of all replicas
             scaled = self.optimizer.scale_loss(loss / self.strategy.num_replicas_in_sync)
         variables = self.model.trainable_variables

@@ -233,7 +233,7 @@ def _tell(names: Sequence[str], what: str, skip: bool) -> None:
         return
     line = f"{len(names)} {what}: {listed(names)}"
     if not skip:
-        raise BadInput(f"{line}. Mend the table, or leave them out by --skip_bad_images.")
+        raise BadInput(f"{line}. Fix the table, or leave them out by --skip_bad_images.")
     print(f"left out {line}", file=sys.stderr)
 
 
