@@ -97,9 +97,9 @@ def resuming(name: str) -> str:
     """The command that resumes a stopped run, or the runs of `--seeds`."""
     arguments = [argument for argument in sys.argv[1:] if argument.split("=")[0] not in RESUMED]
     given = any(argument.lstrip("-").split("=")[0] == "run" for argument in arguments)
-    name = [] if given else [f"--run={name}"]
+    named = [] if given else [f"--run={name}"]
     started = os.environ.get(LAUNCHED) or command("train")
-    return f"{started} {shlex.join([*arguments, *name, '--resume'])}"
+    return f"{started} {shlex.join([*arguments, *named, '--resume'])}"
 
 
 def help_page(full: bool) -> str:

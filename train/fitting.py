@@ -185,7 +185,7 @@ def fit(
         if _is_pair(dataset) or test is not None or _is_pair(validation):
             dataset, validation = _kept(Path(output).expanduser(), dataset, test, validation), _share(validation)
         values = {"dataset": dataset, "validation": validation, "output": output, "run": run, **options}
-        values |= {"resume": resume, "export": {True: "auto", False: "none"}.get(export, export)}
+        values |= {"resume": resume, "export": export if isinstance(export, str) else "auto" if export else "none"}
         parse(["fit", *_flags(values)])
         asked = asked_for()
         check_strategy(asked.strategy, asked.tpu, asked.cpu_devices)
@@ -266,7 +266,7 @@ def _kept(output: Path, train: Any, test: Pair | None, validation: Any) -> Path:
     splits = {"train": train, "test": test, "validation": validation if _is_pair(validation) else None}
     if not _is_pair(train):
         raise BadInput(f"arrays for `test` or `validation` require arrays as `dataset`; got dataset={train!r}.")
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for split, pair in splits.items():
         if pair is not None:
             arrays |= {f"x_{split}": np.asarray(pair[0]), f"y_{split}": np.asarray(pair[1])}

@@ -47,9 +47,7 @@ def test_balanced_sampling_draws_each_class_as_often_and_every_image(uneven):
     images = np.concatenate(
         [
             images
-            for images, _ in training_batches(uneven, 6, Augmentation(), 5, balanced=True)
-            .take(100)
-            .as_numpy_iterator()
+            for images, _ in training_batches(uneven, 6, Augmentation(), 5, balanced=True).take(100).as_numpy_iterator()
         ]
     )
     assert {image.tobytes() for image in images} == {image.tobytes() for image in uneven.train[0]}
@@ -139,8 +137,11 @@ def test_several_seeds_are_the_runs_of_each_and_their_mean(command, files, tmp_p
     assert both.code == 0, both.err
     states = re.findall(r"^state +(\w+)", both.out, re.MULTILINE)
     reached = [float(each) for each in re.findall(r"^test accuracy ([\d.]+)%$", both.out, re.MULTILINE)]
-    said = re.search(r"^test accuracy ([\d.]+)% \+- ([\d.]+)% \(mean and deviation of 2 seeds", both.out, re.MULTILINE)
-    np.testing.assert_allclose([float(each) for each in said.groups()], [np.mean(reached), np.std(reached, ddof=1)], atol=0.01)
+    mean = r"^test accuracy ([\d.]+)% \+- ([\d.]+)% \(mean and deviation of 2 seeds"
+    said = re.search(mean, both.out, re.MULTILINE)
+    np.testing.assert_allclose(
+        [float(each) for each in said.groups()], [np.mean(reached), np.std(reached, ddof=1)], atol=0.01
+    )
     alone = command(*line, "--seed=4", "--run=alone")
     assert re.search(r"^state +(\w+)", alone.out, re.MULTILINE)[1] == states[1] != states[0]
     for seed in (3, 4):
@@ -175,6 +176,6 @@ def test_flips_answer_with_the_mean_over_image_and_mirror(command, files, tmp_pa
 @pytest.mark.parametrize("module", ["train.evaluate", "train.predict", "train.export"])
 def test_a_command_whose_output_nobody_reads_any_more_ends_without_a_traceback(module):
     code = f"import sys; from {module} import entry; sys.argv = ['x', '--help']; sys.stdout.write('#' * 10**6); entry()"
-    line = f"{sys.executable} -c \"{code}\" | head -c 10"
+    line = f'{sys.executable} -c "{code}" | head -c 10'
     done = subprocess.run(line, shell=True, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.stdout == "#" * 10 and not done.stderr

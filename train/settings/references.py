@@ -5,7 +5,8 @@ object's place. The run keeps a copy of each file, and the configuration its SHA
 whenever the run is read; neither a copy nor a digest of it is kept.
 
 `FILE.py:config().shortcut` is the value of `shortcut` in what the file's `config()` returns: an experiment's object.
-`keras:RandomZoom(0.2)` is what the call returns. `keras:AdamW` is short for `keras.optimizers:AdamW`, or for the namespace of the option that names it (`NAMESPACES`).
+`keras:RandomZoom(0.2)` is what the call returns. `keras:AdamW` is short for `keras.optimizers:AdamW`, or for the
+namespace of the option that names it (`NAMESPACES`).
 """
 
 from __future__ import annotations
@@ -143,9 +144,7 @@ def find(reference: str, option: str, files: Mapping[str, Path]) -> Any:
             with importing():
                 found = importlib.import_module(place)
         except (Exception, SystemExit) as error:
-            raise BadInput(
-                f"{where}: {place} cannot be imported: {type(error).__name__}: {first_line(error)}."
-            ) from error
+            raise BadInput(f"{where}: {place} cannot be imported: {type(error).__name__}: {error}.") from error
     for part in parts["name"].split("."):
         if not hasattr(found, part):
             raise BadInput(f"{where}: {place} has no {part!r}.{near(part, dir(found))}")

@@ -54,7 +54,7 @@ def _expanded(values: dict[str, Any]) -> dict[str, Any]:
 
 def _new(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Path]]:
     """The values of a new run, and the files with its objects."""
-    values, files = taken(_initial(_expanded(_experiment(values))), absent=FLAGS["resume"].value)
+    values, files = taken(_initial(_expanded(_experiment(values))), absent=bool(FLAGS["resume"].value))
     return values | {"code": digests(files)}, files
 
 

@@ -408,7 +408,8 @@ class Recipe(Section):
     )
     sampling: str | None = option(
         None,
-        "How training images are drawn: all once an epoch (default), or balanced, each class as often, with repetitions.",
+        "How training images are drawn: all once an epoch (default), or balanced: each class as often, with "
+        "repetitions.",
         choices=("balanced",),
     )
     seed: int = option(0, "Seed of initial weights, image order and augmentation.", least=0, most=2**32 - 1)
@@ -434,9 +435,8 @@ class Recipe(Section):
         except ValueError:
             numbers = [math.nan]
         if not all(0 <= each < math.inf for each in numbers) or not any(numbers):
-            raise BadInput(
-                f"--class_weights must be balanced, or a number >= 0 for each class; got {','.join(self.class_weights or ())}."
-            )
+            given = ",".join(self.class_weights or ())
+            raise BadInput(f"--class_weights must be balanced, or a number >= 0 for each class; got {given}.")
         return numbers
 
     @property
