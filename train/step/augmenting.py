@@ -76,8 +76,14 @@ class LayerAugmentation:
     def _applied(self, number: int, layer: keras.layers.Layer, images: tf.Tensor, step: tf.Tensor | int) -> tf.Tensor:
         own = _states(layer)
         values = [self._state(number, i, step, state.dtype) for i, state in enumerate(own)]
-        with keras.StatelessScope(state_mapping=list(zip(own, values, strict=True))):
-            return layer(images, training=True)
+        with keras.StatelessScope(state_mapping=list(zip(own, values, strict=True))) as scope:
+            augmented = layer(images, training=True)
+        if scope.state_mapping.keys() - {id(state) for state in own}:
+            raise BadInput(
+                f"--augment: {layer.name} changes variables other than the states of its own generators, such as those "
+                "of Keras' global one, which the step would lose. Pass seed=keras.random.SeedGenerator() to its draws."
+            )
+        return augmented
 
     def _state(self, number: int, generator: int, step: tf.Tensor | int, dtype: str) -> tf.Tensor:
         """The state of one of a layer's generators in a step."""
@@ -93,6 +99,8 @@ class LayerAugmentation:
         try:
             layer(images, training=True)  # builds it
             first, again = (np.asarray(self._applied(number, layer, images, 0)) for _ in range(2))
+        except BadInput:
+            raise
         except Exception as error:  # whatever the layer raises
             raise BadInput(f"--augment: {layer.name}: {type(error).__name__}: {first_line(error)}.") from error
         if first.shape != images.shape:
