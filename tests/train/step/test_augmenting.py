@@ -28,8 +28,8 @@ def images(count: int = 8) -> tf.Tensor:
 
 
 def drawn(seed: int, step: int, make) -> np.ndarray:
-    """The images after a layer that is new."""
-    return LayerAugmentation([make()], seed, SHAPE)(images(), step).numpy()
+    """The images after a layer that is new, in a traced step."""
+    return tf.function(LayerAugmentation([make()], seed, SHAPE))(images(), tf.constant(step, tf.int64)).numpy()
 
 
 @pytest.mark.slow
@@ -65,7 +65,9 @@ def test_replicas_draw_differently_and_repeatably(two_devices):
         augment = LayerAugmentation([LAYERS.RandomRotation(0.5)], 0, SHAPE)
 
     def each():
-        return two_devices.experimental_local_results(two_devices.run(tf.function(augment), (images(4), tf.constant(2))))
+        return two_devices.experimental_local_results(
+            two_devices.run(tf.function(augment), (images(4), tf.constant(2)))
+        )
 
     first, again = ([part.numpy() for part in each()] for _ in range(2))
     assert len(first) == 2 and (first[0] != first[1]).any()
