@@ -142,7 +142,7 @@ def test_a_users_shortcut_trains_resumes_evaluates_and_exports_without_its_file(
 def test_a_resumed_run_ends_as_an_unbroken_one(command, files, written, tmp_path):
     data, mine = files.npz(tmp_path / "set.npz", **files.arrays(train=32)), written(KINDS)
     line = (f"--dataset={data}", f"--output={tmp_path}", "--noexport", f"--config={mine}")
-    whole = command(*line, "--run=mine", "--checkpoint_every=2")
+    whole = command(*line, "--run=mine", "--checkpoint_every=2", "--keep=9")
     assert "heard 0 True\n" in whole.out and "heard 1 True\n" in whole.out
     assert "epoch 2/5" in whole.out and "epoch 3/5" not in whole.out  # the callback ended it
     run = Run(tmp_path, "mine")
