@@ -266,7 +266,7 @@ def _kept(output: Path, train: Any, test: Pair | None, validation: Any) -> Path:
     splits = {"train": train, "test": test, "validation": validation if _is_pair(validation) else None}
     if not _is_pair(train):
         raise BadInput(f"arrays for `test` or `validation` require arrays as `dataset`; got dataset={train!r}.")
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Any] = {}
     for split, pair in splits.items():
         if pair is not None:
             arrays |= {f"x_{split}": np.asarray(pair[0]), f"y_{split}": np.asarray(pair[1])}
