@@ -25,7 +25,7 @@ from keras_resunits.serving.classifiers import load
 from keras_resunits.serving.export import export_saved_model
 from keras_resunits.serving.kit.servers import serving_kit
 from keras_resunits.surgery.columns import deepest_column
-from keras_resunits.surgery.transfer import features, freeze, new_head
+from keras_resunits.surgery.transfer import backbone, features, freeze, new_head
 from keras_resunits.units import bodies, merges, orders, shortcuts, tails
 from keras_resunits.units.bodies import (
     Body,
@@ -170,6 +170,7 @@ __all__ = [
     "add",
     "analysis",
     "avg_pool_pad",
+    "backbone",
     "basic",
     "bodies",
     "bottleneck",

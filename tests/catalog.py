@@ -229,6 +229,7 @@ RECORDS = {
 ABSTRACT = {"Merge", "Order", "PreAct"}
 HELPERS = {  # neither layers nor choices: covered by their own test files
     "activations",
+    "backbone",
     "chained",
     "create",
     "deepest_column",

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from absl import app, flags
 
-from .cluster.discovery import check_strategy
+from .cluster.discovery import check_strategy, cluster
 from .cluster.processes import LAUNCHED
 from .process.commands import command, extra_needed
 from .process.errors import BadInput, RunError, told
@@ -45,11 +45,41 @@ def main() -> None:
     """Resolve the configuration and the run, then train."""
     asked = asked_for()
     check_strategy(asked.strategy, asked.tpu, asked.cpu_devices)
+    require_tensorflow_backend()  # an experiment may import Keras
+    if asked.seeds:
+        return several(asked)
     config, run = configure(asked)
-    require_tensorflow_backend()
     with importing():  # after the flags, so that a typing error is reported at once, not after seconds of imports
         from .program import train
-    train(config, run, asked, resuming(run))
+    train(config, run, asked, resuming(run.name))
+
+
+def several(asked) -> None:
+    """Train a run for each of several seeds, one after the other, and print what they reached.
+
+    Raises:
+        BadInput: on several workers, whose processes cannot start over.
+    """
+    if asked.strategy == "tpu" or (asked.strategy in ("auto", "multiworker") and cluster()):
+        raise BadInput(f"--seeds={asked.seeds} runs on the devices of one machine; start a command for each --seed.")
+    config = resolve()
+    name, first = asked.run or config.default_run, config.recipe.seed
+    with importing():
+        from keras import utils
+
+        from .program import train
+        from .seeds import summary
+    found = []
+    for seed in range(first, first + asked.seeds):
+        for flag, value in (("seed", seed), ("run", f"{name}-seed{seed}")):
+            FLAGS[flag].parse(str(value))
+            FLAGS[flag].present = 1
+        of_seed = asked_for()
+        config, run = configure(of_seed)
+        found.append(train(config, run, of_seed, resuming(name)))
+        watched = run.watched
+        utils.clear_session()
+    print(summary(found, watched))
 
 
 def configure(asked):
@@ -63,12 +93,13 @@ def configure(asked):
     return (resolve(saved=run.config) if os.path.exists(run.config) else config), run
 
 
-def resuming(run) -> str:
-    """The command that resumes a stopped run."""
+def resuming(name: str) -> str:
+    """The command that resumes a stopped run, or the runs of `--seeds`."""
     arguments = [argument for argument in sys.argv[1:] if argument.split("=")[0] not in RESUMED]
-    name = [] if FLAGS["run"].present else [f"--run={run.name}"]
+    given = any(argument.lstrip("-").split("=")[0] == "run" for argument in arguments)
+    named = [] if given else [f"--run={name}"]
     started = os.environ.get(LAUNCHED) or command("train")
-    return f"{started} {shlex.join([*arguments, *name, '--resume'])}"
+    return f"{started} {shlex.join([*arguments, *named, '--resume'])}"
 
 
 def help_page(full: bool) -> str:

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from .process.commands import Parser, command, positive, reported
 from .process.errors import BadInput
-from .process.files import digest, stored, whole
+from .process.files import digest, outlive_full_disks, stored, whole
 from .process.startup import importing, require_tensorflow_backend
 from .run.folder import Run, new_run
 from .settings.config import Config, read
@@ -68,6 +68,7 @@ def main(arguments: argparse.Namespace) -> None:
     new = new_run(str(old.output), arguments.run, f"{old.name}-pruned")
     path = old.folder / f"{new.name}.keras"
     tuning = tuned(config, str(path), arguments.epochs, arguments.learning_rate)
+    tuning = replace(tuning, files=old.code_files(config.code, {}))
     trained = checkpoint_network(old, checkpoint)
     data = load(config.source, config.augmenting.crop == "resized", config.recipe.seed, earlier=old.earlier)
     ranking = examples(data.testing_on("validation" if data.selects else "train"), RANKING, trained.preprocessing)
@@ -126,6 +127,7 @@ def run_main(argv: list[str]) -> int:
 
 def entry() -> NoReturn:
     """The command `keras-resunits-compress`, and `python -m train.compress`."""
+    outlive_full_disks()
     sys.exit(run_main(sys.argv[1:]))
 
 

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from .process.commands import Parser, command, positive, reported
 from .process.errors import BadInput
-from .process.files import local, whole
+from .process.files import local, outlive_full_disks, whole
 from .process.startup import importing, require_tensorflow_backend
 from .run.folder import Run
 from .settings.config import Config, read
@@ -58,6 +58,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         choices=("test", "validation", "train"),
         help="the images to evaluate on; test by default, or validation where there is no test split",
     )
+    add("--flips", action="store_true", help="answer with the mean over each image and its mirror")
     add("--state", choices=("best", "last"), help="of a run; by default the best where it has a validation split")
     add("--output", metavar="FOLDER", help="the folder for the results; by default RUN/evaluation, or evaluations/NAME")
     add("--batch_size", type=positive, default=128, metavar="N", help="images per batch; 128 by default")
@@ -100,7 +101,7 @@ def main(arguments: argparse.Namespace) -> None:
 
         from .data.batches import test_batches
         from .data.datasets import bad_images_named, identity, load
-        from .evaluation.classifiers import open_classifier, require_classifier, run_folder
+        from .evaluation.classifiers import open_classifier, require_classifier, run_folder, with_mirrors
         from .evaluation.judge import judge, made, report, shape, summary, write
 
     require_classifier(arguments.model)
@@ -128,6 +129,8 @@ def main(arguments: argparse.Namespace) -> None:
     split = arguments.split or data.tested
     data = data.testing_on(split)
     classifier = open_classifier(arguments.model, data, arguments.normalize or "auto", statistics, arguments.state)
+    if arguments.flips:
+        classifier = with_mirrors(classifier)
     if data.image_shape != classifier.image_shape:
         raise BadInput(
             f"{arguments.model} expects images of {shape(classifier.image_shape)}, but {source.dataset} has "
@@ -183,6 +186,7 @@ def run_main(argv: list[str]) -> int:
 
 def entry() -> NoReturn:
     """The command `keras-resunits-evaluate`, and `python -m train.evaluate`."""
+    outlive_full_disks()
     sys.exit(run_main(sys.argv[1:]))
 
 

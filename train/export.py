@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from .process.commands import Parser, command, positive, reported
 from .process.errors import BadInput
-from .process.files import local, stored
+from .process.files import local, outlive_full_disks, stored
 from .process.startup import importing, require_tensorflow_backend
 from .settings.sections import Serving, Source
 
@@ -165,6 +165,7 @@ def run_main(argv: list[str]) -> int:
 
 def entry() -> NoReturn:
     """The command `keras-resunits-export`, and `python -m train.export`."""
+    outlive_full_disks()
     sys.exit(run_main(sys.argv[1:]))
 
 

@@ -28,9 +28,11 @@ from .run.history import curves_figure, read_history
 from .settings.flags import command as asked_for
 from .settings.flags import defined
 from .settings.names import near
+from .settings.references import OBJECTS, place_of
 
 Pair = tuple[Any, Any]
-IN_PROCESS = ("startup_timeout", "worker_timeout", "tpu")  # of several processes, which no notebook starts
+# of several processes, which no notebook starts, or of several runs
+IN_PROCESS = ("startup_timeout", "worker_timeout", "tpu", "seeds")
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,8 @@ def fit(
         run: The run's name; by default the data set, family and depth.
         resume: Whether to resume the run from its last checkpoint.
         export: As `--export`: `True`, "best" or "last".
-        **options: Other options of `python -m train` by name: `model`, `depth`, `epochs`, `flip`, `config`, ...
+        **options: Other options of `python -m train` by name: `model`, `depth`, `epochs`, `flip`, `config`, ... An
+            object of one's own is in a file: `shortcut="units.py:halved"`.
 
     Returns:
         The run: `.history`, `.plot()`, `.model`, `.classifier`, `.predict()`, `.predict_files()`,
@@ -182,7 +185,7 @@ def fit(
         if _is_pair(dataset) or test is not None or _is_pair(validation):
             dataset, validation = _kept(Path(output).expanduser(), dataset, test, validation), _share(validation)
         values = {"dataset": dataset, "validation": validation, "output": output, "run": run, **options}
-        values |= {"resume": resume, "export": export if isinstance(export, str) else ("none", "auto")[export]}
+        values |= {"resume": resume, "export": export if isinstance(export, str) else "auto" if export else "none"}
         parse(["fit", *_flags(values)])
         asked = asked_for()
         check_strategy(asked.strategy, asked.tpu, asked.cpu_devices)
@@ -213,8 +216,13 @@ def _flag(name: str, value: Any) -> str:
     if isinstance(value, (bool, np.bool_)):
         return f"--{name}" if value else f"--no{name}"
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return f"--{name}={','.join(map(str, value))}"
-    return f"--{name}={value}"
+        return f"--{name}={','.join(_text(name, each) for each in value)}"
+    return f"--{name}={_text(name, value)}"
+
+
+def _text(name: str, value: Any) -> str:
+    """A value as text; for an object, where it is."""
+    return str(place_of(value, name) if name in OBJECTS and not isinstance(value, str) else value)
 
 
 @contextmanager

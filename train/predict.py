@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from .process.commands import Parser, command, positive, reported
 from .process.errors import BadInput
-from .process.files import local, stored
+from .process.files import local, outlive_full_disks, stored
 from .process.startup import importing, require_tensorflow_backend
 
 INTRODUCTION = """Classify images with a trained network, and write the classes to a csv file.
@@ -49,6 +49,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--column", metavar="NAME", help="the column of a csv file that names images; by default the one that does")
     add("--batch_size", type=positive, default=128, metavar="N", help="images computed together; 128 by default")
     add("--skip_bad_images", action="store_true", help="leave out images that cannot be read")
+    add("--flips", action="store_true", help="answer with the mean over each image and its mirror")
     add("--state", choices=("best", "last"), help="of a run; by default the best where it has a validation split")
     add("--class_names", type=lambda text: text.split(","), metavar="A,B,...", help="where the model states none")
     add("--image_size", type=positive, metavar="N", help="height and width for a model that takes any")
@@ -109,7 +110,7 @@ def opened(arguments: argparse.Namespace):
     """
     from keras_resunits.converters.statistics import statistics_of
 
-    from .evaluation.classifiers import open_classifier, run_folder
+    from .evaluation.classifiers import open_classifier, run_folder, with_mirrors
 
     name = arguments.model
     try:
@@ -120,7 +121,8 @@ def opened(arguments: argparse.Namespace):
         raise BadInput(f"--normalize={arguments.normalize} has no effect on {name}: it normalises as it was trained.")
     if arguments.state and not run_folder(name):
         raise BadInput(f"--state={arguments.state} has no effect on {name}: it is of a run's states.")
-    return open_classifier(name, None, arguments.normalize, statistics, arguments.state)
+    classifier = open_classifier(name, None, arguments.normalize, statistics, arguments.state)
+    return with_mirrors(classifier) if arguments.flips else classifier
 
 
 def named(arguments: argparse.Namespace, classifier) -> list[str]:
@@ -173,6 +175,7 @@ def run_main(argv: list[str]) -> int:
 
 def entry() -> NoReturn:
     """The command `keras-resunits-predict`, and `python -m train.predict`."""
+    outlive_full_disks()
     sys.exit(run_main(sys.argv[1:]))
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -14,6 +16,7 @@ from keras_resunits.converters.statistics import normalizing
 from .cluster.strategy import make_strategy, require_divisible, require_one_device
 from .cluster.workers import chief_first, leaving_together, require_agreement
 from .data.augmentation import Augmentation
+from .data.batches import require_labels
 from .data.datasets import bad_images_named, identity, load
 from .data.feeding import Feed
 from .evaluation.check import check_answers, save_picture
@@ -26,21 +29,24 @@ from .process.files import stored
 from .process.memory import memory_named
 from .process.startup import trace_lightly
 from .run.checkpoints import Checkpoints, Position, require_checkpoint, state_hash
-from .run.recorders import gate_recorder, recorders
+from .run.recorders import gate_recorder, own_callbacks, recorders
 from .run.session import Plan, Session
 from .run.signals import handle_by_default, noticed
+from .step.augmenting import LayerAugmentation
 from .step.average import Average
 from .step.network import check_network, network, synchronize
 from .step.optimizer import optimizer
 from .step.parts import freeze, frozen_in_words, rate_factors
+from .step.targets import require_loss
 from .step.trainer import Trainer
+from .step.weighting import class_weights
 
 NEXT = f"\n{' ' * 14}"
 STEPS_TOGETHER = ("checkpoint_every", "on_nan")  # workers that save at different steps would wait for each other
 
 
-def train(config, run, asked, again: str) -> None:
-    """Set up the devices, and run the pipeline on them.
+def train(config, run, asked, again: str) -> dict[str, float]:
+    """Set up the devices, and run the pipeline on them; return the results of the exported state.
 
     Args:
         config: The run's `Config`.
@@ -48,19 +54,19 @@ def train(config, run, asked, again: str) -> None:
         asked: The `Command`, with devices, export, timeouts, and whether to resume.
         again: The command that resumes the run, for messages.
     """
-    check_network(config.network, asked.remat)
+    check_network(config.realized(run.code_files(config.code, config.files)).network, asked.remat)
     place = make_strategy(asked.strategy, asked.tpu, asked.cpu_devices, asked.startup_timeout, asked.worker_timeout)
     require_one_device(asked.jit_compile, place)
     handle_by_default()
     trace_lightly()
     with leaving_together(place), place.strategy.scope():
         try:
-            pipeline(config, run, asked, place, again)
+            return pipeline(config, run, asked, place, again)
         except Preempted as error:
             raise Preempted(f"{error} Resume with: {again}") from None
 
 
-def pipeline(config, run, asked, place, again: str) -> None:
+def pipeline(config, run, asked, place, again: str) -> dict[str, float]:
     """Run the whole pipeline, under the strategy of its place."""
     keras.utils.set_random_seed(config.recipe.seed)
     keras.config.set_dtype_policy(config.network.precision)
@@ -73,20 +79,25 @@ def pipeline(config, run, asked, place, again: str) -> None:
         seen = identity(data)
         together = {name: getattr(config.survival, name) for name in STEPS_TOGETHER}
         require_agreement(place, {**config.deciding, **seen, **together, "remat": asked.remat})
+        files = run.code_files(config.code, config.files)
+        made = config.realized(files)
         with bad_images_named(data), memory_named():
             with place.watch("making the network"):  # all workers start with the weights of the first
-                model, preprocessing = build(config, run, data, place, asked.remat)
+                model, preprocessing = build(made, run, data, place, asked.remat)
             if asked.export:
                 require_exportable(config.serving, model, data.classes)
             plan = planned(config, data)
+            parts = Parts.of(made, data, model, plan)
             if place.is_chief:
+                parts.tell()
                 introduce(config, run, data, model, plan, place)
                 with stored(str(run.folder)):
                     run.keep_initial(run.initial_file(config.network.initial_model, config.initial_digest))
+                    run.keep_code(files)
                     run.require_same_data(seen)
                     run.network.write_text(f"{describe(model)}\n")
                     save_picture(data.sample(1)[0], run.example)
-            session = prepare(config, run, data, model, preprocessing, plan, place, asked)
+            session = prepare(config, parts, run, data, model, preprocessing, plan, place, asked)
             with noticed() as session.notice:
                 session.run()
                 selects = data.selects and not run.earlier
@@ -96,6 +107,7 @@ def pipeline(config, run, asked, place, again: str) -> None:
                 raise Preempted(f"asked to stop ({received.name}): saved at step {step}, not exported.")
         if place.is_chief:
             finish(config, run, data, session, results, asked.export != "none", again)
+    return results
 
 
 def build(config, run, data, place, remat: str | None = None):
@@ -133,12 +145,57 @@ def introduce(config, run, data, model, plan, place) -> None:
     print(f"{run.name}: {sizes}, on {place.taken}\n{config}", flush=True)
 
 
-def prepare(config, run, data, model, preprocessing, plan, place, asked) -> Session:
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a run's training that may be the user's own.
+
+    Args:
+        optimizer: The optimiser.
+        loss: From labels and logits to losses; `None` for the cross-entropy.
+        augment: Layers that augment batches on the device; `None` for none.
+        weights: Factors of the training loss by class; `None` for none.
+        callbacks: Callbacks in addition to the program's.
+        brings_rate: Whether the optimiser has a learning rate of its own.
+    """
+
+    optimizer: keras.optimizers.Optimizer
+    loss: Callable | None
+    augment: LayerAugmentation | None
+    weights: np.ndarray | None
+    callbacks: list[keras.callbacks.Callback]
+    brings_rate: bool
+
+    @classmethod
+    def of(cls, made, data, model, plan) -> Parts:
+        """The parts of a configuration with objects in the place of references, checked before any file is written."""
+        recipe, layers = made.recipe, made.augmenting.augment
+        if recipe.loss is not None:
+            require_loss(recipe.loss, data.classes, Augmentation.of(made.augmenting).gives_distributions)
+        if recipe.sampling == "balanced":
+            require_labels(data)
+        return cls(
+            optimizer(recipe, plan.epochs * plan.steps, model),
+            recipe.loss,
+            LayerAugmentation(layers, recipe.seed, data.image_shape) if layers else None,
+            class_weights(recipe, data.train_labels, data.classes),
+            own_callbacks(recipe.callbacks),
+            isinstance(recipe.optimizer, keras.optimizers.Optimizer),
+        )
+
+    def tell(self) -> None:
+        """Report what has no effect."""
+        if self.brings_rate:
+            say(
+                "the optimiser has its own learning rate: --learning_rate and --schedule have no effect. A function "
+                "(learning_rate) -> optimiser gets the run's."
+            )
+
+
+def prepare(config, parts, run, data, model, preprocessing, plan, place, asked) -> Session:
     """The session, at the position of the run's last checkpoint, or at the start."""
-    recipe = config.recipe
-    sgd = optimizer(recipe, plan.epochs * plan.steps, model)
+    recipe, sgd = config.recipe, parts.optimizer
     average = Average(model, sgd, recipe.ema) if recipe.ema else None
-    trainer = Trainer(model, preprocessing, sgd, average, asked.jit_compile)
+    trainer = Trainer(model, preprocessing, sgd, average, asked.jit_compile, parts.loss, parts.augment, parts.weights)
     told = about(config, data, preprocessing)
     checkpoints = Checkpoints(run.checkpoints, model, sgd, average, config.survival.keep, place.number, told)
     position = chief_first(place, checkpoints.restore) if asked.resume else Position()
@@ -152,9 +209,10 @@ def prepare(config, run, data, model, preprocessing, plan, place, asked) -> Sess
             if (before := run.saved_epochs()) not in (None, plan.epochs):
                 say(f"--epochs={plan.epochs} instead of {before}: the schedule is stretched accordingly.")
             config.save(run.config)
-            records = recorders(run, plan, recipe.batch_size, position.epoch, data.watched)
+            records = recorders(run, plan, recipe.batch_size, position.epoch, data.watched) + parts.callbacks
             records += [gate_recorder(run, position.epoch)] if gates(model) else []
-    feed = Feed(data, recipe.batch_size, Augmentation.of(config.augmenting), recipe.seed, place.workers, config.rounds)
+    options = place.workers, config.rounds, recipe.sampling == "balanced"
+    feed = Feed(data, recipe.batch_size, Augmentation.of(config.augmenting), recipe.seed, *options)
     return Session(trainer, feed, checkpoints, plan, place, records, position)
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from itertools import pairwise
 
@@ -47,16 +48,56 @@ def features(model: keras.Model) -> keras.Model:
     >>> {name: tensor.shape[1:] for name, tensor in pyramid.output.items()}
     {'stage1': (16, 16, 64), 'stage2': (8, 8, 128), 'stage3': (4, 4, 256), 'stage4': (2, 2, 512)}
     """
+    copy = put_together(take_apart(_require_units(model, "features")))
+    outputs = {f"stage{i}": layer.output for i, layer in enumerate(_ends(copy), 1)}
+    return keras.Model(copy.input, outputs, name="features")
+
+
+@checked(model=require_model)
+def backbone(model: keras.Model) -> keras.Model:
+    """Return a network without its head, with the names of its pyramid's levels, as keras-cv's heads expect it.
+
+    Args:
+        model: A network of the package for images of a known size.
+
+    Returns:
+        A functional model from images to the output of the last stage, which shares its layers with `model`. Its
+        attribute `pyramid_level_inputs` has the layer whose output is `2**k` times smaller than the images, under "Pk".
+
+    Raises:
+        ValueError: if the model has no units, or only inside another model, or takes images of any size.
+
+    Example:
+
+    >>> import keras_resunits as kr
+    >>> body = kr.backbone(kr.PreActResNet(depth=18, input_shape=(64, 64, 3)))
+    >>> dict(body.pyramid_level_inputs)
+    {'P2': 'unit001', 'P3': 'unit003', 'P4': 'unit005', 'P5': 'post'}
+    """
+    ends = _ends(_require_units(model, "backbone"))
+    side = model.input.shape[1]
+    if side is None:
+        raise ValueError(f"`backbone` requires a network for images of a known size. Received: '{model.name}'.")
+    body = keras.Model(model.input, ends[-1].output, name=model.name)
+    body.pyramid_level_inputs = {f"P{round(math.log2(side / layer.output.shape[1]))}": layer.name for layer in ends}
+    return body
+
+
+def _require_units(model: keras.Model, function: str) -> keras.Model:
+    """Return a model that has units, or raise an error that names the function."""
     if not units_of(model):
         inner = next((layer.name for layer in model.layers if _holds_units(layer)), None)
-        hint = f" Its layer '{inner}' has units: use `features(model.get_layer('{inner}'))`." if inner else ""
-        raise ValueError(f"`features` requires a network with units. Received: '{model.name}', which has none.{hint}")
-    copy = put_together(take_apart(model))
-    units = units_of(copy)
+        hint = f" Its layer '{inner}' has units: use `{function}(model.get_layer('{inner}'))`." if inner else ""
+        raise ValueError(f"`{function}` requires a network with units. Received: '{model.name}', which has none.{hint}")
+    return model
+
+
+def _ends(model: keras.Model) -> list[keras.layers.Layer]:
+    """Return the last layer of each stage."""
+    units = units_of(model)
     ends = [unit for unit, after in pairwise(units) if _halves(after)]
-    closing = [layer for layer in copy.layers if layer.name == "post"]
-    outputs = [layer.output for layer in [*ends, *(closing or units[-1:])]]
-    return keras.Model(copy.input, {f"stage{i}": tensor for i, tensor in enumerate(outputs, 1)}, name="features")
+    closing = [layer for layer in model.layers if layer.name == "post"]
+    return [*ends, *(closing or units[-1:])]
 
 
 @checked(model=require_network)

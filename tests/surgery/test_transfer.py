@@ -156,3 +156,21 @@ def test_gates_are_read_under_torch_without_a_warning():
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout == "{'unit000': 1.0, 'unit001': 1.0, 'unit002': 1.0}\n"
     assert "Warning" not in done.stderr
+
+
+def test_a_backbone_has_the_levels_of_its_pyramid_and_the_weights_of_the_network():
+    model = kr.PreActResNet(depth=8, input_shape=(32, 32, 3))
+    body = kr.backbone(model)
+    assert dict(body.pyramid_level_inputs) == {"P0": "unit000", "P1": "unit001", "P2": "post"}
+    for level, name in body.pyramid_level_inputs.items():
+        assert body.get_layer(name).output.shape[1] == 32 // 2 ** int(level[1:])
+    assert body.output_shape == (None, 8, 8, 64)
+    assert [weight.path for weight in body.weights] == [weight.path for weight in model.weights[:-2]]
+    assert all(ours is theirs for ours, theirs in zip(body.weights, model.weights, strict=False))
+
+
+def test_a_backbone_requires_units_and_a_known_size():
+    with pytest.raises(ValueError, match="`backbone` requires a network for images of a known size"):
+        kr.backbone(kr.PreActResNet(depth=8, input_shape=(None, None, 3)))
+    with pytest.raises(ValueError, match="`backbone` requires a network with units"):
+        kr.backbone(keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()]))

@@ -217,10 +217,10 @@ def test_the_resuming_command_is_the_one_that_started_the_run(parse, monkeypatch
     ):
         parse(*argv)
         monkeypatch.setattr(sys, "argv", ["train", *argv])
-        assert resuming(run) == f"{python()} -m {going}"
+        assert resuming(run.name) == f"{python()} -m {going}"
         with monkeypatch.context() as launched:
             launched.setenv("KERAS_RESUNITS_LAUNCHED", f"{python()} -m train.launch --workers=2 --")
-            assert resuming(run) == f"{python()} -m {going.replace('train ', 'train.launch --workers=2 -- ', 1)}"
+            assert resuming(run.name) == f"{python()} -m {going.replace('train ', 'train.launch --workers=2 -- ', 1)}"
 
 
 def test_a_run_cannot_end_before_the_epochs_that_it_has_done(tmp_path, files, command):

@@ -69,7 +69,13 @@ def make_strategy(name: str, tpu: str, cpu_devices: int, startup_timeout: float,
 
     if cpu_devices > 1:
         (cpu, *_) = tf.config.list_physical_devices("CPU")
-        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * cpu_devices)
+        try:
+            tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * cpu_devices)
+        except RuntimeError:
+            raise BadInput(
+                f"--cpu_devices={cpu_devices}: TensorFlow computes already, as objects that config() makes let it: let "
+                "config() return functions that make them."
+            ) from None
     workers = cluster() if name in ("auto", "multiworker") else None
     if name == "multiworker" or (workers and len(workers[0]) > 1):
         return _multiworker(workers, startup_timeout, worker_timeout)

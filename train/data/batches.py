@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..process.backend import tf
+from ..process.errors import BadInput
 from .augmentation import Augmentation
-from .augmentation.draws import keys
+from .augmentation.draws import keys, uniform
 from .datasets import EncodedData, ImageData
 from .datasets.decoding import random_crop, test_view
 
@@ -23,6 +24,7 @@ def training_batches(
     shard: int = 0,
     shards: int = 1,
     rounds: int = ROUNDS,
+    balanced: bool = False,
 ) -> tf.data.Dataset:
     """An endless stream of augmented batches, from `first_step` on.
 
@@ -38,6 +40,7 @@ def training_batches(
         first_step: The first step to return; 0 by default.
         shard, shards: Which of how many equal, consecutive parts of every batch to return; all of it by default.
         rounds: Rounds of the shuffle; see `order`.
+        balanced: Whether each position draws a class, and then one of its examples, instead.
 
     Returns:
         `(uint8 [b, height, width, channels], labels)` with `b = batch_size / shards`; labels are int64 `[b]`, or
@@ -45,6 +48,7 @@ def training_batches(
 
     Raises:
         ValueError: if the shards cannot share the batch evenly, or their parts are odd where neighbours are mixed.
+        BadInput: if `balanced` and the labels are not known.
     """
     part = _part(batch_size, shard, shards)
     if augmentation.mixes and part % 2:
@@ -52,9 +56,12 @@ def training_batches(
     mean, count = data.statistics()[0], data.train_count
     local = shard * part + tf.range(part, dtype=tf.int64)
 
+    by_class = ByClass(require_labels(data)) if balanced else None
+
     def examples(step):
         positions = step * batch_size + local
-        return order(positions, count, seed, rounds), keys(seed, positions)
+        of = keys(seed, positions)
+        return by_class.drawn(of) if by_class else order(positions, count, seed, rounds), of
 
     def finish(images, labels, keys):
         return augmentation.finish(images, labels, keys, mean, data.classes)
@@ -62,6 +69,44 @@ def training_batches(
     steps = tf.data.Dataset.range(first_step, np.iinfo(np.int64).max)
     views = _looked_up(steps.map(examples), _training_view(data, augmentation, mean), data, part)
     return _parallel(views, finish).prefetch(tf.data.AUTOTUNE)
+
+
+def require_labels(data: ImageData | EncodedData) -> np.ndarray:
+    """The labels of the training images.
+
+    Raises:
+        BadInput: if they are not known.
+    """
+    if data.train_labels is None:
+        raise BadInput("--sampling=balanced requires labels that are known before the images are read.")
+    return data.train_labels
+
+
+class ByClass:
+    """Draws examples so that each class comes as often, with repetitions.
+
+    Args:
+        labels: The label of each example, `[n]`.
+
+    Example:
+
+    >>> drawn = ByClass(np.array([0, 0, 0, 0, 0, 0, 1, 3])).drawn(keys(0, tf.range(3000, dtype=tf.int64)))
+    >>> bool(abs(tf.reduce_mean(tf.cast(drawn == 7, tf.float32)) - 1 / 3) < 0.03)
+    True
+    """
+
+    def __init__(self, labels: np.ndarray):
+        _, counts = np.unique(labels, return_counts=True)
+        self.places = tf.constant(np.argsort(labels, kind="stable"), tf.int64)
+        self.counts = tf.constant(counts, tf.int64)
+        self.starts = tf.cumsum(self.counts, exclusive=True)
+
+    def drawn(self, keys: tf.Tensor) -> tf.Tensor:
+        """The number of an example for each key, int64 `[b]`: a class with images, then an image of it."""
+        draws = tf.cast(uniform(keys, "sampling", 2), tf.float64)
+        chosen = tf.cast(draws[:, 0] * len(self.counts), tf.int32)
+        count, start = (tf.gather(each, chosen) for each in (self.counts, self.starts))
+        return tf.gather(self.places, start + tf.cast(draws[:, 1] * tf.cast(count, tf.float64), tf.int64))
 
 
 def test_batches(data: ImageData | EncodedData, batch_size: int, shard: int = 0, shards: int = 1) -> tf.data.Dataset:

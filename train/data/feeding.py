@@ -22,16 +22,24 @@ class Feed:
         seed: Seed of order and augmentation.
         workers: How many processes the strategy spans; 1 by default.
         rounds: Of the shuffle; see `batches.order`.
+        balanced: Whether each class comes as often.
 
     Raises:
         BadInput: if a worker's part of the batch is odd where neighbours are mixed.
     """
 
     def __init__(
-        self, data, batch_size: int, augmentation: Augmentation, seed: int, workers: int = 1, rounds: int = ROUNDS
+        self,
+        data,
+        batch_size: int,
+        augmentation: Augmentation,
+        seed: int,
+        workers: int = 1,
+        rounds: int = ROUNDS,
+        balanced: bool = False,
     ):
         self.data, self.batch_size, self.augmentation = data, batch_size, augmentation
-        self.seed, self.rounds = seed, rounds
+        self.seed, self.rounds, self.balanced = seed, rounds, balanced
         self.strategy, self.workers = tf.distribute.get_strategy(), workers
         part = batch_size // workers
         if augmentation.mixes and part % 2:
@@ -44,8 +52,9 @@ class Feed:
         """An endless stream of batches, starting at `first_step`."""
 
         def batches(shard: int):
+            place = first_step, shard, self.workers
             return training_batches(
-                self.data, self.batch_size, self.augmentation, self.seed, first_step, shard, self.workers, self.rounds
+                self.data, self.batch_size, self.augmentation, self.seed, *place, self.rounds, self.balanced
             )
 
         return iter(self._distributed(batches))

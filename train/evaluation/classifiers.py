@@ -48,6 +48,20 @@ class Classifier:
         return answers.reshape(*images.shape[:2], -1).mean(1)
 
 
+def with_mirrors(classifier: Classifier) -> Classifier:
+    """A classifier that answers with the mean over an image and its mirror.
+
+    >>> left = Classifier("left half", (1, 2, 1), lambda images: images[:, 0, :, 0] / 255, 2)
+    >>> with_mirrors(left).answer(np.array([[[[255], [0]]]])).tolist()
+    [[0.5, 0.5]]
+    """
+
+    def answer(images: np.ndarray) -> np.ndarray:
+        return (classifier.answer(images) + classifier.answer(images[:, :, ::-1])) / 2
+
+    return replace(classifier, title=f"{classifier.title}, mean over image and mirror", answer=answer)
+
+
 def run_folder(name: str) -> Path | None:
     """The folder of the run with this path, or this name under `runs/`; `None` if there is none."""
     candidates = (Path(name).expanduser(), Path("runs") / name)

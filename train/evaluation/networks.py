@@ -162,9 +162,10 @@ def checkpoint_network(run: Run, path: Path) -> Network:
     told = about(path) or _told_by_data(config)
     shape, names = tuple(told["image_shape"]), list(told["class_names"])
     initial = run.initial_file(config.network.initial_model, config.initial_digest)
-    model = network(config.network, shape, len(names), initial)
+    made = config.realized(run.code_files(config.code, {}))
+    model = network(made.network, shape, len(names), initial)
     ema = config.recipe.ema
-    average = Average(model, optimizer(config.recipe, 1, model), ema) if ema else None
+    average = Average(model, optimizer(made.recipe, 1, model), ema) if ema else None
     parts = {"model": model, **({"average": average} if average else {})}
     try:
         state = tf.train.Checkpoint(**parts).read(str(path / "state"))

@@ -8,7 +8,7 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from glob import escape, glob
@@ -106,6 +106,35 @@ class Run:
         if path and path != self.initial:
             with whole(self.initial) as unfinished:
                 shutil.copyfile(path, unfinished)
+
+    def code_files(self, digests: Mapping[str, str] | None, given: Mapping[str, Path]) -> dict[str, Path]:
+        """The files with the run's objects, by their names: the run's copies, once there are some.
+
+        Args:
+            digests: The SHA-256 of each file, by its name; `None` without one.
+            given: Where a new run finds them.
+
+        Raises:
+            BadInput: if one is missing, or another one.
+        """
+        files = {}
+        for name, known in (digests or {}).items():
+            kept = self.folder / "code" / name
+            files[name] = path = kept if kept.exists() or name not in given else given[name]
+            if not path.is_file():
+                raise BadInput(f"{path} is missing, which holds objects of the run: restore it (SHA-256 {known}).")
+            if (now := digest(path)) != known:
+                raise BadInput(f"{path} was changed: its SHA-256 is {now}, but the run has objects of {known}.")
+        return files
+
+    def keep_code(self, files: Mapping[str, Path]) -> None:
+        """Keep copies of the files with the run's objects, with which the run can do without them."""
+        for name, path in files.items():
+            copy = self.folder / "code" / name
+            if path != copy:
+                copy.parent.mkdir(exist_ok=True)
+                with whole(copy) as unfinished:
+                    shutil.copyfile(path, unfinished)
 
     @property
     def model(self) -> Path:

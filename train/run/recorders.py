@@ -5,9 +5,10 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property, wraps
 from pathlib import Path
+from typing import Any
 
 import keras
 from tqdm import tqdm
@@ -15,7 +16,7 @@ from tqdm import tqdm
 from keras_resunits import gates
 
 from ..process.backend import tf
-from ..process.errors import say
+from ..process.errors import BadInput, say
 from ..process.files import stored, why
 from .folder import Run
 from .history import cut_history, draw_curves, first_epoch, read_history
@@ -221,6 +222,18 @@ def _resume(path: Path, epochs: int) -> None:
     there = len(read_history(path).get("epoch", ())) if path.exists() else 0
     if there < epochs:
         say(f"{path} has {there} of the {epochs} epochs done; the others are lost.")
+
+
+def own_callbacks(chosen: Sequence[Any] | None) -> list[keras.callbacks.Callback]:
+    """The callbacks of the user's, checked.
+
+    Raises:
+        BadInput: for another object.
+    """
+    for each in chosen or ():
+        if not isinstance(each, keras.callbacks.Callback):
+            raise BadInput(f"--callbacks must be Keras callbacks; got {each!r}.")
+    return list(chosen or ())
 
 
 def forgiving(callback: keras.callbacks.Callback) -> keras.callbacks.Callback:

@@ -102,8 +102,8 @@ class Session:
             if self.plan.on_nan != "stop" and not self.checkpoints.steps:
                 self._save()
             self._batches = self.feed.training(self.position.step)
-            while self.position.epoch < self.plan.epochs and not self.trainer.model.stop_training:
-                if self._gives_up():
+            while self.position.epoch < self.plan.epochs:
+                if self._gives_up() or self._is_stopped():
                     break
                 self._epoch()
         except _Asked:
@@ -132,6 +132,10 @@ class Session:
         score = logs.get("val_ema_accuracy", logs["val_accuracy"])
         while not self._save(score) and epoch + 1 == self.plan.epochs:  # the last state is saved, or the run fails
             pass
+
+    def _is_stopped(self) -> bool:
+        """Whether a callback, on whichever worker, has ended the training."""
+        return not self.place.all_did(not self.trainer.model.stop_training)
 
     def _gives_up(self) -> bool:
         """Whether the best epoch is so far back that the run ends; the checkpoints tell, in a resumed run too."""
@@ -162,7 +166,8 @@ class Session:
         with self.place.watch("a training step"):
             if not self._traced:
                 self._warn_of_shortage(*batch)
-            loss, right, images, asked, self._rate = self.trainer.train_step(*batch, self._asked()).numpy().tolist()
+            told = self.trainer.train_step(*batch, self._asked(), self._number(step))
+            loss, right, images, asked, self._rate = told.numpy().tolist()
         mean = loss / images
         norm = self.trainer.gradient_norm
         if not math.isfinite(mean) or not (norm is None or math.isfinite(norm)):
@@ -182,7 +187,7 @@ class Session:
         self._traced, free = True, free_memory()
         if free is None or {device.device_type for device in tf.config.list_physical_devices()} != {"CPU"}:
             return
-        graph = self.trainer.train_step.get_concrete_function(*batch, self._asked()).graph  # the call reuses it
+        graph = self.trainer.train_step.get_concrete_function(*batch, self._asked(), self._number(0)).graph  # reused
         if warning := shortage(estimated_bytes(graph), free, self.feed.batch_size, remat_of(self.trainer.model)):
             say(warning)
 
@@ -245,6 +250,9 @@ class Session:
             if asked:
                 raise _Asked
             sums = [total + part for total, part in zip(sums, parts, strict=True)]
+
+    def _number(self, step: int) -> tf.Tensor:
+        return tf.constant(step, tf.int64)
 
     def _asked(self) -> tf.Tensor:
         return tf.constant(float(bool(self.notice)))

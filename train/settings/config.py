@@ -8,11 +8,12 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from types import UnionType
+from types import MappingProxyType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from ..process.errors import BadInput
 from ..process.files import WILDCARDS, whole
+from .references import realized
 from .sections import SECTIONS, Augmenting, Network, Recipe, Serving, Source, Survival
 
 FREE = tuple(each.name for record in (Survival, Serving) for each in fields(record))
@@ -21,7 +22,7 @@ FREE = tuple(each.name for record in (Survival, Serving) for each in fields(reco
 DECIDES_NO_NUMBER = frozenset({"config", "smoke", "class_names", "data_dir", "initial_model", *FREE})
 SECTION_OF = {each.name: section for section, record in SECTIONS.items() for each in fields(record)}
 """The section of every option, in the order of the pipeline."""
-OWN = ("config", "smoke", "shuffle_rounds", "initial_digest")  # the options outside the sections
+OWN = ("config", "smoke", "shuffle_rounds", "initial_digest", "code")  # the options outside the sections
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,9 @@ class Config:
         smoke: Whether it is the experiment's smoke version.
         shuffle_rounds: Rounds of the shuffle; `None` in runs of earlier versions, which have 4.
         initial_digest: SHA-256 of the file `initial_model`; `None` without one.
+        code: SHA-256 of each file with objects of the options, by its name; `None` without one.
         given: Names of the options given on the command line; not saved with the run.
+        files: Where a new run finds these files, by their names; not saved with the run, which keeps copies.
     """
 
     source: Source = field(default_factory=Source)
@@ -47,10 +50,17 @@ class Config:
     smoke: bool = False
     shuffle_rounds: int | None = 8
     initial_digest: str | None = None
+    code: dict[str, str] | None = None
     given: Collection[str] = field(default=frozenset(), compare=False)
+    files: Mapping[str, Path] = field(default_factory=dict, compare=False)
 
     @classmethod
-    def of(cls, values: Mapping[str, Any], given: Collection[str] = frozenset()) -> Config:
+    def of(
+        cls,
+        values: Mapping[str, Any],
+        given: Collection[str] = frozenset(),
+        files: Mapping[str, Path] = MappingProxyType({}),
+    ) -> Config:
         """A configuration from the options' values by name; missing ones have their defaults.
 
         Raises:
@@ -61,7 +71,19 @@ class Config:
             for name, record in SECTIONS.items()
         }
         own = {name: values[name] for name in OWN if name in values}
-        return cls(**sections, **own, given=given)
+        return cls(**sections, **own, given=given, files=files)
+
+    def realized(self, files: Mapping[str, Path]) -> Config:
+        """This configuration with objects in the place of references to them, to build a run's parts from.
+
+        Args:
+            files: The files with objects, by their names: `Run.code_files`.
+
+        Raises:
+            BadInput: if an object cannot be found.
+        """
+        made: dict[str, Any] = {name: realized(getattr(self, name), files) for name in SECTIONS}
+        return replace(self, **made)
 
     @property
     def rounds(self) -> int:
@@ -131,7 +153,8 @@ class Config:
         dataset = Path(self.source.dataset.replace(":", "-")).resolve().name.removesuffix(".npz")
         plain = "".join("_" if letter in WILDCARDS else letter for letter in dataset)
         initial = self.network.initial_model
-        name = Path(initial).stem if initial else f"{self.network.model}{self.network.depth or ''}".lower()
+        model = (self.network.model or "").rpartition(":")[2].removeprefix("config().")  # of a function, its name
+        name = Path(initial).stem if initial else f"{model}{self.network.depth or ''}".lower()
         return f"{plain}-{''.join('_' if letter in WILDCARDS else letter for letter in name)}"
 
     @property
@@ -249,6 +272,8 @@ def _is_a(value, hint) -> bool:
         return any(_is_a(value, each) for each in get_args(hint))
     if get_origin(hint) is list:
         return isinstance(value, list) and all(_is_a(each, *get_args(hint)) for each in value)
+    if get_origin(hint) is dict:
+        return isinstance(value, dict) and all(_is_a(each, get_args(hint)[1]) for each in value.values())
     if isinstance(value, bool):
         return hint is bool
     return isinstance(value, (int, float) if hint is float else hint)

@@ -5,12 +5,13 @@ defines:
 
     def config() -> dict:     # values for the flags of `python -m train`, by name
     def smoke() -> dict:      # the same pipeline in seconds, for `--smoke`
+
+Where a flag takes an object (`references.OBJECTS`), the value may be the object itself.
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,6 +20,7 @@ from ..process.errors import BadInput
 from .config import SECTION_OF
 from .flags import defined
 from .names import near
+from .references import OBJECTS, called_for, module_of
 
 FOLDER = Path(__file__).parents[1] / "configs"
 CHOICES = list(SECTION_OF)
@@ -47,13 +49,19 @@ def experiment(name: str, smoke: bool = False) -> dict[str, Any]:
     function = getattr(_module(path, name), "smoke" if smoke else "config", None)
     if function is None:
         raise BadInput(f"--config={name}: {path} has no {'smoke' if smoke else 'config'}().")
-    try:
-        values = dict(function())
-    except (Exception, SystemExit) as error:
-        raise BadInput(f"--config={name}: {type(error).__name__} in {path}: {error}.") from error
+    values = called_for(function, f"--config={name}")
     for key in values:
         _check(key, name)
-    return values
+    return {key: _in_text(value, key, f"{path}:{function.__name__}().{key}") for key, value in values.items()}
+
+
+def _in_text(value: Any, option: str, reference: str) -> Any:
+    """A value, or the reference to it where it is an object or has some."""
+    if option not in OBJECTS or value is None or isinstance(value, str):
+        return value
+    if not isinstance(value, (list, tuple)):
+        return reference
+    return value if all(isinstance(each, str) for each in value) else [reference]
 
 
 def _path(name: str) -> Path:
@@ -67,16 +75,9 @@ def _path(name: str) -> Path:
 
 
 def _module(path: Path, name: str) -> ModuleType:
-    try:
-        if path.parent == FOLDER:
-            return importlib.import_module(f"{__package__.partition('.')[0]}.configs.{name}")
-        spec = importlib.util.spec_from_file_location(f"experiment_{path.stem}", path)
-        assert spec is not None and spec.loader is not None  # it ends in .py
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
-    except (Exception, SystemExit) as error:
-        raise BadInput(f"--config={name}: {type(error).__name__} in {path}: {error}.") from error
+    if path.parent == FOLDER:  # they import each other
+        return importlib.import_module(f"{__package__.partition('.')[0]}.configs.{name}")
+    return module_of(path, f"--config={name}")
 
 
 def _check(key: str, name: str) -> None:

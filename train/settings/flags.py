@@ -9,7 +9,7 @@ from typing import Any, get_args, get_type_hints
 
 from absl import flags
 
-from .sections import SECTIONS, Bounds, Command, Section
+from .sections import SECTIONS, Bounds, Command, Section, is_reference
 
 FLAGS = flags.FLAGS
 
@@ -45,6 +45,18 @@ class Choices(flags.EnumParser):
         return super().parse(plain.get(str(argument).lower(), argument))
 
 
+class Named(flags.EnumParser):
+    """A flag parser for choices, and for references to objects."""
+
+    def parse(self, argument):
+        """The choice or reference.
+
+        Raises:
+            ValueError: for anything else.
+        """
+        return argument if is_reference(argument) else super().parse(argument)
+
+
 class _Switch(flags.Flag):
     """A flag with and without a value: `--name`, `--noname`, `--name=choice`."""
 
@@ -52,13 +64,15 @@ class _Switch(flags.Flag):
         super().__init__(Choices(choices), flags.ArgumentSerializer(), name, default, help, boolean=True)
 
 
-def _define(name: str, hint: Any, default: Any, help: str, choices: tuple[str, ...] = ()) -> None:
+def _define(name: str, hint: Any, default: Any, help: str, bounds: Bounds) -> None:
     """Define the flag of one option."""
-    kind = _without_none(hint)
+    kind, choices = _without_none(hint), bounds.choices
     if choices and kind is not str:
         flags.DEFINE_list(name, default, help)
     elif {"auto", "none"} <= set(choices):
         flags.DEFINE_flag(_Switch(name, default, help, choices))
+    elif choices and bounds.objects:
+        flags.DEFINE(Named(choices), name, default, help)
     elif choices:
         flags.DEFINE_enum(name, default, choices, help)
     elif kind == list[float]:
@@ -98,7 +112,7 @@ for record in RECORDS:
     GROUPS[fields(record)[0].name] = record.title
     for each in fields(record):
         BOUNDS[each.name] = each.metadata["bounds"]
-        _define(each.name, hints[each.name], each.default, each.metadata["help"], each.metadata["bounds"].choices)
+        _define(each.name, hints[each.name], each.default, each.metadata["help"], each.metadata["bounds"])
 
 
 def defined() -> list[flags.Flag]:

@@ -15,6 +15,7 @@ from ..process.startup import importing, require_tensorflow_backend
 from .config import FREE, OF_EARLIER, SECTION_OF, Config, saved_values
 from .experiments import experiment
 from .flags import FLAGS
+from .references import digests, taken
 from .sections import DROPS, NEEDS, Network
 
 OPTIONS = (*SECTION_OF, "config", "smoke")
@@ -33,12 +34,16 @@ def resolve(saved: Path | None = None) -> Config:
         BadInput: for a value outside its bounds, or a flag that contradicts the resumed run.
     """
     values = _expanded({name: FLAGS[name].value for name in OPTIONS})
-    values = _new(values) if saved is None else _resumed(values, saved_values(saved), saved)
+    files: dict[str, Path] = {}
+    if saved is None:
+        values, files = _new(values)
+    else:
+        values = _resumed(values, saved_values(saved), saved)
     if values["depth"] is None and values["model"] in ("PreActResNet", "ResNet"):
         values["depth"] = 20
     if values["epochs"] is None:
         values["epochs"] = 40 if values["dataset"] == "digits" else 164
-    config = Config.of(values, given=frozenset(name for name in OPTIONS if FLAGS[name].present))
+    config = Config.of(values, given=frozenset(name for name in OPTIONS if FLAGS[name].present), files=files)
     if saved is None:
         _check_effects(values)
     _check_drops(values)
@@ -71,9 +76,10 @@ def _named(initial: str | None) -> str | None:
         raise BadInput(f"--initial_model: {error}") from None
 
 
-def _new(values: dict[str, Any]) -> dict[str, Any]:
-    """The values of a new run."""
-    return _initial(_expanded(_experiment(values)))
+def _new(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Path]]:
+    """The values of a new run, and the files with its objects."""
+    values, files = taken(_initial(_expanded(_experiment(values))), absent=bool(FLAGS["resume"].value))
+    return values | {"code": digests(files)}, files
 
 
 def _initial(values: dict[str, Any]) -> dict[str, Any]:
@@ -148,8 +154,23 @@ def _check_drops(values: dict[str, Any]) -> None:
         )
 
 
+def _require_same_code(files: dict[str, Path], saved: dict[str, Any]) -> None:
+    """Refuse a file of objects that is not the one that the run keeps."""
+    known = saved.get("code") or {}
+    for name, now in (digests(files) or {}).items():
+        if name in known and now != known[name]:
+            raise BadInput(
+                f"{files[name]} is not the file that the run began with: its SHA-256 is {now[:12]}..., that of the "
+                f"run's copy {known[name][:12]}.... Leave the flag out to go on with the copy, or use another --run."
+            )
+
+
 def _compare_experiment(values: dict[str, Any], saved: dict[str, Any]) -> None:
     """Report where an experiment's file now has other values than the resumed run, which keeps its own."""
+    values, files = taken(values, absent=True)
+    for name, now in (digests(files) or {}).items():
+        if (saved.get("code") or {}).get(name) not in (None, now):
+            say(f"{files[name]} has changed: the run keeps the objects of its copy.")
     asked = {name: value for name, value in values.items() if not FLAGS[name].present and value != FLAGS[name].default}
     other = {name: value for name, value in asked.items() if value != saved.get(name)}
     if other:
@@ -158,7 +179,8 @@ def _compare_experiment(values: dict[str, Any], saved: dict[str, Any]) -> None:
 
 
 def _resumed(flag_values: dict[str, Any], saved: dict[str, Any], path: Path) -> dict[str, Any]:
-    given = {name: value for name, value in flag_values.items() if FLAGS[name].present}
+    given, files = taken({name: value for name, value in flag_values.items() if FLAGS[name].present}, absent=True)
+    _require_same_code(files, saved)
     if "config" in given and given["config"] == saved.get("config"):
         _compare_experiment(_expanded(_experiment({**flag_values, "smoke": saved.get("smoke", False)})), saved)
     if _is_initial(given.get("initial_model"), saved):

@@ -7,11 +7,23 @@ record that they need. `None` stands for a default that depends on the data or o
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar
 
 from ..process.errors import BadInput
+
+REFERENCE = re.compile(r"(?P<place>.+?):(?P<name>[A-Za-z_][\w.]*)(?:\(\)\.(?P<key>\w+)|\((?P<arguments>[^()]*)\))?")
+
+
+def is_reference(value: Any) -> bool:
+    """Whether a value names an object by its file or module.
+
+    >>> [is_reference(each) for each in ("my.py:halved", "keras:RandomZoom(0.2)", "my.py:config().tail", "adamw", None)]
+    [True, True, True, False, False]
+    """
+    return isinstance(value, str) and REFERENCE.fullmatch(value) is not None
 
 
 @dataclass(frozen=True)
@@ -22,6 +34,7 @@ class Bounds:
         least, most: The smallest and largest allowed value; none by default.
         above, below: Exclusive bounds; none by default.
         choices: The only allowed values; any by default.
+        objects: Whether objects are allowed, and references to them, besides `choices`.
     """
 
     least: float | None = None
@@ -29,9 +42,12 @@ class Bounds:
     above: float | None = None
     below: float | None = None
     choices: tuple[str, ...] = ()
+    objects: bool = False
 
     def allows(self, value) -> bool:
         """Whether a value, which is not `None`, is allowed."""
+        if self.objects and (is_reference(value) or not isinstance(value, str)):
+            return True
         if self.choices:
             return value in self.choices
         if isinstance(value, float) and not math.isfinite(value):
@@ -45,7 +61,7 @@ class Bounds:
 
     def __str__(self) -> str:
         if self.choices:
-            return f"one of {', '.join(self.choices)}"
+            return f"one of {', '.join(self.choices)}{', or MODULE:NAME' * self.objects}"
         lower = {"least": ">=", "above": ">"}
         upper = {"most": "<=", "below": "<"}
         limits = [
@@ -214,6 +230,12 @@ class Augmenting(Section):
         least=1,
         most=14,  # as many as there are
     )
+    augment: list[str] | None = option(
+        None,
+        "Layers that augment whole batches on the device, separated by commas: keras:RandAugment, FILE.py:NAME of a "
+        "layer or of a function that makes one or several.",
+        objects=True,
+    )
     erasing: float = option(0.0, "Probability of erasing a rectangle of a training image.", least=0, most=1)
     mixup: float = option(0.0, "MixUp's alpha (0.2 on ImageNet); 0 for none.", least=0)
     cutmix: float = option(0.0, "CutMix's alpha (1 in the paper); 0 for none.", least=0)
@@ -240,8 +262,9 @@ class Network(Section):
     )
     model: str | None = option(
         "PreActResNet",
-        "The network's family (PreActResNet, ResNet, WideResNet, DenseNet, ...), or a network by name "
-        "(resnet110_dropout).",
+        "The network's family (PreActResNet, ResNet, WideResNet, DenseNet, ...), a network by name "
+        "(resnet110_dropout), or FILE.py:NAME of a function (input_shape, classes) -> model.",
+        objects=True,
     )
     depth: int | None = option(
         None,
@@ -250,16 +273,31 @@ class Network(Section):
         most=DEEPEST,
     )
     width: int | None = option(None, "Factor for the number of filters in every stage.", least=1, most=100_000)
-    block: str | None = option(None, "The branch: basic, bottleneck, ...; by default the paper's for the depth.")
-    order: str | None = option(None, "The order of norm, activation and weights (full_pre_act, post_act, ...).")
+    block: str | None = option(
+        None, "The branch: basic, bottleneck, ..., or FILE.py:NAME; by default the paper's for the depth.", objects=True
+    )
+    order: str | None = option(
+        None, "The order of norm, activation and weights (full_pre_act, post_act, ...), or FILE.py:NAME.", objects=True
+    )
     shortcut: str | None = option(
         None,
-        "The shortcut: zero_pad, projection, ...; by default the paper's.",
+        "The shortcut: zero_pad, projection, ..., or FILE.py:NAME; by default the paper's.",
         needs=Needs("merge", excluded=("branch_only",)),
+        objects=True,
     )
-    merge: str | None = option(None, "How branch and shortcut are combined: add, branch_only, exclusive_gating, ...")
-    tail: str | None = option(None, "What follows the branch: residual_gate, stochastic_depth, squeeze_excite, ...")
-    stem: str | None = option(None, "The layers before the first unit: cifar, imagenet, imagenet_3x3.")
+    merge: str | None = option(
+        None,
+        "How branch and shortcut are combined: add, branch_only, exclusive_gating, ..., or FILE.py:NAME.",
+        objects=True,
+    )
+    tail: str | None = option(
+        None,
+        "What follows the branch: residual_gate, stochastic_depth, squeeze_excite, ..., or FILE.py:NAME.",
+        objects=True,
+    )
+    stem: str | None = option(
+        None, "The layers before the first unit: cifar, imagenet, imagenet_3x3, or FILE.py:NAME.", objects=True
+    )
     precision: str = option(
         "float32", "Keras' dtype policy for the network.", choices=("float32", "mixed_bfloat16", "mixed_float16")
     )
@@ -270,6 +308,9 @@ class Network(Section):
         made = {each.name: getattr(self, each.name) for each in fields(self)}
         other = ("initial_model", "model", "precision")
         return {name: value for name, value in made.items() if value is not None and name not in other}
+
+
+OF_PAPERS = Needs("optimizer", ("sgd", "nadam"))  # another optimiser states these itself
 
 
 @dataclass(frozen=True)
@@ -293,8 +334,10 @@ class Recipe(Section):
     learning_rate: float = option(0.1, "The highest rate; --schedule determines how it rises and falls.", above=0)
     schedule: str = option(
         "steps",
-        "The rate over the run: the papers' warm-up and drops, a cosine after a linear warm-up, or Smith's 1cycle.",
+        "The rate over the run: the papers' warm-up and drops, a cosine after a linear warm-up, or Smith's 1cycle. Or "
+        "FILE.py:NAME of a function (learning_rate, updates) -> Keras schedule, such as keras:CosineDecay.",
         choices=("steps", "cosine", "one_cycle"),
+        objects=True,
     )
     warm_up: float | None = option(
         None,
@@ -317,14 +360,28 @@ class Recipe(Section):
     )
     optimizer: str | None = option(
         None,
-        "The optimiser: SGD (default), or Nadam (Savarese et al. 2016 on MNIST, at a rate of 0.002).",
+        "The optimiser: SGD (default), or Nadam (Savarese et al. 2016 on MNIST, at a rate of 0.002). Or one of Keras' "
+        "own, such as keras:AdamW, or FILE.py:NAME of a function (learning_rate) -> Keras optimiser.",
         choices=("sgd", "nadam"),
+        objects=True,
     )
-    momentum: float = option(0.9, "SGD's momentum, or Nadam's first decay rate.", least=0, most=1)
+    loss: str | None = option(
+        None,
+        "FILE.py:NAME of a function (labels, logits) -> [batch], or of a Keras loss; by default the cross-entropy.",
+        objects=True,
+    )
+    callbacks: list[str] | None = option(
+        None, "Keras callbacks, separated by commas: FILE.py:NAME, or keras:TerminateOnNaN.", objects=True
+    )
+    momentum: float = option(0.9, "SGD's momentum, or Nadam's first decay rate.", needs=OF_PAPERS, least=0, most=1)
     nesterov: bool = option(True, "Nesterov momentum, as in the authors' code.", needs=Needs("optimizer", ("sgd",)))
-    weight_decay: float = option(1e-4, "Coupled weight decay, on all parameters except scalar gates.", least=0)
-    clip_norm: float | None = option(None, "Scale gradients with a larger global norm down to this norm.", above=0)
-    accumulate: int = option(1, "Number of batches whose mean gradient makes one update.", least=1)
+    weight_decay: float = option(
+        1e-4, "Coupled weight decay, on all parameters except scalar gates.", needs=OF_PAPERS, least=0
+    )
+    clip_norm: float | None = option(
+        None, "Scale gradients with a larger global norm down to this norm.", needs=OF_PAPERS, above=0
+    )
+    accumulate: int = option(1, "Number of batches whose mean gradient makes one update.", needs=OF_PAPERS, least=1)
     ema: float | None = option(
         None,
         "Average the weights with this decay, such as 0.999; the averages are tested beside the weights, and exported.",
@@ -343,12 +400,45 @@ class Recipe(Section):
         None,
         "Factors of the learning rate by part, as for --freeze, separated by commas: stem=0.1,unit*=0.5. The last one "
         "that fits a weight counts.",
+        needs=OF_PAPERS,
+    )
+    class_weights: list[str] | None = option(
+        None,
+        "Factors of the training loss by class: balanced, in inverse proportion to the number of images; or a number "
+        "for each class, separated by commas.",
+    )
+    sampling: str | None = option(
+        None,
+        "How training images are drawn: all once an epoch (default), or balanced: each class as often, with "
+        "repetitions.",
+        choices=("balanced",),
     )
     seed: int = option(0, "Seed of initial weights, image order and augmentation.", least=0, most=2**32 - 1)
 
     def __post_init__(self):
         super().__post_init__()
-        _ = self.factors
+        _ = self.factors, self.numbers_of_classes
+
+    @property
+    def numbers_of_classes(self) -> list[float] | None:
+        """The numbers of `class_weights`; `None` for none, or balanced ones.
+
+        Raises:
+            BadInput: for others than numbers of 0 or more.
+
+        >>> Recipe(class_weights=["1", "0.5"]).numbers_of_classes
+        [1.0, 0.5]
+        """
+        if self.class_weights in (None, ["balanced"]):
+            return None
+        try:
+            numbers = [float(each) for each in self.class_weights or ()]
+        except ValueError:
+            numbers = [math.nan]
+        if not all(0 <= each < math.inf for each in numbers) or not any(numbers):
+            given = ",".join(self.class_weights or ())
+            raise BadInput(f"--class_weights must be balanced, or a number >= 0 for each class; got {given}.")
+        return numbers
 
     @property
     def factors(self) -> list[tuple[str, float]]:
@@ -463,6 +553,13 @@ class Command(Section):
     output: str = option(".", "The folder for runs/<run>/ and saved_models/<run>/<version>/.")
     run: str | None = option(
         None, "The run's name; by default the data set, family and depth, with a number if that is taken."
+    )
+    seeds: int | None = option(
+        None,
+        "Train this many runs, NAME-seed0, NAME-seed1, ..., of as many seeds from --seed on, and print mean and "
+        "deviation of their accuracies.",
+        least=2,
+        most=1000,
     )
     strategy: str = option(
         "auto",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import keras
 
+from keras_resunits import describe
 from keras_resunits.arguments import resolve
 from keras_resunits.models.rematerialized import require_remat
 from keras_resunits.models.stems import STEMS
@@ -44,7 +46,7 @@ def network(
     """Build the network, or read it from a file.
 
     Args:
-        chosen: The choices.
+        chosen: The choices: names, or objects (`Config.realized`).
         image_shape: `(height, width, channels)`.
         classes: The number of classes.
         initial: The `.keras` file to take the network from; none by default.
@@ -58,10 +60,40 @@ def network(
         return initial_network(initial, image_shape, classes, told)
     assert chosen.model is not None  # only a file's network has no name
     again: dict[str, Any] = {} if remat is None else {"remat": _recomputed(remat)}
+    if callable(chosen.model):
+        return _of_function(chosen.model, image_shape, classes, {**chosen.choices, **again})
     try:
         return registry.create(chosen.model, input_shape=image_shape, classes=classes, **chosen.choices, **again)
     except ValueError as error:
         raise BadInput(_of_images(str(error), image_shape)) from error
+
+
+def _of_function(
+    function: Callable, image_shape: tuple[int, int, int], classes: int, choices: Mapping[str, Any]
+) -> keras.Model:
+    """The network that a function of the user's makes.
+
+    Raises:
+        BadInput: if it does not take the choices, or returns no network for such images and classes.
+    """
+    name = getattr(function, "__name__", "function")
+    try:
+        inspect.signature(function).bind(input_shape=image_shape, classes=classes, **choices)
+    except TypeError as error:
+        raise BadInput(
+            f"--model: {name}(): {error}; it gets input_shape, classes, and the flags that are set."
+        ) from None
+    model = function(input_shape=image_shape, classes=classes, **choices)
+    if not isinstance(model, keras.Model):
+        raise BadInput(f"--model: {name}() must return a Keras model; got {type(model).__name__}.")
+    wanted = (None, *image_shape), (None, classes)
+    if (got := (model.input_shape, model.output_shape)) != wanted:
+        raise BadInput(f"--model: {name}() must return a network from {wanted[0]} to {wanted[1]}; got {got}.")
+    try:
+        describe(model)  # as the run does
+    except ValueError as error:
+        raise BadInput(f"--model: {name}(): {error}") from error
+    return model
 
 
 def _of_images(text: str, image_shape: tuple[int, int, int]) -> str:
@@ -104,6 +136,8 @@ def check_network(chosen: Network, remat: str | None = None) -> None:
         for kind, table in TABLES.items():
             if kind in given:
                 resolve(kind, given[kind], table, object)
+        if callable(chosen.model):
+            return
         registry.require_name(chosen.model)
         unheeded = sorted(given.keys() - registry.accepts(chosen.model))
         if unheeded:

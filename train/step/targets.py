@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import keras
 
 from ..process.backend import tf
+from ..process.errors import BadInput, first_line
 
 
 class CrossEntropy(keras.losses.Loss):
@@ -25,6 +28,56 @@ class CrossEntropy(keras.losses.Loss):
         if len(y_true.shape) == 1:
             return keras.ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits=True)
         return keras.ops.categorical_crossentropy(y_true, y_pred, from_logits=True)
+
+
+def losses_of(loss: Callable | None = None) -> Callable:
+    """The function from labels and logits to the loss of each image, float32 `[b]`.
+
+    Args:
+        loss: A function `(labels, logits) -> [b]`, or a Keras loss, whose reduction is left out; by default the
+            cross-entropy.
+
+    Raises:
+        BadInput: if the loss is not one number for each image.
+
+    >>> losses_of()(tf.constant([0]), tf.constant([[0.0, 0.0]])).shape.as_list()
+    [1]
+    """
+    own = CrossEntropy() if loss is None else loss
+    function = own.call if isinstance(own, keras.losses.Loss) else own  # a Keras loss would divide by the replicas
+
+    def losses(labels, logits):
+        found = tf.convert_to_tensor(function(labels, logits))
+        if found.shape.rank != 1:
+            raise BadInput(f"--loss must return a loss for each image, [batch]; got the shape {found.shape}.")
+        return tf.cast(found, tf.float32)
+
+    return losses
+
+
+def require_loss(loss: Callable, classes: int, distributions: bool) -> None:
+    """Try a loss on a few images.
+
+    Args:
+        loss: As for `losses_of`.
+        classes: The number of classes.
+        distributions: Whether labels are distributions.
+
+    Raises:
+        BadInput: if it fails, or is not one number for each image.
+    """
+    images = classes + 1  # a loss for each class would be another number
+    numbers = tf.range(images, dtype=tf.int64) % classes
+    labels = tf.one_hot(numbers, classes) if distributions else numbers
+    try:
+        found = losses_of(loss)(labels, tf.zeros([images, classes])).shape.as_list()
+        if found != [images]:
+            raise BadInput(f"--loss must return a loss for each image, [{images}] for as many; got {found}.")
+    except BadInput:
+        raise
+    except Exception as error:  # whatever it raises
+        shape = f"{labels.dtype.name} {labels.shape.as_list()}"
+        raise BadInput(f"--loss: {type(error).__name__} for labels {shape}: {first_line(error)}.") from error
 
 
 def hits(labels, logits):

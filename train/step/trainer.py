@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import keras
+import numpy as np
 
 from ..process.backend import tf
 from .average import Average
-from .targets import CrossEntropy, answers, hits
+from .targets import answers, hits, losses_of
+from .weighting import weights_of
 
 
 class Trainer:
@@ -27,6 +29,9 @@ class Trainer:
         optimizer: A Keras optimiser.
         average: Averages of the weights to update; none by default.
         compiled: Whether XLA compiles the training step; only on one device. Defaults to `False`.
+        loss: From labels and logits to the loss of each image, `[b]`; by default the cross-entropy.
+        augment: Maps a replica's images and the number of the step to float32 images; by default nothing.
+        class_weights: Factors of the training loss by class, float32 `[classes]`; none by default.
     """
 
     def __init__(
@@ -36,20 +41,23 @@ class Trainer:
         optimizer: keras.optimizers.Optimizer,
         average: Average | None = None,
         compiled: bool = False,
+        loss: Callable | None = None,
+        augment: Callable | None = None,
+        class_weights: np.ndarray | None = None,
     ):
         self.model, self.preprocessing, self.optimizer, self.average = model, preprocessing, optimizer, average
         self.strategy = tf.distribute.get_strategy()
-        self.loss = CrossEntropy()
-        self._trained = tf.function(self._train, jit_compile=True, autograph=False) if compiled else self._train
+        self.loss, self.augment, self.class_weights = losses_of(loss), augment, class_weights
+        self._trained = tf.function(self._train, jit_compile=True) if compiled else self._train
         optimizer.build(model.trainable_variables)
 
-    @tf.function(autograph=False)
-    def train_step(self, images, labels, asked):
-        """One training step."""
+    @tf.function
+    def train_step(self, images, labels, asked, step=0):
+        """One training step; `step` is its number, on which the augmentation depends."""
         rate = tf.cast(self.optimizer.learning_rate, tf.float32)  # before it counts this update
-        return tf.concat([self._over_replicas(self._trained, (images, labels, asked)), [rate]], axis=0)
+        return tf.concat([self._over_replicas(self._trained, (images, labels, asked, step)), [rate]], axis=0)
 
-    @tf.function(autograph=False, reduce_retracing=True)
+    @tf.function(reduce_retracing=True)
     def test_step(self, images, labels, weights, asked):
         """One test step, without an update; images of weight 0 do not count."""
         return self._over_replicas(self._test, (images, labels, weights, asked))
@@ -57,10 +65,15 @@ class Trainer:
     def _over_replicas(self, step, arguments):
         return self.strategy.reduce(tf.distribute.ReduceOp.SUM, self.strategy.run(step, arguments), axis=None)
 
-    def _train(self, images, labels, asked):
+    def _train(self, images, labels, asked, step):
+        if self.augment:
+            images = self.augment(images, step)
         with tf.GradientTape() as tape:
             logits = self.model(self.preprocessing(images), training=True)
-            loss = tf.reduce_mean(self.loss.call(labels, logits))  # `self.loss(...)` would divide by the replicas
+            losses = self.loss(labels, logits)
+            if self.class_weights is not None:
+                losses *= weights_of(labels, self.class_weights)
+            loss = tf.reduce_mean(losses)
             # the mean over this replica's share; the optimiser sums the gradients of all replicas
             scaled = self.optimizer.scale_loss(loss / self.strategy.num_replicas_in_sync)
         variables = self.model.trainable_variables
@@ -72,7 +85,7 @@ class Trainer:
 
     def _test(self, images, labels, weights, asked):
         logits = answers(lambda views, training: self.model(self.preprocessing(views), training=training), images)
-        losses, right = self.loss.call(labels, logits), hits(labels, logits)
+        losses, right = self.loss(labels, logits), hits(labels, logits)
         sums = (tf.reduce_sum(values * weights) for values in (losses, right, tf.ones_like(losses)))
         return tf.stack([*sums, asked])
 

@@ -32,7 +32,7 @@ def test_every_flag_except_those_about_places_is_part_of_the_configuration(resol
     resolved()
     names = {flag.name for flag in defined()}
     places = {"output", "run", "strategy", "tpu", "cpu_devices", "startup_timeout", "worker_timeout"}
-    assert names - set(Config().flat) == places | {"resume", "export", "remat", "jit_compile"}
+    assert names - set(Config().flat) == places | {"resume", "export", "remat", "jit_compile", "seeds"}
 
 
 def test_the_defaults_are_those_that_runs_and_documents_rely_on():

@@ -90,6 +90,11 @@ class EncodedData(Splits):
         return self.train.count
 
     @property
+    def train_labels(self) -> np.ndarray | None:
+        """The labels of the training images, int64 `[n]`; `None` where only reading an image tells its own."""
+        return self.train.labels
+
+    @property
     def validation_count(self) -> int:
         """The number of validation images beside the test images."""
         return self.validation.count if self.validation else 0

@@ -116,6 +116,11 @@ class ImageData(Splits):
         return len(self.train[0])
 
     @property
+    def train_labels(self) -> np.ndarray:
+        """The labels of the training images, int64 `[n]`."""
+        return self.train[1]
+
+    @property
     def validation_count(self) -> int:
         """The number of validation images beside the test images."""
         return len(self.validation[0]) if self.validation else 0

@@ -1,0 +1,126 @@
+"""Layers that augment batches draw from the seed, the step and the replica, and from nothing else."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from train.process.errors import BadInput
+from train.step.augmenting import LayerAugmentation
+from train.step.trainer import Trainer
+
+SHAPE = (8, 8, 3)
+LAYERS = keras.layers
+REPEATABLE = {
+    "rand_augment": LAYERS.RandAugment,
+    "rotation": lambda: LAYERS.RandomRotation(0.2),
+    "zoom": lambda: LAYERS.RandomZoom(0.3),
+    "erasing": lambda: LAYERS.RandomErasing(factor=1.0),
+    "colours": lambda: LAYERS.RandomColorJitter(brightness_factor=0.5, contrast_factor=0.5),
+    "several": lambda: LAYERS.Pipeline([LAYERS.RandomFlip(), LAYERS.RandomContrast(0.5)]),
+}
+
+
+def images(count: int = 8) -> tf.Tensor:
+    return tf.constant(np.random.default_rng(1).integers(0, 256, (count, *SHAPE)).astype("uint8"))
+
+
+def drawn(seed: int, step: int, make) -> np.ndarray:
+    """The images after a layer that is new, in a traced step."""
+    return tf.function(LayerAugmentation([make()], seed, SHAPE))(images(), tf.constant(step, tf.int64)).numpy()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", REPEATABLE)
+def test_a_step_draws_the_same_in_every_process_and_another_step_differently(name):
+    make = REPEATABLE[name]
+    traced = tf.function(LayerAugmentation([make()], 0, SHAPE))
+    first, other = (traced(images(), tf.constant(step, tf.int64)).numpy() for step in (5, 6))
+    assert first.shape == (8, *SHAPE) and first.dtype == np.float32 and (other != first).any()
+    np.testing.assert_array_equal(drawn(0, 5, make), first)
+    assert (drawn(1, 5, make) != first).any()
+
+
+def test_two_layers_of_a_kind_draw_differently():
+    turn = REPEATABLE["rotation"]
+    augment = LayerAugmentation([turn(), turn()], 0, SHAPE)
+    x = tf.cast(images(), tf.float32)
+    first, second = (augment._applied(number, augment.layers[0], x, 3).numpy() for number in (0, 1))
+    assert (first != second).any()
+
+
+def test_steps_leave_the_states_of_the_layers_alone():
+    layer = LAYERS.RandomFlip()
+    augment = LayerAugmentation([layer], 0, SHAPE)
+    before = [variable.numpy() for variable in layer.variables]
+    augment(images(), 1)
+    for variable, old in zip(layer.variables, before, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), old)
+
+
+def test_replicas_draw_differently_and_repeatably(two_devices):
+    with two_devices.scope():
+        augment = LayerAugmentation([LAYERS.RandomRotation(0.5)], 0, SHAPE)
+
+    def each():
+        return two_devices.experimental_local_results(
+            two_devices.run(tf.function(augment), (images(4), tf.constant(2)))
+        )
+
+    first, again = ([part.numpy() for part in each()] for _ in range(2))
+    assert len(first) == 2 and (first[0] != first[1]).any()
+    np.testing.assert_array_equal(first, again)
+
+
+def test_pixels_keep_float32_where_the_network_computes_in_less():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    found = drawn(0, 0, LAYERS.RandomFlip)
+    assert set(found.ravel()) <= set(images().numpy().astype("float32").ravel())
+    np.testing.assert_array_equal(np.sort(found.ravel()), np.sort(images().numpy().ravel()))
+
+
+def test_the_training_step_sees_the_augmented_images_and_the_test_step_does_not():
+    inputs = keras.Input(SHAPE)
+    means = keras.layers.GlobalAveragePooling2D()(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(2, kernel_initializer="ones", use_bias=False)(means))
+    dark = LayerAugmentation([LAYERS.RandomBrightness((-1.0, -1.0))], 0, SHAPE)
+    trainer = Trainer(model, keras.layers.Rescaling(1 / 255), keras.optimizers.SGD(1.0), augment=dark)
+    before = model.weights[0].numpy()
+    trainer.train_step(images(), tf.constant([0, 1] * 4), tf.constant(0.0), tf.constant(3, tf.int64))
+    np.testing.assert_array_equal(model.weights[0].numpy(), before)  # black images have no gradient
+    bright = Trainer(model, keras.layers.Rescaling(1 / 255), keras.optimizers.SGD(1.0))
+    bright.train_step(images(), tf.constant([0, 1] * 4), tf.constant(0.0))
+    assert (model.weights[0].numpy() != before).any()
+
+
+class Unseeded(keras.layers.Layer):
+    """Draws from Keras' global generator."""
+
+    def call(self, x):
+        return x + keras.random.uniform(keras.ops.shape(x))
+
+
+@pytest.mark.parametrize(
+    ("layer", "line"),
+    [
+        (3, r"must be Keras layers; got 3"),
+        (Unseeded(name="unseeded"), r"unseeded changes variables other than the states of its own generators"),
+        (LAYERS.RandomCrop(4, 4, name="crop"), r"crop must keep the shape \(4, 8, 8, 3\); got \(4, 4, 4, 3\)"),
+        (LAYERS.CutMix(), r"CutMix changes labels too, which layers do not get: --cutmix"),
+        (LAYERS.Reshape((7,), name="reshape"), r"reshape: ValueError: "),
+    ],
+)
+def test_what_does_not_augment_images_is_refused(layer, line):
+    with pytest.raises(BadInput, match=line):
+        LayerAugmentation([layer], 0, SHAPE)
+
+
+@pytest.mark.slow
+def test_keras_cvs_layers_that_keep_their_draws_elsewhere_are_refused():
+    keras_cv = pytest.importorskip("keras_cv")
+    with pytest.raises(BadInput, match=r"draws random numbers that are not of its own generators"):
+        LayerAugmentation([keras_cv.layers.GridMask()], 0, SHAPE)
+    grey = LayerAugmentation([keras_cv.layers.Grayscale(output_channels=3)], 0, SHAPE)(images(), 0).numpy()
+    np.testing.assert_array_equal(grey[..., 0], grey[..., 1])
