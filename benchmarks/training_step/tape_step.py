@@ -12,7 +12,7 @@ def compile_step(model: keras.Model, optimizer: keras.optimizers.Optimizer):
     optimizer.build(model.trainable_variables)
     cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
-    @tf.function(autograph=False)
+    @tf.function
     def step(images, labels):
         with tf.GradientTape() as tape:
             loss = cross_entropy(labels, model(images, training=True))
