@@ -22,7 +22,7 @@ from .__main__ import configure, parse
 from .cluster.discovery import check_strategy
 from .process.errors import BadInput
 from .process.files import stored, whole
-from .process.startup import UNOPTIMIZED, importing, require_tensorflow_backend
+from .process.startup import FRUITLESS, importing, require_tensorflow_backend
 from .run.folder import Run
 from .run.history import curves_figure, read_history
 from .settings.flags import command as asked_for
@@ -246,7 +246,7 @@ def _guarded() -> Iterator[None]:
         keras.config.set_dtype_policy(policy)
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        tf.config.optimizer.set_experimental_options({UNOPTIMIZED: options[UNOPTIMIZED]})
+        tf.config.optimizer.set_experimental_options({name: options.get(name, True) for name in FRUITLESS})
 
 
 def _is_pair(value: Any) -> bool:

@@ -16,7 +16,7 @@ from absl import flags
 from absl.testing import flagsaver
 
 from tests.support.paths import ROOT
-from train.process.startup import UNOPTIMIZED
+from train.process.startup import FRUITLESS
 
 # TensorFlow's output in spite of TF_CPP_MIN_LOG_LEVEL: glog lines, and the line that announces them
 NOISE = re.compile(
@@ -45,7 +45,7 @@ def defaults_again():
     if "keras" in sys.modules:
         sys.modules["keras"].config.set_dtype_policy("float32")
     if "tensorflow" in sys.modules:
-        sys.modules["tensorflow"].config.optimizer.set_experimental_options({UNOPTIMIZED: False})
+        sys.modules["tensorflow"].config.optimizer.set_experimental_options(dict.fromkeys(FRUITLESS, True))
 
 
 @pytest.fixture(scope="session", autouse=True)

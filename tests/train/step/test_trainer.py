@@ -8,7 +8,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow.python.autograph.pyct import transpiler
 
 from keras_resunits import PreActResNet
 from train.step.trainer import Trainer, means
@@ -112,23 +111,3 @@ def test_a_step_returns_sums_and_whether_any_replica_was_asked_to_stop(files):
     *sums, rate = learner.train_step(images, labels, tf.constant(1.0)).numpy()
     np.testing.assert_allclose(sums, [6 * wanted, 6 * right, 6, 1], rtol=1e-5)
     assert rate == np.float32(learner.optimizer.learning_rate)
-
-
-def doubled(x):
-    return x + x
-
-
-def test_autograph_converts_nothing_of_a_step(files, monkeypatch):
-    converted: list = []
-    convert = transpiler.PyToPy.transform_function
-    monkeypatch.setattr(
-        transpiler.PyToPy,
-        "transform_function",
-        lambda self, function, context: converted.append(function) or convert(self, function, context),
-    )
-    tf.function(doubled)(tf.ones(3))
-    assert converted == [doubled]  # seen, where one is converted
-    learner, (images, labels) = trainer(PreActResNet(8, (8, 8, 1), CLASSES)), batches(files, 5, shape=(8, 8, 1))[0]
-    learner.train_step(images, labels, NOBODY)
-    learner.test_step(images, labels, tf.ones(len(labels)), NOBODY)
-    assert converted == [doubled]
