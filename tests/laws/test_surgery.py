@@ -104,20 +104,13 @@ def unmoved(model, weights, images, steps):
     return sorted(left)
 
 
-@pytest.fixture
-def float64():
-    """Compute in float64; in float32 the networks' own rounding is as large as 1e-6."""
-    floatx = keras.config.floatx()
-    keras.config.set_floatx("float64")  # of inputs, which Keras 3.8 casts otherwise, by an operation of its own
-    keras.config.set_dtype_policy("float64")
-    yield
-    keras.config.set_floatx(floatx)
-    keras.config.set_dtype_policy(floatx)
-
-
-@pytest.mark.usefixtures("float64")
+@pytest.mark.skipif(
+    tuple(map(int, keras.__version__.split(".")[:2])) < (3, 13),
+    reason="Keras 3.8 casts the input by an operation outside the chain",
+)
 @over(NETWORKS, quick=("Fixup", "FractalNet", "GatedResNet"))
 def test_a_folded_network_computes_the_same_with_fewer_layers(case):
+    keras.config.set_dtype_policy("float64")  # in float32 the networks' own rounding is as large as 1e-6
     model, images = case.model(), case.arrays()[0].astype("float64")
     before = state(model)
     found = kr.surgery.fold(model)
