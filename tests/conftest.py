@@ -1,9 +1,13 @@
 """The state in which every test starts: two logical CPU devices, one seed, the float32 policy."""
 
 import gc
+import os
 from importlib.util import find_spec
 
 import pytest
+
+# Tests run side by side, a process for each core. Threads within an operation would only wait for one another.
+os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 from train.process.startup import importing
 

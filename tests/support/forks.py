@@ -26,7 +26,7 @@ class Forked:
     """The part of `subprocess.Popen` that the tests use.
 
     Args:
-        module: The module to run as `__main__`.
+        module: The module to run as `__main__`, or the path of a script or of a folder with one.
         arguments: Its command line.
         cwd: The working folder.
         environment: Variables in addition to the test's.
@@ -73,7 +73,7 @@ def forked_worker(addresses: list[str], number: int, module: str, *arguments: st
 
 
 def _run(module: str, arguments: tuple[str, ...], cwd: Path, environment: dict[str, str], streams) -> None:
-    """Run the module in the forked process."""
+    """Run the module or script in the forked process."""
     for number, stream in enumerate(streams, start=1):
         os.dup2(stream.fileno(), number)
         stream.close()
@@ -81,4 +81,7 @@ def _run(module: str, arguments: tuple[str, ...], cwd: Path, environment: dict[s
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = [module, *arguments]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    if os.sep in module:
+        runpy.run_path(module, run_name="__main__")
+    else:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
