@@ -6,11 +6,10 @@ from importlib.util import find_spec
 
 import pytest
 
-# Tests run side by side, a process for each core. Threads within an operation would only wait for one another.
-os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "OMP_NUM_THREADS": "1"}
-
+from tests.support.threads import ONE
 from train.process.startup import importing
 
+os.environ |= ONE
 with importing():  # as the program starts TensorFlow
     import keras
 

@@ -215,8 +215,8 @@ def test_the_input_benchmark_measures_every_row(tmp_path):
     assert {row[4] for row in rows if row[:1] == ["CIFAR"]} == {"500"}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("workers", [["1"], pytest.param(["1", "2"], marks=pytest.mark.long)], ids=",".join)
+@pytest.mark.long
+@pytest.mark.parametrize("workers", [["1"], ["1", "2"]], ids=",".join)
 def test_the_scaling_benchmark_splits_the_step_of_one_worker_and_of_two(workers, tmp_path):
     sizes = (f"--workers={','.join(workers)}", "--rounds=1", "--steps=2", "--depth=8", "--batch=8")
     rows = run("benchmarks.scaling", *sizes, folder=tmp_path).splitlines()[2:]
@@ -224,7 +224,7 @@ def test_the_scaling_benchmark_splits_the_step_of_one_worker_and_of_two(workers,
     assert rows[0].split("|")[3].strip() == "100%"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_guards_benchmark_compares_the_session_with_the_bare_step(tmp_path):
     said = run("benchmarks.guards", "--rounds=1", "--steps=2", "--depth=8", "--batch=8", folder=tmp_path)
     assert [line.partition(" take")[0] for line in said.splitlines()[-2:]] == ["guarded steps", "a save"]
@@ -345,7 +345,7 @@ def test_the_study_of_interrupted_runs_finds_that_a_killed_run_ends_as_another(t
     assert 0 <= int(step) <= 23
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_memory_benchmark_measures_and_draws_every_row(tmp_path):
     sizes = ("--depths=8", "--remat=none,2", "--rounds=1", "--steps=1", "--batch=8")
     rows = run("benchmarks.remat", tmp_path / "remat.png", *sizes, folder=tmp_path).splitlines()[2:]

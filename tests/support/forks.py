@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 from tests.support.paths import ROOT
+from tests.support.threads import persons_environment
 from train.cluster.processes import worker_environment
 
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -34,7 +35,7 @@ class Forked:
 
     def __init__(self, module: str, *arguments: str, cwd: Path = ROOT, **environment: str):
         (out, its_out), (err, its_err) = (CONTEXT.Pipe(duplex=False) for _ in range(2))
-        given = (module, arguments, cwd, {**os.environ, **environment}, (its_out, its_err))
+        given = (module, arguments, cwd, {**persons_environment(), **environment}, (its_out, its_err))
         self._process = CONTEXT.Process(target=_run, args=given, daemon=True)
         self._process.start()
         for stream in (its_out, its_err):

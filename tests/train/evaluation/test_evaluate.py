@@ -410,7 +410,7 @@ def assert_apart(texts, figure):
 
 
 @pytest.mark.parametrize(
-    ("classes", "shown"), [(2, 2), (10, 10), (25, 25), (100, 100), pytest.param(1000, 100, marks=pytest.mark.slow)]
+    ("classes", "shown"), [(2, 2), (10, 10), (25, 25), (100, 100), pytest.param(1000, 100, marks=pytest.mark.long)]
 )
 def test_the_confusion_matrix_names_its_classes_on_both_axes(saved, tmp_path, classes, shown):
     names = [f"a kind of $ thing with a long name, number {i}" for i in range(classes)]
