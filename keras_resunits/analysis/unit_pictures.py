@@ -98,8 +98,9 @@ class Box:
     def draw(self, axes: Axes, x: float, top: float, width: float) -> None:
         """Around `x`, from `top` down."""
         corner, rounded = (x - width / 2, top), "round,pad=0,rounding_size=2.5"
-        look = {"fc": self.colour, "ec": EDGE, "lw": 0.7, "gid": "box"}
-        axes.add_patch(FancyBboxPatch(corner, width, self.height, rounded, **look))
+        axes.add_patch(
+            FancyBboxPatch(corner, width, self.height, rounded, fc=self.colour, ec=EDGE, lw=0.7, gid="box")
+        )
         write(axes, x, top + self.height / 2, self.text, gid="box")
 
 
@@ -148,12 +149,18 @@ class Columns:
         draw_line(axes, (x, top + self.height - self.join / 2), (x, top + self.height))
 
 
+def boxed(layer: keras.layers.Layer, inside: float = INSIDE, tall: float = 0.0) -> Box:
+    """A layer as a box."""
+    return Box(caption(layer), KINDS[kind(word(layer).removeprefix("id "))][1], inside, tall)
+
+
 def drawn(layer: keras.layers.Layer) -> Box | Columns:
     """How a layer is drawn: as a box, or as the columns that it consists of."""
     if not hasattr(layer, "columns"):
-        return Box(caption(layer), KINDS[kind(word(layer).removeprefix("id "))][1])
-    bands = [[[drawn(part) for part in flattened(each)] for each in column.layers] for column in layer.columns]
-    return Columns([[[Box(b.text, b.colour, 5.0, BAND) for b in stack] for stack in column] for column in bands])
+        return boxed(layer)
+    return Columns(
+        [[[boxed(part, 5.0, BAND) for part in flattened(each)] for each in column.layers] for column in layer.columns]
+    )
 
 
 @dataclass(frozen=True)
@@ -185,7 +192,7 @@ class Picture:
     @property
     def merge(self) -> Box:
         """The mark where the edges meet."""
-        return Box("+", "white") if word(self.unit.merge) == "add" else drawn(self.unit.merge)
+        return Box("+", "white") if word(self.unit.merge) == "add" else boxed(self.unit.merge)
 
     @property
     def left(self) -> float:
