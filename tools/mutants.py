@@ -162,11 +162,10 @@ def operator_of(spec: MutationSpec) -> Operator:
 
 
 def parses(spec: MutationSpec) -> bool:
-    """Whether the changed module is Python: with another operator, the `**` of `{**options}` is not."""
-    changed = mutate_code(Path(spec.module_path).read_text(), operator_of(spec), spec.occurrence)
+    """Whether there is a changed module, and it is Python: with another operator, the `**` of `{**options}` is not."""
     try:
-        ast.parse(changed)
-    except SyntaxError:
+        ast.parse(mutate_code(Path(spec.module_path).read_text(), operator_of(spec), spec.occurrence))
+    except (SyntaxError, AttributeError):  # cosmic-ray cannot replace a dotted exception in a tuple
         return False
     return True
 
