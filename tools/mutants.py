@@ -67,6 +67,9 @@ ELSEWHERE = {
     },
     "keras_resunits/surgery": ["tests/surgery", "tests/laws/test_surgery.py"],
     "keras_resunits/units": ["tests/units", "tests/models/test_residual.py", "tests/laws/test_config.py"],
+    "keras_resunits/units/orders": [
+        f"tests/{name}.py" for name in ("units/test_orders", "units/test_tails", "laws/test_config", "test_arguments")
+    ],
     "train/answer.py": ["tests/train/evaluation/test_answer.py"],
     "train/benchmark.py": ["tests/serving/test_benchmark.py", "tests/train/process/test_commands.py"],
     "train/compress.py": ["tests/train/test_compress.py", "tests/train/process/test_commands.py"],

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import keras
+import pytest
 import tensorflow as tf
 
 import keras_resunits as kr
 from tests.support.sittings import Sitting, image_data
 from train.process import machine
-from train.process.machine import free_memory
+from train.process.machine import free_memory, memory
 from train.step.activations import peak_bytes
 
 
@@ -60,6 +61,24 @@ def test_the_free_memory_is_what_machine_and_container_leave(tmp_path):
     assert free_memory(tmp_path, meminfo) == 50_000
     (tmp_path / "memory.current").write_text("900000\n")
     assert free_memory(tmp_path, meminfo) == 0
+
+
+VERSIONS = [
+    ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat", "total_inactive_file"),
+]
+
+
+@pytest.mark.parametrize(("limit", "usage", "detail", "cache"), VERSIONS, ids=["version 2", "version 1"])
+def test_each_version_of_containers_tells_its_memory(tmp_path, limit, usage, detail, cache):
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text("")
+    assert free_memory(tmp_path, meminfo) is None
+    told = [(limit, "1000\n", 1000), (usage, "300\n", 700), (detail, "file 9\n", 700), (detail, f"{cache} 200\n", 900)]
+    for name, text, free in told:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+        assert (free_memory(tmp_path, meminfo), memory(tmp_path)) == (free, 1000)
 
 
 def test_too_little_memory_is_reported_once_before_the_first_step(parse, files, tmp_path, monkeypatch, capsys):
