@@ -56,7 +56,9 @@ ELSEWHERE = {
     "keras_resunits/layers/modes.py": ["tests/analysis/test_traces.py"],
     "keras_resunits/layers/parts.py": ["tests/analysis/test_describe.py"],
     "keras_resunits/layers/pullback.py": ["tests/analysis/test_traces.py"],
+    "keras_resunits/layers/randomness.py": ["tests/units/test_tails.py"],
     "keras_resunits/layers/recomputation.py": ["tests/models/test_rematerialized.py"],
+    "keras_resunits/layers/redrawing.py": ["tests/analysis/test_shattering.py"],
     "keras_resunits/layers/words.py": ["tests/analysis/test_describe.py"],
     "keras_resunits/models": ["tests/models", "tests/zoo/test_networks.py"],
     "keras_resunits/serving/client.py": ["tests/client/test_client.py"],
@@ -70,8 +72,10 @@ ELSEWHERE = {
     "keras_resunits/units/orders": [
         f"tests/{name}.py" for name in ("units/test_orders", "units/test_tails", "laws/test_config", "test_arguments")
     ],
+    "keras_resunits/units/unit.py": ["tests/units/test_unit.py", "tests/models/test_residual.py"],
     "train/answer.py": ["tests/train/evaluation/test_answer.py"],
     "train/benchmark.py": ["tests/serving/test_benchmark.py", "tests/train/process/test_commands.py"],
+    "train/cluster/strategy.py": ["tests/train/cluster/test_strategy.py", "tests/train/cluster/test_workers.py"],
     "train/compress.py": ["tests/train/test_compress.py", "tests/train/process/test_commands.py"],
     "train/configs": ["tests/train/settings/test_experiments.py"],
     "train/curves.py": ["tests/train/run/test_history.py"],
@@ -101,9 +105,18 @@ ELSEWHERE = {
     "train/process/errors.py": ["tests/train/process", "tests/train/faults/test_bad_input.py"],
     "train/process/files.py": ["tests/train/faults/test_storage.py", "tests/train/faults/test_paths.py"],
     "train/process/machine.py": ["tests/train/step/test_activations.py", "tests/train/data/test_streaming.py"],
+    "train/run/checkpoints.py": ["tests/train/run/test_checkpoints.py", "tests/train/faults/test_storage.py"],
+    "train/run/folder.py": [
+        f"tests/train/{name}.py"
+        for name in ("run/test_folder", "faults/test_paths", "test_fine_tuning", "test_own_objects")
+    ],
+    "train/run/session.py": [
+        f"tests/train/{name}.py" for name in ("run/test_session", "run/test_selection", "step/test_activations")
+    ],
     "train/run/signals.py": ["tests/train/test_program.py", "tests/train/faults/test_kills.py"],
     "train/step/initial.py": ["tests/train/test_fine_tuning.py"],
     "train/step/parts.py": ["tests/train/test_fine_tuning.py"],
+    "train/step/weighting.py": ["tests/train/test_balance.py"],
 }
 OF_ALL = "tests/test_records.py"  # tests of every module
 NO_TESTS = pytest.ExitCode.NO_TESTS_COLLECTED

@@ -45,7 +45,11 @@ def tf_config(monkeypatch, content) -> None:
         ({"cluster": {"worker": "a:1"}}, r"worker must be a list of 'host:port', .*; got 'a:1'"),
         ({"cluster": {"worker": ["a"]}}, r"worker must be a list of 'host:port', .*; got \['a'\]"),
         ({"cluster": {"worker": ["a:x"]}}, r"worker must be a list of 'host:port', ports up to 65535; got \['a:x'\]"),
-        ({"cluster": {"worker": ["a:99999"]}}, r"ports up to 65535; got \['a:99999'\]"),
+        *(
+            ({"cluster": {"worker": [address]}}, rf"ports up to 65535; got \['{address}'\]")
+            for address in ("a:65536", "a:0", ":1", "a:\N{SUPERSCRIPT TWO}", "a:\N{ARABIC-INDIC DIGIT ONE}")
+        ),
+        ({"cluster": {"worker": [1]}}, r"ports up to 65535; got \[1\]"),
         ({"cluster": {"chief": ["a:1", "b:1"]}}, r"chief must be one 'host:port'; got \['a:1', 'b:1'\]"),
         ({"cluster": TWO, "task": {"type": "worker", "index": True}}, r"an integer\}; got .*'index': True"),
         ({"cluster": TWO}, r"task must be \{\"type\": 'worker', \"index\": an integer\}; got None"),
@@ -74,6 +78,7 @@ def test_a_tf_config_that_cannot_be_followed_is_refused_in_one_line_before_tenso
     ("jobs", "task", "number"),
     [
         (TWO, {"type": "worker", "index": 1}, 1),
+        ({"worker": ["a:1", "b:65535"]}, {"type": "worker", "index": 0}, 0),
         ({"chief": ["10.0.0.1:1"], "worker": ["10.0.0.2:1", "10.0.0.3:1"]}, {"type": "worker", "index": 1}, 2),
         ({"worker": ["10.0.0.2:1"], "chief": ["10.0.0.1:1"]}, {"type": "chief", "index": 0}, 0),
     ],

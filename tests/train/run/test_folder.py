@@ -157,8 +157,10 @@ def test_a_run_in_use_is_refused_with_the_process_that_uses_it(tmp_path):
         run.config.write_text("{}")
         with pytest.raises(BadInput, match=rf"^--run=mine: .*runs/mine is in use by process {os.getpid()} on \S+\.$"):
             run.claimed().__enter__()
-        assert (run.folder / "lock").read_text().startswith(f"process {os.getpid()} on ")
+        held = (run.folder / "lock").read_text()
+        assert held.startswith(f"process {os.getpid()} on ")
     with run.claimed():  # free again
+        assert (run.folder / "lock").read_text() == held
         assert sorted(path.name for path in run.folder.iterdir()) == ["config.json", "lock"]
 
 
