@@ -61,6 +61,7 @@ ELSEWHERE = {
     "keras_resunits/layers/redrawing.py": ["tests/analysis/test_shattering.py"],
     "keras_resunits/layers/words.py": ["tests/analysis/test_describe.py"],
     "keras_resunits/models": ["tests/models", "tests/zoo/test_networks.py"],
+    "keras_resunits/serving/chains.py": ["tests/serving/test_graph.py"],
     "keras_resunits/serving/client.py": ["tests/client/test_client.py"],
     "keras_resunits/serving/kit": ["tests/serving/test_kit.py", "tests/serving/test_version.py"],
     **{
