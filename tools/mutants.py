@@ -98,7 +98,7 @@ ELSEWHERE = {
     "train/launch.py": [
         f"tests/train/{name}.py" for name in ("cluster/test_strategy", "process/test_commands", "test_launch")
     ],
-    "train/library.py": ["tests/test_packaging.py"],
+    "train/library.py": ["tests/train/test_library.py", "tests/test_packaging.py"],
     "train/predict.py": ["tests/train/evaluation/test_predict.py", "tests/train/process/test_commands.py"],
     "train/process/commands.py": [
         f"tests/train/{name}.py" for name in ("process/test_commands", "test_program", "test_launch")

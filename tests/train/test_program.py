@@ -19,6 +19,7 @@ from PIL import Image
 from keras_resunits import ResNet
 from tests.support.paths import ROOT
 from tests.support.processes import finished
+from train import program
 from train.__main__ import resuming
 from train.process.commands import python
 from train.run.history import read_history
@@ -207,6 +208,30 @@ def test_full_help_is_not_an_error_either(command):
     outcome = command("--helpfull")
     assert (outcome.code, outcome.said) == (0, [])
     assert "--dataset" in outcome.out and "only_check_args" in outcome.out
+
+
+RESULTS = {"val_accuracy": 0.5}
+AVERAGED = RESULTS | {"val_ema_accuracy": 0.75}
+
+
+@pytest.mark.parametrize(
+    ("results", "epoch", "exported", "told"),
+    [
+        (RESULTS, 4, True, "validation accuracy 50.00%"),
+        (RESULTS, 3, True, "validation accuracy 50.00%, of the best epoch, 3"),
+        (AVERAGED, 4, True, "validation accuracy 50.00% (75.00% averaged: exported)"),
+        (AVERAGED, 4, False, "validation accuracy 50.00% (75.00% averaged)"),
+        (
+            RESULTS | {"test_accuracy": 0.25},
+            4,
+            True,
+            "validation accuracy 50.00%\ntest accuracy 25.00%, evaluated once",
+        ),
+    ],
+)
+def test_the_result_is_that_of_the_state_that_is_exported(results, epoch, exported, told):
+    session = SimpleNamespace(position=SimpleNamespace(epoch=epoch), epochs_done=4)
+    assert program.outcome(results, "validation", session, exported) == told
 
 
 def test_the_resuming_command_is_the_one_that_started_the_run(parse, monkeypatch):

@@ -216,6 +216,13 @@ def test_the_cpu_is_split_into_devices():
     assert len(tf.config.list_logical_devices("CPU")) == 2
 
 
+def test_the_cpu_is_not_split_once_tensorflow_computes():
+    assert float(tf.constant(1.0) + 1.0) == 2.0
+    assert make_strategy("default", "", 1, 5, 5).taken == "the CPU"  # nothing is to be split
+    with pytest.raises(BadInput, match=r"^--cpu_devices=3: TensorFlow computes already, as objects that config\(\)"):
+        make_strategy("default", "", 3, 5, 5)
+
+
 # rounding alone differs, and grows from step to step: three of them
 LINE = ["--depth=8", "--batch_size=8", "--epochs=1", "--schedule=cosine", "--learning_rate=0.05", "--ema=0.9"]
 

@@ -13,7 +13,7 @@ from keras_resunits import PreActResNet, export_saved_model
 from train import answer
 from train.data.datasets.folder import pixels as read
 
-NAMES = ["cat", "dog", "eel"]
+NAMES = ["cat", "dog", "eel", "fox"]
 SHAPE = (8, 8, 3)
 
 
@@ -93,7 +93,7 @@ def test_the_command_prints_the_classes_without_keras_and_without_this_project(
     answers = answer.answer(str(path), images[:2])
     expected = []
     for i in range(2):
-        named = zip(answers["classes"][i], answers["scores"][i], strict=True)
+        named = list(zip(answers["classes"][i], answers["scores"][i], strict=True))[:3]
         expected.append("  ".join([f"{i}.png", *(f"{name.decode()} {score:.1%}" for name, score in named)]))
     assert outcome.out.splitlines() == expected
 
