@@ -13,6 +13,7 @@ from keras_resunits.zoo.libraries import LIBRARIES
 from keras_resunits.zoo.networks import MODELS
 from keras_resunits.zoo.registry import check_depth
 from tests.catalog import long_but, shapes_alone
+from tests.support.paths import ROOT
 
 IMAGES = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype("float32")
 
@@ -67,6 +68,32 @@ def test_a_named_network_has_the_published_parameters_and_multiply_adds(name):
     assert entry.half_operations in (None, round(kr.describe(model).half_operations / 1e6, 2))
     moving = model.count_params() - trainable(model)
     assert MOVING.get(name, moving) == moving
+
+
+def rows_of_the_pages() -> dict[str, list[str]]:
+    """The cells that `tools/write_families.py` wrote of each named network, which it built and counted."""
+    lines = [line for page in (ROOT / "docs/reference/families").glob("*.md") for line in page.read_text().splitlines()]
+    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines if line.startswith("| `")]
+    return {name.strip("`"): rest for name, *rest in cells if len(rest) == 6}
+
+
+def split(cell: str) -> tuple[str, str]:
+    """What is exact in a cell, and what is quoted."""
+    exact, _, quoted = cell.partition('"')
+    return exact.strip(), quoted.strip('"')
+
+
+def test_published_figures_are_those_of_the_pages_and_of_the_networks_that_were_counted():
+    pages = rows_of_the_pages()
+    assert pages.keys() == MODELS.keys()
+    for name, (parameters, published, _, operations, published_operations, source) in pages.items():
+        entry = MODELS[name]
+        count = "" if entry.parameters is None else f"{entry.parameters:,}"
+        half = "" if entry.half_operations is None else f"{entry.half_operations:,.2f}M"
+        assert (count or parameters, half or operations) == (parameters, operations), name
+        assert split(published) == (f"*{count}*" if count and entry.derived else count, entry.stated_parameters), name
+        assert split(published_operations) == (half, entry.stated_operations), name
+        assert source == entry.source, name
 
 
 def test_published_moving_statistics_are_those_of_named_networks():
