@@ -1,5 +1,7 @@
 """Families beyond ResNet: their published counts, their layers, and the arguments that they refuse."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -94,6 +96,16 @@ def test_published_figures_are_those_of_the_pages_and_of_the_networks_that_were_
         assert split(published) == (f"*{count}*" if count and entry.derived else count, entry.stated_parameters), name
         assert split(published_operations) == (half, entry.stated_operations), name
         assert source == entry.source, name
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_name_tells_the_depth_the_width_and_the_growth(name):
+    arguments = MODELS[name].arguments
+    told = {int(number) for number in re.findall(r"\d+", name)}
+    spoken = ("depth", "width") if name.startswith("torchvision_densenet") else ("depth", "width", "growth")
+    assert {arguments[each] for each in spoken if isinstance(arguments.get(each), int)} <= told
+    if "depth" in arguments:
+        check_depth(name, arguments["depth"])
 
 
 def test_published_moving_statistics_are_those_of_named_networks():
