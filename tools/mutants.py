@@ -119,7 +119,7 @@ ELSEWHERE = {
     "train/step/parts.py": ["tests/train/test_fine_tuning.py"],
     "train/step/weighting.py": ["tests/train/test_balance.py"],
 }
-OF_ALL = "tests/test_records.py"  # tests of every module
+OF_ALL = ("tests/test_records.py", "tests/test_defaults.py")  # tests of every module
 NO_TESTS = pytest.ExitCode.NO_TESTS_COLLECTED
 LIMIT_S = 300
 
@@ -250,7 +250,7 @@ def own_tests(tree: Path, module: Path) -> list[str]:
         room_tests(tree, module),
     )
     own = next(tests for tests in choices if tests and all((tree / each).exists() for each in tests))
-    return [str(module), OF_ALL, *own]
+    return [str(module), *OF_ALL, *own]
 
 
 def room_tests(tree: Path, module: Path) -> list[str]:
