@@ -70,6 +70,7 @@ ELSEWHERE = {
     },
     "keras_resunits/surgery": ["tests/surgery", "tests/laws/test_surgery.py"],
     "keras_resunits/units": ["tests/units", "tests/models/test_residual.py", "tests/laws/test_config.py"],
+    "keras_resunits/units/bodies.py": ["tests/units/test_bodies.py", "tests/units/test_orders.py"],
     "keras_resunits/units/orders": [
         f"tests/{name}.py" for name in ("units/test_orders", "units/test_tails", "laws/test_config", "test_arguments")
     ],
@@ -115,8 +116,19 @@ ELSEWHERE = {
         f"tests/train/{name}.py" for name in ("run/test_session", "run/test_selection", "step/test_activations")
     ],
     "train/run/signals.py": ["tests/train/test_program.py", "tests/train/faults/test_kills.py"],
+    "train/settings/references.py": ["tests/train/test_own_objects.py", "tests/train/settings/test_config.py"],
+    "train/settings/usage.py": ["tests/train/test_program.py"],
     "train/step/initial.py": ["tests/train/test_fine_tuning.py"],
+    "train/step/network.py": [
+        f"tests/train/{name}.py" for name in ("step/test_network", "test_own_objects", "test_remat")
+    ],
+    "train/step/optimizer.py": [
+        f"tests/train/{name}.py" for name in ("step/test_optimizer", "step/test_loss_scale", "test_own_objects")
+    ],
     "train/step/parts.py": ["tests/train/test_fine_tuning.py"],
+    "train/step/trainer.py": [
+        f"tests/train/{name}.py" for name in ("step/test_trainer", "step/test_targets", "test_balance")
+    ],
     "train/step/weighting.py": ["tests/train/test_balance.py"],
 }
 OF_ALL = ("tests/test_records.py", "tests/test_defaults.py")  # tests of every module

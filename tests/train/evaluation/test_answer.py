@@ -163,6 +163,13 @@ def test_what_needs_no_model_is_refused_before_tensorflow_is_imported(asked, ima
     assert "there is no folder" in asked(images, "nowhere/out.npz")[1]
 
 
+@pytest.mark.parametrize(("outputs", "got"), [((), "none"), (("a.npz", "b.npz"), "a.npz b.npz")])
+def test_an_array_requires_one_file_for_its_answers(exported, outputs, got, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        answer.main(str(exported[0]), "images.npy", *outputs)
+    assert capsys.readouterr().err == f"answer: IMAGES.npy must be followed by one OUT.npz; got {got}.\n"
+
+
 @pytest.mark.parametrize("content", [b"", b"no array", b"\x93NUMPY\x01\x00v\x00{'descr': '|O', "])
 def test_a_file_that_is_not_an_array_is_named(exported, tmp_path, capsys, content):
     (tmp_path / "images.npy").write_bytes(content)

@@ -10,7 +10,7 @@ import keras_resunits as kr
 from tests.support.sittings import Sitting, image_data
 from train.process import machine
 from train.process.machine import free_memory, memory
-from train.step.activations import peak_bytes
+from train.step.activations import peak_bytes, shortage
 
 
 def peak(batch: int, **choices) -> int:
@@ -79,6 +79,23 @@ def test_each_version_of_containers_tells_its_memory(tmp_path, limit, usage, det
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
         assert (free_memory(tmp_path, meminfo), memory(tmp_path)) == (free, 1000)
+
+
+SHORT = "a step takes about 8.0 GB, but 2.0 GB of memory are free"
+
+
+@pytest.mark.parametrize(
+    ("needed", "remat", "told"),
+    [
+        (2_000_000_000, None, None),
+        (8_000_000_000, None, f"{SHORT}: pass --remat=auto, or a --batch_size of 3."),
+        (8_000_000_000, "norms", f"{SHORT}: pass --remat=auto, or a --batch_size of 3."),
+        (8_000_000_000, "auto", f"{SHORT}: pass a --batch_size of 3."),
+        (80_000_000_000, 4, f"{SHORT.replace('8.0', '80.0')}: pass a smaller --depth."),
+    ],
+)
+def test_a_shortage_is_told_with_what_fits(needed, remat, told):
+    assert shortage(needed, 2_000_000_000, 15, remat) == told
 
 
 def test_too_little_memory_is_reported_once_before_the_first_step(parse, files, tmp_path, monkeypatch, capsys):
