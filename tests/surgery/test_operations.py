@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 
 import keras
@@ -27,6 +24,7 @@ from keras_resunits.surgery import (
 from keras_resunits.surgery.deepening import _units_of
 from keras_resunits.surgery.pruning import Cost, Pruned, latencies, table
 from tests.catalog import SMALL, randomize
+from tests.support.backends import under
 
 RNG = np.random.default_rng(0)
 IMAGES, LABELS = RNG.normal(size=(20, 8, 8, 3)).astype("float32"), np.arange(20) % 5
@@ -340,8 +338,7 @@ pruned = surgery.prune(model, "ratio", keep=3, images=images, labels=np.arange(4
 assert len(pruned.dropped) == 1 and pruned.after.accuracy is not None
 np.testing.assert_array_equal(model.predict(images, verbose=0), expected)
 """
-    environment = {**os.environ, "KERAS_BACKEND": backend}
-    subprocess.run([sys.executable, "-c", program], env=environment, check=True, capture_output=True, text=True)
+    under(backend, "-c", program)
 
 
 OPERATIONS = {

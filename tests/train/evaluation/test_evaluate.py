@@ -416,7 +416,7 @@ def assert_apart(texts, figure):
         (10, 10, 5.5, 9, 45),
         (25, 25, 13, 9, 45),
         (100, 100, 13, 7.02, 90),
-        pytest.param(1000, 100, 13, 7.02, 90, marks=pytest.mark.slow),
+        pytest.param(1000, 100, 13, 7.02, 90, marks=pytest.mark.long),
     ],
 )
 def test_the_confusion_matrix_names_its_classes_on_both_axes(saved, tmp_path, classes, shown, side, points, turn):

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.catalog import long_but
 from tests.support.configs import changed, picked
 from train.configs._smoke_images import CLASSES, COUNTS, smoke_arrays, smoke_folder
 from train.process.errors import BadInput
@@ -62,7 +63,7 @@ def test_the_smoke_version_is_the_experiment_except_for_its_size(name, parse):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", long_but(["digits", "imagenet_resnet50"], {name: name for name in names()}))
 def test_the_smoke_version_trains(name, command, tmp_path):
     outcome = command(f"--config={name}", "--smoke", "--noexport", f"--output={tmp_path}")
     assert (outcome.code, outcome.said) == (0, []), outcome.err
