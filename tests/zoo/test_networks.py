@@ -9,6 +9,8 @@ import pytest
 import keras_resunits as kr
 from keras_resunits.__main__ import main as command
 from keras_resunits.layers.words import word
+from keras_resunits.models.dense import IMAGENET_BLOCKS
+from keras_resunits.models.depths import IMAGENET_UNITS
 from keras_resunits.models.family import FAMILIES
 from keras_resunits.units.unit import units_of
 from keras_resunits.zoo.libraries import LIBRARIES
@@ -106,6 +108,15 @@ def test_a_name_tells_the_depth_the_width_and_the_growth(name):
     assert {arguments[each] for each in spoken if isinstance(arguments.get(each), int)} <= told
     if "depth" in arguments:
         check_depth(name, arguments["depth"])
+
+
+def test_a_depth_is_the_number_of_layers_with_weights():
+    for depth, (body, units) in IMAGENET_UNITS.items():
+        assert depth == 1 + body.depth * sum(units) + 1
+    for depth, (blocks, growth) in IMAGENET_BLOCKS.items():
+        transitions = len(blocks) - 1
+        assert depth == 1 + 2 * sum(blocks) + transitions + 1 - (depth == 264)  # which the paper counts so
+        assert growth == (48 if depth == 161 else 32)
 
 
 def test_published_moving_statistics_are_those_of_named_networks():
