@@ -6,6 +6,7 @@ import ast
 import inspect
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from importlib import import_module
 from pkgutil import walk_packages
 from typing import Any
@@ -38,20 +39,32 @@ def functions() -> Iterator[tuple[str, Callable]]:
                         )
 
 
-def stated(documentation: str) -> Iterator[tuple[str, Any]]:
-    """The arguments whose default is stated as a value, with it.
+def stated(function: Callable) -> Iterator[tuple[str, Any]]:
+    """The arguments whose default is stated as a value, with it; "As for `ResNet`" states that of `ResNet`.
 
-    >>> list(stated('Args:\\n    depth: Layers. Defaults to 20.\\n    g: A name, such as "relu" (default).'))
+    >>> def made(depth=20, g="relu"):
+    ...     '''Make it.
+    ...
+    ...     Args:
+    ...         depth: Layers. Defaults to 20.
+    ...         g: A name, such as "relu" (default).
+    ...     '''
+    >>> list(stated(made))
     [('depth', 20), ('g', 'relu')]
     """
-    _, _, arguments = documentation.partition("Args:\n")
+    _, _, arguments = (inspect.getdoc(function) or "").partition("Args:\n")
     for names, text in ARGUMENT.findall(arguments.partition("\n\n")[0]):
-        for pattern in STATED:
-            for value in re.findall(pattern, re.sub(r"\s+", " ", text)):
-                try:
-                    yield names, ast.literal_eval(value.strip("`"))
-                except (ValueError, SyntaxError):  # another object, by its name
-                    continue
+        values = list(_values(re.sub(r"\s+", " ", text)))
+        yield from ((names, value) for value in values)
+        if not values and (other := re.match(r"As for `(\w+)`", text)):
+            theirs = dict(stated(getattr(keras_resunits, other[1], str)))
+            yield from ((name, theirs[name]) for name in names.split(", ") if name in theirs)
+
+
+def _values(text: str) -> Iterator[Any]:
+    for value in (found for pattern in STATED for found in re.findall(pattern, text)):
+        with suppress(ValueError, SyntaxError):  # another object, by its name
+            yield ast.literal_eval(value.strip("`"))
 
 
 def same_kind(parameter: inspect.Parameter | None, value: Any) -> bool:
@@ -64,7 +77,7 @@ def same_kind(parameter: inspect.Parameter | None, value: Any) -> bool:
 DEFAULTS = {
     f"{name}({argument})": (function, argument, value)
     for name, function in functions()
-    for argument, value in stated(inspect.getdoc(function) or "")
+    for argument, value in stated(function)
     if same_kind(inspect.signature(function).parameters.get(argument), value)
 }
 
