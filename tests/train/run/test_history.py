@@ -71,6 +71,12 @@ def test_a_history_that_is_damaged_is_named(history, damage):
         read_history(history)
 
 
+def test_a_history_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "history.csv").mkdir()
+    with pytest.raises(StorageError, match=r"history\.csv cannot be read \(Is a directory\)\.$"):
+        read_history(tmp_path / "history.csv")
+
+
 @pytest.fixture
 def draw(tmp_path, monkeypatch):
     """`draw(histories)` is the figure that `draw_curves` writes; a history may be the text of its file."""

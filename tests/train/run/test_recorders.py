@@ -254,6 +254,16 @@ def test_a_new_history_counts_from_1(tmp_path):
     assert (tmp_path / "history.csv").read_text().splitlines() == ["epoch,loss,val_loss", "1,0.25,0.5"]
 
 
+def test_a_row_that_the_disk_has_no_room_for_waits_for_the_next_epoch(capsys):
+    history = History("/dev/full")
+    history.on_train_begin()
+    history.on_epoch_end(0, {"loss": 0.5})
+    said = "train: /dev/full: No space left on device; trying again after the next epoch.\n"
+    assert capsys.readouterr().err == said
+    with pytest.raises(OSError, match="No space left"):
+        history.on_train_end()
+
+
 def test_a_lost_history_is_reported(tmp_path, capsys):
     run = Run(tmp_path, "mine")
     run.claim()
