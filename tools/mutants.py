@@ -75,6 +75,9 @@ ELSEWHERE = {
         f"tests/{name}.py" for name in ("units/test_orders", "units/test_tails", "laws/test_config", "test_arguments")
     ],
     "keras_resunits/units/unit.py": ["tests/units/test_unit.py", "tests/models/test_residual.py"],
+    "train/__main__.py": [
+        f"tests/train/{name}.py" for name in ("test_program", "test_balance", "faults/test_bad_input")
+    ],
     "train/answer.py": ["tests/train/evaluation/test_answer.py"],
     "train/benchmark.py": ["tests/serving/test_benchmark.py", "tests/train/process/test_commands.py"],
     "train/cluster/strategy.py": ["tests/train/cluster/test_strategy.py", "tests/train/cluster/test_workers.py"],
