@@ -134,7 +134,7 @@ ELSEWHERE = {
     ],
     "train/step/weighting.py": ["tests/train/test_balance.py"],
 }
-OF_ALL = ("tests/test_records.py", "tests/test_defaults.py")  # tests of every module
+OF_ALL = ("tests/test_records.py", "tests/test_defaults.py", "tests/laws/test_wrong_objects.py")  # of every module
 NO_TESTS = pytest.ExitCode.NO_TESTS_COLLECTED
 LIMIT_S = 300
 
