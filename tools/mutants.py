@@ -120,6 +120,10 @@ ELSEWHERE = {
     ],
     "train/run/signals.py": ["tests/train/test_program.py", "tests/train/faults/test_kills.py"],
     "train/settings/references.py": ["tests/train/test_own_objects.py", "tests/train/settings/test_config.py"],
+    "train/settings/resolving.py": [
+        f"tests/train/{name}.py"
+        for name in ("settings/test_config", "settings/test_experiments", "test_own_objects", "test_fine_tuning")
+    ],
     "train/settings/usage.py": ["tests/train/test_program.py"],
     "train/step/initial.py": ["tests/train/test_fine_tuning.py"],
     "train/step/network.py": [

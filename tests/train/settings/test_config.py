@@ -11,9 +11,10 @@ from absl import flags
 
 from tests.support.configs import changed, picked
 from train.process.errors import BadInput
+from train.process.files import digest
 from train.settings.config import Config, fingerprint_of, read
 from train.settings.flags import command, defined
-from train.settings.resolving import resolve
+from train.settings.resolving import _require_same_code, resolve
 from train.settings.sections import Command, Section
 
 
@@ -432,3 +433,14 @@ def test_what_is_exported_is_recorded_changes_no_fingerprint_and_may_change_on_r
     assert (again.top_k, again.head) == (3, "logits")
     with pytest.raises(BadInput, match=r"--formats must be one of onnx, .*, got \['onnx', 'tflite'\]"):
         resolved("--formats=onnx,tflite")
+
+
+def test_a_file_with_objects_is_the_one_that_the_run_began_with(tmp_path):
+    path = tmp_path / "units.py"
+    path.write_text("halved = 1")
+    own = digest(path)
+    for saved in ({}, {"code": None}, {"code": {"other.py": "0" * 64}}, {"code": {"units.py": own}}):
+        _require_same_code({"units.py": path}, saved)
+    line = rf"units\.py is not the file that the run began with: its SHA-256 is {own[:12]}\.\.\., .* copy 000000000000"
+    with pytest.raises(BadInput, match=line):
+        _require_same_code({"units.py": path}, {"code": {"units.py": "0" * 64}})
