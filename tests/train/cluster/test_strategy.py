@@ -119,6 +119,7 @@ def test_srun_tells_who_the_workers_are(monkeypatch, nodes, per_node, addresses)
         assert cluster() == (addresses, number)
         assert cluster() == (addresses, number)  # this time from what it has set for TensorFlow
         assert json.loads(os.environ["TF_CONFIG"])["task"] == {"type": "worker", "index": number}
+        assert "CUDA_VISIBLE_DEVICES" not in os.environ  # which GPUs a task has is Slurm's to say
 
 
 def test_tasks_that_srun_spread_in_another_order_are_refused(monkeypatch):
