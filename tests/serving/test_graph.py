@@ -121,6 +121,30 @@ def test_every_operation_is_needed():
     assert graph.weights.keys() | {INPUT} == {node.name for node in graph.definition.node if node.op == "Placeholder"}
 
 
+@pytest.mark.parametrize(
+    ("taken", "scaled"),
+    [
+        (np.s_[:, ::2, 1::3, :], 0),
+        (np.s_[:, ::-1, :, :], 0),
+        (np.s_[:, :, :, ::-1], 1),
+        (np.s_[:, :, :, :2], 1),
+        (np.s_[..., ::2, :], 1),
+        (np.s_[:, 0], 1),
+    ],
+    ids=str,
+)
+def test_scales_pass_slices_of_all_channels_in_their_order(taken, scaled):
+    scales, kernel = tf.constant([0.5, 2.0, 3.0]), tf.ones([images()[taken].shape[-1], 2])
+
+    def scaled_and_sliced(x):
+        x = (x * scales)[taken]
+        return tf.reshape(x, [-1, x.shape[-1]]) @ kernel
+
+    graph = folded(scaled_and_sliced)
+    assert operations(graph)["Mul"] == scaled
+    np.testing.assert_allclose(answers(graph, images()), scaled_and_sliced(images()), rtol=1e-5, atol=1e-5)
+
+
 def with_stem(stem, preprocessing):
     model = of_order(kr.PostAct(), stem=stem)()
     randomize(model)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import tensorflow as tf
 
@@ -56,6 +58,29 @@ def test_each_worker_does_what_is_the_chiefs_to_do_first_once(two_devices, numbe
 def test_a_single_worker_raises_its_errors_as_they_are():
     with pytest.raises(ZeroDivisionError), leaving_together(Place(tf.distribute.get_strategy(), "the CPU")):
         raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "last"),
+    [
+        (ZeroDivisionError("by mine"), 1, "ZeroDivisionError: by mine"),
+        (BadInput("wrong"), 2, "train: wrong"),
+        (tf.errors.AbortedError(None, None, "/task:0"), ClusterError.code, "worker 1 of 2: worker 0 ended"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_any_error_of_one_of_two_ends_the_process_at_once(two, monkeypatch, capsys, error, code, last):
+    ended = []
+
+    def exit_now(code):
+        ended.append(code)
+        raise SystemExit  # as nothing after it runs
+
+    monkeypatch.setattr(os, "_exit", exit_now)
+    with pytest.raises(SystemExit), leaving_together(two):
+        raise error
+    assert ended == [code]
+    assert last in capsys.readouterr().err.splitlines()[-1]
 
 
 GONE = "Collective ops is aborted by: connection reset by /job:worker/replica:0/task:{} Additional GRPC error"
