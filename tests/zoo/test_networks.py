@@ -1,10 +1,13 @@
 """Families beyond ResNet: their published counts, their layers, and the arguments that they refuse."""
 
 import re
+from collections import Counter
+from functools import partial
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_resunits as kr
 from keras_resunits.__main__ import main as command
@@ -281,6 +284,17 @@ def test_three_columns_join_where_they_end_together():
     np.testing.assert_allclose(fractal(np.zeros((1, 1), "float32")), [[7 / 3]], rtol=1e-6)
 
 
+def test_global_drop_path_leaves_each_column_alone_in_half_of_the_batches():
+    def one():
+        return keras.layers.Rescaling(1.0, offset=1.0)
+
+    fractal = kr.Fractal([[one() for _ in range(2**column)] for column in range(3)], drop_path=1e-9)  # local: none
+    call = tf.function(partial(fractal, tf.zeros([1, 1]), training=True))
+    left = Counter(round(float(call()[0, 0]), 2) for _ in range(80))
+    assert left.keys() == {1.0, 2.0, 4.0, 2.33}
+    assert 28 < left[2.33] < 52
+
+
 @pytest.mark.slow
 def test_global_drop_path_leaves_the_same_column_in_every_block():
     def plus(value):
@@ -292,11 +306,12 @@ def test_global_drop_path_leaves_the_same_column_in_every_block():
             kr.Fractal([[plus(1.0)], [plus(5.0), plus(5.0)]], drop_path=0.999, seed=seed, place=place)
             for place, seed in enumerate(seeds)
         ]
-        zero = np.zeros((1, 1), "float32")
-        return np.array([[float(block(zero, training=True)[0, 0]) for block in blocks] for _ in range(200)])
+        call = tf.function(lambda x: [block(x, training=True)[0, 0] for block in blocks])
+        return np.array([call(tf.zeros([1, 1])) for _ in range(200)])
 
     shared, apart = outcomes(7, 7), outcomes(7, 8)
     assert set(np.unique(shared)) == {1.0, 10.0}  # one input always stays
+    assert 0.4 < np.mean(shared == 1.0) < 0.6
     together, by_chance = (np.mean(pairs[:, 0] == pairs[:, 1]) for pairs in (shared, apart))
     assert 0.65 < together < 0.85 and by_chance < 0.6  # global half of the time; half of the rest agrees by chance
 
