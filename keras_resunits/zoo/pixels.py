@@ -1,0 +1,45 @@
+"""What normalises the pixels of published weights, by the library that publishes them."""
+
+from __future__ import annotations
+
+from keras_resunits.zoo.entry import IMAGENET
+from keras_resunits.zoo.registry import MODELS
+
+HALVES = "0.5/0.5"
+CIFAR = "0.4914,0.4822,0.4465/0.2023,0.1994,0.2010"
+PUBLISHED = {
+    "torchvision": "imagenet",
+    "timm_resnetv2": HALVES,
+    "timm_seresnet": "imagenet",
+    "akamaster": "imagenet",
+    "pytorchcv": "imagenet",
+    "keras_resnet": "caffe",
+    "keras_resnetv2": HALVES,
+    "keras_densenet": "imagenet",
+}
+"""By the beginning of a network's name: a name of `STATISTICS`, or mean and deviation. Sources: `default_cfgs` in timm
+1.0.31, `preprocess_input` in `keras.applications`, the programs of torchvision, akamaster and pytorchcv."""
+
+
+def published_pixels(network: str) -> str | None:
+    """Return what normalises the pixels of the weights that a library publishes for a network.
+
+    Args:
+        network: A name of `list_models()`.
+
+    Returns:
+        A name of `STATISTICS`, or `MEAN/STD` of pixels scaled to 0..1; `None` for a network of no library.
+
+    Example:
+
+    >>> [published_pixels(name) for name in ("torchvision_resnet50", "keras_resnet50", "keras_resnet50v2", "resnet50")]
+    ['imagenet', 'caffe', '0.5/0.5', None]
+    >>> published_pixels("pytorchcv_preresnet18"), published_pixels("pytorchcv_preresnet20")
+    ('imagenet', '0.4914,0.4822,0.4465/0.2023,0.1994,0.2010')
+    """
+    if network.startswith("keras_resnet") and network.endswith("v2"):
+        network = "keras_resnetv2"
+    found = next((pixels for begin, pixels in PUBLISHED.items() if network.startswith(begin)), None)
+    if network.startswith("pytorchcv") and MODELS[network].arguments["input_shape"] != IMAGENET["input_shape"]:
+        return CIFAR
+    return found
