@@ -123,8 +123,8 @@ def silent(text: str) -> None:
 def begin(config, run, data, place, temporary: ExitStack):
     """`(config, file)`: the `.keras` file that training begins or began from; `None` without one.
 
-    A new run converts weights of another program to one, which lasts as long as `temporary`. The configuration then tells
-    what normalises its pixels, and its SHA-256, because two conversions have the same weights but not the same bytes.
+    A new run converts weights of another program to one, which lasts as long as `temporary`. The configuration then
+    tells what normalises its pixels, and its SHA-256, because conversions differ in bytes though not in weights.
     """
     given = config.network.initial_model
     conversion = None if run.begun else Conversion.of(given)

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import h5py
-import keras
 
 from keras_resunits.converters.layouts import KERAS_LAYOUTS, TORCH_LAYOUTS
 from keras_resunits.converters.loading import loader
