@@ -23,14 +23,8 @@ FREE = tuple(each.name for record in (Survival, Serving) for each in fields(reco
 DECIDES_NO_NUMBER = frozenset({"config", "smoke", "class_names", "data_dir", "initial_model", "initial_copy", *FREE})
 SECTION_OF = {each.name: section for section, record in SECTIONS.items() for each in fields(record)}
 """The section of every option, in the order of the pipeline."""
-OWN = (
-    "config",
-    "smoke",
-    "shuffle_rounds",
-    "initial_digest",
-    "initial_copy",
-    "code",
-)  # the options outside the sections
+OWN = ("config", "smoke", "shuffle_rounds", "initial_digest", "initial_copy", "code")
+"""The options outside the sections."""
 
 
 @dataclass(frozen=True)

@@ -106,8 +106,8 @@ def require_pixels(text: str | None) -> None:
         statistics_of(mean, deviation or None)
     except ValueError:
         raise BadInput(
-            f"--initial_pixels must be {', '.join(STATISTICS)}, {DATA}, or MEAN/DEVIATION of pixels scaled to 0..1, such "
-            f"as 0.5,0.5,0.5/0.25,0.25,0.25; got {text}."
+            f"--initial_pixels must be {', '.join(STATISTICS)}, {DATA}, or MEAN/DEVIATION of pixels scaled to 0..1, "
+            f"such as 0.5,0.5,0.5/0.25,0.25,0.25; got {text}."
         ) from None
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from ..process.errors import BadInput, say
 from ..process.startup import importing, require_tensorflow_backend
 from .config import FREE, OF_EARLIER, SECTION_OF, Config, saved_values
-from .conversion import SYNTAX, TRAINED, Conversion, file_digest, require_network
+from .conversion import IMAGENET, SYNTAX, TRAINED, Conversion, file_digest, require_network
 from .experiments import experiment
 from .flags import FLAGS
 from .references import digests, taken
@@ -70,6 +70,10 @@ def _named(initial: str | None) -> str | None:
     require_tensorflow_backend()
     with importing():  # late: only the library knows
         from keras_resunits.zoo.pretrained import pretrained
+        from keras_resunits.zoo.registry import MODELS
+    network, _, weights = initial.partition(":")
+    if network in MODELS:
+        raise BadInput(f"--initial_model={initial}: WEIGHTS must be a file or {IMAGENET}; got {weights}.")
     try:
         return str(pretrained(initial).path)
     except ValueError as error:
@@ -119,8 +123,8 @@ def _initial_digest(values: dict[str, Any], conversion: Conversion | None) -> st
         require_network(path)
         if values["initial_pixels"] is not None:
             raise BadInput(
-                f"--initial_pixels={values['initial_pixels']} is for NETWORK:WEIGHTS. A file's network says itself what "
-                "normalises its pixels; `keras-resunits convert` with --mean and --std writes one that does."
+                f"--initial_pixels={values['initial_pixels']} is for NETWORK:WEIGHTS; a .keras file normalises its "
+                "pixels itself where `keras-resunits convert` writes it with --mean and --std."
             )
     return _digest(path)
 
