@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
+import zipfile
 from dataclasses import dataclass
+from pathlib import Path
 
+import h5py
 import keras
 
 from keras_resunits.units.unit import Unit
@@ -199,3 +203,27 @@ def normalizing(model: keras.Model) -> keras.layers.Layer | None:
     layers = list(model._flatten_layers())
     inside = {id(inner) for unit in layers if isinstance(unit, Unit) for inner in unit._flatten_layers()}
     return next((each for each in layers if isinstance(each, NORMALIZING) and id(each) not in inside), None)
+
+
+def normalizing_class(path: Path) -> str | None:
+    """Return the class of the layer that normalises or rescales in the network that a Keras file describes.
+
+    Args:
+        path: `.keras` or `.h5`; a file of weights describes no network.
+
+    Returns:
+        "Normalization" or "Rescaling"; `None` without one, or for a file that cannot be read.
+    """
+    try:
+        described = _description(path)
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+        return None
+    return next((each.__name__ for each in NORMALIZING if f'"class_name": "{each.__name__}"' in described), None)
+
+
+def _description(path: Path) -> str:
+    if path.suffix == ".keras":
+        with zipfile.ZipFile(path) as archive:
+            return json.dumps(json.loads(archive.read("config.json")))
+    with h5py.File(path, "r") as file:
+        return json.dumps(json.loads(file.attrs["model_config"]))

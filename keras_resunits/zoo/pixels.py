@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 from keras_resunits.zoo.entry import IMAGENET
 from keras_resunits.zoo.registry import MODELS
 
 HALVES = "0.5/0.5"
 CIFAR = "0.4914,0.4822,0.4465/0.2023,0.1994,0.2010"
 PUBLISHED = {
-    "torchvision": "imagenet",
-    "timm_resnetv2": HALVES,
-    "timm_seresnet": "imagenet",
-    "akamaster": "imagenet",
-    "pytorchcv": "imagenet",
-    "keras_resnet": "caffe",
-    "keras_resnetv2": HALVES,
-    "keras_densenet": "imagenet",
+    "torchvision_*": "imagenet",
+    "timm_resnetv2_*": HALVES,
+    "timm_seresnet*": "imagenet",
+    "akamaster_*": "imagenet",
+    "pytorchcv_*": "imagenet",
+    "keras_resnet*v2": HALVES,
+    "keras_resnet*": "caffe",
+    "keras_densenet*": "imagenet",
 }
-"""By the beginning of a network's name: a name of `STATISTICS`, or mean and deviation. Sources: `default_cfgs` in timm
-1.0.31, `preprocess_input` in `keras.applications`, the programs of torchvision, akamaster and pytorchcv."""
+"""By a pattern of names, of which the first that fits counts. pytorchcv's networks for CIFAR have `CIFAR`. Sources:
+`default_cfgs` of timm, `preprocess_input` of `keras.applications`, the programs of torchvision, akamaster, pytorchcv."""
 
 
 def published_pixels(network: str) -> str | None:
@@ -37,9 +39,6 @@ def published_pixels(network: str) -> str | None:
     >>> published_pixels("pytorchcv_preresnet18"), published_pixels("pytorchcv_preresnet20")
     ('imagenet', '0.4914,0.4822,0.4465/0.2023,0.1994,0.2010')
     """
-    if network.startswith("keras_resnet") and network.endswith("v2"):
-        network = "keras_resnetv2"
-    found = next((pixels for begin, pixels in PUBLISHED.items() if network.startswith(begin)), None)
-    if network.startswith("pytorchcv") and MODELS[network].arguments["input_shape"] != IMAGENET["input_shape"]:
+    if network.startswith("pytorchcv_") and MODELS[network].arguments["input_shape"] != IMAGENET["input_shape"]:
         return CIFAR
-    return found
+    return next((pixels for pattern, pixels in PUBLISHED.items() if fnmatchcase(network, pattern)), None)

@@ -75,6 +75,7 @@ class Conversion:
         with importing():  # late: only the library knows
             from keras_resunits.converters.loading import loader
             from keras_resunits.converters.own import is_own
+            from keras_resunits.converters.statistics import normalizing_class
             from keras_resunits.zoo.pixels import published_pixels
             from keras_resunits.zoo.registry import require_name
         try:
@@ -85,6 +86,11 @@ class Conversion:
         if self.weights.endswith(".keras") and is_own(self.weights):
             raise BadInput(
                 f"--initial_model={self}: the file has a network of its own: pass --initial_model={self.weights}."
+            )
+        if found := normalizing_class(Path(self.weights)):
+            raise BadInput(
+                f"--initial_model={self}: the file's network has a layer {found}, which prepares its pixels and would "
+                "be left out. Save the network without it, and pass --initial_pixels."
             )
         if pixels is None and published_pixels(self.network) is None:
             raise BadInput(f"--initial_model={self}: {PIXELS_UNKNOWN}")

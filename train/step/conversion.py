@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import re
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-import h5py
-
 from keras_resunits.converters.layouts import KERAS_LAYOUTS, TORCH_LAYOUTS
 from keras_resunits.converters.loading import loader
-from keras_resunits.converters.statistics import NORMALIZING, normalized, statistics_of
+from keras_resunits.converters.statistics import normalized, statistics_of
 from keras_resunits.zoo import registry
 from keras_resunits.zoo.pixels import published_pixels
 
@@ -20,8 +15,6 @@ from ..process.errors import BadInput
 from ..process.files import stored
 from ..settings.conversion import DATA, PIXELS_UNKNOWN, Conversion
 from .network import of_images
-
-NORMALIZES = re.compile(rf'"class_name": "({"|".join(each.__name__ for each in NORMALIZING)})"')
 
 
 def converted(
@@ -49,11 +42,11 @@ def converted(
         BadInput: if the weights do not fit, cannot be downloaded, or nothing states what normalised their pixels.
         StorageError: if the file cannot be written.
     """
+    conversion.require(pixels)
     heads: list[str] = []
     try:
         model = registry.create(conversion.network, input_shape=image_shape, classes=classes)
         layout = loader(conversion.weights, on_other_head=heads.append)(model)
-        _require_plain(conversion)
         used = pixels or _published(conversion, layout)
         mean, _, deviation = used.partition("/")
         statistics = None if used == DATA else statistics_of(mean, deviation or None)
@@ -85,23 +78,3 @@ def _published(conversion: Conversion, layout: str) -> str:
     if pixels is None:
         raise ValueError(f"the weights have the layout {layout}, so {PIXELS_UNKNOWN}")
     return pixels
-
-
-def _require_plain(conversion: Conversion) -> None:
-    """Refuse a Keras file whose own network normalises pixels, because only weights are taken from it."""
-    if found := NORMALIZES.search(_described(Path(conversion.weights))):
-        raise BadInput(
-            f"--initial_model={conversion}: the file's network has a layer {found[1]}, which prepares its pixels and "
-            "would be left out. Save the network without it, and pass --initial_pixels."
-        )
-
-
-def _described(path: Path) -> str:
-    """The description of the network in a Keras file; empty where there is none."""
-    if path.suffix == ".keras":
-        with zipfile.ZipFile(path) as archive:
-            return json.dumps(json.loads(archive.read("config.json")))
-    if path.suffix in (".h5", ".hdf5") and h5py.is_hdf5(path):
-        with h5py.File(path, "r") as file:
-            return json.dumps(json.loads(file.attrs.get("model_config", "{}")))
-    return ""

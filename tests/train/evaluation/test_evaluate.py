@@ -148,7 +148,7 @@ def test_a_layer_inside_a_unit_does_not_normalise_pixels(evaluate, data, tmp_pat
 @pytest.mark.parametrize(
     ("name", "options", "text"),
     [
-        ("net.keras", ["--mean=0.5"], "--mean and --std must both be numbers, or one name: imagenet, cifar10"),
+        ("net.keras", ["--mean=0.5"], "--mean and --std must both be numbers, or one name: imagenet, cifar10, caffe"),
         ("net.keras", ["--mean=127", "--std=60"], "--mean must be numbers from 0 to 1, separated by commas"),
         ("net.keras", ["--mean=", "--std="], "--mean must be numbers from 0 to 1"),
         ("net.keras", ["--mean=imagenet"], "expected 1 or 1 numbers, one for each channel"),
