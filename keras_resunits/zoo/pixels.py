@@ -19,8 +19,10 @@ PUBLISHED = {
     "keras_resnet*": "caffe",
     "keras_densenet*": "imagenet",
 }
-"""By a pattern of names, of which the first that fits counts. pytorchcv's networks for CIFAR have `CIFAR`. Sources:
-`default_cfgs` of timm, `preprocess_input` of `keras.applications`, the programs of torchvision, akamaster, pytorchcv."""
+"""By a pattern of names, of which the first that fits counts. pytorchcv's networks for CIFAR have `CIFAR`.
+
+Sources: `default_cfgs` of timm, `preprocess_input` of `keras.applications`, the other libraries' programs.
+"""
 
 
 def published_pixels(network: str) -> str | None:

@@ -122,6 +122,26 @@ def test_a_checkpoint_of_a_library_is_normalised_as_the_library_publishes(tmp_pa
     assert "\n" not in str(error.value) and not (tmp_path / "b.keras").exists()
 
 
+@pytest.mark.peers
+@pytest.mark.slow
+def test_a_run_begins_from_a_checkpoint_of_torch(command, colours, tmp_path):
+    torch = pytest.importorskip("torch")
+    from tests.support import torch_networks
+
+    theirs = torch_networks.randomized(torch_networks.AkamasterResNet([3, 3, 3], classes=3))
+    torch.save({"state_dict": theirs.state_dict()}, tmp_path / "net.th")
+    named = f"--initial_model=akamaster_resnet20:{tmp_path / 'net.th'}"
+    done = command(f"--dataset={colours}", f"--output={tmp_path}", named, "--epochs=1", "--noexport", "--run=mine")
+    assert done.code == 0, done.err
+    told = (
+        f"train: begins from akamaster_resnet20:{tmp_path / 'net.th'} (layout akamaster_resnet): the head of 3 classes"
+    )
+    assert done.err.count(told) == 1
+    began = keras_file(Run(tmp_path, "mine").initial)
+    wanted = torch_networks.logits(theirs, ((pixels() - IMAGENET[0]) / IMAGENET[1]).astype("float32"))
+    np.testing.assert_allclose(began(pixels()), wanted, atol=1e-4 * np.abs(wanted).max())
+
+
 def test_a_library_states_nothing_of_weights_that_are_not_its_own(tmp_path):
     kr.create("akamaster_resnet20", input_shape=SHAPE).save_weights(tmp_path / "net.weights.h5")
     conversion = Conversion("akamaster_resnet20", str(tmp_path / "net.weights.h5"))

@@ -17,6 +17,10 @@ DATA = "data"
 NAMED = re.compile(r"(\w+):(?!//)(.+)")
 TRAINED = re.compile(r"\w+:[\w-]+")
 WITHOUT_NETWORK = (".pt", ".pth", ".th", ".pth.tar", ".ckpt", ".bin", ".safetensors", ".h5", ".hdf5")
+PIXELS_UNKNOWN = (
+    "nothing states what normalised the pixels that these weights were trained with: pass --initial_pixels=imagenet, "
+    "cifar10, caffe, MEAN/DEVIATION, or data for those of the training images."
+)
 SYNTAX = "NETWORK:WEIGHTS, such as torchvision_resnet50:resnet50.pth or keras_resnet50:imagenet"
 
 
@@ -115,12 +119,6 @@ def require_pixels(text: str | None) -> None:
             f"--initial_pixels must be {', '.join(STATISTICS)}, {DATA}, or MEAN/DEVIATION of pixels scaled to 0..1, "
             f"such as 0.5,0.5,0.5/0.25,0.25,0.25; got {text}."
         ) from None
-
-
-PIXELS_UNKNOWN = (
-    "nothing states what normalised the pixels that these weights were trained with: pass --initial_pixels=imagenet, "
-    "cifar10, caffe, MEAN/DEVIATION, or data for those of the training images."
-)
 
 
 def require_network(path: str) -> None:

@@ -99,7 +99,7 @@ def _initial(values: dict[str, Any]) -> dict[str, Any]:
     for name in described:
         value, flag = values[name], FLAGS[name]
         if flag.present:
-            raise BadInput(f"--{name}={value} has no effect with --initial_model, whose file has its architecture.")
+            raise BadInput(f"--{name}={value} has no effect with --initial_model, whose network is given.")
         if value != flag.default:
             say(f"{name}={value} of --config={values['config']} has no effect with --initial_model.")
     precision = values["precision"] if conversion else FLAGS["precision"].default
