@@ -54,7 +54,7 @@ def main(arguments: argparse.Namespace) -> None:
         from keras_resunits.surgery.pruning import costs, table
 
         from .data.datasets import load
-        from .evaluation.classifiers import run_folder
+        from .evaluation.classifiers import near_runs, run_folder
         from .evaluation.exporting import one_line
         from .evaluation.networks import checkpoint_network, chosen_checkpoint
         from .program import train
@@ -63,7 +63,7 @@ def main(arguments: argparse.Namespace) -> None:
     old = Run.at(folder) if folder else None
     checkpoint = chosen_checkpoint(old) if old else None
     if old is None or checkpoint is None:
-        raise BadInput(f"{arguments.model} must be a run with a checkpoint.")
+        raise BadInput(f"{arguments.model} must be a run with a checkpoint.{near_runs(arguments.model)}")
     config = read(old.config)
     new = new_run(str(old.output), arguments.run, f"{old.name}-pruned")
     path = old.folder / f"{new.name}.keras"

@@ -260,6 +260,7 @@ def mistaken(model, tmp_path_factory):
         (folder / name).mkdir()
         (folder / name / file).write_text("no")
     changed(Config(), epochs=1).save(folder / "empty" / "config.json")
+    shutil.copytree(folder / "empty", folder / "runs" / "kept-run")
     return folder
 
 
@@ -267,6 +268,8 @@ def mistaken(model, tmp_path_factory):
     ("arguments", "line"),
     [
         (("nowhere", "digits"), r"nowhere: there is no such run, file or folder"),
+        (("kept-rnu",), r"kept-rnu: there is no such run, file or folder\. Did you mean 'kept-run'\?"),
+        (("runs/kept", "digits"), r"runs/kept: there is no such run, file or folder\. Did you mean 'kept-run'\?"),
         (("nowhere.keras", "digits"), r"nowhere\.keras: there is no such run, file or folder"),
         (("{tmp}", "digits"), r"{tmp} must be a run \(config\.json\), a \.keras file or a SavedModel"),
         (("{tmp}/broken", "digits"), r"broken is not a SavedModel of this program: "),
