@@ -168,11 +168,11 @@ def planned(config, data) -> Plan:
 
 
 def introduce(config, run, data, model, plan, place) -> None:
-    """Print the run's name, size, devices and configuration."""
+    """Print the run's name, size and devices, what its configuration is about, and where all of it is."""
     steps = f"{plan.steps:,} step{'s' * (plan.steps != 1)} an epoch"
     watched = f" ({data.validation_count:,} for validation)" if data.validation is not None else ""
     sizes = f"{model.count_params():,} parameters, {data.train_count:,} images{watched}, {steps}"
-    print(f"{run.name}: {sizes}, on {place.taken}\n{config}", flush=True)
+    print(f"{run.name}: {sizes}, on {place.taken}\n{config}\n  {'all values':<16}{run.config}", flush=True)
 
 
 @dataclass(frozen=True)

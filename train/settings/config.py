@@ -25,6 +25,9 @@ SECTION_OF = {each.name: section for section, record in SECTIONS.items() for eac
 """The section of every option, in the order of the pipeline."""
 OWN = ("config", "smoke", "shuffle_rounds", "initial_digest", "initial_copy", "code")
 """The options outside the sections."""
+ESSENTIAL = ("dataset", "model", "depth", "epochs", "batch_size", "learning_rate", "seed")
+"""The options that a run prints though they have their defaults."""
+DIGESTS = ("initial_digest", "initial_copy", "code")
 
 
 @dataclass(frozen=True)
@@ -192,7 +195,15 @@ class Config:
             unfinished.write_text(json.dumps({**self.flat, "fingerprint": self.fingerprint}, indent=2) + "\n")
 
     def __str__(self) -> str:
-        shown = {**self.flat, "fingerprint": self.fingerprint}
+        """The essentials and what differs from the defaults, one line each; the file of `save` has everything."""
+        usual = Config().flat
+        quiet = DIGESTS if "class_names" in self.given else ("class_names", *DIGESTS)
+        shown = {
+            name: value
+            for name, value in self.flat.items()
+            if name in ESSENTIAL or (value != usual[name] and name not in quiet)
+        }
+        shown["fingerprint"] = self.fingerprint
         return "\n".join(f"  {name:<16}{value}" for name, value in shown.items() if value is not None)
 
 
