@@ -80,7 +80,12 @@ def main(arguments: argparse.Namespace) -> None:
     with stored(str(path)), whole(path) as unfinished:
         pruned.model.save(unfinished)
     again = f"{command('train')} {shlex.join([f'--output={old.output}', f'--run={new.name}', '--resume'])}"
-    train(replace(tuning, initial_digest=digest(path)), new, Command(output=str(old.output), run=new.name), again)
+    train(
+        replace(tuning, initial_digest=digest(path), initial_copy=None),
+        new,
+        Command(output=str(old.output), run=new.name),
+        again,
+    )
     path.unlink()  # the new run has a copy
     last = chosen_checkpoint(new)
     assert last is not None  # it has just been trained

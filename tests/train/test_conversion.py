@@ -13,7 +13,7 @@ import pytest
 import keras_resunits as kr
 from keras_resunits.converters.keras_applications import APPLICATIONS
 from keras_resunits.converters.statistics import STATISTICS
-from train import evaluate, export, fit, predict
+from train import compress, evaluate, export, fit, predict
 from train.evaluation.networks import checkpoint_network, chosen_checkpoint
 from train.process.errors import BadInput
 from train.run.folder import Run
@@ -188,9 +188,24 @@ def test_a_run_keeps_what_it_needs_and_ends_alike_however_often_it_is_stopped(co
     assert predict.run_main([str(run.folder), str(run.example), f"--output={tmp_path / 'out.csv'}"]) == 0
     network = checkpoint_network(run, chosen_checkpoint(run))
     np.testing.assert_array_equal(network.preprocessing(pixels()), pixels())  # its first layer normalises them
+    assert compress.run_main([str(run.folder), "--by=ratio", "--epochs=1"]) == 0
     run.initial.unlink()
     with pytest.raises(BadInput, match=r"initial\.keras is missing: restore it \(SHA-256 "):
         checkpoint_network(run, chosen_checkpoint(run))
+
+
+@pytest.mark.long
+def test_two_workers_begin_from_the_weights_that_two_devices_begin_from(spawn, own, colours, tmp_path):
+    line = (f"--dataset={colours}", f"--output={tmp_path}", f"--initial_model=resnet20_cifar:{own[0]}", "--noexport")
+    line = (*line, "--initial_pixels=imagenet", "--epochs=1", "--batch_size=8")
+    outcomes = [
+        spawn("-m", "train.launch", "--workers=2", "--", *line, "--run=workers"),
+        spawn("-m", "train", *line, "--run=devices", "--cpu_devices=2", "--strategy=mirrored"),
+    ]
+    assert [each.code for each in outcomes] == [0, 0], outcomes
+    states = [re.search(r"state +(\w+) ", each.out)[1] for each in outcomes]
+    assert states[0] == states[1]
+    assert outcomes[0].out.count("begins from") == 1  # only the first worker prints
 
 
 @pytest.mark.slow
