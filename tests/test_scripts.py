@@ -1,6 +1,5 @@
 """The scripts of the documentation, the benchmarks and the studies, at their smallest size."""
 
-import doctest
 import importlib.util
 import itertools
 import runpy
@@ -16,7 +15,6 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import keras_resunits as kr
-from keras_resunits.layers.words import word
 from keras_resunits.zoo.networks import MODELS
 from tests.support.forks import Forked
 from tests.support.paths import ROOT, python_path
@@ -98,39 +96,6 @@ def test_every_text_of_the_units_stands_in_its_box_and_no_box_on_another(draw_un
         assert not one.overlaps(other)
     for extent in [*boxes, *extents]:
         assert 0 <= extent.x0 < extent.x1 <= 1800 and 0 <= extent.y0 < extent.y1 <= figure.bbox.height
-
-
-def test_the_examples_of_the_script_hold(draw_units):
-    assert doctest.testmod(draw_units) == (0, 2)
-
-
-def test_a_new_layer_is_drawn_by_its_registered_word(draw_units):
-    class Wobble(keras.layers.Layer):
-        pass
-
-    class Spin(keras.layers.Layer):
-        pass
-
-    word.register(Wobble, lambda layer: "*wobble")
-    unit = kr.Unit(kr.Series([keras.layers.Conv2D(8, 3, strides=2), Wobble(), Spin()]))
-    boxes = draw_units.Picture("new", unit).pieces("branch")
-    kinds = {colour: name for name, (_, colour) in draw_units.KINDS.items()}
-    assert [(box.text, kinds[box.colour]) for box in boxes] == [
-        ("conv3/2, 8", "weights"),
-        ("\u00d7wobble", "gate, scale, drop"),
-        ("spin", "other"),
-    ]
-
-
-def test_a_fractal_is_drawn_with_every_layer_of_every_column(draw_units):
-    model = kr.FractalNet(3, (8, 8, 3), filters=(4,), dropout=(0.0,))
-    (columns,) = draw_units.Picture("fractal", model.get_layer("unit000")).pieces("branch")
-    layer = ["conv3, 4", "norm", "act"]
-    assert [[[box.text for box in stack] for stack in column] for column in columns.columns] == [
-        [layer],
-        [layer] * 2,
-        [layer] * 4,
-    ]
 
 
 @pytest.mark.slow

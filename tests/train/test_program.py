@@ -38,7 +38,7 @@ def assert_done(outcome) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_leaves_all_its_files_the_next_takes_the_next_name_and_resume_continues(spawn, command, tmp_path):
+def test_a_run_leaves_all_its_files_the_next_takes_the_next_name_and_resume_continues(spawn, tmp_path):
     arguments = ["--depth=8", f"--output={tmp_path}"]
     first = spawn("-m", "train", *arguments, "--epochs=1")
     assert_done(first)
@@ -77,7 +77,7 @@ def test_a_run_leaves_all_its_files_the_next_takes_the_next_name_and_resume_cont
     same = read_history(tmp_path / "runs" / f"{RUN}-2" / "history.csv")
     assert {name: same[name] for name in NUMBERS} == {name: history[name] for name in NUMBERS}  # the same seed
     (exports,) = re.findall(r"^exported +not this state yet: \S+ (.*)", again.out, re.MULTILINE)
-    exporting = command(*shlex.split(exports)[2:])
+    exporting = finished("train", *shlex.split(exports)[2:])
     assert_done(exporting)
     assert versions(tmp_path, f"{RUN}-2") == ["1"] and "epoch 1/1" not in exporting.out
 

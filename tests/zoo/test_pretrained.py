@@ -118,7 +118,7 @@ def test_the_record_tells_how_to_use_the_network(one):
         (lambda: kr.create(NAME, weights="shades"), "has weights of its own"),
         (lambda: kr.create(NAME, wdth=2), r"no argument 'wdth'.* Did you mean 'width'"),
         (lambda: kr.list_models(pretrained=1), "`pretrained` must be True or False"),
-        (lambda: kr.pretrained(8), r"no trained network 8"),
+        (lambda: kr.pretrained(8), "`name` must be a string that is not empty"),
     ],
 )
 def test_what_does_not_fit_is_refused(one, make, says):
