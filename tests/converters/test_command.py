@@ -64,7 +64,7 @@ def test_statistics_are_written_into_the_keras_file(checkpoint, tmp_path, capsys
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"--mean": "0.5"}, "--mean and --std must both be numbers, or one name: imagenet, cifar10."),
+        ({"--mean": "0.5"}, "--mean and --std must both be numbers, or one name: imagenet, cifar10, caffe."),
         ({"--mean": "0.5,0.5", "--std": "0.5"}, "expected 1 or 3 numbers, one for each channel of the images."),
         ({"SRC": "nowhere.pth"}, "no such file: 'nowhere.pth'."),
         ({"SRC": "x.onnx"}, ".pth.tar, .ckpt, .bin, .safetensors, .h5, .hdf5, .keras, or are 'imagenet'."),

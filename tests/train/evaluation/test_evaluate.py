@@ -148,7 +148,7 @@ def test_a_layer_inside_a_unit_does_not_normalise_pixels(evaluate, data, tmp_pat
 @pytest.mark.parametrize(
     ("name", "options", "text"),
     [
-        ("net.keras", ["--mean=0.5"], "--mean and --std must both be numbers, or one name: imagenet, cifar10"),
+        ("net.keras", ["--mean=0.5"], "--mean and --std must both be numbers, or one name: imagenet, cifar10, caffe"),
         ("net.keras", ["--mean=127", "--std=60"], "--mean must be numbers from 0 to 1, separated by commas"),
         ("net.keras", ["--mean=", "--std="], "--mean must be numbers from 0 to 1"),
         ("net.keras", ["--mean=imagenet"], "expected 1 or 1 numbers, one for each channel"),
@@ -260,6 +260,7 @@ def mistaken(model, tmp_path_factory):
         (folder / name).mkdir()
         (folder / name / file).write_text("no")
     changed(Config(), epochs=1).save(folder / "empty" / "config.json")
+    shutil.copytree(folder / "empty", folder / "runs" / "kept-run")
     return folder
 
 
@@ -267,6 +268,8 @@ def mistaken(model, tmp_path_factory):
     ("arguments", "line"),
     [
         (("nowhere", "digits"), r"nowhere: there is no such run, file or folder"),
+        (("kept-rnu",), r"kept-rnu: there is no such run, file or folder\. Did you mean 'kept-run'\?"),
+        (("runs/kept", "digits"), r"runs/kept: there is no such run, file or folder\. Did you mean 'kept-run'\?"),
         (("nowhere.keras", "digits"), r"nowhere\.keras: there is no such run, file or folder"),
         (("{tmp}", "digits"), r"{tmp} must be a run \(config\.json\), a \.keras file or a SavedModel"),
         (("{tmp}/broken", "digits"), r"broken is not a SavedModel of this program: "),

@@ -406,10 +406,23 @@ def test_a_saved_configuration_with_values_of_a_wrong_type_is_damaged(resolved, 
         resolved(saved=saved)
 
 
-def test_the_configuration_is_printed_one_choice_per_line(resolved):
-    lines = str(resolved("--depth=8")).splitlines()
-    assert "  depth           8" in lines
-    assert not any("None" in line for line in lines)
+def test_the_essentials_and_what_differs_from_the_defaults_are_printed(resolved):
+    config = resolved("--depth=8", "--mixup=0.2").resolved((8, 8, 1), 1437, list("0123456789"))
+    lines = str(config).splitlines()
+    assert lines == [
+        "  dataset         digits",
+        "  pad             1",
+        "  flip            False",
+        "  mixup           0.2",
+        "  model           PreActResNet",
+        "  depth           8",
+        "  epochs          40",
+        "  batch_size      64",
+        "  learning_rate   0.1",
+        "  seed            0",
+        f"  fingerprint     {config.fingerprint}",
+    ]
+    assert "  class_names     ['a', 'b']" in str(resolved("--class_names=a,b")).splitlines()
 
 
 @pytest.mark.parametrize("arguments", [["--warm_up=0.8"], ["--warm_up=0.5"]])

@@ -71,7 +71,7 @@ def test_the_smoke_version_trains(name, command, tmp_path):
     assert np.isfinite(read_history(run / "history.csv")["val_loss"]).all()
     saved = read(run / "config.json")
     assert (saved.config, saved.smoke) == (name, True)
-    assert f"  fingerprint     {saved.fingerprint}\n" in outcome.out
+    assert f"  fingerprint     {saved.fingerprint}\n  all values      " in outcome.out
 
 
 @pytest.mark.parametrize(
