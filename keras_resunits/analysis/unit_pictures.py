@@ -98,9 +98,7 @@ class Box:
     def draw(self, axes: Axes, x: float, top: float, width: float) -> None:
         """Around `x`, from `top` down."""
         corner, rounded = (x - width / 2, top), "round,pad=0,rounding_size=2.5"
-        axes.add_patch(
-            FancyBboxPatch(corner, width, self.height, rounded, fc=self.colour, ec=EDGE, lw=0.7, gid="box")
-        )
+        axes.add_patch(FancyBboxPatch(corner, width, self.height, rounded, fc=self.colour, ec=EDGE, lw=0.7, gid="box"))
         write(axes, x, top + self.height / 2, self.text, gid="box")
 
 
