@@ -2,10 +2,25 @@
 
 import json
 
+import keras
 import pytest
 
 from tests.support.processes import finished
 from tests.train.conftest import Files
+from train.process.startup import forget_keras_json
+
+
+def test_keras_own_defaults_take_the_place_of_the_users():
+    def set_to():
+        return keras.config.floatx(), keras.config.epsilon(), keras.config.image_data_format()
+
+    defaults = set_to()
+    assert defaults == ("float32", 1e-7, "channels_last")
+    keras.config.set_floatx("float16")
+    keras.config.set_epsilon(0.1)
+    keras.config.set_image_data_format("channels_first")
+    forget_keras_json()
+    assert set_to() == defaults
 
 
 @pytest.mark.slow
