@@ -26,8 +26,10 @@ METADATA = "metadata.json"
 """The entry of a `.keras` file that states Keras' version, and here the classifier."""
 
 IN_RUN = "model.keras"
-RUNS = Path("runs")
 """The classifier's file in the folder of a run."""
+
+RUNS = Path("runs")
+"""Where a run is found by its name alone."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

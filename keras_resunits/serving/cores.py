@@ -20,28 +20,30 @@ class Cores:
     Args:
         outputs: From pixels, 0..255, to the model's outputs.
         of_tensors: From preprocessed tensors to the model's outputs.
-        features: From pixels to what the last dense layer reads; `None` if there is no such layer.
+        with_features: From pixels to "outputs" and "features", what the last dense layer reads; `None` if there is no
+            such layer.
     """
 
     outputs: InferenceGraph
     of_tensors: InferenceGraph
-    features: InferenceGraph | None
+    with_features: InferenceGraph | None
 
     def each(self, change: Callable[[InferenceGraph], InferenceGraph]) -> Cores:
         """Return the graphs, each changed."""
-        return Cores(change(self.outputs), change(self.of_tensors), self.features and change(self.features))
+        both = self.with_features and change(self.with_features)
+        return Cores(change(self.outputs), change(self.of_tensors), both)
 
 
 def cores(model: keras.Model, preprocessing: keras.layers.Layer | None = None) -> Cores:
-    """Trace `model` behind `preprocessing`, and fold it once for each use.
+    """Trace `model` behind `preprocessing` once, and fold it for each of its inputs.
 
     Example:
 
     >>> import keras_resunits as kr
     >>> from keras_resunits.serving.cores import cores
     >>> found = cores(kr.PreActResNet(depth=8))
-    >>> found.outputs.norms_folded, found.features.norms_folded
-    (7, 7)
+    >>> found.outputs.norms_folded, sorted(found.with_features.results)
+    (7, ['features', 'outputs'])
     """
     if preprocessing:
         built(preprocessing, model.input_shape)
@@ -56,12 +58,12 @@ def cores(model: keras.Model, preprocessing: keras.layers.Layer | None = None) -
         return {**found, "tensors": tf.identity(tensors)}
 
     found = traced(function, tf.TensorSpec(model.input_shape, tf.float32, INPUT))
-    outputs = folded(_to(found, "outputs"))
-    return Cores(
-        outputs,
-        folded(_from(_to(found, "outputs"), source(found.outputs["tensors"]))) if preprocessing else outputs,
-        None if features is None else folded(_to(found, "features")),
-    )
+    names = ["outputs"] if features is None else ["outputs", "features"]
+    of_pixels = folded(_to(found, *names))
+    outputs = of_pixels.only("outputs")
+    tensors = source(found.outputs["tensors"])
+    of_tensors = folded(_from(_to(found, "outputs"), tensors)).only("outputs") if preprocessing else outputs
+    return Cores(outputs, of_tensors, None if features is None else of_pixels)
 
 
 def features_of(model: keras.Model):
@@ -87,8 +89,8 @@ def features_of(model: keras.Model):
             return tensor if len(tensor.shape) == 2 else None
 
 
-def _to(found: Traced, name: str) -> Traced:
-    return replace(found, outputs=found.outputs[name])
+def _to(found: Traced, *names: str) -> Traced:
+    return replace(found, outputs={name: found.outputs[name] for name in names})
 
 
 def _from(found: Traced, tensor: tf.Tensor) -> Traced:

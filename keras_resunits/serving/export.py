@@ -237,7 +237,7 @@ def _write(classifier, model, sizes, metadata: Mapping[str, Any], path: Path, pr
     served = classifier if precision == "float32" else replace(classifier, cores=classifier.cores.each(in_bfloat16))
     signatures, omitted = served.signatures()
     write_saved_model(path, signatures)
-    names = [*signatures, *(each.prepared.name for each in signatures.values() if each.prepared)]
+    names = [*signatures, *(other for each in signatures.values() for other in each.others)]
     write_warmup(path, signatures, classifier.shape, sizes)
     replay(path)
     known = {

@@ -101,7 +101,7 @@ class Folding:
 
     def outputs(self) -> list[Output]:
         """Fold the graph and return its outputs."""
-        for op in self.traced.graph.get_operations():
+        for op in self.traced.operations:
             if op.type not in PASSING and any(t.name not in self.traced.fixed for t in op.outputs):
                 self._fold(op)
         return [self.settled(tensor) for tensor in tf.nest.flatten(self.traced.outputs)]
@@ -207,10 +207,9 @@ def copy(op: tf.Operation, *inputs: Output) -> Node:
 
 def _readers(traced: Traced) -> dict[str, list[tf.Operation | None]]:
     """Return the operations that read each tensor, whatever passes it on; `None` stands for one of the outputs."""
-    readers: dict[str, list[tf.Operation | None]] = {
-        tensor.name: [] for op in traced.graph.get_operations() for tensor in op.outputs
-    }
-    for op in traced.graph.get_operations():
+    operations = traced.operations
+    readers: dict[str, list[tf.Operation | None]] = {tensor.name: [] for op in operations for tensor in op.outputs}
+    for op in operations:
         for tensor in op.inputs if op.type not in PASSING else ():
             readers[source(tensor).name].append(op)
     for tensor in tf.nest.flatten(traced.outputs):

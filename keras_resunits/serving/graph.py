@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,21 @@ class InferenceGraph:
         definition = tf.compat.v1.GraphDef(node=kept, library=self.definition.library)
         found = tf.graph_util.import_graph_def(definition, given, names, name="core")
         return tf.nest.pack_sequence_as(self.results, found)
+
+    def only(self, name: str) -> InferenceGraph:
+        """Return the graph of one of the results, by its name in the structure; operations of others are left out."""
+        results = self.results[name]
+        read = {node.name: [each.split(":")[0] for each in node.input] for node in self.definition.node}
+        kept, pending = {INPUT}, [each.split(":")[0] for each in tf.nest.flatten(results)]
+        while pending:
+            reader = pending.pop()
+            if reader not in kept:
+                kept.add(reader)
+                pending += read[reader]
+        nodes = [node for node in self.definition.node if node.name in kept]
+        definition = tf.compat.v1.GraphDef(node=nodes, library=self.definition.library)
+        weights = {name: array for name, array in self.weights.items() if name in kept}
+        return replace(self, definition=definition, weights=weights, results=results)
 
 
 INPUT = "pixels"

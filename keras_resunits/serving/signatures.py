@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -44,13 +43,11 @@ class Classifier:
         images = tf.TensorSpec(self.shape, tf.uint8, "images")
         tensors = tf.TensorSpec(self.shape, tf.float32, "tensors")
         found = {
-            "serving_default": Signature(self.of_images, [images]),
+            "serving_default": Signature(self.of_images, [images], apart=self._apart()),
             "serve_tensors": Signature(self.of_tensors, [tensors]),
         }
         omitted = {}
-        if self.cores.features:
-            found["features"] = Signature(partial(self.of_features, self.cores.features), [images])
-        else:
+        if not self.cores.with_features:
             omitted["features"] = "the model does not end in a dense layer on pooled features"
         if why := self._not_decoded():
             omitted |= dict.fromkeys(("serve_bytes", "classify"), why)
@@ -61,8 +58,12 @@ class Classifier:
         return found, omitted
 
     def of_images(self, images: tf.Tensor) -> Answers:
-        """Answer uint8 images of the model's size."""
-        return self._answers(self._probabilities(self.cores.outputs, self._pixels(images)))
+        """Answer uint8 images of the model's size, and return their features, if the model has any."""
+        pixels = self._pixels(images)
+        if not self.cores.with_features:
+            return self._answers(self._probabilities(self.cores.outputs, pixels))
+        found = _run(self.cores.with_features, pixels)
+        return {**self._answers(probabilities(found["outputs"], self.head)), "features": found["features"]}
 
     def of_bytes(self, contents: tf.Tensor) -> Answers:
         """Answer image files, with a status for each."""
@@ -80,9 +81,9 @@ class Classifier:
         finite &= tf.reduce_all(tf.math.is_finite(found), 1)
         return self._marked(found, tf.where(finite, OK, NOT_FINITE))
 
-    def of_features(self, core: InferenceGraph, images: tf.Tensor) -> Answers:
-        """Return the pooled features of uint8 images."""
-        return {"features": _run(core, self._pixels(images))}
+    def _apart(self) -> dict[str, list[str]]:
+        """Return the outputs for uint8 images that another signature answers, by its name."""
+        return {"features": ["features"]} if self.cores.with_features else {}
 
     def _pixels(self, images: tf.Tensor) -> tf.Tensor:
         return tf.cast(tf.ensure_shape(images, self.shape), tf.float32)
@@ -110,9 +111,10 @@ class Classifier:
         return None
 
 
-def _run(core: InferenceGraph, x: tf.Tensor) -> tf.Tensor:
+def _run(core: InferenceGraph, x: tf.Tensor) -> Any:
     """Return a graph's outputs; without a row, those of a blank one are cut off again, as kernels fail on no rows."""
     rows = tf.shape(x)[0]
     blank = tf.cast(tf.equal(rows, 0), tf.int32)
     filled = tf.pad(x, tf.scatter_nd([[0, 1]], [blank], [len(x.shape), 2]))
-    return core(tf.ensure_shape(filled, x.shape))[:rows]
+    found = core(tf.ensure_shape(filled, x.shape))
+    return tf.nest.map_structure(lambda each: each[:rows], found)

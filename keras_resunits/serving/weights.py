@@ -59,8 +59,6 @@ def _placed(name: str, key: tuple, array: np.ndarray, constant: bool) -> Placed:
 def load(graph: tf.Graph, session: tf.compat.v1.Session) -> None:
     """Give the variables of a graph under construction their values, and forget the arrays."""
     pool = graph.get_collection_ref(_POOL)
-    for placed in pool:
-        if placed.variable is not None:
-            start = placed.variable.initializer
-            session.run(start, {start.inputs[1]: placed.array})
+    starts = [(placed.variable.initializer, placed.array) for placed in pool if placed.variable is not None]
+    session.run([start for start, _ in starts], {start.inputs[1]: array for start, array in starts})
     graph.clear_collection(_POOL)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import tensorflow as tf
@@ -40,11 +40,19 @@ class Signature:
             call an `InferenceGraph`, as may other signatures of the same SavedModel, which then share its weights.
         inputs: Name, shape and type of each input.
         prepared: A signature that prepares its only input. Defaults to none.
+        apart: The outputs that are the answers of another signature with the same inputs, by its name. Both share one
+            graph. Defaults to none.
     """
 
     function: Callable[..., Mapping[str, tf.Tensor]]
     inputs: Sequence[tf.TensorSpec]
     prepared: Preparation | None = None
+    apart: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def others(self) -> list[str]:
+        """The names of the signatures that share its graph."""
+        return [*self.apart, *([self.prepared.name] if self.prepared else [])]
 
 
 def write_saved_model(path: Path, signatures: Mapping[str, Signature]) -> None:
@@ -70,7 +78,7 @@ def write_saved_model(path: Path, signatures: Mapping[str, Signature]) -> None:
 
 
 def _definitions(name: str, signature: Signature) -> dict[str, SignatureDef]:
-    """Write the graph of a signature, and of the one that prepares its input, if any."""
+    """Write the graph of a signature, and of those that share it."""
     earlier = signature.prepared
     if earlier is None:
         inputs = {spec.name: tf.compat.v1.placeholder(spec.dtype, spec.shape, spec.name) for spec in signature.inputs}
@@ -82,7 +90,11 @@ def _definitions(name: str, signature: Signature) -> dict[str, SignatureDef]:
         inputs = {spec.name: tf.compat.v1.placeholder_with_default(prepared, spec.shape, spec.name)}
     with tf.name_scope(name):
         outputs = {key: tf.identity(tensor, key) for key, tensor in signature.function(*inputs.values()).items()}
-    found = {name: _signature(inputs, outputs, "predict")}
+    found = {
+        other: _signature(inputs, {key: outputs.pop(key) for key in keys}, "predict")
+        for other, keys in signature.apart.items()
+    }
+    found[name] = _signature(inputs, outputs, "predict")
     if earlier is not None:
         answered = {key: outputs[key] for key in earlier.outputs}
         found[earlier.name] = _signature({earlier.input.name: given}, answered, earlier.method)

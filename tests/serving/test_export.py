@@ -11,7 +11,7 @@ import tensorflow as tf
 
 import keras_resunits as kr
 from tests.catalog import CLASSES, IMAGES, NETWORKS, of_order, randomize
-from tests.support.serving import answers_tf1, answers_tf2, pixels
+from tests.support.serving import answers_tf1, answers_tf2, definitions, pixels
 
 pytestmark = pytest.mark.slow
 
@@ -263,3 +263,22 @@ def test_an_address_is_no_folder_and_a_tilde_is_the_users(tmp_path, monkeypatch)
         kr.export_saved_model(model, "gs://bucket/model")
     assert list(tmp_path.iterdir()) == []
     assert kr.export_saved_model(model, "~/model") == tmp_path / "home" / "model" / "1"
+
+
+class Counting(keras.layers.Layer):
+    """A layer that counts how often it is called."""
+
+    calls = 0
+
+    def call(self, x):
+        """Count, and return `x`."""
+        Counting.calls += 1
+        return x
+
+
+def test_a_model_is_called_once_for_all_signatures(tmp_path):
+    images = keras.Input((8, 8, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(Counting()(images))
+    model, before = keras.Model(images, keras.layers.Dense(2)(pooled)), Counting.calls
+    version = kr.export_saved_model(model, tmp_path, preprocessing=keras.layers.Rescaling(1 / 255))
+    assert len(definitions(version)) >= 5 and Counting.calls == before + 1

@@ -211,3 +211,23 @@ def test_tensorflow_merges_every_bias_with_its_convolution(units, chained):
     kinds = {node.op for part in found.partition_graphs for node in part.node}
     assert "BiasAdd" not in kinds and any("FusedConv2D" in kind for kind in kinds)
     agree(graph, model)
+
+
+@pytest.mark.parametrize("channels", [3, 300], ids=["few", "many"])
+def test_a_tensor_that_the_function_found_outside_is_a_constant(channels):
+    outside, x = tf.random.normal([channels]), images((4, 4, channels))
+    graph = folded(lambda x: tf.nn.relu(x + outside), (4, 4, channels))
+    np.testing.assert_allclose(answers(graph, x), tf.nn.relu(x + outside), rtol=1e-5, atol=1e-6)
+
+
+def test_a_variable_of_which_rows_are_read_is_a_constant():
+    rows = tf.Variable(np.eye(4, 3), dtype=tf.float32)
+    graph = folded(lambda x: x * tf.gather(rows, [1]))
+    np.testing.assert_allclose(answers(graph, images()), images() * [0, 1, 0])
+
+
+def test_one_result_alone_leaves_out_what_others_need():
+    graph = folded(lambda x: {"sum": tf.reduce_sum(x, -1), "top": tf.nn.relu(x * [2.0, 3.0, 4.0])})
+    alone = graph.only("sum")
+    assert operations(alone) == {"Sum": 1} and not alone.weights and graph.weights
+    np.testing.assert_allclose(answers(alone, images()), images().sum(-1), rtol=1e-5)

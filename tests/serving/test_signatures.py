@@ -197,3 +197,11 @@ def test_requests_of_one_signature_do_not_run_the_others(exported):
         options = tf.compat.v1.RunOptions(output_partition_graphs=True)
         session.run(asked.fetches, asked.feeds, options, ran)
     assert not [n.name for g in ran.partition_graphs for n in g.node if "serve_bytes" in n.name or "Dataset" in n.op]
+
+
+def test_the_network_is_written_once_for_each_input(classifier, exported):
+    model, _ = classifier
+    convolutions = sum(isinstance(layer, keras.layers.Conv2D) for layer in model._flatten_layers())
+    assert sum(node.op == "Conv2D" for node in nodes(exported)) == 3 * convolutions  # images, files, tensors
+    default, features = (definitions(exported)[name].inputs["images"].name for name in ("serving_default", "features"))
+    assert default == features

@@ -67,3 +67,27 @@ def test_equal_models_give_equal_files(served, largest, tmp_path, monkeypatch):
     files = sorted(file.relative_to(first) for file in first.rglob("*") if file.is_file())
     assert files == sorted(file.relative_to(second) for file in second.rglob("*") if file.is_file())
     assert all((first / file).read_bytes() == (second / file).read_bytes() for file in files)
+
+
+class Counted(tf.compat.v1.Session):
+    """A session that counts its runs."""
+
+    runs = 0
+
+    def run(self, *args, **kwargs):
+        """Count, and run."""
+        self.runs += 1
+        return super().run(*args, **kwargs)
+
+
+def test_all_variables_get_their_values_in_one_run(served, monkeypatch):
+    monkeypatch.setattr(weights, "LARGEST_CONSTANTS", 0)
+    _, core = served
+    with tf.Graph().as_default() as graph, Counted() as session:
+        placed = weights.place(core.weights)
+        weights.load(graph, session)
+        assert session.runs == 1
+        found = session.run(placed)
+    assert found.keys() == core.weights.keys()
+    for name, array in core.weights.items():
+        np.testing.assert_array_equal(found[name], array)

@@ -62,7 +62,8 @@ def write_warmup(
     with tf.io.TFRecordWriter(str(path)) as file:
         for name, signature in signatures.items():
             for size in sizes:
-                file.write(_predict(name, signature.inputs, shape, size).SerializeToString())
+                for each in (name, *signature.apart):
+                    file.write(_predict(each, signature.inputs, shape, size).SerializeToString())
                 if signature.prepared:
                     file.write(_classify(signature.prepared.name, shape, size).SerializeToString())
 
@@ -134,7 +135,7 @@ def _picture(shape: Sequence[int | None]) -> bytes:
     height, width, channels = (side or ANY_SIDE for side in shape[1:])
     pixels = np.full((2 * height, 2 * width, channels), 127, np.uint8)
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:  # nothing runs on an accelerator
-        return session.run(tf.io.encode_jpeg(pixels))
+        return session.run(tf.io.encode_jpeg(pixels, optimize_size=True))
 
 
 def _parsed(record: Any) -> tuple[str, Mapping[str, np.ndarray]]:
