@@ -96,7 +96,7 @@ def test_weights_of_keras_applications_get_pixels_as_their_authors_prepare_them(
     wanted = keras.ops.log(theirs(prepare(pixels(side=64))))
     found = keras.ops.log_softmax(model(pixels(side=64)))
     np.testing.assert_allclose(found, wanted, atol=1e-3)
-    assert "(as keras publishes it; --initial_pixels states another)" in line
+    assert "(assumed, as keras publishes; --initial_pixels states another)" in line
 
 
 @pytest.mark.peers
@@ -111,7 +111,7 @@ def test_a_checkpoint_of_a_library_is_normalised_as_the_library_publishes(tmp_pa
     wanted = torch_networks.logits(theirs, ((pixels() - IMAGENET[0]) / IMAGENET[1]).astype("float32"))
     np.testing.assert_allclose(model(pixels()), wanted, atol=1e-4 * np.abs(wanted).max())
     assert line.endswith(
-        f"normalised by {STATISTICS['imagenet']} (as akamaster publishes it; --initial_pixels states another)"
+        f"normalised by {STATISTICS['imagenet']} (assumed, as akamaster publishes; --initial_pixels states another)"
     )
     other = torch_networks.randomized(torch_networks.AkamasterResNet([3, 3, 3], classes=3, option="B"))
     torch.save(other.state_dict(), tmp_path / "other.th")
@@ -192,6 +192,19 @@ def test_a_run_keeps_what_it_needs_and_ends_alike_however_often_it_is_stopped(co
     run.initial.unlink()
     with pytest.raises(BadInput, match=r"initial\.keras is missing: restore it \(SHA-256 "):
         checkpoint_network(run, chosen_checkpoint(run))
+
+
+@pytest.mark.slow
+def test_a_trained_network_keeps_its_accuracy(command, tmp_path):
+    record = kr.pretrained("preactresnet20:digits")
+    kr.create(record.name).save_weights(tmp_path / "digits.weights.h5")
+    pixels = f"--initial_pixels={record.mean[0]}/{record.std[0]}"
+    named = f"--initial_model=preactresnet20_cifar:{tmp_path / 'digits.weights.h5'}"
+    still = ("--learning_rate=1e-9", "--weight_decay=0", "--epochs=1", "--freeze=*norm*")  # with their statistics
+    done = command(named, pixels, *still, f"--output={tmp_path}", "--noexport")
+    assert done.code == 0, done.err
+    found = re.search(r"test accuracy ([\d.]+)%\n", done.out)[1]
+    assert float(found) == pytest.approx(100 * record.accuracy, abs=0.3)
 
 
 @pytest.mark.long

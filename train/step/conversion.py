@@ -58,7 +58,7 @@ def converted(
         model.save(file)
     head = heads[0].rpartition(": ")[2].rstrip(".") if heads else f"the head of {classes} classes is kept"
     by = f"{statistics}" if statistics else "the statistics of the training images"
-    whose = f"as {conversion.network.partition('_')[0]} publishes it; --initial_pixels states another"
+    whose = f"assumed, as {conversion.network.partition('_')[0]} publishes; --initial_pixels states another"
     told(
         f"begins from {conversion} (layout {layout}): {head}; pixels: normalised by {by} "
         f"({'--initial_pixels' if pixels else whose})"
