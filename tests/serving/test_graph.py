@@ -121,28 +121,58 @@ def test_every_operation_is_needed():
     assert graph.weights.keys() | {INPUT} == {node.name for node in graph.definition.node if node.op == "Placeholder"}
 
 
-@pytest.mark.parametrize(
-    ("taken", "scaled"),
-    [
-        (np.s_[:, ::2, 1::3, :], 0),
-        (np.s_[:, ::-1, :, :], 0),
-        (np.s_[:, :, :, ::-1], 1),
-        (np.s_[:, :, :, :2], 1),
-        (np.s_[..., ::2, :], 1),
-        (np.s_[:, 0], 1),
-    ],
-    ids=str,
-)
-def test_scales_pass_slices_of_all_channels_in_their_order(taken, scaled):
-    scales, kernel = tf.constant([0.5, 2.0, 3.0]), tf.ones([images()[taken].shape[-1], 2])
+UP, MIXED = [0.5, 2.0, 3.0], [0.5, -2.0, 3.0]
+PADS = [[0, 0], [1, 1], [1, 1], [0, 0]]
+PASSED = {
+    "all channels": (UP, 1, lambda x: x[:, ::2, 1::3, :]),
+    "reversed rows": (UP, 1, lambda x: x[:, ::-1, :, :]),
+    "mean of rows": (MIXED, 1, lambda x: tf.reduce_mean(x, [-3, 2])),
+    "mean of pools": (MIXED, 1, lambda x: tf.nn.avg_pool2d(x, 2, 2, "VALID")),
+    "maximum": (UP, 1, lambda x: tf.reduce_max(x, 1)),
+    "pools": (UP, 1, lambda x: tf.nn.max_pool2d(x, 3, 2, "SAME")),
+    "no transposition": (MIXED, 1, lambda x: tf.transpose(x, [0, 1, 2, 3])),
+    "one row": (MIXED, 1, lambda x: tf.squeeze(x[:, :1, :, :], 1)),
+    "one axis more": (MIXED, 1, lambda x: tf.expand_dims(x, 1)),
+    "shape": (MIXED, 1, lambda x: tf.reshape(x, [-1, 4, x.shape[1] * x.shape[2] // 4, 3])),
+    "zeros": (UP, 0, lambda x: tf.pad(x, PADS)),
+    "channels of zeros": (UP, 0, lambda x: tf.pad(x, [*PADS[:3], [2, 1]])),
+    "lowest": (UP, 0, lambda x: tf.nn.max_pool2d(tf.pad(tf.nn.relu(x), PADS, constant_values=-np.inf), 3, 1, "VALID")),
+    "joined": (UP, 1, lambda x: tf.concat([x, x + x], -1)),
+    "twice": (MIXED, 1, lambda x: x + x),
+    "product": (MIXED, 0, lambda x: x * x),
+    "relu": (UP, 0, tf.nn.relu),
+}
+KEPT = {
+    "reversed channels": (UP, 1, lambda x: x[:, :, :, ::-1]),
+    "some channels": (UP, 1, lambda x: x[:, :, :, :2]),
+    "rows of the last axes": (UP, 1, lambda x: x[..., ::2, :]),
+    "first row": (UP, 1, lambda x: x[:, 0]),
+    "mean of channels": (MIXED, 1, lambda x: tf.reduce_mean(x, -1, keepdims=True)),
+    "maximum of channels": (UP, 1, lambda x: tf.reduce_max(x, 3, keepdims=True)),
+    "maximum of negatives": (MIXED, 1, lambda x: tf.reduce_max(x, 1)),
+    "pools of negatives": (MIXED, 1, lambda x: tf.nn.max_pool2d(x, 3, 2, "SAME")),
+    "transposition": (MIXED, 1, lambda x: tf.transpose(x, [0, 2, 1, 3])),
+    "zeros beside shifts": (UP, 1, lambda x: tf.pad(x, PADS)),
+    "ones": (UP, 0, lambda x: tf.pad(x, PADS, constant_values=1.0)),
+    "joined rows": (UP, 1, lambda x: tf.concat([x, x], 1)),
+    "other channels": (UP, 1, lambda x: x + tf.reduce_sum(x, -1, keepdims=True)),
+    "relu beside shifts": (UP, 1, tf.nn.relu),
+}
 
-    def scaled_and_sliced(x):
-        x = (x * scales)[taken]
-        return tf.reshape(x, [-1, x.shape[-1]]) @ kernel
 
-    graph = folded(scaled_and_sliced)
-    assert operations(graph)["Mul"] == scaled
-    np.testing.assert_allclose(answers(graph, images()), scaled_and_sliced(images()), rtol=1e-5, atol=1e-5)
+@pytest.mark.parametrize("name", [*PASSED, *KEPT])
+def test_scales_and_shifts_pass_what_they_commute_with(name):
+    scale, shift, what = (PASSED | KEPT)[name]
+    kernel = np.random.default_rng(2).normal(size=(what(tf.zeros([1, *IMAGES])).shape[-1], 2)).astype("float32")
+
+    def function(x):
+        x = what(x * tf.constant(scale) + shift * tf.constant([1.0, 2.0, -1.0]))
+        return tf.reshape(x, [-1, kernel.shape[0]]) @ kernel
+
+    graph = folded(function)
+    left = operations(graph).keys() & {"Mul", "AddV2", "FusedBatchNormV3"}
+    assert bool(left - ({"Mul"} if name == "product" else set())) == (name in KEPT)
+    np.testing.assert_allclose(answers(graph, images()), function(images()), rtol=1e-4, atol=1e-4)
 
 
 def with_stem(stem, preprocessing):
