@@ -2,6 +2,7 @@
 
 from keras_resunits import analysis, surgery
 from keras_resunits.analysis.describe import describe
+from keras_resunits.analysis.draw import draw
 from keras_resunits.analysis.gates import gates, scalar_gates
 from keras_resunits.analysis.inside import activations, layer
 from keras_resunits.layers.centering import Centering
@@ -185,6 +186,7 @@ __all__ = [
     "create",
     "deepest_column",
     "describe",
+    "draw",
     "dropout",
     "exclusive_gating",
     "export_saved_model",

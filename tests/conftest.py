@@ -1,12 +1,15 @@
 """The state in which every test starts: two logical CPU devices, one seed, the float32 policy."""
 
 import gc
+import os
 from importlib.util import find_spec
 
 import pytest
 
+from tests.support.threads import ONE
 from train.process.startup import importing
 
+os.environ |= ONE
 with importing():  # as the program starts TensorFlow
     import keras
 

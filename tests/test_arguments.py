@@ -1,12 +1,15 @@
 """Arguments at the public edge: numbers of NumPy or Python, names or objects, and errors that state the argument."""
 
 import json
+import math
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
 import keras_resunits as kr
+from keras_resunits import arguments
 from keras_resunits.arguments import near_matches
 from keras_resunits.units.shortcuts import SHORTCUTS
 from tests.catalog import shapes_alone
@@ -57,6 +60,40 @@ def test_numbers_of_numpy_become_pythons(numpys, pythons):
         with shapes_alone():
             configs.append(json.dumps(make().get_config(), sort_keys=True))
     assert configs[0] == configs[1]
+
+
+NO_NUMBERS = (True, "1", None, float("nan"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "taken", "refused"),
+    [
+        ("int", (-1, 0, np.int64(3)), (1.0,)),
+        ("index", (0, np.int64(3)), (-1, 1.0)),
+        ("positive_int", (1, 2), (0, 1.0)),
+        ("number", (-1.5, 0, np.float32(2)), (math.inf,)),
+        ("positive_number", (1e-9, 2), (0, math.inf)),
+        ("not_negative", (0, 1e-9), (-1e-9, math.inf)),
+        ("fraction", (0, 0.5, 1), (-1e-9, 1 + 1e-9)),
+        ("rate", (0, 1 - 1e-9), (-1e-9, 1)),
+        ("share", (1e-9, 1), (0, 1 + 1e-9)),
+        ("limit", (-math.inf, math.inf, 0.5), ()),
+        ("text", ("a",), ("", b"a", 1)),
+        ("path", ("a", Path("a")), ("", b"a", 1)),
+        ("bool", (True, np.bool_(False)), (0, "yes")),
+    ],
+)
+def test_each_kind_of_argument_has_its_edges(kind, taken, refused):
+    require = getattr(arguments, f"require_{kind}")
+    for value in taken:
+        assert require(value, "value", "here") == require.or_none(value, "value", "here") == value
+    assert require.or_none(None, "value", "here") is None
+    for value in (*refused, *(NO_NUMBERS if kind not in ("text", "path", "bool") else (None,))):
+        with pytest.raises(ValueError, match=r"^`value` must be .*\. Received: value=.* \(here\)\.$"):
+            require(value, "value", "here")
+    assert require.each(list(taken), "values", "here") == taken
+    with pytest.raises(ValueError, match=r"`values` must be a sequence"):
+        require.each("ab", "values", "here")
 
 
 SLOT = kr.Slot(index=np.int64(0), total=np.int64(1), in_filters=np.int32(8), filters=np.int64(8))

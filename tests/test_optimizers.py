@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import keras_resunits as kr
-from tests.catalog import NETWORKS, OPTIMIZERS
+from tests.catalog import NETWORKS, OPTIMIZERS, long_but
 
 STEPS, DECAY = 6, 0.05
 SETTINGS = [(0.9, True), (0.9, False), (0.0, False)]
@@ -111,7 +111,7 @@ def test_a_config_round_trips(optimizer):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", long_but(["CoupledNadam"], {name: name for name in OPTIMIZERS}))
 def test_training_resumes_from_a_file_as_if_never_stopped(optimizer, tmp_path):
     case = NETWORKS["PreActResNet"]
     model, (images,) = case.make(), case.arrays()

@@ -9,6 +9,7 @@ from pkgutil import walk_packages
 
 import keras_resunits
 import train
+from keras_resunits.analysis.records import Record
 
 FILLED_IN = {
     "keras_resunits.serving.nodes.Constant",
@@ -29,6 +30,27 @@ def records():
             for each in vars(import_module(found.name)).values():
                 if inspect.isclass(each) and is_dataclass(each) and each.__module__ == found.name:
                     yield f"{found.name}.{each.__qualname__}", each
+
+
+APART = {  # each is equal to itself alone: they hold arrays, layers or operations, which compare otherwise
+    "keras_resunits.serving.affine.Affine",
+    "keras_resunits.serving.classifiers.PixelClassifier",
+    "keras_resunits.serving.folding.Value",
+    "keras_resunits.serving.nodes.Constant",
+    "keras_resunits.serving.nodes.Linear",
+    "keras_resunits.serving.nodes.Node",
+    "keras_resunits.surgery.chains.Part",
+    "keras_resunits.surgery.chains.Parts",
+}
+
+
+def test_records_that_hold_what_does_not_compare_are_compared_by_identity():
+    assert {name for name, each in records() if not each.__dataclass_params__.eq} == APART
+
+
+def test_records_of_analyses_print_as_tables():
+    found = [each for _, each in records() if issubclass(each, Record)]
+    assert len(found) > 10 and {each.__repr__ for each in found} == {Record.__str__}
 
 
 def test_records_are_frozen():

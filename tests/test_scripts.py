@@ -1,12 +1,12 @@
 """The scripts of the documentation, the benchmarks and the studies, at their smallest size."""
 
-import doctest
 import importlib.util
 import itertools
-import os
+import runpy
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import keras
 import pytest
@@ -15,18 +15,37 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import keras_resunits as kr
-from keras_resunits.layers.words import word
 from keras_resunits.zoo.networks import MODELS
+from tests.support.forks import Forked
 from tests.support.paths import ROOT, python_path
+from tests.support.processes import Process
 
 
 def run(*arguments, folder=ROOT):
-    """Run a script and return what it prints."""
-    environment = {**os.environ, "PYTHONPATH": python_path(), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, *map(str, arguments)]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
+    """Run a module or script and return what it prints."""
+    forked = Forked(*map(str, arguments), cwd=folder, PYTHONPATH=python_path(), TF_CPP_MIN_LOG_LEVEL="3")
+    outcome = Process(forked).ended(within=600)
+    assert outcome.code == 0, outcome.err[-3000:]
+    return outcome.out
+
+
+@pytest.fixture
+def study(monkeypatch, capsys):
+    """Run a study in this process, with its runs of `python -m train` in forked ones; return what it prints."""
+
+    def trained(command, check, env):
+        outcome = Process(Forked(*command[2:], **env)).ended(within=600)
+        assert outcome.code == 0, outcome.err[-3000:]
+        print(outcome.out)
+
+    def study(name, *flags):
+        monkeypatch.setattr(sys, "argv", [name, *flags])
+        capsys.readouterr()
+        runpy.run_module(f"studies.{name}", run_name="__main__")
+        return capsys.readouterr().out
+
+    monkeypatch.setattr("studies.runs.subprocess", SimpleNamespace(run=trained))
+    return study
 
 
 FAMILY_PAGES = ROOT / "docs" / "reference" / "families"
@@ -79,39 +98,6 @@ def test_every_text_of_the_units_stands_in_its_box_and_no_box_on_another(draw_un
         assert 0 <= extent.x0 < extent.x1 <= 1800 and 0 <= extent.y0 < extent.y1 <= figure.bbox.height
 
 
-def test_the_examples_of_the_script_hold(draw_units):
-    assert doctest.testmod(draw_units) == (0, 2)
-
-
-def test_a_new_layer_is_drawn_by_its_registered_word(draw_units):
-    class Wobble(keras.layers.Layer):
-        pass
-
-    class Spin(keras.layers.Layer):
-        pass
-
-    word.register(Wobble, lambda layer: "*wobble")
-    unit = kr.Unit(kr.Series([keras.layers.Conv2D(8, 3, strides=2), Wobble(), Spin()]))
-    boxes = draw_units.Picture("new", unit).pieces("branch")
-    kinds = {colour: name for name, (_, colour) in draw_units.KINDS.items()}
-    assert [(box.text, kinds[box.colour]) for box in boxes] == [
-        ("conv3/2, 8", "weights"),
-        ("\u00d7wobble", "gate, scale, drop"),
-        ("spin", "other"),
-    ]
-
-
-def test_a_fractal_is_drawn_with_every_layer_of_every_column(draw_units):
-    model = kr.FractalNet(3, (8, 8, 3), filters=(4,), dropout=(0.0,))
-    (columns,) = draw_units.Picture("fractal", model.get_layer("unit000")).pieces("branch")
-    layer = ["conv3, 4", "norm", "act"]
-    assert [[[box.text for box in stack] for stack in column] for column in columns.columns] == [
-        [layer],
-        [layer] * 2,
-        [layer] * 4,
-    ]
-
-
 @pytest.mark.slow
 def test_the_pictures_of_the_units_are_drawn(tmp_path):
     run("tools/draw_units.py", tmp_path / "units.png")
@@ -156,7 +142,6 @@ def test_the_benchmark_runs_the_contenders_on_one_network(tmp_path):
     pytest.importorskip("torch")
     small = ("--rounds=1", "--steps=1", "--depth=11", "--precision=float32")
     table = run(
-        "-m",
         "benchmarks.training_step",
         *small,
         "--peers",
@@ -178,7 +163,6 @@ def test_the_benchmark_runs_the_contenders_on_one_network(tmp_path):
 def test_the_input_benchmark_measures_every_row(tmp_path):
     needs = ("--needs_cifar=500", "--needs_imagenet=300")
     table = run(
-        "-m",
         "benchmarks.input_pipeline",
         "--rounds=1",
         "--seconds=0.01",
@@ -196,18 +180,18 @@ def test_the_input_benchmark_measures_every_row(tmp_path):
     assert {row[4] for row in rows if row[:1] == ["CIFAR"]} == {"500"}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("workers", [["1"], pytest.param(["1", "2"], marks=pytest.mark.long)], ids=",".join)
+@pytest.mark.long
+@pytest.mark.parametrize("workers", [["1"], ["1", "2"]], ids=",".join)
 def test_the_scaling_benchmark_splits_the_step_of_one_worker_and_of_two(workers, tmp_path):
     sizes = (f"--workers={','.join(workers)}", "--rounds=1", "--steps=2", "--depth=8", "--batch=8")
-    rows = run("-m", "benchmarks.scaling", *sizes, folder=tmp_path).splitlines()[2:]
+    rows = run("benchmarks.scaling", *sizes, folder=tmp_path).splitlines()[2:]
     assert [row.split("|")[1].strip() for row in rows] == workers
     assert rows[0].split("|")[3].strip() == "100%"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_guards_benchmark_compares_the_session_with_the_bare_step(tmp_path):
-    said = run("-m", "benchmarks.guards", "--rounds=1", "--steps=2", "--depth=8", "--batch=8", folder=tmp_path)
+    said = run("benchmarks.guards", "--rounds=1", "--steps=2", "--depth=8", "--batch=8", folder=tmp_path)
     assert [line.partition(" take")[0] for line in said.splitlines()[-2:]] == ["guarded steps", "a save"]
 
 
@@ -224,28 +208,28 @@ def test_the_benchmarks_networks_are_of_one_size():
 
 
 @pytest.mark.slow
-def test_the_study_trains_a_variant_and_resumes_where_it_stopped(tmp_path):
-    study = ("studies/he2016_tables", "--epochs=1", f"--output={tmp_path}", "--only=resnet110_cifar")
+def test_the_study_trains_a_variant_and_resumes_where_it_stopped(study, tmp_path):
+    asked = ("he2016_tables", "--epochs=1", f"--output={tmp_path}", "--only=resnet110_cifar")
     history = tmp_path / "runs" / "resnet110_cifar-0" / "history.csv"
     history.parent.mkdir(parents=True)
     history.touch()  # as left by a run that was stopped in its first epoch
-    assert "| original | 1 |" in run(*study)
+    assert "| original | 1 |" in study(*asked)
     written = history.stat().st_mtime_ns
-    run(*study)
+    study(*asked)
     assert history.stat().st_mtime_ns == written
     rows = (tmp_path / "runs.csv").read_text()
     assert rows.startswith("title,model,depth,epochs,seed,test error %\noriginal,resnet110_cifar,20,1,0,")
     shutil.rmtree(tmp_path / "runs")  # another machine, which has only the rows
-    assert "| original | 1 | 1 |" in run(*study)
+    assert "| original | 1 | 1 |" in study(*asked)
     assert not (tmp_path / "runs").exists() and (tmp_path / "runs.csv").read_text() == rows
-    assert "depth8-0" in run(*study, "--depth=8")  # runs of another depth are others
+    assert "depth8-0" in study(*asked, "--depth=8")  # runs of another depth are others
     assert "original,resnet110_cifar,8,1,0," in (tmp_path / "runs.csv").read_text()
 
 
 @pytest.mark.slow
-def test_the_study_of_degradation_trains_each_depth_once(tmp_path):
-    study = ("-m", "studies.degradation", "--epochs=1", "--depths=8", f"--output={tmp_path}")
-    table = run(*study).splitlines()
+def test_the_study_of_degradation_trains_each_depth_once(study, tmp_path):
+    asked = ("degradation", "--epochs=1", "--depths=8", f"--output={tmp_path}")
+    table = study(*asked).splitlines()
     assert [line.split("|")[1:4] for line in table[-3:-1]] == [
         [" PlainNet ", " 8 ", " 1 "],
         [" PreActResNet ", " 8 ", " 1 "],
@@ -254,18 +238,18 @@ def test_the_study_of_degradation_trains_each_depth_once(tmp_path):
     assert rows.startswith("model,depth,epochs,seed,training loss,training error %,test error %\nPlainNet,8,1,0,")
     history = tmp_path / "runs" / "plainnet8-1-0" / "history.csv"
     written = history.stat().st_mtime_ns
-    assert "epoch" not in run(*study) and history.stat().st_mtime_ns == written
+    assert "epoch" not in study(*asked) and history.stat().st_mtime_ns == written
     assert (tmp_path / "runs.csv").read_text() == rows
 
 
 @pytest.mark.slow
-def test_the_study_of_nested_families_deepens_and_trains_on(tmp_path):
-    study = ("-m", "studies.nested", "--epochs=2", "--ways=14-20", f"--output={tmp_path}")
-    assert run(*study).splitlines()[-2].startswith("| 14-20 | 1 |")
+def test_the_study_of_nested_families_deepens_and_trains_on(study, tmp_path):
+    asked = ("nested", "--epochs=2", "--ways=14-20", f"--output={tmp_path}")
+    assert study(*asked).splitlines()[-2].startswith("| 14-20 | 1 |")
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["14x1-20x1-seed0", "14x1-seed0"]
     origins = [unit.origin for unit in keras.saving.load_model(tmp_path / "14x1-20x1-seed0.keras").layers[2:11]]
     assert origins == ["unit000", "unit001", None, "unit002", "unit003", None, "unit004", "unit005", None]
-    assert "epoch" not in run(*study)
+    assert "epoch" not in study(*asked)
 
 
 def test_the_study_of_nested_families_refuses_epochs_that_do_not_divide(tmp_path):
@@ -296,9 +280,9 @@ def test_the_study_refuses_flags_that_do_not_go_together(tmp_path, flags, compla
     assert done.returncode == 2 and complaint in done.stderr
 
 
-def test_the_studys_picture_has_every_rank_and_failure(study):
-    errors = study.noted(ROOT / "docs" / "results" / "shortcuts_and_orders.csv")
-    ranked = {variant.title: places for variant, places in study.ranks(errors, 1).items()}
+def test_the_studys_picture_has_every_rank_and_failure(tables):
+    errors = tables.noted(ROOT / "docs" / "results" / "shortcuts_and_orders.csv")
+    ranked = {variant.title: places for variant, places in tables.ranks(errors, 1).items()}
     assert ranked["shortcut-only gating, bias -6"] == (1, 2) and ranked["original"] == (2, 1)
     assert {title: place for title, (_, place) in ranked.items() if place == 8} == {
         "constant scaling 0.5": 8,
@@ -307,31 +291,29 @@ def test_the_studys_picture_has_every_rank_and_failure(study):
         "dropout shortcut 0.5": 8,
     }
     axes = Figure().subplots()
-    study.draw_slopes(axes, 0.0, errors, study.ranks(errors, 1))
+    tables.draw_slopes(axes, 0.0, errors, tables.ranks(errors, 1))
     texts = [text.get_text() for text in axes.texts]
     assert [texts.count("fail"), texts.count("8.70"), texts.count("original"), len(axes.lines)] == [4, 1, 2, 11]
 
 
 @pytest.fixture
-def study():
+def tables():
     """`studies/he2016_tables` as a module."""
     return module_of(ROOT / "studies" / "he2016_tables" / "__main__.py", "he2016_tables")
 
 
 @pytest.mark.long
 def test_the_study_of_interrupted_runs_finds_that_a_killed_run_ends_as_another(tmp_path):
-    last = run(
-        "-m", "studies.interrupted_runs", "--ways=one-device", "--epochs=1", f"--output={tmp_path}"
-    ).splitlines()[-1]
+    last = run("studies.interrupted_runs", "--ways=one-device", "--epochs=1", f"--output={tmp_path}").splitlines()[-1]
     way, undisturbed, accuracy, step, *killed = (cell.strip() for cell in last.split("|")[1:-1])
     assert way == "one device" and killed == [undisturbed, accuracy, "equal"]
     assert 0 <= int(step) <= 23
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_memory_benchmark_measures_and_draws_every_row(tmp_path):
     sizes = ("--depths=8", "--remat=none,2", "--rounds=1", "--steps=1", "--batch=8")
-    rows = run("-m", "benchmarks.remat", tmp_path / "remat.png", *sizes, folder=tmp_path).splitlines()[2:]
+    rows = run("benchmarks.remat", tmp_path / "remat.png", *sizes, folder=tmp_path).splitlines()[2:]
     assert [[cell.strip() for cell in row.split("|")[1:3]] for row in rows] == [["8", "none"], ["8", "2"]]
     with Image.open(tmp_path / "remat.png") as drawn:
         assert drawn.size == (1500, 600)

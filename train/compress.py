@@ -54,7 +54,7 @@ def main(arguments: argparse.Namespace) -> None:
         from keras_resunits.surgery.pruning import costs, table
 
         from .data.datasets import load
-        from .evaluation.classifiers import run_folder
+        from .evaluation.classifiers import near_runs, run_folder
         from .evaluation.exporting import one_line
         from .evaluation.networks import checkpoint_network, chosen_checkpoint
         from .program import train
@@ -63,7 +63,7 @@ def main(arguments: argparse.Namespace) -> None:
     old = Run.at(folder) if folder else None
     checkpoint = chosen_checkpoint(old) if old else None
     if old is None or checkpoint is None:
-        raise BadInput(f"{arguments.model} must be a run with a checkpoint.")
+        raise BadInput(f"{arguments.model} must be a run with a checkpoint.{near_runs(arguments.model)}")
     config = read(old.config)
     new = new_run(str(old.output), arguments.run, f"{old.name}-pruned")
     path = old.folder / f"{new.name}.keras"
@@ -80,7 +80,12 @@ def main(arguments: argparse.Namespace) -> None:
     with stored(str(path)), whole(path) as unfinished:
         pruned.model.save(unfinished)
     again = f"{command('train')} {shlex.join([f'--output={old.output}', f'--run={new.name}', '--resume'])}"
-    train(replace(tuning, initial_digest=digest(path)), new, Command(output=str(old.output), run=new.name), again)
+    train(
+        replace(tuning, initial_digest=digest(path), initial_copy=None),
+        new,
+        Command(output=str(old.output), run=new.name),
+        again,
+    )
     path.unlink()  # the new run has a copy
     last = chosen_checkpoint(new)
     assert last is not None  # it has just been trained

@@ -120,7 +120,7 @@ def opened(arguments: argparse.Namespace, serving: Serving):
 
     from .data.datasets import identity, load
     from .evaluate import require_own_data
-    from .evaluation.classifiers import run_folder
+    from .evaluation.classifiers import near_runs, run_folder
     from .evaluation.networks import checkpoint_network, chosen_checkpoint, keras_network
     from .run.folder import Run
     from .settings.config import read
@@ -133,7 +133,8 @@ def opened(arguments: argparse.Namespace, serving: Serving):
     path, folder = Path(arguments.model).expanduser(), run_folder(arguments.model)
     if folder is None:
         if path.suffix != ".keras" or not path.is_file():
-            raise BadInput(f"{arguments.model} must be a run (config.json) or a .keras file.")
+            near = near_runs(arguments.model)
+            raise BadInput(f"{arguments.model} must be a run (config.json) or a .keras file.{near}")
         if arguments.state:
             raise BadInput(f"--state={arguments.state} has no effect on {arguments.model}: it is of a run's states.")
         network = keras_network(path, arguments.normalize, statistics)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from matplotlib.figure import Figure
 from . import evaluate, export, predict
 from .__main__ import configure, parse
 from .cluster.discovery import check_strategy
-from .process.errors import BadInput
+from .process.errors import BadInput, RunError
 from .process.files import stored, whole
 from .process.startup import FRUITLESS, importing, require_tensorflow_backend
 from .run.folder import Run
@@ -225,11 +226,32 @@ def _text(name: str, value: Any) -> str:
     return str(place_of(value, name) if name in OBJECTS and not isinstance(value, str) else value)
 
 
+def _in_python(text: str) -> str:
+    """A message with keywords in the place of flags, but for commands in backticks.
+
+    >>> _in_python("--depth=21 with --flip: pass --noflip, --resume or --rates; `python -m train --depth=20`.")
+    'depth=21 with flip=True: pass flip=False, resume=True or rates; `python -m train --depth=20`.'
+    """
+    switches = {flag.name for flag in defined() if flag.boolean}
+
+    def keyword(found: re.Match) -> str:
+        name = found["name"]
+        if name is None:
+            return found[0]
+        if name in switches:
+            return f"{name}=True"
+        return f"{name[2:]}=False" if name.startswith("no") and name[2:] in switches else name
+
+    without_help = re.sub(r"[;.] [Ss]ee --help\.", ".", text)
+    return re.sub(r"`[^`]*`|(?<!\w)--(?P<name>\w+)", keyword, without_help)
+
+
 @contextmanager
 def _guarded() -> Iterator[None]:
     """Restore what training sets for the whole process: dtype policy, signal handlers, graph options.
 
-    TensorFlow's logger is quiet meanwhile: where Python is interactive it reports every step of an export, twice.
+    Errors speak of keywords, not of flags. TensorFlow's logger is quiet meanwhile: where Python is interactive it
+    reports every step of an export, twice.
     """
     with importing():
         import keras
@@ -241,6 +263,9 @@ def _guarded() -> Iterator[None]:
     logger.setLevel(logging.WARNING)
     try:
         yield
+    except RunError as error:
+        error.args = (_in_python(str(error)),)
+        raise
     finally:
         logger.setLevel(level)
         keras.config.set_dtype_policy(policy)

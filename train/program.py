@@ -5,7 +5,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import keras
 import numpy as np
@@ -25,15 +27,17 @@ from .evaluation.keeping import keep
 from .evaluation.networks import Network, stated, view_of
 from .process.commands import command, python
 from .process.errors import BadInput, Preempted, say
-from .process.files import stored
+from .process.files import digest, stored
 from .process.memory import memory_named
 from .process.startup import trace_lightly
 from .run.checkpoints import Checkpoints, Position, require_checkpoint, state_hash
 from .run.recorders import gate_recorder, own_callbacks, recorders
 from .run.session import Plan, Session
 from .run.signals import handle_by_default, noticed
+from .settings.conversion import Conversion
 from .step.augmenting import LayerAugmentation
 from .step.average import Average
+from .step.conversion import converted
 from .step.network import check_network, network, synchronize
 from .step.optimizer import optimizer
 from .step.parts import freeze, frozen_in_words, rate_factors
@@ -80,10 +84,11 @@ def pipeline(config, run, asked, place, again: str) -> dict[str, float]:
         together = {name: getattr(config.survival, name) for name in STEPS_TOGETHER}
         require_agreement(place, {**config.deciding, **seen, **together, "remat": asked.remat})
         files = run.code_files(config.code, config.files)
-        made = config.realized(files)
-        with bad_images_named(data), memory_named():
+        with bad_images_named(data), memory_named(), ExitStack() as temporary:
             with place.watch("making the network"):  # all workers start with the weights of the first
-                model, preprocessing = build(made, run, data, place, asked.remat)
+                config, initial = begin(config, run, data, place, temporary)
+                made = config.realized(files)
+                model, preprocessing = build(made, run, data, place, asked.remat, initial)
             if asked.export:
                 require_exportable(config.serving, model, data.classes)
             plan = planned(config, data)
@@ -92,11 +97,12 @@ def pipeline(config, run, asked, place, again: str) -> dict[str, float]:
                 parts.tell()
                 introduce(config, run, data, model, plan, place)
                 with stored(str(run.folder)):
-                    run.keep_initial(run.initial_file(config.network.initial_model, config.initial_digest))
+                    run.keep_initial(initial)
                     run.keep_code(files)
                     run.require_same_data(seen)
                     run.network.write_text(f"{describe(model)}\n")
                     save_picture(data.sample(1)[0], run.example)
+            temporary.close()  # the run has its copy
             session = prepare(config, parts, run, data, model, preprocessing, plan, place, asked)
             with noticed() as session.notice:
                 session.run()
@@ -110,11 +116,35 @@ def pipeline(config, run, asked, place, again: str) -> dict[str, float]:
     return results
 
 
-def build(config, run, data, place, remat: str | None = None):
-    """Build `(network, normalisation)` for the data's images."""
-    told = say if place.is_chief and not run.begun else lambda text: None
-    initial = run.initial_file(config.network.initial_model, config.initial_digest)
-    model = network(config.network, data.image_shape, data.classes, initial, told, remat)
+def silent(text: str) -> None:
+    """Print nothing."""
+
+
+def begin(config, run, data, place, temporary: ExitStack):
+    """`(config, file)`: the `.keras` file that training begins or began from; `None` without one.
+
+    A new run converts weights of another program to one, which lasts as long as `temporary`. The configuration then
+    tells what normalises its pixels, and its SHA-256, because conversions differ in bytes though not in weights.
+    """
+    given = config.network.initial_model
+    conversion = None if run.begun else Conversion.of(given)
+    if conversion:
+        folder = Path(temporary.enter_context(TemporaryDirectory()))
+        file, pixels = folder / run.initial.name, config.network.initial_pixels
+        told = say if place.is_chief else silent
+        pixels = converted(conversion, pixels, data.image_shape, data.classes, file, told)
+        made = replace(config.network, initial_pixels=pixels)
+        config = replace(config, network=made, initial_copy=digest(file))
+    if config.initial_copy:
+        keras.utils.set_random_seed(config.recipe.seed)  # the same draws follow as in a run that reads its copy
+    return config, run.initial_file(given, config.initial_known) if conversion is None else file
+
+
+def build(config, run, data, place, remat: str | None = None, initial: Path | None = None):
+    """Build `(network, normalisation)` for the data's images, from a `.keras` file if there is one."""
+    told = say if place.is_chief and not run.begun else silent
+    of_file = silent if config.initial_copy else told  # a conversion has told what it did
+    model = network(config.network, data.image_shape, data.classes, initial, of_file, remat)
     patterns = config.recipe.freeze or ()
     freeze(model, patterns)
     rate_factors(model, config.recipe.factors)  # refused before any file is written
@@ -138,11 +168,11 @@ def planned(config, data) -> Plan:
 
 
 def introduce(config, run, data, model, plan, place) -> None:
-    """Print the run's name, size, devices and configuration."""
+    """Print the run's name, size and devices, what its configuration is about, and where all of it is."""
     steps = f"{plan.steps:,} step{'s' * (plan.steps != 1)} an epoch"
     watched = f" ({data.validation_count:,} for validation)" if data.validation is not None else ""
     sizes = f"{model.count_params():,} parameters, {data.train_count:,} images{watched}, {steps}"
-    print(f"{run.name}: {sizes}, on {place.taken}\n{config}", flush=True)
+    print(f"{run.name}: {sizes}, on {place.taken}\n{config}\n  {'all values':<16}{run.config}", flush=True)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def scalar_gates(model: keras.Model) -> dict[str, list[ScalarGate]]:
     """
     found: dict[str, list[ScalarGate]] = {}
     for owner, unit in _inside(model):
-        gates = [layer for layer in unit._flatten_layers(include_self=False) if isinstance(layer, ScalarGate)]
+        gates = [layer for layer in unit._flatten_layers() if isinstance(layer, ScalarGate)]
         if gates:
             found[f"{owner}/{unit.name}" if unit.name in found else unit.name] = gates
     return found

@@ -91,8 +91,7 @@ def in_words(spelling: str) -> str:
 
 def norms_of(model: keras.Model) -> list[keras.layers.Layer]:
     """Return all batch normalisations of a model, in order."""
-    layers = model._flatten_layers(include_self=False)
-    return [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
+    return [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
 
 
 def _spelled(layer: keras.layers.Layer) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
+import zipfile
 from dataclasses import dataclass
+from pathlib import Path
 
+import h5py
 import keras
 
 from keras_resunits.units.unit import Unit
@@ -19,6 +23,8 @@ class Statistics:
     Args:
         mean: One number for each channel, or one for all.
         deviation: Likewise.
+        reverses: Whether the weights take blue, green and red, in this order. The statistics are those of red, green
+            and blue all the same. Defaults to `False`.
 
     Example:
 
@@ -28,17 +34,26 @@ class Statistics:
 
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
+    reverses: bool = False
 
     def __str__(self) -> str:
         mean, deviation = (", ".join(f"{number:.4g}" for number in numbers) for numbers in (self.mean, self.deviation))
-        return f"mean {mean} and deviation {deviation}"
+        return f"mean {mean} and deviation {deviation}{', in the order blue, green, red' * self.reverses}"
 
     def layer(self, channels: int) -> keras.layers.Normalization:
         """Return the layer that normalises pixels 0..255; it has no weights.
 
         Raises:
-            ValueError: if there are neither `channels` numbers nor one.
+            ValueError: if there are neither `channels` numbers nor one, or channels would have to be reversed.
         """
+        if self.reverses:
+            raise ValueError(
+                f"weights that take blue, green and red require another kernel in the stem, which "
+                f"`python -m keras_resunits.converters` writes. Received: {self}."
+            )
+        return self._layer(channels)
+
+    def _layer(self, channels: int) -> keras.layers.Normalization:
         counts = {len(self.mean), len(self.deviation)}
         if not counts <= {1, channels}:
             raise ValueError(f"expected 1 or {channels} numbers, one for each channel of the images. Received: {self}.")
@@ -52,8 +67,10 @@ class Statistics:
 STATISTICS = {
     "imagenet": Statistics((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "cifar10": Statistics((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+    "caffe": Statistics((123.68 / 255, 116.779 / 255, 103.939 / 255), (1 / 255,) * 3, reverses=True),
 }
-"""By name: torchvision's for ImageNet, and those of CIFAR-10's training images."""
+"""By name: torchvision's for ImageNet, those of CIFAR-10's training images, and those of Caffe's networks, which
+`keras.applications` has for its first ResNets: pixels 0..255 less their mean, in the order blue, green, red."""
 
 
 def statistics_of(mean: str | None, std: str | None) -> Statistics | None:
@@ -112,7 +129,8 @@ def normalized(model: keras.Model, statistics: Statistics) -> keras.Model:
         `remat`.
 
     Raises:
-        ValueError: if the statistics are of another number of channels.
+        ValueError: if the statistics are of another number of channels, or reverse them, and the network does not begin
+            with a convolution.
 
     Example:
 
@@ -124,7 +142,18 @@ def normalized(model: keras.Model, statistics: Statistics) -> keras.Model:
     >>> [weight.path for weight in copy.weights] == [weight.path for weight in model.weights]
     True
     """
-    return preceded(model, statistics.layer(model.input_shape[-1]))
+    copy = preceded(model, statistics._layer(model.input_shape[-1]))
+    if statistics.reverses:
+        _reverse_channels(copy)
+    return copy
+
+
+def _reverse_channels(model: keras.Model) -> None:
+    """Let a network that takes blue, green and red take red, green and blue: the first kernel reads them reversed."""
+    kernel = model.weights[0]
+    if len(kernel.shape) != 4 or kernel.shape[2] != model.input_shape[-1]:
+        raise ValueError(f"reversed channels require a convolution first. Received: '{kernel.path}' in '{model.name}'.")
+    kernel.assign(keras.ops.flip(kernel, axis=2))
 
 
 def preceded(model: keras.Model, layer: keras.layers.Layer) -> keras.Model:
@@ -174,3 +203,27 @@ def normalizing(model: keras.Model) -> keras.layers.Layer | None:
     layers = list(model._flatten_layers())
     inside = {id(inner) for unit in layers if isinstance(unit, Unit) for inner in unit._flatten_layers()}
     return next((each for each in layers if isinstance(each, NORMALIZING) and id(each) not in inside), None)
+
+
+def normalizing_class(path: Path) -> str | None:
+    """Return the class of the layer that normalises or rescales in the network that a Keras file describes.
+
+    Args:
+        path: `.keras` or `.h5`; a file of weights describes no network.
+
+    Returns:
+        "Normalization" or "Rescaling"; `None` without one, or for a file that cannot be read.
+    """
+    try:
+        described = _description(path)
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+        return None
+    return next((each.__name__ for each in NORMALIZING if f'"class_name": "{each.__name__}"' in described), None)
+
+
+def _description(path: Path) -> str:
+    if path.suffix == ".keras":
+        with zipfile.ZipFile(path) as archive:
+            return json.dumps(json.loads(archive.read("config.json")))
+    with h5py.File(path, "r") as file:
+        return json.dumps(json.loads(file.attrs["model_config"]))

@@ -147,9 +147,9 @@ def benchmark(
     Args:
         version: The folder of a SavedModel that `export_saved_model` wrote, with the files of its `formats`.
         batches: The numbers of images in a request.
-        rounds: The number of turns.
-        requests: Requests to each runtime in a turn.
-        seed: Of the images.
+        rounds: The number of turns. Defaults to 5.
+        requests: Requests to each runtime in a turn. Defaults to 10.
+        seed: Of the images. Defaults to 0.
 
     Returns:
         Sizes, loads, requests, and what could not be measured.

@@ -28,6 +28,9 @@ METADATA = "metadata.json"
 IN_RUN = "model.keras"
 """The classifier's file in the folder of a run."""
 
+RUNS = Path("runs")
+"""Where a run is found by its name alone."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PixelClassifier:
@@ -135,8 +138,9 @@ def load(path: str | os.PathLike) -> PixelClassifier:
     """Load a classifier that takes pixels.
 
     Args:
-        path: The folder of a finished run, which holds `model.keras`; or a `.keras` file, such as `keras-resunits
-            convert --mean --std` writes. A network that no layer of normalises takes pixels as they are.
+        path: The folder of a finished run, which holds `model.keras`, or the run's name, if the folder is in `runs/`;
+            or a `.keras` file, such as `keras-resunits convert --mean --std` writes. A network that no layer of
+            normalises takes pixels as they are.
 
     Returns:
         A `PixelClassifier`, on any backend of Keras.
@@ -154,9 +158,12 @@ def load(path: str | os.PathLike) -> PixelClassifier:
     ((2, 10), (8, 8, 3))
     """
     given = Path(path).expanduser()
+    given = given if given.exists() or not (RUNS / given).is_dir() else RUNS / given
     file = given / IN_RUN if given.is_dir() else given
     if not file.is_file():
-        hint = ": an unfinished run has none, and a finished one writes it when it is resumed" if given.is_dir() else ""
+        unfinished = ": an unfinished run has none, and a finished one writes it when it is resumed"
+        by_name = "" if file.suffix else f"; a run is its folder, such as 'runs/{file.name}', or its name in 'runs/'"
+        hint = unfinished if given.is_dir() else by_name
         raise ValueError(f"`path` must be a .keras file or the folder of a run. Received: no file '{file}'{hint}.")
     stated = stated_by(file)
     try:

@@ -35,8 +35,8 @@ def write_triton_repository(
         repository: Triton's `--model-repository`; created if it does not exist.
         name: The model's name. Defaults to that of the folder of versions.
         signatures: The signatures to serve. Defaults to `serving_default` and `serve_bytes`, as far as there.
-        max_batch_size: Rows that Triton may answer in one call.
-        max_delay: Seconds that a request may wait for others.
+        max_batch_size: Rows that Triton may answer in one call. Defaults to 64.
+        max_delay: Seconds that a request may wait for others. Defaults to 0.002.
 
     Returns:
         The directories of the new versions.

@@ -286,7 +286,9 @@ def concat(slot: Slot) -> Merge:
 def exclusive_gating(slot: Slot, bias: float = -6.0) -> Merge:
     """Use `Highway` with a 1x1 gate in every unit (He et al. 2016, Fig. 2c).
 
-    The bias of the gate defaults to -6, the best of Table 1.
+    Args:
+        slot: Slot of the unit.
+        bias: Initial bias of the gate. Defaults to -6, the best of Table 1.
 
     Raises:
         ValueError: if `bias` is not a finite number.
@@ -306,7 +308,11 @@ def exclusive_gating(slot: Slot, bias: float = -6.0) -> Merge:
 def highway(slot: Slot, bias: float = -2.0, kernel_size: int = 3) -> Merge:
     """Use `Highway` with a 3x3 transform gate, as large as `H`, in every unit (Srivastava et al. 2015, sec. 3).
 
-    The bias of the gate defaults to -2. The paper uses -1, -2, -3 for networks of about 10, 20, 30 layers.
+    Args:
+        slot: Slot of the unit.
+        bias: Initial bias of the gate. Defaults to -2; the paper uses -1, -2, -3 for networks of about 10, 20, 30
+            layers.
+        kernel_size: Kernel size of the gate. Defaults to 3.
 
     Raises:
         ValueError: if `bias` is not a finite number.
@@ -323,6 +329,11 @@ def highway(slot: Slot, bias: float = -2.0, kernel_size: int = 3) -> Merge:
 @checked(slot=require_slot)
 def scalar_highway(slot: Slot, g="relu", initial: float = 1.0) -> Merge:
     """Use `ScalarHighway` in every unit.
+
+    Args:
+        slot: Slot of the unit.
+        g: Activation of the gate. Defaults to "relu".
+        initial: Initial value of `k`. Defaults to 1.
 
     Raises:
         ValueError: if `initial` is not a finite number, or `g` is not a known activation.

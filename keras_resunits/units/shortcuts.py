@@ -170,6 +170,11 @@ every unit has its own. Exclusive gating is a merge: it acts on the network's sh
 def constant_scaling(slot: Slot, order: Order, factor: float = 0.5) -> keras.layers.Layer:
     """`h(z) = factor z` in every unit (He et al. 2016, Fig. 2b); the tail `branch_scaling` scales the branch.
 
+    Args:
+        slot: Slot of the unit.
+        order: The network's order.
+        factor: The constant. Defaults to 0.5.
+
     Raises:
         ValueError: if `factor` is not a finite number.
 
@@ -187,7 +192,10 @@ def constant_scaling(slot: Slot, order: Order, factor: float = 0.5) -> keras.lay
 def shortcut_gating(slot: Slot, order: Order, bias: float = -6.0) -> keras.layers.Layer:
     """`h(z) = (1 - g(z)) z` in every unit, with no gate on the branch (He et al. 2016, Fig. 2d).
 
-    The bias of the gate defaults to -6, the best of Table 1.
+    Args:
+        slot: Slot of the unit.
+        order: The network's order.
+        bias: Initial bias of the gate. Defaults to -6, the best of Table 1.
 
     Raises:
         ValueError: if `bias` is not a finite number.
@@ -217,6 +225,11 @@ def conv_1x1(slot: Slot, order: Order) -> keras.layers.Layer:
 @checked(slot=require_slot)
 def dropout(slot: Slot, order: Order, rate: float = 0.5) -> keras.layers.Layer:
     """Dropout on the shortcut's output in every unit (He et al. 2016, Fig. 2f).
+
+    Args:
+        slot: Slot of the unit.
+        order: The network's order.
+        rate: Fraction of the values that training sets to 0. Defaults to 0.5.
 
     Raises:
         ValueError: if `rate` is outside [0, 1).

@@ -182,7 +182,11 @@ def no_tail(slot: Slot) -> list[keras.layers.Layer]:
 
 @checked(slot=require_slot)
 def branch_scaling(slot: Slot, factor: float = 0.5) -> list[keras.layers.Layer]:
-    """Multiply the branch by a constant, 1/2 by default (He et al. 2016, Table 1: "frozen gating" with `h(z) = z / 2`).
+    """Multiply the branch by a constant (He et al. 2016, Table 1: "frozen gating" with `h(z) = z / 2`).
+
+    Args:
+        slot: Slot of the unit.
+        factor: The constant. Defaults to 0.5.
 
     Raises:
         ValueError: if `factor` is not a finite number.
@@ -200,6 +204,11 @@ def branch_scaling(slot: Slot, factor: float = 0.5) -> list[keras.layers.Layer]:
 @checked(slot=require_slot)
 def residual_gate(slot: Slot, g="relu", initial: float = 1.0) -> list[keras.layers.Layer]:
     """Multiply the branch by a `ScalarGate`, `g(k) F` with `k` initialised to 1 (Savarese et al. 2016).
+
+    Args:
+        slot: Slot of the unit.
+        g: Activation of the gate. Defaults to "relu".
+        initial: Initial value of `k`. Defaults to 1.
 
     Raises:
         ValueError: if `initial` is not a finite number, or `g` is not a known activation.
@@ -231,6 +240,10 @@ def rezero(slot: Slot) -> list[keras.layers.Layer]:
 def layer_scale(slot: Slot, initial: float = 1e-4) -> list[keras.layers.Layer]:
     """Multiply the branch by one trainable factor per channel, with `LayerScale`.
 
+    Args:
+        slot: Slot of the unit.
+        initial: Initial value of the factors. Defaults to 1e-4.
+
     Raises:
         ValueError: if `initial` is not a finite number.
 
@@ -245,6 +258,10 @@ def layer_scale(slot: Slot, initial: float = 1e-4) -> list[keras.layers.Layer]:
 
 def squeeze_excite(slot: Slot, ratio: int = 16) -> list[keras.layers.Layer]:
     """Multiply the branch by factors computed from its channel means, with `SqueezeExcite`.
+
+    Args:
+        slot: Slot of the unit.
+        ratio: Factor by which the channels are reduced. Defaults to 16.
 
     Raises:
         ValueError: if `ratio` is not a positive int.
@@ -288,6 +305,10 @@ def stochastic_depth(
 @checked(slot=require_slot)
 def branch_dropout(slot: Slot, rate: float = 0.2) -> list[keras.layers.Layer]:
     """Apply dropout at the end of the branch (Huang et al. 2017: 0.2 in DenseNets trained without augmentation).
+
+    Args:
+        slot: Slot of the unit.
+        rate: Fraction of the values that training sets to 0. Defaults to 0.2.
 
     Raises:
         ValueError: if `rate` is outside [0, 1).

@@ -1,16 +1,13 @@
 """Every analysis measures the same under JAX and PyTorch, in processes of their own, as under TensorFlow."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
 import keras_resunits as kr
 from tests.analysis.nets import net
 from tests.support.analysis_probe import measured
-from tests.support.paths import ROOT, python_path
+from tests.support.backends import under
+from tests.support.paths import ROOT
 
 RNG = np.random.default_rng(0)
 IMAGES, LABELS = RNG.normal(size=(30, 8, 8, 3)).astype("float32"), RNG.integers(0, 5, 30)
@@ -42,11 +39,7 @@ def test_an_analysis_is_the_same_under_another_backend(backend, analysed):
     """
     pytest.importorskip(backend)
     folder, wanted = analysed
-    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": python_path(), "JAX_PLATFORMS": "cpu"}
-    environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # compiling takes longer than running here
-    probe = [sys.executable, str(ROOT / "tests" / "support" / "analysis_probe.py"), str(folder)]
-    done = subprocess.run(probe, env=environment, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr[-4000:]
+    under(backend, ROOT / "tests" / "support" / "analysis_probe.py", folder)
     for name, arrays in wanted.items():
         found = np.load(folder / f"{name}.{backend}.npz")
         assert set(found) == set(arrays)

@@ -32,6 +32,8 @@ def test_the_picture_has_an_epoch_a_column_and_a_unit_a_row(record):
     (image,) = axes.images
     np.testing.assert_array_equal(image.get_array()[:, 2], [0.25, 1.25])
     assert image.get_extent() == [0.5, 3.5, 1.5, -0.5]
+    assert axes.get_legend() is None and not any(line.get_visible() for line in axes.get_xgridlines())
+    assert all(float(tick).is_integer() for tick in axes.get_xticks())
     assert [label.get_text() for label in axes.get_yticklabels()] == ["000", "001"]
 
 

@@ -196,16 +196,24 @@ def test_sampled_paths_of_the_ends_are_exact_and_the_rest_is_a_mean(residual):
 
 
 def test_every_picture_is_drawn_in_given_axes(residual):
+    from matplotlib.colors import to_hex
     from matplotlib.figure import Figure
+
+    from keras_resunits.analysis.drawing import COLOURS
 
     images, labels = IMAGES[:4], LABELS[:4]
     records = [getattr(kr.analysis, name)(residual, images, labels) for name in ("lesions", "removal", "lens", "paths")]
     records += [kr.analysis.reorder(residual, images, labels, runs=1), kr.analysis.credits(residual, images)]
     records += [kr.analysis.importance(residual, images, labels)]
-    for record in records:
+    colours = ("01", "0123", "01", "06", "0", "0", "")  # of bars and lines, by their places in the palette
+    for record, wanted in zip(records, colours, strict=True):
         axes = Figure().subplots()
         assert record.plot(axes) is axes and axes.get_title() and axes.get_xlabel()
         assert len(str(record).splitlines()) == len(record.rows) + 1
+        drawn = [*(bar.get_facecolor() for bar in axes.patches[:1]), *(line.get_color() for line in axes.lines)]
+        drawn += [line.get_color() for other in axes.figure.axes[1:] for line in other.lines]
+        assert [to_hex(each) for each in drawn] == [COLOURS[int(place)] for place in wanted]
+        assert (axes.get_legend() is not None) == (len(wanted) > 1)
 
 
 def heights(ax):

@@ -17,6 +17,7 @@ def files(tmp_path_factory):
     np.savez(folder / "set.npz", x_test=IMAGES, y_test=LABELS)
     np.savez(folder / "other.npz", pixels=IMAGES)
     np.savez(folder / "small.npz", images=IMAGES[:, :4], labels=LABELS)
+    np.savez(folder / "objects.npz", images=np.array([{}], object), labels=LABELS)  # loading could run any code
     (folder / "no.npz").write_text("no archive")
     return folder
 
@@ -38,6 +39,7 @@ def test_a_page_shows_every_analysis_and_the_reason_where_one_is_not_defined(fil
     [
         (("plain.keras", "other.npz"), "DATA must have the arrays images and labels, or x_test and y_test. Received: "),
         (("plain.keras", "no.npz"), "DATA must be an .npz file of arrays"),
+        (("plain.keras", "objects.npz"), "Object arrays cannot be loaded"),
         (("plain.keras", "small.npz"), "`images` must be"),
         (("plain.keras", "gone.npz"), "No such file"),
         (("gone.keras", "set.npz"), "MODEL must be a .keras file. Received: "),

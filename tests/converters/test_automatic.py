@@ -8,7 +8,7 @@ import pytest
 
 import keras_resunits as kr
 from keras_resunits.converters import ConversionError, load_keras_weights
-from keras_resunits.converters.automatic import EPSILON
+from keras_resunits.converters.automatic import EPSILON, _unclear
 from tests.converters.test_keras_applications import randomized
 
 SHAPE = (8, 8, 3)
@@ -123,3 +123,11 @@ def test_a_model_that_computes_something_else_is_refused():
 def test_a_file_that_leaves_something_open_is_refused(tmp_path, theirs, model, match):
     theirs.save_weights(tmp_path / "x.weights.h5")
     refused(model(), tmp_path / "x.weights.h5", match)
+
+
+@pytest.mark.parametrize(
+    ("size", "strides", "open_"), [(1, 1, 0), (1, 2, 0), (2, 1, 0), (2, 2, 1), (3, 1, 0), (3, 2, 1)]
+)
+def test_a_padding_is_left_open_by_strides_of_what_is_larger_than_1x1(size, strides, open_):
+    model = keras.Sequential([keras.Input(SHAPE), keras.layers.Conv2D(4, size, strides)])
+    assert bool(_unclear(model, 1)) == open_

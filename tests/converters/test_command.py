@@ -1,8 +1,6 @@
 """The command line: a file in, a file out, and one line with exit code 2 for what the user can mend."""
 
 import pickle
-import subprocess
-import sys
 import warnings
 
 import keras
@@ -15,6 +13,7 @@ from keras_resunits.converters.loading import loader
 
 torch = pytest.importorskip("torch")
 from tests.support import torch_networks as theirs  # noqa: E402
+from tests.support.processes import finished  # noqa: E402
 
 pytestmark = pytest.mark.peers
 
@@ -65,7 +64,7 @@ def test_statistics_are_written_into_the_keras_file(checkpoint, tmp_path, capsys
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"--mean": "0.5"}, "--mean and --std must both be numbers, or one name: imagenet, cifar10."),
+        ({"--mean": "0.5"}, "--mean and --std must both be numbers, or one name: imagenet, cifar10, caffe."),
         ({"--mean": "0.5,0.5", "--std": "0.5"}, "expected 1 or 3 numbers, one for each channel of the images."),
         ({"SRC": "nowhere.pth"}, "no such file: 'nowhere.pth'."),
         ({"SRC": "x.onnx"}, ".pth.tar, .ckpt, .bin, .safetensors, .h5, .hdf5, .keras, or are 'imagenet'."),
@@ -164,14 +163,10 @@ def test_a_file_is_overwritten_where_the_user_says_so(checkpoint, tmp_path):
 
 @pytest.mark.slow
 def test_the_module_runs_and_tells_what_it_wants(tmp_path):
-    command = [sys.executable, "-m", "keras_resunits.converters"]
-    help_text = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True).stdout
+    asked = finished("keras_resunits.converters", "--help")
     for word in ("SRC", "--model", "--output", "torchvision_resnet50", "examples:"):
-        assert word in help_text
-    bad = subprocess.run(
-        [*command, "nowhere.pth", "--model", "akamaster_resnet20", "--output", str(tmp_path / "x.keras")],
-        capture_output=True,
-        text=True,
-    )
-    assert (bad.returncode, bad.stdout) == (2, "")
-    assert bad.stderr.endswith("converters: no such file: 'nowhere.pth'.\n") and "Traceback" not in bad.stderr
+        assert word in asked.out
+    output = str(tmp_path / "x.keras")
+    bad = finished("keras_resunits.converters", "nowhere.pth", "--model", "akamaster_resnet20", "--output", output)
+    assert (bad.code, bad.out) == (2, "")
+    assert bad.err.endswith("converters: no such file: 'nowhere.pth'.\n") and "Traceback" not in bad.err

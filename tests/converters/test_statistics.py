@@ -48,6 +48,29 @@ def test_one_number_is_for_all_channels():
 
 
 @pytest.mark.parametrize(
+    ("mean", "std", "prepare"),
+    [
+        ("caffe", None, keras.applications.resnet.preprocess_input),
+        ("0.5", "0.5", keras.applications.resnet_v2.preprocess_input),
+        ("imagenet", None, keras.applications.densenet.preprocess_input),
+    ],
+)
+def test_the_preparations_of_keras_applications_have_statistics(model, mean, std, prepare):
+    statistics = statistics_of(mean, std)
+    wanted = model(prepare(images()))
+    np.testing.assert_allclose(normalized(model, statistics)(images()), wanted, rtol=1e-4, atol=1e-4)
+    assert ("in the order blue, green, red" in str(statistics)) == (mean == "caffe")
+
+
+def test_channels_are_reversed_only_before_a_convolution(model):
+    dense = kr.FullyConnectedResNet(input_shape=(8, 8, 3), classes=5)
+    with pytest.raises(ValueError, match="reversed channels require a convolution first"):
+        normalized(dense, STATISTICS["caffe"])
+    with pytest.raises(ValueError, match="require another kernel in the stem"):
+        STATISTICS["caffe"].layer(3)
+
+
+@pytest.mark.parametrize(
     ("mean", "std", "wanted"),
     [
         (None, None, None),
@@ -67,7 +90,7 @@ def test_options_state_statistics(mean, std, wanted):
         ("0.5", None, "--mean and --std must both be numbers, or one name"),
         (None, "0.5", "--mean and --std must both be numbers, or one name"),
         ("imagenet", "cifar10", "Received: --mean=imagenet --std=cifar10"),
-        ("imagenet", "0.5", "or one name: imagenet, cifar10"),
+        ("imagenet", "0.5", "or one name: imagenet, cifar10, caffe"),
         ("imagnet", "0.5", "--mean must be numbers from 0 to 1"),
         ("123.675,116.28,103.53", "58.395,57.12,57.375", "divide those for 0..255 by 255"),
         ("-0.1", "0.5", "--mean must be numbers from 0 to 1"),

@@ -1,9 +1,6 @@
 """Law: a network saved under TensorFlow is the same network under JAX and Torch, in processes without TensorFlow."""
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 
 import keras
@@ -12,7 +9,8 @@ import pytest
 
 from tests.catalog import KERAS_LAYOUTS, LAYERS, NETWORKS, OPTIMIZERS, REPRESENTATIVE, STEMS, Case, side_by_side
 from tests.support.backend_probe import given, observed, stepped
-from tests.support.paths import ROOT, python_path
+from tests.support.backends import under
+from tests.support.paths import ROOT
 
 PROBED = {
     "units": Case(side_by_side),
@@ -45,11 +43,7 @@ def test_a_saved_network_computes_the_same_under_another_backend(backend, probed
     for name, make in OPTIMIZERS.items():
         (tmp_path / f"{name}.optimizer.json").write_text(json.dumps(keras.optimizers.serialize(make())))
     (tmp_path / "back").mkdir()
-    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": python_path(), "JAX_PLATFORMS": "cpu"}
-    environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # compiling takes longer than running here
-    probe = [sys.executable, str(ROOT / "tests" / "support" / "backend_probe.py"), str(tmp_path)]
-    done = subprocess.run(probe, env=environment, capture_output=True, text=True, timeout=1800)
-    assert done.returncode == 0, done.stderr[-4000:]
+    done = under(backend, ROOT / "tests" / "support" / "backend_probe.py", tmp_path)
     assert f"`export_saved_model` requires Keras on TensorFlow. Received: {backend}." in done.stdout
     assert not (tmp_path / "exported").exists()
     for name, case in probed.items():

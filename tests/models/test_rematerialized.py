@@ -1,10 +1,7 @@
 """Networks that compute activations again train to the same bits, and keep their setting in files."""
 
 import inspect
-import os
 import re
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -13,7 +10,8 @@ import tensorflow as tf
 
 import keras_resunits as kr
 from keras_resunits.models.family import FAMILIES
-from tests.support.paths import ROOT, python_path
+from tests.support.backends import under
+from tests.support.paths import ROOT
 
 SMALL = {"input_shape": (8, 8, 3)}
 
@@ -77,11 +75,7 @@ def test_files_and_clones_recompute_and_have_the_same_paths(tmp_path):
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_a_step_under_another_backend_is_that_without_recomputation(backend, tmp_path):
     pytest.importorskip(backend)
-    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": python_path(), "JAX_PLATFORMS": "cpu"}
-    environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # compiling takes longer than running here
-    probe = [sys.executable, str(ROOT / "tests" / "support" / "remat_probe.py"), str(tmp_path / "found.npz")]
-    done = subprocess.run(probe, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-4000:]
+    under(backend, ROOT / "tests" / "support" / "remat_probe.py", tmp_path / "found.npz")
     found = np.load(tmp_path / "found.npz")
     for path in [name.removeprefix("None ") for name in found if name.startswith("None ")]:
         kept = found[f"None {path}"]

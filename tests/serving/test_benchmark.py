@@ -7,7 +7,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import keras_resunits as kr
-from keras_resunits.serving.benchmark import SERVER, Benchmark, Runtime, Timed, benchmark
+from keras_resunits.serving.benchmark import SERVER, Benchmark, Runtime, Timed, _by_turns, benchmark
 from train.benchmark import run_main
 
 
@@ -54,10 +54,29 @@ def test_the_fastest_is_recommended_by_batch():
     assert timed[0].slow == pytest.approx(3.96)
     lines = str(found).splitlines()
     assert lines[2] == "onnx               1.0 MB   0.50 s      87.5%"
+    assert lines[5] == "savedmodel          1  2000.00 ms  3960.00 ms          0"
+    assert lines[8] == "onnx                8  2000.00 ms  2000.00 ms          4"
     assert lines[-2:] == ["fastest at batch 1: onnx, 2.00 times the SavedModel", "fastest at batch 8: savedmodel"]
     ax = found.plot()
     FigureCanvasAgg(ax.figure).draw()
     assert [line.get_label() for line in ax.lines] == [SERVER, "onnx"]
+    assert [line.get_xydata().tolist() for line in ax.lines] == [[[1, 0.5], [8, 8.0]], [[1, 1.0], [8, 4.0]]]
+    assert [(label.get_text(), tick) for label, tick in zip(ax.get_xticklabels(), ax.get_xticks(), strict=True)] == [
+        ("1", 1),
+        ("8", 8),
+    ]
+    assert ax.get_xticks(minor=True).size == 0 and ax.figure.get_size_inches().tolist() == [6.4, 4.0]
+    assert not ax.get_legend().get_frame_on() and ax.get_xgridlines()[0].get_alpha() == 0.3
+    assert found.plot(ax) is ax
+
+
+def test_runtimes_take_turns_and_the_first_requests_are_not_timed():
+    asked = []
+    answers = {name: lambda images, name=name: asked.append((name, len(images))) for name in ("one", "other")}
+    seconds = _by_turns(answers, np.zeros((4, 2)), rounds=2, requests=3)
+    turns = [("one", 4)] * 2 + [("other", 4)] * 2 + ([("one", 4)] * 3 + [("other", 4)] * 3) * 2
+    assert asked == turns
+    assert {name: len(each) for name, each in seconds.items()} == {"one": 6, "other": 6}
 
 
 @pytest.mark.parametrize(

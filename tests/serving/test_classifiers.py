@@ -121,9 +121,23 @@ def test_names_must_be_as_many_as_the_classes(tmp_path):
     assert not (tmp_path / "net.keras").exists()
 
 
+def test_a_run_is_found_by_its_name(tmp_path, monkeypatch):
+    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    save_classifier(made(), tmp_path / "runs" / "mine" / "model.keras", NAMES)
+    monkeypatch.chdir(tmp_path)
+    assert kr.load("mine").class_names == kr.load("runs/mine").class_names == NAMES
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(ValueError, match=r"no file 'mine/model.keras': an unfinished run has none"):
+        kr.load("mine")
+
+
 def test_what_is_no_classifier_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"Received: no file .*nowhere.keras'[.]"):
         kr.load(tmp_path / "nowhere.keras")
+    with pytest.raises(
+        ValueError, match=r"no file 'nowhere'; a run is its folder, such as 'runs/nowhere', or its name"
+    ):
+        kr.load("nowhere")
     with pytest.raises(ValueError, match=r"no file .*model.keras': an unfinished run has none"):
         kr.load(tmp_path)
     (tmp_path / "text.keras").write_text("text")

@@ -121,6 +121,30 @@ def test_every_operation_is_needed():
     assert graph.weights.keys() | {INPUT} == {node.name for node in graph.definition.node if node.op == "Placeholder"}
 
 
+@pytest.mark.parametrize(
+    ("taken", "scaled"),
+    [
+        (np.s_[:, ::2, 1::3, :], 0),
+        (np.s_[:, ::-1, :, :], 0),
+        (np.s_[:, :, :, ::-1], 1),
+        (np.s_[:, :, :, :2], 1),
+        (np.s_[..., ::2, :], 1),
+        (np.s_[:, 0], 1),
+    ],
+    ids=str,
+)
+def test_scales_pass_slices_of_all_channels_in_their_order(taken, scaled):
+    scales, kernel = tf.constant([0.5, 2.0, 3.0]), tf.ones([images()[taken].shape[-1], 2])
+
+    def scaled_and_sliced(x):
+        x = (x * scales)[taken]
+        return tf.reshape(x, [-1, x.shape[-1]]) @ kernel
+
+    graph = folded(scaled_and_sliced)
+    assert operations(graph)["Mul"] == scaled
+    np.testing.assert_allclose(answers(graph, images()), scaled_and_sliced(images()), rtol=1e-5, atol=1e-5)
+
+
 def with_stem(stem, preprocessing):
     model = of_order(kr.PostAct(), stem=stem)()
     randomize(model)
@@ -173,14 +197,20 @@ def test_a_grouped_convolution_is_read_as_it_is():
     agree(graph, model)
 
 
-def test_tensorflow_merges_every_bias_with_its_convolution():
-    graph = of_model(pre_activated())
+@pytest.mark.parametrize(("units", "chained"), [([1, 1, 1], 0), ([2, 2, 2], 3)])
+def test_tensorflow_merges_every_bias_with_its_convolution(units, chained):
+    """Also where sums end in each other, of which its remapper makes nothing; there they are differences."""
+    model = kr.PreActResNet(units, input_shape=IMAGES, classes=5)
+    randomize(model)
+    graph = of_model(model)
+    assert operations(graph)["Sub"] == chained
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         x = tf.compat.v1.placeholder(tf.float32, (None, *IMAGES))
         options, found = tf.compat.v1.RunOptions(output_partition_graphs=True), tf.compat.v1.RunMetadata()
         session.run(graph(x), {x: images()}, options, found)
     kinds = {node.op for part in found.partition_graphs for node in part.node}
     assert "BiasAdd" not in kinds and any("FusedConv2D" in kind for kind in kinds)
+    agree(graph, model)
 
 
 @pytest.mark.parametrize("channels", [3, 300], ids=["few", "many"])

@@ -165,6 +165,16 @@ def test_a_second_call_moves_the_labels_and_keeps_what_was_edited(exported, tmp_
     assert sorted(kr.serving_kit(root).rglob("*")) == before
 
 
+def test_a_name_of_many_letters_is_cut_for_kubernetes_and_a_version_without_metadata_is_batched(exported, tmp_path):
+    root = tmp_path / f"{'a' * 49}_b"
+    version = shutil.copytree(exported, root / "1")
+    (version / "metadata.json").unlink()  # as earlier versions of this package exported
+    kit = kr.serving_kit(root)
+    (label,) = set(re.findall(r"app: ([\w-]+)", (kit / "kubernetes.yaml").read_text()))
+    assert label == "a" * 49
+    assert "max_batch_size: 64\n" in (kit / "triton" / root.name / "config.pbtxt").read_text()
+
+
 @pytest.mark.parametrize(
     ("folder", "why"), [("absent", "must be a folder of versions"), ("my digits", "must end in a name of letters")]
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from contextlib import nullcontext
 from pathlib import Path
 
 import keras
@@ -16,7 +17,8 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
 import keras_resunits as kr
-from keras_resunits.serving.kit.warmup import FILE, LOGS, PredictionLog, replay
+from keras_resunits.serving.kit.warmup import FILE, LOGS, PredictionLog, _require_answered, replay, write_warmup
+from keras_resunits.serving.writing import Signature
 from keras_resunits_client.messages import declared
 from tests.client.test_messages import names, require_equal
 from tests.serving.conftest import NAMES, SHAPE
@@ -118,6 +120,54 @@ def test_a_warmup_that_does_not_fit_its_signature_or_is_refused_is_an_error(expo
     default.predict_log.request.inputs["pixels"].CopyFrom(tensor)
     with pytest.raises(RuntimeError, match=r"serving_default expects \['images'\], and .* \['images', 'pixels'\]"):
         replayed(default)
+
+
+@pytest.mark.parametrize("dtype", [tf.uint8, tf.float32, tf.string], ids=lambda dtype: dtype.name)
+def test_a_request_is_of_grey_images_those_of_any_size_of_64_pixels(dtype, tmp_path):
+    signature = Signature(tf.identity, [tf.TensorSpec((None, None, None, 1), dtype, "x")])
+    write_warmup(tmp_path, {"any": signature}, (None, None, None, 1), [2])
+    (log,) = logs(tmp_path)
+    tensor = log.predict_log.request.inputs["x"]
+    assert [dim.size for dim in tensor.tensor_shape.dim] == [2, 64, 64, 1]
+    if dtype == tf.string:  # which the server resizes
+        picture = tf.io.decode_image(tensor.string_val[0]).numpy()
+        assert picture.shape == (128, 128, 1) and (picture == 127).all()
+    else:
+        assert [*tensor.int_val, *tensor.float_val] == [127 if dtype == tf.uint8 else 0.0]
+
+
+def test_the_two_smallest_requests_of_a_signature_are_answered(exported, tmp_path):
+    version = shutil.copytree(exported, tmp_path / "1")
+    requests = {size: log for log in logs(exported) for name, size in [asked(log)] if name == "serve_bytes"}
+
+    def replayed(spoilt: int) -> int:
+        with tf.io.TFRecordWriter(str(version / FILE)) as file:
+            for size in (1, 2, 4):
+                log = PredictionLog.FromString(requests[size].SerializeToString())
+                if size == spoilt:
+                    log.predict_log.request.inputs["image_bytes"].string_val[0] = b"no picture"
+                file.write(log.SerializeToString())
+        return replay(version)
+
+    with pytest.raises(RuntimeError, match="refuses a grey image"):
+        replayed(spoilt=2)
+    assert replayed(spoilt=4) == 3
+
+
+@pytest.mark.parametrize(
+    ("answers", "wrong"),
+    [
+        ({"classes": [[b"a"], [b"b"]], "scores": [[0.5], [0.25]], "status": [0, 0]}, None),
+        ({"scores": [[0.5]]}, "scores of f has 1 rows for a batch of 2"),
+        ({"scores": [[0.5]] * 3}, "scores of f has 3 rows for a batch of 2"),
+        ({"scores": [[0.5], [np.inf]]}, "scores of f is NaN or infinite"),
+        ({"status": [0, 3], "error": [b"first", b"second"]}, "f refuses a grey image: first"),
+    ],
+)
+def test_an_answer_has_a_finite_row_for_each_image(answers, wrong):
+    found = {key: np.array(rows) for key, rows in answers.items()}
+    with pytest.raises(RuntimeError, match=wrong) if wrong else nullcontext():
+        _require_answered(Path("1"), "f", 2, found)
 
 
 def test_a_model_whose_answers_are_not_finite_is_not_published(tmp_path):

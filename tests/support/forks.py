@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 from tests.support.paths import ROOT
+from tests.support.threads import persons_environment
 from train.cluster.processes import worker_environment
 
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -26,7 +27,7 @@ class Forked:
     """The part of `subprocess.Popen` that the tests use.
 
     Args:
-        module: The module to run as `__main__`.
+        module: The module to run as `__main__`, or the path of a script or of a folder with one.
         arguments: Its command line.
         cwd: The working folder.
         environment: Variables in addition to the test's.
@@ -34,7 +35,7 @@ class Forked:
 
     def __init__(self, module: str, *arguments: str, cwd: Path = ROOT, **environment: str):
         (out, its_out), (err, its_err) = (CONTEXT.Pipe(duplex=False) for _ in range(2))
-        given = (module, arguments, cwd, {**os.environ, **environment}, (its_out, its_err))
+        given = (module, arguments, cwd, {**persons_environment(), **environment}, (its_out, its_err))
         self._process = CONTEXT.Process(target=_run, args=given, daemon=True)
         self._process.start()
         for stream in (its_out, its_err):
@@ -73,7 +74,7 @@ def forked_worker(addresses: list[str], number: int, module: str, *arguments: st
 
 
 def _run(module: str, arguments: tuple[str, ...], cwd: Path, environment: dict[str, str], streams) -> None:
-    """Run the module in the forked process."""
+    """Run the module or script in the forked process."""
     for number, stream in enumerate(streams, start=1):
         os.dup2(stream.fileno(), number)
         stream.close()
@@ -81,4 +82,7 @@ def _run(module: str, arguments: tuple[str, ...], cwd: Path, environment: dict[s
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = [module, *arguments]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    if os.sep in module:
+        runpy.run_path(module, run_name="__main__")
+    else:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -44,6 +44,7 @@ def test_a_retinanet_trains_on_a_backbone(pictures, body):
     assert (body.get_layer("unit007").trainable_weights[0].numpy() != before).any()
 
 
+@pytest.mark.long
 def test_a_deeplab_head_trains_on_a_backbone(pictures, body):
     images, _, masks = pictures
     model = keras_cv.models.DeepLabV3Plus(num_classes=2, backbone=body)

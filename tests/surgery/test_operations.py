@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import time
 
 import keras
 import numpy as np
@@ -23,7 +21,10 @@ from keras_resunits.surgery import (
     take_apart,
     to_plain,
 )
+from keras_resunits.surgery.deepening import _units_of
+from keras_resunits.surgery.pruning import Cost, Pruned, latencies, table
 from tests.catalog import SMALL, randomize
+from tests.support.backends import under
 
 RNG = np.random.default_rng(0)
 IMAGES, LABELS = RNG.normal(size=(20, 8, 8, 3)).astype("float32"), np.arange(20) % 5
@@ -108,6 +109,45 @@ def test_the_least_important_units_go_until_the_budget_is_met(gated):
     assert ratio.dropped == ("unit003",) and ratio.scores["unit003"] == 0
 
 
+def test_pruning_to_what_is_there_drops_nothing_and_a_fixed_order_is_fixed(gated):
+    assert prune(gated, "gate", keep=6).dropped == prune(gated, "gate", budget=1.0).dropped == ()
+    assert prune(gated, "random", keep=2).dropped == ("unit005", "unit001", "unit000", "unit003")
+
+
+def test_of_a_single_stage_one_unit_is_kept():
+    model = kr.FullyConnectedResNet(6, filters=4)
+    with pytest.raises(ValueError, match="`budget` cannot be met: without all 2 units"):
+        prune(model, "random", budget=0.01)
+    assert prune(model, "random", keep=1).after.units == 1
+
+
+def test_costs_are_a_table(gated):
+    costs = [Cost("before", 9, 1_234_567, 41_000_000, 0.01234, 0.9), Cost("after", 7, 100, None)]
+    assert table(costs).splitlines() == [
+        "         units   parameters   multiply-adds    latency  accuracy",
+        "before       9    1,234,567      41,000,000    12.3 ms    90.00%",
+        "after        7          100               ?",
+    ]
+    pruned = Pruned(gated, (), {}, *costs)
+    assert str(pruned).splitlines()[-1] == "dropped: nothing" and [row["units"] for row in pruned.rows] == [9, 7]
+
+
+def test_latency_is_the_median_of_seven_turns_after_the_first():
+    class Slow:
+        """Takes longer when it is asked for the first time, as a model that is compiled then."""
+
+        asked = 0
+
+        def predict(self, images, batch_size, verbose):
+            self.asked += 1
+            time.sleep(0.2 if self.asked == 1 else 0.001)
+
+    models = {"one": Slow(), "other": Slow()}
+    found = latencies(models, IMAGES)
+    assert list(found) == list(models) and all(0.001 <= each < 0.1 for each in found.values())
+    assert [model.asked for model in models.values()] == [8, 8]
+
+
 def test_pruning_that_cannot_be_done_is_refused(gated):
     for arguments, text in [
         ({"by": "gates", "keep": 5}, r"unknown criterion 'gates'\. Did you mean 'gate'\?"),
@@ -120,6 +160,8 @@ def test_pruning_that_cannot_be_done_is_refused(gated):
         ({"by": "ratio", "keep": 5}, "'ratio' requires `images`"),
         ({"by": "gate", "keep": 5, "images": IMAGES[:0]}, "`images` must be one or more"),
         ({"by": "gate", "keep": 5, "images": IMAGES[:, :4]}, r"of shape \(8, 8, 3\). Received: shape \(20, 4, 8, 3\)"),
+        ({"by": "gate", "keep": 5, "images": IMAGES[0]}, r"of shape \(8, 8, 3\). Received: shape \(8, 8, 3\)"),
+        ({"by": "gate", "keep": 5, "images": 3.0}, r"of shape \(8, 8, 3\). Received: shape \(\)"),
         ({"by": "gate", "keep": 5, "images": IMAGES, "labels": LABELS[:3]}, r"Received: shape \(3,\).*for 20 images"),
         ({"by": "gate", "keep": 5, "images": IMAGES, "labels": LABELS + 1}, r"in 0\.\.4. Received: 1\.\.5"),
         ({"by": "gate", "keep": 5, "images": IMAGES, "labels": LABELS - 1}, r"in 0\.\.4. Received: -1\.\.3"),
@@ -151,6 +193,8 @@ def test_surgery_that_does_not_fit_is_refused(gated):
         (lambda: take_apart(nested), r"whose layer '\w+' is a model\. Operate on `model.get_layer"),
         (lambda: fold(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])), "which has no units"),
         (lambda: deepen(gated, depth=15), r"no depth 15 from the 14.*14 \+ 6n\. Nearest: 14, 20"),
+        (lambda: deepen(gated, depth=8), r"no depth 8 from the 14.*14 \+ 6n\. Nearest: 14, 20"),
+        (lambda: deepen(gated, units_per_stage=[2, 2]), r"must hold 3 numbers.*Received: \[2, 2\]"),
         (lambda: deepen(gated, units_per_stage=[1, 2, 2]), r"at least \[2, 2, 2\].*Received: \[1, 2, 2\]"),
         (lambda: deepen(gated), "either `depth` or `units_per_stage`"),
         (lambda: to_plain(gated), "requires units that are linear before their exit"),
@@ -194,6 +238,25 @@ def test_an_activation_that_is_not_idempotent_is_refused_behind_itself():
     model = kr.ResNet([2, 1, 1], order=kr.PostAct(activation=keras.layers.ELU), **SMALL)
     with pytest.raises(ValueError, match=r"its exit f changes what the unit before it returns.*Pass `recipe="):
         deepen(model, units_per_stage=[3, 1, 1])
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [("end", ["unit000", "unit001", None, None, None]), ("spread", ["unit000", None, "unit001", None, None])],
+)
+def test_new_units_come_at_the_end_of_their_stage_or_between_the_old_ones(where, expected):
+    model = kr.PreActResNet([2, 1, 1], **SMALL)
+    assert origins(deepen(model, units_per_stage=[5, 1, 1], where=where)) == [*expected, "unit002", "unit003"]
+
+
+def test_a_depth_is_the_papers_where_it_has_one_and_else_equally_many_in_each_stage(gated):
+    parts = take_apart(gated)  # units of two weight layers
+    assert _units_of(parts, [1, 1, 1, 1], 34) == [3, 4, 6, 3]
+    assert _units_of(parts, [1, 1, 1, 1], 50) == [6, 6, 6, 6]  # the paper's has units of three
+    assert _units_of(parts, [2, 2, 2], 14) == [2, 2, 2] and _units_of(parts, [2, 2, 2], 26) == [4, 4, 4]
+    single = kr.Recipe("single", "full_pre_act", "identity")(gated.get_layer("unit001").slot)
+    with pytest.raises(ValueError, match=r"equally many weight layers; those of .* have \[1, 2\]"):
+        deepen(insert(gated, single, before="unit002"), depth=20)
 
 
 def test_a_recipe_makes_the_new_units_where_no_unit_is_a_pattern():
@@ -275,8 +338,7 @@ pruned = surgery.prune(model, "ratio", keep=3, images=images, labels=np.arange(4
 assert len(pruned.dropped) == 1 and pruned.after.accuracy is not None
 np.testing.assert_array_equal(model.predict(images, verbose=0), expected)
 """
-    environment = {**os.environ, "KERAS_BACKEND": backend}
-    subprocess.run([sys.executable, "-c", program], env=environment, check=True, capture_output=True, text=True)
+    under(backend, "-c", program)
 
 
 OPERATIONS = {

@@ -1,15 +1,12 @@
 """Features by stage, new heads, and backbones that stay frozen, including their statistics."""
 
-import os
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import keras_resunits as kr
+from tests.support.backends import under
 
 IMAGES = np.random.default_rng(0).normal(size=(4, 32, 32, 3)).astype("float32")
 LEAVES = ("kernel", "bias")
@@ -151,9 +148,7 @@ def test_a_model_without_units_is_not_frozen_by_default():
 def test_gates_are_read_under_torch_without_a_warning():
     pytest.importorskip("torch")
     program = "import keras_resunits as kr; print(kr.gates(kr.GatedResNet(depth=8)))"
-    environment = {**os.environ, "KERAS_BACKEND": "torch"}
-    command = [sys.executable, "-W", "always::UserWarning", "-c", program]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    done = under("torch", "-W", "always::UserWarning", "-c", program)
     assert done.stdout == "{'unit000': 1.0, 'unit001': 1.0, 'unit002': 1.0}\n"
     assert "Warning" not in done.stderr
 

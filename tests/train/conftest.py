@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 import re
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from absl import flags
 from absl.testing import flagsaver
 
 from tests.support.paths import ROOT
+from tests.support.threads import persons_environment
 from train.process.startup import FRUITLESS
 
 # TensorFlow's output in spite of TF_CPP_MIN_LOG_LEVEL: glog lines, and the line that announces them
@@ -103,7 +103,7 @@ def spawn():
         process = subprocess.run(
             [sys.executable, *map(str, arguments)],
             cwd=cwd,
-            env={**os.environ, **environment},
+            env={**persons_environment(), **environment},
             capture_output=True,
             text=True,
             timeout=300,

@@ -120,6 +120,20 @@ def test_arrays_and_paths_are_not_mixed(arrays, tmp_path):
         fit("digits", test=arrays[1], output=tmp_path)
 
 
+def test_errors_speak_of_keywords(run, arrays, tmp_path, capsys):
+    for options, wrong in (
+        ({"learning_rate": -1.0}, r"^learning_rate must be > 0"),
+        ({"depth": 8, "initial_model": "net.pth"}, r"^depth=8 has no effect with initial_model"),
+        ({"freeze": "stam", "depth": 8}, r"^freeze: 'stam' fits no part of the network"),
+        ({"run": run.folder.name, "output": run.folder.parents[1]}, r"pass resume=True to continue it"),
+    ):
+        with pytest.raises(BadInput, match=wrong) as error:
+            fit(*arrays[:1], test=arrays[1], **{"output": tmp_path, **options})
+        assert "--" not in str(error.value)
+    with pytest.raises(BadInput, match=r"^argument split: invalid choice: 'dev' .*\)\.$"):
+        run.evaluate(split="dev")
+
+
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     with pytest.raises(BadInput, match=r"is not the folder of a run: it has no config\.json"):
         Fitted(tmp_path)
@@ -134,7 +148,7 @@ def test_one_option_does_not_reach_the_next_call(run, tmp_path, arrays):
 
 def test_arrays_alone_are_divided_by_validation(arrays, tmp_path):
     (images, labels), _ = arrays
-    with pytest.raises(BadInput, match=r"lacks x_test, y_test.*or hold out training images by --validation=0\.2"):
+    with pytest.raises(BadInput, match=r"lacks x_test, y_test.*or hold out training images by validation=0\.2"):
         fit((images, labels), output=tmp_path, **FAST)
     run = fit((images, labels), validation=0.25, output=tmp_path, **FAST)
     held = run.evaluate()["images"]

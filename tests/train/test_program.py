@@ -14,13 +14,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from absl.testing import flagsaver
 from PIL import Image
 
 from keras_resunits import ResNet
 from tests.support.paths import ROOT
 from tests.support.processes import finished
-from train.__main__ import resuming
+from train import program
+from train.__main__ import resuming, run_main
 from train.process.commands import python
+from train.process.errors import BadInput, StorageError
 from train.run.history import read_history
 from train.settings.flags import GROUPS, defined
 
@@ -38,7 +41,7 @@ def assert_done(outcome) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_leaves_all_its_files_the_next_takes_the_next_name_and_resume_continues(spawn, command, tmp_path):
+def test_a_run_leaves_all_its_files_the_next_takes_the_next_name_and_resume_continues(spawn, tmp_path):
     arguments = ["--depth=8", f"--output={tmp_path}"]
     first = spawn("-m", "train", *arguments, "--epochs=1")
     assert_done(first)
@@ -77,7 +80,7 @@ def test_a_run_leaves_all_its_files_the_next_takes_the_next_name_and_resume_cont
     same = read_history(tmp_path / "runs" / f"{RUN}-2" / "history.csv")
     assert {name: same[name] for name in NUMBERS} == {name: history[name] for name in NUMBERS}  # the same seed
     (exports,) = re.findall(r"^exported +not this state yet: \S+ (.*)", again.out, re.MULTILINE)
-    exporting = command(*shlex.split(exports)[2:])
+    exporting = finished("train", *shlex.split(exports)[2:])
     assert_done(exporting)
     assert versions(tmp_path, f"{RUN}-2") == ["1"] and "epoch 1/1" not in exporting.out
 
@@ -207,6 +210,64 @@ def test_full_help_is_not_an_error_either(command):
     outcome = command("--helpfull")
     assert (outcome.code, outcome.said) == (0, [])
     assert "--dataset" in outcome.out and "only_check_args" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (BadInput("no such file\nat all"), 2, "train: no such file at all\n"),
+        (StorageError("no room"), 4, "train: no room\n"),
+        (KeyboardInterrupt(), 130, "train: interrupted.\n"),
+        (
+            ModuleNotFoundError("No module named 'PIL'", name="PIL"),
+            2,
+            "train: No module named 'PIL': pip install 'keras_resunits[train]'.\n",
+        ),
+        (None, 0, ""),
+    ],
+)
+def test_an_error_of_the_user_is_one_line_and_a_code(error, code, line, monkeypatch, capsys):
+    def work() -> None:
+        if error:
+            raise error
+
+    monkeypatch.setattr("train.__main__.main", work)
+    with flagsaver.flagsaver():
+        assert run_main(["train", "--epochs=1"]) == code
+    assert capsys.readouterr() == ("", line)
+
+
+def test_an_error_of_the_program_is_not_hidden(monkeypatch):
+    def work() -> None:
+        raise ModuleNotFoundError("no module", name="nowhere")
+
+    monkeypatch.setattr("train.__main__.main", work)
+    with flagsaver.flagsaver(), pytest.raises(ModuleNotFoundError):
+        run_main(["train"])
+
+
+RESULTS = {"val_accuracy": 0.5}
+AVERAGED = RESULTS | {"val_ema_accuracy": 0.75}
+
+
+@pytest.mark.parametrize(
+    ("results", "epoch", "exported", "told"),
+    [
+        (RESULTS, 4, True, "validation accuracy 50.00%"),
+        (RESULTS, 3, True, "validation accuracy 50.00%, of the best epoch, 3"),
+        (AVERAGED, 4, True, "validation accuracy 50.00% (75.00% averaged: exported)"),
+        (AVERAGED, 4, False, "validation accuracy 50.00% (75.00% averaged)"),
+        (
+            RESULTS | {"test_accuracy": 0.25},
+            4,
+            True,
+            "validation accuracy 50.00%\ntest accuracy 25.00%, evaluated once",
+        ),
+    ],
+)
+def test_the_result_is_that_of_the_state_that_is_exported(results, epoch, exported, told):
+    session = SimpleNamespace(position=SimpleNamespace(epoch=epoch), epochs_done=4)
+    assert program.outcome(results, "validation", session, exported) == told
 
 
 def test_the_resuming_command_is_the_one_that_started_the_run(parse, monkeypatch):

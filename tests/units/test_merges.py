@@ -70,6 +70,25 @@ def test_the_gradient_of_a_plain_unit_does_not_pass_the_shortcut():
     np.testing.assert_array_equal(along_branch, np.ones_like(branch))
 
 
+@pytest.mark.parametrize(
+    ("merge", "widens", "drops_carry", "carries_at_first"),
+    [
+        (kr.Add(), False, False, True),
+        (kr.BranchOnly(), False, True, False),
+        (kr.Concat(), True, False, True),
+        (kr.Highway(keras.layers.Rescaling(0.5)), False, False, True),
+        (kr.ScalarHighway(kr.ScalarGate(initial=0.25)), False, False, True),
+        (kr.ScalarHighway(kr.ScalarGate(initial=1.0)), False, False, False),
+    ],
+)
+def test_a_merge_knows_what_becomes_of_its_edges(merge, widens, drops_carry, carries_at_first):
+    carry, branch, z = edges(1)
+    assert (merge.widens, merge.drops_carry) == (widens, drops_carry)
+    found = np.asarray(merge(carry, branch, z))
+    assert (found.shape[-1] > branch.shape[-1]) == widens
+    assert merge.carries_at_first == carries_at_first == (found.shape != branch.shape or (found != branch).any())
+
+
 def test_the_abstract_merge_cannot_be_instantiated():
     with pytest.raises(TypeError, match="abstract"):
         kr.Merge()

@@ -92,6 +92,14 @@ def test_fixup_scales_the_inner_kernels_by_the_number_of_units(body, scale):
     assert isinstance(last, keras.initializers.Zeros)
 
 
+def test_classifiers_start_as_torchs_linear_and_fan_in_is_hes_over_the_inputs():
+    """U(+-1/sqrt(n)) has the variance 1/3n; He normal has 2/n."""
+    he = kr.fan_in(kr.PostAct())
+    starts = [kr.PostAct().classifier(), he.classifier(), he.kernels, he.stems]
+    torch, normal = (1 / 3, "fan_in", "uniform"), (2.0, "fan_in", "untruncated_normal")
+    assert [(each.scale, each.mode, each.distribution) for each in starts] == [torch, torch, normal, normal]
+
+
 def test_the_names_match_the_kinds_of_the_layers():
     kinds = {"conv": keras.layers.Conv2D, "norm": kr.BatchNormalization, "act": keras.layers.ReLU}
     for order in ORDERS.values():

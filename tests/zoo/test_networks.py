@@ -1,18 +1,26 @@
 """Families beyond ResNet: their published counts, their layers, and the arguments that they refuse."""
 
+import re
+from collections import Counter
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_resunits as kr
 from keras_resunits.__main__ import main as command
 from keras_resunits.layers.words import word
+from keras_resunits.models.dense import IMAGENET_BLOCKS
+from keras_resunits.models.depths import IMAGENET_UNITS
 from keras_resunits.models.family import FAMILIES
 from keras_resunits.units.unit import units_of
 from keras_resunits.zoo.libraries import LIBRARIES
 from keras_resunits.zoo.networks import MODELS
 from keras_resunits.zoo.registry import check_depth
 from tests.catalog import long_but, shapes_alone
+from tests.support.paths import ROOT
 
 IMAGES = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype("float32")
 
@@ -67,6 +75,51 @@ def test_a_named_network_has_the_published_parameters_and_multiply_adds(name):
     assert entry.half_operations in (None, round(kr.describe(model).half_operations / 1e6, 2))
     moving = model.count_params() - trainable(model)
     assert MOVING.get(name, moving) == moving
+
+
+def rows_of_the_pages() -> dict[str, list[str]]:
+    """The cells that `tools/write_families.py` wrote of each named network, which it built and counted."""
+    lines = [line for page in (ROOT / "docs/reference/families").glob("*.md") for line in page.read_text().splitlines()]
+    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines if line.startswith("| `")]
+    return {name.strip("`"): rest for name, *rest in cells if len(rest) == 6}
+
+
+def split(cell: str) -> tuple[str, str]:
+    """What is exact in a cell, and what is quoted."""
+    exact, _, quoted = cell.partition('"')
+    return exact.strip(), quoted.strip('"')
+
+
+def test_published_figures_are_those_of_the_pages_and_of_the_networks_that_were_counted():
+    pages = rows_of_the_pages()
+    assert pages.keys() == MODELS.keys()
+    for name, (parameters, published, _, operations, published_operations, source) in pages.items():
+        entry = MODELS[name]
+        count = "" if entry.parameters is None else f"{entry.parameters:,}"
+        half = "" if entry.half_operations is None else f"{entry.half_operations:,.2f}M"
+        assert (count or parameters, half or operations) == (parameters, operations), name
+        assert split(published) == (f"*{count}*" if count and entry.derived else count, entry.stated_parameters), name
+        assert split(published_operations) == (half, entry.stated_operations), name
+        assert source == entry.source, name
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_name_tells_the_depth_the_width_and_the_growth(name):
+    arguments = MODELS[name].arguments
+    told = {int(number) for number in re.findall(r"\d+", name)}
+    spoken = ("depth", "width") if name.startswith("torchvision_densenet") else ("depth", "width", "growth")
+    assert {arguments[each] for each in spoken if isinstance(arguments.get(each), int)} <= told
+    if "depth" in arguments:
+        check_depth(name, arguments["depth"])
+
+
+def test_a_depth_is_the_number_of_layers_with_weights():
+    for depth, (body, units) in IMAGENET_UNITS.items():
+        assert depth == 1 + body.depth * sum(units) + 1
+    for depth, (blocks, growth) in IMAGENET_BLOCKS.items():
+        transitions = len(blocks) - 1
+        assert depth == 1 + 2 * sum(blocks) + transitions + 1 - (depth == 264)  # which the paper counts so
+        assert growth == (48 if depth == 161 else 32)
 
 
 def test_published_moving_statistics_are_those_of_named_networks():
@@ -231,6 +284,17 @@ def test_three_columns_join_where_they_end_together():
     np.testing.assert_allclose(fractal(np.zeros((1, 1), "float32")), [[7 / 3]], rtol=1e-6)
 
 
+def test_global_drop_path_leaves_each_column_alone_in_half_of_the_batches():
+    def one():
+        return keras.layers.Rescaling(1.0, offset=1.0)
+
+    fractal = kr.Fractal([[one() for _ in range(2**column)] for column in range(3)], drop_path=1e-9)  # local: none
+    call = tf.function(partial(fractal, tf.zeros([1, 1]), training=True))
+    left = Counter(round(float(call()[0, 0]), 2) for _ in range(80))
+    assert left.keys() == {1.0, 2.0, 4.0, 2.33}
+    assert 28 < left[2.33] < 52
+
+
 @pytest.mark.slow
 def test_global_drop_path_leaves_the_same_column_in_every_block():
     def plus(value):
@@ -242,11 +306,12 @@ def test_global_drop_path_leaves_the_same_column_in_every_block():
             kr.Fractal([[plus(1.0)], [plus(5.0), plus(5.0)]], drop_path=0.999, seed=seed, place=place)
             for place, seed in enumerate(seeds)
         ]
-        zero = np.zeros((1, 1), "float32")
-        return np.array([[float(block(zero, training=True)[0, 0]) for block in blocks] for _ in range(200)])
+        call = tf.function(lambda x: [block(x, training=True)[0, 0] for block in blocks])
+        return np.array([call(tf.zeros([1, 1])) for _ in range(200)])
 
     shared, apart = outcomes(7, 7), outcomes(7, 8)
     assert set(np.unique(shared)) == {1.0, 10.0}  # one input always stays
+    assert 0.4 < np.mean(shared == 1.0) < 0.6
     together, by_chance = (np.mean(pairs[:, 0] == pairs[:, 1]) for pairs in (shared, apart))
     assert 0.65 < together < 0.85 and by_chance < 0.6  # global half of the time; half of the rest agrees by chance
 

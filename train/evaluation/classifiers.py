@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_resunits.arguments import near_matches
 from keras_resunits.converters.statistics import Statistics
 from keras_resunits.serving.heads import class_count, head_of, probabilities
 
@@ -68,6 +69,17 @@ def run_folder(name: str) -> Path | None:
     return next((folder for folder in candidates if (folder / "config.json").is_file()), None)
 
 
+def near_runs(name: str) -> str:
+    """A sentence, with a space before it, about runs of similar names in the same folder; else nothing.
+
+    Args:
+        name: A path, or a name under `runs/`.
+    """
+    path = Path(name).expanduser()
+    folder = Path("runs") if path.name == name else path.parent
+    return near_matches(path.name, sorted(each.parent.name for each in folder.glob("*/config.json")))
+
+
 def open_classifier(
     name: str,
     data: ImageData | EncodedData | None,
@@ -108,7 +120,7 @@ def require_classifier(name: str) -> None:
     if run_folder(name) or _newest_version(path) or (path.suffix == ".keras" and path.is_file()):
         return
     if not path.exists():
-        raise BadInput(f"{name}: there is no such run, file or folder.")
+        raise BadInput(f"{name}: there is no such run, file or folder.{near_runs(name)}")
     raise BadInput(f"{name} must be a run (config.json), a .keras file or a SavedModel (saved_model.pb).")
 
 

@@ -248,11 +248,14 @@ def _array(path: Path) -> np.ndarray:
     """The array of images in a file; an .npy file stays on the disk."""
     try:
         if path.suffix.lower() == ".npy":
-            return np.load(path, mmap_mode="r", allow_pickle=False)
+            return np.load(path, mmap_mode="r")  # which refuses pickled objects
         with np.load(path, allow_pickle=False) as arrays:
-            return arrays[_name(path, list(arrays))]
+            name = _name(path, list(arrays))
+            images = arrays[name]
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise BadInput(f"{path} is not a readable file of arrays: {first_line(error)}.") from error
+    print(f"images from {name} of {path}", file=sys.stderr)
+    return images
 
 
 def _name(path: Path, names: Sequence[str]) -> str:
@@ -262,5 +265,4 @@ def _name(path: Path, names: Sequence[str]) -> str:
     chosen = names if len(names) == 1 else known
     if len(chosen) != 1:
         raise BadInput(f"{path} has the arrays {', '.join(names) or 'none'}: expected one, or x_test among them.")
-    print(f"images from {chosen[0]} of {path}", file=sys.stderr)
     return chosen[0]

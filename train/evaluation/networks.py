@@ -161,7 +161,7 @@ def checkpoint_network(run: Run, path: Path) -> Network:
     keras.config.set_dtype_policy(config.network.precision)
     told = about(path) or _told_by_data(config)
     shape, names = tuple(told["image_shape"]), list(told["class_names"])
-    initial = run.initial_file(config.network.initial_model, config.initial_digest)
+    initial = run.initial_file(config.network.initial_model, config.initial_known)
     made = config.realized(run.code_files(config.code, {}))
     model = network(made.network, shape, len(names), initial)
     ema = config.recipe.ema

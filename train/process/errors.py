@@ -68,6 +68,8 @@ def one_line(error: Exception) -> str:
 
     >>> one_line(ValueError("no file\\nof this name")), len(one_line(ValueError("x" * 5000)))
     ('no file of this name', 503)
+    >>> len(one_line(ValueError("x" * 500)))
+    500
     """
     return " ".join(word if len(word) <= LONGEST else f"{word[:LONGEST]}..." for word in str(error).split())
 
@@ -79,11 +81,11 @@ def told(error: Exception) -> str:
 
 def say(text: str) -> None:
     """Print a warning to standard error."""
-    print(f"train: {text}", file=sys.stderr, flush=True)
+    print(f"train: {text}", file=sys.stderr)
 
 
 def leave(error: RunError) -> NoReturn:
     """End the process at once, from any thread: TensorFlow's own shutdown would wait for workers that are gone."""
-    print(told(error), file=sys.stderr, flush=True)
+    print(told(error), file=sys.stderr)
     sys.stdout.flush()
     os._exit(error.code)

@@ -18,6 +18,7 @@ from typing import Any
 
 from ..process.errors import BadInput, say
 from ..process.files import UNFINISHED, digest, local, stored, whole
+from ..settings.conversion import Conversion
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,8 @@ class Run:
             return None
         path = self.initial if self.begun and self.initial.exists() else Path(given)
         if not path.is_file():
+            if Conversion.of(given):
+                raise BadInput(f"{self.initial} is missing: restore it (SHA-256 {known}).")
             raise BadInput(f"{self.initial} is missing, and so is {given}: restore one of them.")
         if (now := digest(path)) != known:
             raise BadInput(f"{path} was changed: its SHA-256 is {now}, but the run begins from {known}.")

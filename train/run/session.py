@@ -36,7 +36,7 @@ class Plan:
         epochs: Total number of epochs.
         steps: Steps per epoch.
         every: Also save every this many steps; `None` (default) saves only after each epoch.
-        on_nan: What to do when the loss or a gradient is NaN or infinite: "stop" the run (default); "rollback" to the
+        on_nan: What to do when the loss or a gradient is NaN or infinite: "stop" (default) the run; "rollback" to the
             last checkpoint and continue without that batch; or "skip" the step. If only a later save or test finds it,
             in the weights or statistics, "skip" rolls back too.
         patience: Epochs without a better score after which the run ends; `None` (default) never ends it early.

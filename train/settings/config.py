@@ -13,16 +13,21 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from ..process.errors import BadInput
 from ..process.files import WILDCARDS, whole
+from .conversion import Conversion
 from .references import realized
 from .sections import SECTIONS, Augmenting, Network, Recipe, Serving, Source, Survival
 
 FREE = tuple(each.name for record in (Survival, Serving) for each in fields(record))
 """The options that may change on resume."""
 # options that may differ between two runs with equal results
-DECIDES_NO_NUMBER = frozenset({"config", "smoke", "class_names", "data_dir", "initial_model", *FREE})
+DECIDES_NO_NUMBER = frozenset({"config", "smoke", "class_names", "data_dir", "initial_model", "initial_copy", *FREE})
 SECTION_OF = {each.name: section for section, record in SECTIONS.items() for each in fields(record)}
 """The section of every option, in the order of the pipeline."""
-OWN = ("config", "smoke", "shuffle_rounds", "initial_digest", "code")  # the options outside the sections
+OWN = ("config", "smoke", "shuffle_rounds", "initial_digest", "initial_copy", "code")
+"""The options outside the sections."""
+ESSENTIAL = ("dataset", "model", "depth", "epochs", "batch_size", "learning_rate", "seed")
+"""The options that a run prints though they have their defaults."""
+DIGESTS = ("initial_digest", "initial_copy", "code")
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,8 @@ class Config:
         config: The experiment that it comes from; none by default.
         smoke: Whether it is the experiment's smoke version.
         shuffle_rounds: Rounds of the shuffle; `None` in runs of earlier versions, which have 4.
-        initial_digest: SHA-256 of the file `initial_model`; `None` without one.
+        initial_digest: SHA-256 of the file `initial_model`, or `Conversion.digest`; `None` without one.
+        initial_copy: SHA-256 of the run's copy, where it was converted from `initial_model`; else `None`.
         code: SHA-256 of each file with objects of the options, by its name; `None` without one.
         given: Names of the options given on the command line; not saved with the run.
         files: Where a new run finds these files, by their names; not saved with the run, which keeps copies.
@@ -50,6 +56,7 @@ class Config:
     smoke: bool = False
     shuffle_rounds: int | None = 8
     initial_digest: str | None = None
+    initial_copy: str | None = None
     code: dict[str, str] | None = None
     given: Collection[str] = field(default=frozenset(), compare=False)
     files: Mapping[str, Path] = field(default_factory=dict, compare=False)
@@ -146,6 +153,11 @@ class Config:
         return min(4, round(min(image_shape[:2]) / 8)) if self.augmenting.crop == "pad" else 0
 
     @property
+    def initial_known(self) -> str | None:
+        """SHA-256 of the `.keras` file that the run begins from; `None` without one."""
+        return self.initial_copy or self.initial_digest
+
+    @property
     def default_run(self) -> str:
         """The run's name if the user gives none: the experiment's, or one like `cifar10-preactresnet20`."""
         if self.config:
@@ -154,7 +166,9 @@ class Config:
         plain = "".join("_" if letter in WILDCARDS else letter for letter in dataset)
         initial = self.network.initial_model
         model = (self.network.model or "").rpartition(":")[2].removeprefix("config().")  # of a function, its name
-        name = Path(initial).stem if initial else f"{model}{self.network.depth or ''}".lower()
+        conversion = Conversion.of(initial)
+        begun = conversion.network if conversion else Path(initial or "").stem
+        name = begun or f"{model}{self.network.depth or ''}".lower()
         return f"{plain}-{''.join('_' if letter in WILDCARDS else letter for letter in name)}"
 
     @property
@@ -181,7 +195,15 @@ class Config:
             unfinished.write_text(json.dumps({**self.flat, "fingerprint": self.fingerprint}, indent=2) + "\n")
 
     def __str__(self) -> str:
-        shown = {**self.flat, "fingerprint": self.fingerprint}
+        """The essentials and what differs from the defaults, one line each; the file of `save` has everything."""
+        usual = Config().flat
+        quiet = DIGESTS if "class_names" in self.given else ("class_names", *DIGESTS)
+        shown = {
+            name: value
+            for name, value in self.flat.items()
+            if name in ESSENTIAL or (value != usual[name] and name not in quiet)
+        }
+        shown["fingerprint"] = self.fingerprint
         return "\n".join(f"  {name:<16}{value}" for name, value in shown.items() if value is not None)
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import itertools
 import os
-import re
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from ..process.errors import BadInput, first_line, say
-from ..process.files import digest
+from ..process.errors import BadInput, say
 from ..process.startup import importing, require_tensorflow_backend
 from .config import FREE, OF_EARLIER, SECTION_OF, Config, saved_values
+from .conversion import IMAGENET, SYNTAX, TRAINED, Conversion, file_digest, require_network
 from .experiments import experiment
 from .flags import FLAGS
 from .references import digests, taken
@@ -20,8 +19,7 @@ from .sections import DROPS, NEEDS, Network
 
 OPTIONS = (*SECTION_OF, "config", "smoke")
 PATHS = ("dataset", "data_dir", "labels", "initial_model")
-TRAINED = re.compile(r"\w+:[\w-]+")
-ARCHITECTURE = tuple(each.name for each in fields(Network) if each.name != "initial_model")
+ARCHITECTURE = tuple(each.name for each in fields(Network) if each.name not in ("initial_model", "initial_pixels"))
 
 
 def resolve(saved: Path | None = None) -> Config:
@@ -60,20 +58,26 @@ def _expanded(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _named(initial: str | None) -> str | None:
-    """The file of a trained network of the library, if this is the name of one; else what is given.
+    """The file of a trained network of the library, if this is the name of one; else what is given, without `~`.
 
     Raises:
         BadInput: if there is no network of that name, or its file is damaged.
     """
+    if conversion := Conversion.of(initial):
+        return str(conversion)
     if initial is None or not TRAINED.fullmatch(initial) or os.path.exists(initial):
         return initial
     require_tensorflow_backend()
     with importing():  # late: only the library knows
         from keras_resunits.zoo.pretrained import pretrained
+        from keras_resunits.zoo.registry import MODELS
+    network, _, weights = initial.partition(":")
+    if network in MODELS:
+        raise BadInput(f"--initial_model={initial}: WEIGHTS must be a file or {IMAGENET}; got {weights}.")
     try:
         return str(pretrained(initial).path)
     except ValueError as error:
-        raise BadInput(f"--initial_model: {error}") from None
+        raise BadInput(f"--initial_model: {error} Weights of other programs are {SYNTAX}.") from None
 
 
 def _new(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Path]]:
@@ -90,25 +94,44 @@ def _initial(values: dict[str, Any]) -> dict[str, Any]:
     """
     if values["initial_model"] is None:
         return values
-    for name in ARCHITECTURE:
+    conversion = Conversion.of(values["initial_model"])
+    described = tuple(name for name in ARCHITECTURE if conversion is None or name != "precision")
+    for name in described:
         value, flag = values[name], FLAGS[name]
         if flag.present:
-            raise BadInput(f"--{name}={value} has no effect with --initial_model, whose file has its architecture.")
+            raise BadInput(f"--{name}={value} has no effect with --initial_model, whose network is given.")
         if value != flag.default:
             say(f"{name}={value} of --config={values['config']} has no effect with --initial_model.")
-    path = values["initial_model"]
-    gone = FLAGS["resume"].value and not os.path.exists(path)  # the run to resume has a copy, or asks for the file
-    found = {"precision": FLAGS["precision"].default, "initial_digest": None if gone else _digest(path)}
+    precision = values["precision"] if conversion else FLAGS["precision"].default
+    found = {"precision": precision, "initial_digest": _initial_digest(values, conversion)}
     return {**values, **dict.fromkeys(ARCHITECTURE), **found}
 
 
-def _digest(path: str) -> str:
-    if not os.path.isfile(path):  # a device may have no end
-        raise BadInput(f"--initial_model={path}: there is no such file.")
-    try:
-        return digest(Path(path))
-    except OSError as error:
-        raise BadInput(f"--initial_model={path} cannot be read: {first_line(error)}.") from None
+def _initial_digest(values: dict[str, Any], conversion: Conversion | None) -> str | None:
+    """What identifies the weights to begin from; `None` if they are gone and a run is resumed, which has a copy.
+
+    Raises:
+        BadInput: if a new run cannot begin from them.
+    """
+    path = values["initial_model"]
+    if FLAGS["resume"].value:
+        here = conversion.is_here if conversion else os.path.exists(path)
+        return _digest(path) if here else None
+    if conversion:
+        conversion.require(values["initial_pixels"])
+    else:
+        require_network(path)
+        if values["initial_pixels"] is not None:
+            raise BadInput(
+                f"--initial_pixels={values['initial_pixels']} is for NETWORK:WEIGHTS; a .keras file normalises its "
+                "pixels itself where `keras-resunits convert` writes it with --mean and --std."
+            )
+    return _digest(path)
+
+
+def _digest(initial: str) -> str:
+    conversion = Conversion.of(initial)
+    return conversion.digest() if conversion else file_digest(initial)
 
 
 def _experiment(values: dict[str, Any]) -> dict[str, Any]:
@@ -193,15 +216,16 @@ def _resumed(flag_values: dict[str, Any], saved: dict[str, Any], path: Path) -> 
 
 
 def _is_initial(given: str | None, saved: dict[str, Any]) -> bool:
-    """Whether a file is the one that the run began with; one that is gone is known by its path.
+    """Whether a file, or weights, are what the run began with; what is gone is known by its path.
 
     Raises:
         BadInput: if it is another file.
     """
     if given is None or saved.get("initial_digest") is None:
         return False
-    path = os.path.expanduser(given)
-    if not os.path.exists(path):
+    conversion = Conversion.of(given)
+    path = str(conversion or os.path.expanduser(given))
+    if not (conversion.is_here if conversion else os.path.exists(path)):
         return path == saved["initial_model"]
     if (now := _digest(path)) != saved["initial_digest"]:
         raise BadInput(

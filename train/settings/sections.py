@@ -256,9 +256,18 @@ class Network(Section):
 
     initial_model: str | None = option(
         None,
-        "A .keras file to begin from, with its architecture and weights, or the name of a trained network of the "
-        "library (preactresnet20:fashion-mnist); the head is replaced where the number of classes differs. Instead of "
-        "the flags below, except the recipe's. The run keeps a copy.",
+        "What to begin from: a .keras file, with its architecture and weights; a trained network of the library "
+        "(preactresnet20:fashion-mnist); or NETWORK:WEIGHTS, a network by name and a PyTorch checkpoint or a file of "
+        "Keras weights (torchvision_resnet50:resnet50.pth), or the weights of keras.applications "
+        "(keras_resnet50:imagenet). The head is replaced where the number of classes differs. Instead of the flags "
+        "below, except the recipe's. The run keeps a copy.",
+    )
+    initial_pixels: str | None = option(
+        None,
+        "What normalised the pixels that the WEIGHTS of NETWORK:WEIGHTS were trained with: imagenet, cifar10, caffe, "
+        "MEAN/DEVIATION of pixels scaled to 0..1 (0.5,0.5,0.5/0.25,0.25,0.25), or data for the training images'; by "
+        "default what the library publishes that NETWORK is of.",
+        needs=Needs("initial_model"),
     )
     model: str | None = option(
         "PreActResNet",
@@ -306,7 +315,7 @@ class Network(Section):
     def choices(self) -> dict[str, Any]:
         """The choices that are set; the family's defaults apply to the others."""
         made = {each.name: getattr(self, each.name) for each in fields(self)}
-        other = ("initial_model", "model", "precision")
+        other = ("initial_model", "initial_pixels", "model", "precision")
         return {name: value for name, value in made.items() if value is not None and name not in other}
 
 

@@ -65,7 +65,7 @@ def network(
     try:
         return registry.create(chosen.model, input_shape=image_shape, classes=classes, **chosen.choices, **again)
     except ValueError as error:
-        raise BadInput(_of_images(str(error), image_shape)) from error
+        raise BadInput(of_images(str(error), image_shape)) from error
 
 
 def _of_function(
@@ -96,7 +96,7 @@ def _of_function(
     return model
 
 
-def _of_images(text: str, image_shape: tuple[int, int, int]) -> str:
+def of_images(text: str, image_shape: tuple[int, int, int]) -> str:
     """Rephrase the error for a user who passed images, not an `input_shape`."""
     if not text.startswith("`input_shape` must be at least"):
         return text

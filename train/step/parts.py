@@ -54,7 +54,7 @@ def freeze(model: keras.Model, patterns: Sequence[str]) -> None:
     """
     chosen = [weight for pattern in patterns for weight in matched(model, pattern, "freeze")]
     frozen = {id(weight) for weight in chosen}
-    for layer in model._flatten_layers(include_self=False):
+    for layer in model._flatten_layers():
         if layer.weights and all(id(weight) in frozen for weight in layer.weights):
             layer.trainable = False  # a norm then uses its moving statistics in training too
     for weight in chosen:

@@ -68,8 +68,7 @@ def fixup_scalars(model: keras.Model) -> list[keras.Variable]:
     >>> len(kr.fixup_scalars(kr.ResNet(depth=8, order="fixup")))
     17
     """
-    layers = model._flatten_layers(include_self=False)
-    return [layer.weights[0] for layer in layers if isinstance(layer, (Bias, Scale))]
+    return [layer.weights[0] for layer in model._flatten_layers() if isinstance(layer, (Bias, Scale))]
 
 
 word.register(Bias, lambda layer: "bias")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import keras
 
@@ -139,7 +139,7 @@ class PreAct(Order):
         return self.pre_activation()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Wrapped(Order):
     """Base class of orders that modify another order.
 
@@ -150,7 +150,7 @@ class Wrapped(Order):
         ValueError: if `order` is unknown, or `norm` or `activation` is given, which `order` already has.
     """
 
-    order: Order = field(kw_only=True)
+    order: Order
 
     def __post_init__(self):
         super().__post_init__()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import keras
 
@@ -27,7 +27,7 @@ def started(layer: keras.layers.Layer, initializer: keras.initializers.Initializ
         return Series([started(inner, initializer) for inner in layer.layers], name=layer.name)
     if hasattr(layer, "kernel_initializer"):
         return remade(layer, kernel_initializer=initializer.clone())
-    if any(hasattr(inner, "kernel_initializer") for inner in layer._flatten_layers(include_self=False)):
+    if any(hasattr(inner, "kernel_initializer") for inner in layer._flatten_layers()):
         raise ValueError(
             "another initialiser requires layers with a kernel, or a `Series` of them. "
             f"Received: {type(layer).__name__} '{layer.name}'."
@@ -63,7 +63,7 @@ class ZeroGamma(Wrapped):
         return [*others, remade(last, gamma_initializer=keras.initializers.Zeros())]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Initialized(Wrapped):
     """An order whose weight layers have initialisers other than He normal over fan-out.
 
@@ -84,10 +84,10 @@ class Initialized(Wrapped):
     >>> model = kr.PreActResNet(depth=20, order=order)
     """
 
-    kernels: keras.initializers.Initializer = field(kw_only=True)
-    projections: keras.initializers.Initializer | None = field(default=None, kw_only=True)
-    stems: keras.initializers.Initializer | None = field(default=None, kw_only=True)
-    classifiers: keras.initializers.Initializer | None = field(default=None, kw_only=True)
+    kernels: keras.initializers.Initializer
+    projections: keras.initializers.Initializer | None = None
+    stems: keras.initializers.Initializer | None = None
+    classifiers: keras.initializers.Initializer | None = None
 
     def __post_init__(self):
         super().__post_init__()

@@ -15,7 +15,7 @@ from typing import Any
 
 import keras
 
-from keras_resunits.arguments import near_matches
+from keras_resunits.arguments import checked, near_matches, require_text
 from keras_resunits.converters.statistics import Statistics
 
 FOLDER = Path(__file__).parent
@@ -120,6 +120,7 @@ def table() -> Mapping[str, Pretrained]:
     return {row["name"]: Pretrained.from_dict(row) for row in rows}
 
 
+@checked(name=require_text)
 def pretrained(name: str) -> Pretrained:
     """Return the record of a trained network: its file, its normalisation, its class names, and how it was trained.
 
@@ -142,6 +143,6 @@ def pretrained(name: str) -> Pretrained:
     """
     rows = table()
     if name not in rows:
-        near = near_matches(str(name), rows)
+        near = near_matches(name, rows)
         raise ValueError(f"no trained network {name!r}.{near} There are {', '.join(rows)}. Received: name={name!r}.")
     return rows[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import socket
 import threading
 import time
@@ -10,7 +11,7 @@ import time
 import pytest
 
 from train.cluster.processes import free_addresses
-from train.cluster.rendezvous import meet
+from train.cluster.rendezvous import fatal_after, meet
 from train.process.errors import ClusterError
 
 
@@ -100,3 +101,15 @@ def test_one_that_went_away_while_it_waited_is_waited_for_again_and_strangers_ar
     time.sleep(1)
     assert meeting.ends == [None, None]
     assert meeting.start(1).over() == ["met"] * 3
+
+
+def test_an_alarm_is_set_while_tensorflow_connects_and_not_longer():
+    handler = signal.getsignal(signal.SIGALRM)
+    try:
+        with pytest.raises(ZeroDivisionError), fatal_after(30):
+            assert 29 < signal.getitimer(signal.ITIMER_REAL)[0] <= 30
+            assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL  # ends the process
+            raise ZeroDivisionError
+        assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+    finally:
+        signal.signal(signal.SIGALRM, handler)

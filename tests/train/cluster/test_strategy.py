@@ -45,7 +45,11 @@ def tf_config(monkeypatch, content) -> None:
         ({"cluster": {"worker": "a:1"}}, r"worker must be a list of 'host:port', .*; got 'a:1'"),
         ({"cluster": {"worker": ["a"]}}, r"worker must be a list of 'host:port', .*; got \['a'\]"),
         ({"cluster": {"worker": ["a:x"]}}, r"worker must be a list of 'host:port', ports up to 65535; got \['a:x'\]"),
-        ({"cluster": {"worker": ["a:99999"]}}, r"ports up to 65535; got \['a:99999'\]"),
+        *(
+            ({"cluster": {"worker": [address]}}, rf"ports up to 65535; got \['{address}'\]")
+            for address in ("a:65536", "a:0", ":1", "a:\N{SUPERSCRIPT TWO}", "a:\N{ARABIC-INDIC DIGIT ONE}")
+        ),
+        ({"cluster": {"worker": [1]}}, r"ports up to 65535; got \[1\]"),
         ({"cluster": {"chief": ["a:1", "b:1"]}}, r"chief must be one 'host:port'; got \['a:1', 'b:1'\]"),
         ({"cluster": TWO, "task": {"type": "worker", "index": True}}, r"an integer\}; got .*'index': True"),
         ({"cluster": TWO}, r"task must be \{\"type\": 'worker', \"index\": an integer\}; got None"),
@@ -74,6 +78,7 @@ def test_a_tf_config_that_cannot_be_followed_is_refused_in_one_line_before_tenso
     ("jobs", "task", "number"),
     [
         (TWO, {"type": "worker", "index": 1}, 1),
+        ({"worker": ["a:1", "b:65535"]}, {"type": "worker", "index": 0}, 0),
         ({"chief": ["10.0.0.1:1"], "worker": ["10.0.0.2:1", "10.0.0.3:1"]}, {"type": "worker", "index": 1}, 2),
         ({"worker": ["10.0.0.2:1"], "chief": ["10.0.0.1:1"]}, {"type": "chief", "index": 0}, 0),
     ],
@@ -114,6 +119,7 @@ def test_srun_tells_who_the_workers_are(monkeypatch, nodes, per_node, addresses)
         assert cluster() == (addresses, number)
         assert cluster() == (addresses, number)  # this time from what it has set for TensorFlow
         assert json.loads(os.environ["TF_CONFIG"])["task"] == {"type": "worker", "index": number}
+        assert "CUDA_VISIBLE_DEVICES" not in os.environ  # which GPUs a task has is Slurm's to say
 
 
 def test_tasks_that_srun_spread_in_another_order_are_refused(monkeypatch):
@@ -209,6 +215,13 @@ def test_auto_takes_one_device_where_there_is_one_and_a_cluster_of_one_is_none(m
 def test_the_cpu_is_split_into_devices():
     make_strategy("default", "", 2, 5, 5)
     assert len(tf.config.list_logical_devices("CPU")) == 2
+
+
+def test_the_cpu_is_not_split_once_tensorflow_computes():
+    assert float(tf.constant(1.0) + 1.0) == 2.0
+    assert make_strategy("default", "", 1, 5, 5).taken == "the CPU"  # nothing is to be split
+    with pytest.raises(BadInput, match=r"^--cpu_devices=3: TensorFlow computes already, as objects that config\(\)"):
+        make_strategy("default", "", 3, 5, 5)
 
 
 # rounding alone differs, and grows from step to step: three of them

@@ -176,7 +176,8 @@ def test_mixed_neighbours_require_an_even_part(data):
 @pytest.mark.parametrize("shards", [1, 2, 3])
 @pytest.mark.parametrize("batch_size", [6, 12, 96])
 def test_test_batches_hold_every_example_once_over_the_shards_and_all_shapes_are_equal(data, batch_size, shards):
-    parts = [list(test_batches(data, batch_size, i, shards).as_numpy_iterator()) for i in range(shards)]
+    places = [()] if shards == 1 else [(i, shards) for i in range(shards)]
+    parts = [list(test_batches(data, batch_size, *place).as_numpy_iterator()) for place in places]
     assert {len(part) for part in parts} == {-(-7 // batch_size)}
     assert {len(labels) for part in parts for _, labels, _ in part} == {batch_size // shards}
     found = [

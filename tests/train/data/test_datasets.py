@@ -62,6 +62,7 @@ def test_digits_are_scikit_learns_split_by_class(loaded):
 
     assert records(ours, labels) == records(theirs, digits.target)
     assert (ours.min(), ours.max()) == (0, 255)
+    assert data.test[1][:8].tolist() == [7, 6, 3, 7, 7, 3, 2, 8]  # published figures are of this split
 
 
 # npz

@@ -13,7 +13,7 @@ from keras_resunits import PreActResNet, export_saved_model
 from train import answer
 from train.data.datasets.folder import pixels as read
 
-NAMES = ["cat", "dog", "eel"]
+NAMES = ["cat", "dog", "eel", "fox"]
 SHAPE = (8, 8, 3)
 
 
@@ -93,7 +93,7 @@ def test_the_command_prints_the_classes_without_keras_and_without_this_project(
     answers = answer.answer(str(path), images[:2])
     expected = []
     for i in range(2):
-        named = zip(answers["classes"][i], answers["scores"][i], strict=True)
+        named = list(zip(answers["classes"][i], answers["scores"][i], strict=True))[:3]
         expected.append("  ".join([f"{i}.png", *(f"{name.decode()} {score:.1%}" for name, score in named)]))
     assert outcome.out.splitlines() == expected
 
@@ -161,6 +161,13 @@ def test_what_needs_no_model_is_refused_before_tensorflow_is_imported(asked, ima
     monkeypatch.setattr(answer, "tensorflow", lambda: pytest.fail("TensorFlow was imported"))
     assert "got float64 [" in asked(images / 255)[1]
     assert "there is no folder" in asked(images, "nowhere/out.npz")[1]
+
+
+@pytest.mark.parametrize(("outputs", "got"), [((), "none"), (("a.npz", "b.npz"), "a.npz b.npz")])
+def test_an_array_requires_one_file_for_its_answers(exported, outputs, got, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        answer.main(str(exported[0]), "images.npy", *outputs)
+    assert capsys.readouterr().err == f"answer: IMAGES.npy must be followed by one OUT.npz; got {got}.\n"
 
 
 @pytest.mark.parametrize("content", [b"", b"no array", b"\x93NUMPY\x01\x00v\x00{'descr': '|O', "])

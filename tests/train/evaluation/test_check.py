@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import keras
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from keras_resunits import PreActResNet, export_saved_model
-from train.evaluation.check import TOLERANCE, check_answers, run_answer, save_picture
+from train.evaluation.check import TOLERANCE, _close, check_answers, run_answer, save_picture
 
 pytestmark = pytest.mark.slow
 
@@ -55,6 +56,24 @@ def test_a_damaged_export_is_detected(exported, images, tmp_path):
     graph.write_bytes(graph.read_bytes()[:1000])
     with pytest.raises(RuntimeError, match=r"1 cannot be read:\nanswer: .* is not a SavedModel of this program: "):
         check_answers(tampered, model, preprocessing, images)
+
+
+@pytest.mark.parametrize(
+    ("policy", "precision", "most"),
+    [
+        ("float32", "float32", 1e-3),
+        ("mixed_float16", "float32", 2e-3),
+        ("mixed_bfloat16", "float32", 2e-2),
+        ("float32", "bfloat16", 0.25),
+    ],
+)
+def test_a_difference_is_as_large_as_the_precision_allows(policy, precision, most, tmp_path):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, dtype=policy)])
+    (tmp_path / "metadata.json").write_text(json.dumps({"precision": precision}))
+    expected = np.zeros((1, 2))
+    assert _close(tmp_path, model, expected - 0.9 * most, expected) == pytest.approx(0.9 * most)
+    with pytest.raises(RuntimeError, match="its answers differ from the trained network's by"):
+        _close(tmp_path, model, expected + 1.1 * most, expected)
 
 
 def test_every_precision_has_a_tolerance():

@@ -148,7 +148,7 @@ def test_a_layer_inside_a_unit_does_not_normalise_pixels(evaluate, data, tmp_pat
 @pytest.mark.parametrize(
     ("name", "options", "text"),
     [
-        ("net.keras", ["--mean=0.5"], "--mean and --std must both be numbers, or one name: imagenet, cifar10"),
+        ("net.keras", ["--mean=0.5"], "--mean and --std must both be numbers, or one name: imagenet, cifar10, caffe"),
         ("net.keras", ["--mean=127", "--std=60"], "--mean must be numbers from 0 to 1, separated by commas"),
         ("net.keras", ["--mean=", "--std="], "--mean must be numbers from 0 to 1"),
         ("net.keras", ["--mean=imagenet"], "expected 1 or 1 numbers, one for each channel"),
@@ -260,6 +260,7 @@ def mistaken(model, tmp_path_factory):
         (folder / name).mkdir()
         (folder / name / file).write_text("no")
     changed(Config(), epochs=1).save(folder / "empty" / "config.json")
+    shutil.copytree(folder / "empty", folder / "runs" / "kept-run")
     return folder
 
 
@@ -267,6 +268,8 @@ def mistaken(model, tmp_path_factory):
     ("arguments", "line"),
     [
         (("nowhere", "digits"), r"nowhere: there is no such run, file or folder"),
+        (("kept-rnu",), r"kept-rnu: there is no such run, file or folder\. Did you mean 'kept-run'\?"),
+        (("runs/kept", "digits"), r"runs/kept: there is no such run, file or folder\. Did you mean 'kept-run'\?"),
         (("nowhere.keras", "digits"), r"nowhere\.keras: there is no such run, file or folder"),
         (("{tmp}", "digits"), r"{tmp} must be a run \(config\.json\), a \.keras file or a SavedModel"),
         (("{tmp}/broken", "digits"), r"broken is not a SavedModel of this program: "),
@@ -410,9 +413,16 @@ def assert_apart(texts, figure):
 
 
 @pytest.mark.parametrize(
-    ("classes", "shown"), [(2, 2), (10, 10), (25, 25), (100, 100), pytest.param(1000, 100, marks=pytest.mark.slow)]
+    ("classes", "shown", "side", "points", "turn"),
+    [
+        (2, 2, 3.6, 9, 0),
+        (10, 10, 5.5, 9, 45),
+        (25, 25, 13, 9, 45),
+        (100, 100, 13, 7.02, 90),
+        pytest.param(1000, 100, 13, 7.02, 90, marks=pytest.mark.long),
+    ],
 )
-def test_the_confusion_matrix_names_its_classes_on_both_axes(saved, tmp_path, classes, shown):
+def test_the_confusion_matrix_names_its_classes_on_both_axes(saved, tmp_path, classes, shown, side, points, turn):
     names = [f"a kind of $ thing with a long name, number {i}" for i in range(classes)]
     draw_confusion(guessed(classes, 5000, names), tmp_path / "confusion.png")
     (figure,) = saved
@@ -428,6 +438,14 @@ def test_the_confusion_matrix_names_its_classes_on_both_axes(saved, tmp_path, cl
     assert_apart([*down, *(across if upright else across[:1]), axes.title, axes.xaxis.label, axes.yaxis.label], figure)
     assert re.fullmatch(r"accuracy \d\d\.\d\d % on 5,000 images", axes.get_title())
     assert bar.get_ylabel() == "share of the true class's images, %"
+    assert bar.get_yticks().tolist() == [0, 1, 10, 50, 100]
+    square, strip = (each.get_window_extent().get_points() / figure.dpi for each in (axes, bar))
+    np.testing.assert_allclose(square[1] - square[0], side)
+    np.testing.assert_allclose(strip, [[square[1, 0] + 0.12, square[0, 1]], [square[1, 0] + 0.32, square[1, 1]]])
+    norm = axes.images[0].norm
+    assert (figure.dpi, norm.gamma, norm.vmin, norm.vmax) == (120, 0.4, 0, 100)
+    assert across[0].get_fontsize() == down[0].get_fontsize() == pytest.approx(points)
+    assert across[0].get_rotation() == turn and bool(axes.texts) == (classes <= 25)
     with Image.open(tmp_path / "confusion.png") as picture:
         assert 500 < picture.width < 2000 and 500 < picture.height < 2000
 

@@ -260,6 +260,8 @@ MISTAKES = {
     ),
     "an array of floats": (["{tmp}/floats.npy"], r"got float64 .* \(images \* 255\)"),
     "a damaged array": (["{tmp}/damaged.npy"], "not a readable file of arrays"),
+    "pickled objects": (["{tmp}/objects.npy"], "not a readable file of arrays: .*Python objects in dtype"),
+    "pickled objects of an .npz": (["{tmp}/objects.npz"], "not a readable file of arrays: Object arrays cannot"),
     "an .npz of several": (["{tmp}/several.npz"], "has the arrays a, b: expected one, or x_test"),
     "a table and more": (["{tmp}/ids.csv", "{folder}"], "or one table, or one array"),
     "a table without its folder": (["{tmp}/ids.csv", "--images=nowhere"], "--images=nowhere: there is no such folder"),
@@ -287,6 +289,9 @@ def test_a_mistake_is_answered_in_one_line(predict, net, folder, tmp_path, case)
     np.save(tmp_path / "wide.npy", np.zeros((2, 8, 9, 3), np.uint8))
     np.save(tmp_path / "floats.npy", np.zeros((2, 8, 8, 3)))
     (tmp_path / "damaged.npy").write_bytes(b"no array")
+    objects = np.array([{}], object)  # of which loading could run any code
+    np.save(tmp_path / "objects.npy", objects)
+    np.savez(tmp_path / "objects.npz", x=objects)
     np.savez(tmp_path / "several.npz", a=np.zeros(1), b=np.zeros(1))
     (tmp_path / "ids.csv").write_text("id\n1\n99\n")
     (tmp_path / "out.csv").write_text("id\n1\n")

@@ -85,6 +85,21 @@ def test_the_picture_of_the_calibration_holds_all_of_its_text(judged, tmp_path, 
         assert (
             text.get_text() and extent.x0 >= 0 and extent.x1 <= figures[0].bbox.x1 and extent.y1 <= figures[0].bbox.y1
         )
+    assert figures[0].get_size_inches() == pytest.approx([5.2, 6.0]) and figures[0].dpi == 120
+    assert (above.get_xlim(), above.get_ylim()) == ((0, 1), (0, 1))
+    (diagonal,) = above.lines
+    np.testing.assert_array_equal(diagonal.get_xydata(), [[0, 0], [1, 1]])
+    found = Calibration.of(judged)
+    for bars in (*above.containers, *below.containers):
+        assert [bar.get_x() + bar.get_width() / 2 for bar in bars] == pytest.approx([(i + 0.5) / 15 for i in range(15)])
+        assert {round(bar.get_width(), 6) for bar in bars} == {round(0.92 / 15, 6)}
+    right, gap, answers = (
+        [(bar.get_y(), bar.get_height()) for bar in bars] for bars in (*above.containers, *below.containers)
+    )
+    np.testing.assert_array_equal([height for _, height in right], found.accuracy)
+    ends = np.sort([found.accuracy, found.confidence], axis=0)
+    np.testing.assert_allclose(gap, np.stack([ends[0], ends[1] - ends[0]], 1))
+    np.testing.assert_array_equal([height for _, height in answers], found.counts)
     assert above.get_title() == "expected calibration error 30.0%\nmean confidence 74.0%, accuracy 60.0%"
     with Image.open(tmp_path / "calibration.png") as picture:
         assert picture.format == "PNG" and min(picture.size) > 500
@@ -109,6 +124,10 @@ def test_a_sheet_of_mistakes_has_each_image_between_its_verdict_and_its_name(cou
         assert abs(verdict.x0 + verdict.x1 - box.x0 - box.x1) < 2 and 0 < verdict.y0 - box.y1 < box.height / 8
         if name:
             assert abs(name.x0 + name.x1 - box.x0 - box.x1) < 2 and 0 < box.y0 - name.y1 < box.height / 8
+    lines, columns = -(-count // 6), max(2, min(6, count))
+    row = 0.36 + 1.58 + (0.28 if named else 0.18)
+    assert figure.dpi == 120 and figure.get_size_inches() == pytest.approx([1.7 * columns, 0.4 + row * lines])
+    assert [text.get_fontsize() for text in figure.texts] == [11, *([9, 7] if named else [9]) * count]
     every = [box for box in (headline, *boxes, *texts) if box]
     assert all(box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1 for box in every)
     assert not any(a.overlaps(b) for i, a in enumerate(every) for b in every[:i])

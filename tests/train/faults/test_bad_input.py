@@ -402,7 +402,7 @@ OUTPUTS = [
 
 
 def case_of(case: Case):
-    return pytest.param(case, id=case.name, marks=[pytest.mark.slow] * (case.name == "too wide"))
+    return pytest.param(case, id=case.name, marks=[pytest.mark.long] * (case.name == "too wide"))
 
 
 def prepared(case: Case, tmp_path, files) -> list[str]:

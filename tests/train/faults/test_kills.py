@@ -337,8 +337,9 @@ def test_exchanges_leave_no_threads_behind(two):
 
 
 @pytest.mark.slow
-def test_a_run_whose_worker_is_asked_to_stop_then_killed_then_stuck_ends_like_an_undisturbed_one(
-    two, undisturbed, detected
+@pytest.mark.parametrize("faults", [["killed"], pytest.param(["killed", "stuck"], marks=pytest.mark.long)], ids=len)
+def test_a_run_whose_worker_is_asked_to_stop_and_then_fails_ends_like_an_undisturbed_one(
+    two, undisturbed, detected, faults
 ):
     """SIGTERM stops both at the same step; the other worker detects the rest."""
     workers = two.start("terminated")
@@ -351,8 +352,8 @@ def test_a_run_whose_worker_is_asked_to_stop_then_killed_then_stuck_ends_like_an
     assert "(another worker)" in lines[0] and "(SIGTERM)" in lines[1]
     (step,) = {int(number) for line in lines for number in re.findall(r"saved at step (\d+)", line)}
     assert max(saved(two.output, "terminated")) == step
-    stuck = "did not answer.*stuck or gone"
-    for epoch, signal_, cause in (6, signal.SIGKILL, "gone|ended"), (10, signal.SIGSTOP, stuck):
+    causes = {"killed": (signal.SIGKILL, "gone|ended"), "stuck": (signal.SIGSTOP, "did not answer.*stuck or gone")}
+    for epoch, (signal_, cause) in zip((6, 10), (causes[fault] for fault in faults), strict=False):
         chief, worker = two.start("terminated")
         chief.has_said(f"epoch {epoch:2}/20")
         worker.popen.send_signal(signal_)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from keras_resunits import PreActResNet
+from tests.support.processes import finished
 from tests.train.conftest import Files
 from train.evaluate import run_main as evaluate
 from train.run.history import cut_history, read_history
@@ -89,8 +91,8 @@ def test_a_checkpoint_of_another_run_is_refused(own, command):
     assert "belongs to another run, trained with another configuration." in outcome.said[-1]
 
 
-def test_more_epochs_do_not_make_another_run(own, command):
-    outcome = resumed(command, own, "--epochs=3", "--noexport")
+def test_more_epochs_do_not_make_another_run(own):
+    outcome = resumed(partial(finished, "train"), own, "--epochs=3", "--noexport")
     assert outcome.code == 0 and "epoch 3/3" in outcome.out
     assert outcome.said == ["train: --epochs=3 instead of 2: the schedule is stretched accordingly."]
 

@@ -385,7 +385,7 @@ while True:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", ["before the rename", "while it writes"])
+@pytest.mark.parametrize("moment", ["before the rename", pytest.param("while it writes", marks=pytest.mark.long)])
 def test_a_process_killed_while_it_exports_leaves_only_whole_versions(tmp_path, moment):
     line = [sys.executable, "-c", EXPORTER, tmp_path, moment]
     process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)

@@ -103,6 +103,8 @@ def test_a_command_is_named_as_this_one_was_started(monkeypatch, tmp_path):
         ".venv/bin/python -m train",
         ".venv/bin/python -m train.evaluate",
     ]
+    monkeypatch.setattr(sys, "executable", "")  # Python does not know it
+    assert python() == "python"
     for name in ("python", "keras-resunits-export"):
         (tmp_path / name).touch(mode=0o755)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))

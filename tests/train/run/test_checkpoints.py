@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import re
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_resunits import PreActResNet
 from tests.support.sittings import Sitting, dense, image_data
 from train.process.errors import BadInput, StorageError
-from train.run.checkpoints import Checkpoints, Position, _seal, require_checkpoint, state_hash
+from train.run.checkpoints import Checkpoints, Position, _seal, environment, require_checkpoint, state_hash
 
 
 @pytest.fixture
@@ -20,12 +24,12 @@ def data(files, parse):
     return image_data(files)
 
 
-def small(folder, keep=3, units=2, worker=0) -> tuple[Checkpoints, keras.Variable]:
+def small(folder, units=2, **options) -> tuple[Checkpoints, keras.Variable]:
     """Checkpoints of one dense layer; its kernel."""
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(units, use_bias=False)])
     optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
     optimizer.build(model.trainable_variables)
-    return Checkpoints(folder, model, optimizer, keep=keep, worker=worker), model.trainable_variables[0]
+    return Checkpoints(folder, model, optimizer, **options), model.trainable_variables[0]
 
 
 def saved(folder, steps, scores=None, **options) -> Checkpoints:
@@ -129,8 +133,33 @@ def test_an_environment_that_changes_the_last_bits_is_reported_on_resume(tmp_pat
     assert err.endswith("the run continues, but no longer bit for bit.\n")
 
 
+def test_the_environment_is_what_changes_the_last_bits(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0: {1, 4, 5}}[process], raising=False)
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    made = environment()
+    assert made == {
+        "TensorFlow": tf.__version__,
+        "Keras": keras.__version__,
+        "devices": 1,
+        "cores": 3,
+        "intra-op threads": 0,
+        "oneDNN": "0",
+    }
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "2")
+    assert environment() == made | {"intra-op threads": "2"}
+    monkeypatch.delattr(os, "sched_getaffinity")  # macOS has none
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    assert environment()["cores"] == 8
+
+
+def test_a_seal_is_that_of_earlier_versions_whatever_the_order():
+    assert _seal({"b": 1, "a": [2]}) == hashlib.sha256(b'{"a": [2], "b": 1}').hexdigest()
+
+
 def test_equal_hashes_mean_equal_bytes():
     a, b = keras.Variable([1.0, 2.0]), keras.Variable([1.0, 2.0])
+    assert re.fullmatch("[0-9a-f]{12}", state_hash([a]))
     assert state_hash([a]) == state_hash([b])
     b.assign([1.0, np.nextafter(np.float32(2), np.float32(3))])
     assert state_hash([a]) != state_hash([b])

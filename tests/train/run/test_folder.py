@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,30 @@ def begin(output, name: str) -> Run:
     run.claim()
     run.config.write_text("{}")
     return run
+
+
+FILES = {
+    "config": "config.json",
+    "network": "network.txt",
+    "data": "data.json",
+    "history": "history.csv",
+    "gates": "gates.csv",
+    "curves": "curves.png",
+    "example": "example.png",
+    "initial": "initial.keras",
+    "model": "model.keras",
+    "checkpoints": "checkpoints",
+    "tensorboard": "tensorboard",
+}
+
+
+def test_a_runs_files_are_in_its_folder_and_its_exports_beside_those_of_others(tmp_path):
+    run = Run(tmp_path, "mine")
+    assert run.folder == tmp_path / "runs" / "mine" and Run.at(run.folder) == run
+    assert {name: getattr(run, name).relative_to(run.folder) for name in FILES} == {
+        name: Path(file) for name, file in FILES.items()
+    }
+    assert run.saved_models == tmp_path / "saved_models" / "mine"
 
 
 def test_a_name_that_is_taken_is_numbered(tmp_path):
@@ -157,8 +182,10 @@ def test_a_run_in_use_is_refused_with_the_process_that_uses_it(tmp_path):
         run.config.write_text("{}")
         with pytest.raises(BadInput, match=rf"^--run=mine: .*runs/mine is in use by process {os.getpid()} on \S+\.$"):
             run.claimed().__enter__()
-        assert (run.folder / "lock").read_text().startswith(f"process {os.getpid()} on ")
+        held = (run.folder / "lock").read_text()
+        assert held.startswith(f"process {os.getpid()} on ")
     with run.claimed():  # free again
+        assert (run.folder / "lock").read_text() == held
         assert sorted(path.name for path in run.folder.iterdir()) == ["config.json", "lock"]
 
 

@@ -6,11 +6,12 @@ import math
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
 
 from train.process.errors import StorageError
-from train.run.history import cut_history, draw_curves, read_history
+from train.run.history import _colour, _falls, cut_history, draw_curves, read_history
 
 HISTORY = """epoch,accuracy,loss,val_accuracy,val_loss
 0,0.5,1.25,0.4,1.5
@@ -68,6 +69,12 @@ def test_a_history_that_is_damaged_is_named(history, damage):
     cut_history(history, 9)  # as a resumed run does first
     with pytest.raises(StorageError, match=r"history\.csv is damaged \(.*\): fix it, or remove it"):
         read_history(history)
+
+
+def test_a_history_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "history.csv").mkdir()
+    with pytest.raises(StorageError, match=r"history\.csv cannot be read \(Is a directory\)\.$"):
+        read_history(tmp_path / "history.csv")
 
 
 @pytest.fixture
@@ -153,11 +160,98 @@ def test_a_single_epoch_has_markers_and_a_whole_number(draw):
         assert [line.get_markevery() for line in axes.lines] == [[0], [0]]
 
 
-@pytest.mark.parametrize("epochs", [2, 3, 7, 164])
-def test_ticks_stand_at_whole_epochs_of_the_run(draw, epochs):
+@pytest.mark.parametrize(
+    ("epochs", "ticks", "margin"),
+    [
+        (2, [1, 2], 0.5),
+        (3, [1, 2, 3], 0.5),
+        (11, list(range(1, 12)), 0.5),
+        (12, [2, 4, 6, 8, 10, 12], 0.5),
+        (40, [5, 10, 15, 20, 25, 30, 35, 40], 0.8),
+        (164, [20, 40, 60, 80, 100, 120, 140, 160], 3.28),
+    ],
+)
+def test_ticks_stand_at_whole_epochs_of_the_run_between_small_margins(draw, epochs, ticks, margin):
     for axes in draw({"few": written([(2.3, 0.1)] * epochs)}).axes:
-        ticks = axes.get_xticks()
-        assert (ticks == ticks.round()).all() and ticks.min() >= 1 and ticks.max() <= epochs and len(ticks) > 1
+        assert axes.get_xticks().tolist() == ticks
+        assert axes.get_xlim() == pytest.approx((1 - margin, epochs + margin))
+
+
+@pytest.mark.parametrize(
+    ("losses", "scale", "limits", "ticks"),
+    [
+        ([4.9, 1.0], "linear", (1 - 0.08 * 3.9, 4.9 + 0.08 * 3.9), None),  # by matplotlib's margin
+        ([5.0, 1.0], "log", (5**-0.05, 5**1.05), [1, 2, 5]),
+        ([100.0, 1.0], "log", (100**-0.05, 100**1.05), [1, 2, 5, 10, 20, 50, 100]),
+        ([401.0, 1.0], "log", (401**-0.05, 401**1.05), [1, 2, 5, 10, 20, 50, 100, 200, 500]),
+        ([1000.0, 1.0], "log", (1000**-0.05, 1000**1.05), [1, 10, 100, 1000]),
+        ([1e10, 1.0], "log", (1e10**-0.05, 1e10**1.05), [1e0, 1e2, 1e4, 1e6, 1e8, 1e10]),
+        ([4.0, 1.0, 0.0], "linear", (-0.16, 4.2), None),
+        ([100.0, 1.0, 0.0], "symlog", (-0.3, 100**1.05), [0, 1, 2, 5, 10, 20, 50, 100]),
+        ([0.0], "linear", (-0.04, 1.05), None),
+        ([float("nan"), 2.0], "linear", None, None),
+    ],
+)
+def test_the_values_span_the_axis(draw, losses, scale, limits, ticks):
+    loss, _ = draw({"a": written([(x, 0.5) for x in losses])}).axes
+    assert loss.get_yscale() == scale
+    if limits:
+        assert loss.get_ylim() == pytest.approx(limits)
+    if ticks:
+        assert loss.get_yticks() == pytest.approx(ticks)
+    if scale == "symlog":
+        assert (loss.yaxis.get_transform().linthresh, loss.yaxis.get_transform().linscale) == (1.0, 0.4)
+
+
+WIDTHS = {"train": 0.9, "test": 1.8, "test, averaged weights": 1.2, "learning rate drops (to 1/3 or less)": 1.1}
+
+
+def test_each_style_of_line_looks_like_itself_in_the_panels_and_in_the_legend(draw):
+    header = "epoch,accuracy,loss,val_accuracy,val_ema_accuracy,val_ema_loss,val_loss,learning_rate\n"
+    rows = [f"{i},0.5,1,0.4,0.6,0.9,1,{rate}\n" for i, rate in enumerate((0.3, 0.3, 0.1))]
+    figure = draw([(f"run {i}", header + "".join(rows)) for i in range(2)])
+    for axes in figure.axes:
+        for i in range(2):
+            lines = axes.lines[4 * i : 4 * i + 4]
+            assert [line.get_linewidth() for line in lines] == list(WIDTHS.values())
+            assert {to_hex(line.get_color()) for line in lines} == {to_hex(f"C{i}")}
+            *_, fall = lines
+            assert fall.get_zorder() == 1 and fall.get_xdata()[0] == 2.5
+            assert fall._unscaled_dash_pattern == (2 * i, (1, 3))  # side by side
+        assert [line.get_linestyle() for line in axes.lines[:3]] == ["--", "-", "-."]
+        assert [line.get_marker() for line in axes.lines[:3]] == ["o", "o", "s"]
+    drawn = figure.legends[0]
+    assert legend(figure)[2:] == list(WIDTHS) and drawn._ncols == 2 and not drawn.get_frame_on()
+    handles = dict(zip([text.get_text() for text in drawn.get_texts()], drawn.legend_handles, strict=True))
+    assert handles[legend(figure)[0]].get_linewidth() == 4
+    assert [handles[name].get_linewidth() for name in WIDTHS] == list(WIDTHS.values())
+
+
+@pytest.mark.parametrize(("runs", "height"), [(1, 4.2 + 4 * 0.22), (4, 4.2 + 4 * 0.22), (6, 4.2 + 6 * 0.22)])
+def test_the_picture_has_room_for_the_legend(draw, runs, height):
+    figure = draw([(f"run {i}", written([(2.0, 0.5), (1.0, 0.6)])) for i in range(runs)])
+    assert figure.get_size_inches() == pytest.approx([10, height])
+    entries = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert len(entries) == 2 * max(runs, 2) and entries[max(runs, 2) :][:2] == ["train", "test"]
+
+
+def test_twenty_runs_have_colours_of_their_own_the_first_ten_matplotlibs():
+    colours = [to_hex(_colour(number)) for number in range(20)]
+    assert colours[:10] == [to_hex(f"C{i}") for i in range(10)]
+    assert len(set(colours)) == 20
+
+
+@pytest.mark.parametrize(("length", "shown"), [(31, "x" * 31), (32, f"{'x' * 15}…{'x' * 15}")])
+def test_a_long_name_is_cut(draw, length, shown):
+    figure = draw({"x" * length: written([(2.0, 0.5)])})
+    assert figure.get_suptitle() == f"Loss and error over the epochs: {shown}"
+    assert legend(figure)[0] == f"{shown}: test loss 2.00, test error 50.00 % after 1 epoch"
+
+
+def test_a_drop_to_a_third_is_one_and_less_is_none():
+    assert _falls([0.3, 0.3, 0.1]) == [2] and _falls([0.3, 0.1, 0.1]) == [1]
+    assert _falls([0.29, 0.29, 0.1]) == _falls([0.1, 0.1, 0.3]) == []
+    assert _falls([0.3, 0.298, 0.09]) == [2] and _falls([0.3, 0.296, 0.09]) == []  # steady within 1 %
 
 
 def test_every_run_is_in_the_legend_with_its_last_values(draw):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
+import sys
+from types import ModuleType
 
 import keras
 import numpy as np
@@ -15,10 +18,24 @@ from tests.support.sittings import here
 from train.data.augmentation import Augmentation
 from train.data.datasets import ImageData
 from train.data.feeding import Feed
+from train.process.errors import BadInput
+from train.run import recorders as module
 from train.run.checkpoints import Checkpoints
 from train.run.folder import Run
 from train.run.history import read_history
-from train.run.recorders import Gates, History, Records, clock, forgiving, recorders
+from train.run.recorders import (
+    Curves,
+    Gates,
+    History,
+    Progress,
+    Records,
+    clock,
+    forgiving,
+    gate_recorder,
+    own_callbacks,
+    peak_memory,
+    recorders,
+)
 from train.run.session import Plan, Session
 from train.step.trainer import Trainer
 
@@ -105,6 +122,96 @@ def test_the_records_of_a_whole_run_with_averages_and_accumulation(command, file
     assert (shorter.code, shorter.said) == (2, ["train: --epochs=1, but the run to resume has already done 3."])
 
 
+class Clock:
+    """Stands for `time`: its seconds are set by the test."""
+
+    now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock_of_the_test(monkeypatch):
+    made = Clock()
+    monkeypatch.setattr(module, "time", made)
+    return made
+
+
+def test_the_speed_is_that_of_training_and_the_memory_that_of_the_process(clock_of_the_test, monkeypatch):
+    records, logs = Records(batch_size=4), {}
+    records.on_epoch_begin(0)
+    for batch in range(3):
+        records.on_train_batch_end(batch)
+    clock_of_the_test.now += 5
+    records.on_test_begin()
+    clock_of_the_test.now += 100  # the test's time does not count
+    records.on_epoch_end(0, logs)
+    assert logs["images_per_second"] == 3 * 4 / 5
+    assert logs["memory_gb"] * 1e9 == pytest.approx(peak_memory(), rel=0.01)
+    monkeypatch.setattr("sys.platform", "darwin")
+    bytes_there = peak_memory()
+    monkeypatch.setattr("sys.platform", "linux")
+    assert peak_memory() == pytest.approx(1024 * bytes_there, rel=1e-4)
+
+
+EPOCH = {"loss": 0.5, "accuracy": 0.75, "val_loss": 0.25, "val_accuracy": 0.5, "images_per_second": 1234.4}
+
+
+@pytest.mark.parametrize("notebook", [False, True])
+def test_the_console_shows_a_bar_in_notebooks_and_at_once_a_line_for_each_epoch(
+    clock_of_the_test, monkeypatch, notebook
+):
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    if notebook:
+        monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
+    shown = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(shown, encoding="utf-8"))  # a log file: nothing flushes it
+    progress = Progress(epochs=12, first_epoch=2, steps=250, batch_size=8, watched="validation")
+    progress.on_train_begin()
+    progress.on_epoch_begin(3)
+    progress.on_train_batch_end(0)
+    progress.on_train_batch_end(1, {"loss": 0.5})
+    assert progress.bar.disable != notebook
+    progress.bar.refresh()
+    clock_of_the_test.now += 30
+    progress.on_epoch_end(3, EPOCH | {"val_ema_accuracy": 0.625})
+    line = (
+        "epoch  4/12  loss 0.5000  accuracy 75.00%  validation loss 0.2500  validation accuracy 50.00%"
+        "  averaged 62.50%  1,234 img/s  2:00 left\n"  # two epochs took 30 s, and eight are left
+    )
+    text = shown.getvalue().decode()
+    assert text.endswith(line)
+    assert re.search(r"epoch 4/12: .* 16\.0/2\.00k .*img/s, loss=0\.500\]", text) if notebook else text == line
+    progress.on_epoch_end(11, EPOCH)
+    assert shown.getvalue().decode().splitlines()[-1].endswith("accuracy 50.00%  1,234 img/s  0:00 left")
+
+
+@pytest.mark.parametrize("first", [0, 1, 2])
+def test_a_run_that_resumes_appends_to_its_records(tmp_path, first):
+    run = Run(tmp_path, "mine")
+    run.claim()
+    made = recorders(run, Plan(epochs=3, steps=5), batch_size=4, first_epoch=first)
+    assert [each.append for each in (made[1], gate_recorder(run, first))] == [first > 0] * 2
+    assert not made[2].write_graph  # which takes longer than an epoch of a small network
+
+
+def test_curves_are_drawn_of_at_least_one_epoch(tmp_path):
+    run = Run(tmp_path, "mine")
+    run.claim()
+    for rows in ("", "1,0.5,0.5,0.5,0.5\n"):
+        run.history.write_text(f"epoch,loss,accuracy,val_loss,val_accuracy\n{rows}")
+        Curves(run.history, run.curves).on_train_end()
+        assert run.curves.exists() == bool(rows)
+
+
+def test_callbacks_of_the_users_are_keras_own_kind():
+    one = keras.callbacks.Callback()
+    assert (own_callbacks(None), own_callbacks([one])) == ([], [one])
+    with pytest.raises(BadInput, match=r"^--callbacks must be Keras callbacks; got 'no callback'\."):
+        own_callbacks([one, "no callback"])
+
+
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (3599.4, "59:59"), (3599.5, "1:00:00")])
 def test_times_are_printed_as_on_a_clock(seconds, text):
     assert clock(seconds) == text
@@ -123,12 +230,13 @@ def test_a_resumed_history_keeps_its_columns_whatever_is_measured(tmp_path):
 
 
 @pytest.mark.parametrize("first", [0, 1])
-def test_a_history_keeps_the_count_that_it_began_with(tmp_path, first):
+def test_a_history_keeps_the_count_that_it_began_with(tmp_path, first, capsys):
     run = Run(tmp_path, "mine")
     run.claim()
     rows = [f"{first + epoch},0.5" for epoch in range(3)]
     run.history.write_text("\n".join(["epoch,loss", *rows]) + "\n")
     recorders(run, Plan(epochs=4, steps=5), batch_size=4, first_epoch=2)  # the third epoch has no checkpoint
+    assert capsys.readouterr().err == ""
     history = History(run.history, append=True)
     history.on_train_begin()
     for epoch in (2, 3):
@@ -146,6 +254,16 @@ def test_a_new_history_counts_from_1(tmp_path):
     assert (tmp_path / "history.csv").read_text().splitlines() == ["epoch,loss,val_loss", "1,0.25,0.5"]
 
 
+def test_a_row_that_the_disk_has_no_room_for_waits_for_the_next_epoch(capsys):
+    history = History("/dev/full")
+    history.on_train_begin()
+    history.on_epoch_end(0, {"loss": 0.5})
+    said = "train: /dev/full: No space left on device; trying again after the next epoch.\n"
+    assert capsys.readouterr().err == said
+    with pytest.raises(OSError, match="No space left"):
+        history.on_train_end()
+
+
 def test_a_lost_history_is_reported(tmp_path, capsys):
     run = Run(tmp_path, "mine")
     run.claim()
@@ -153,7 +271,9 @@ def test_a_lost_history_is_reported(tmp_path, capsys):
     assert capsys.readouterr().err.endswith("history.csv has 0 of the 2 epochs done; the others are lost.\n")
 
 
-@pytest.mark.parametrize("event", ["on_train_begin", "on_test_end", "on_epoch_end", "on_train_end"])
+@pytest.mark.parametrize(
+    "event", ["on_train_begin", "on_epoch_begin", "on_test_begin", "on_test_end", "on_epoch_end", "on_train_end"]
+)
 def test_a_disk_that_is_full_at_any_event_ends_no_run(event, capsys):
     def full(*arguments):
         raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")

@@ -302,6 +302,19 @@ def test_patience_ends_where_one_batch_after_the_other_makes_nan(tmp_path, data,
     assert sitting.session.position.left_out == list(range(1, PATIENCE + 1))
 
 
+@pytest.mark.parametrize(("patience", "ends"), [(1, 2), (2, 3)])
+def test_a_run_ends_once_the_best_epoch_is_as_far_back_as_patience_allows(
+    tmp_path, data, configured, patience, ends, capsys
+):
+    configured("--learning_rate=1e-9")  # every epoch is as good as the first
+    sitting = Sitting(tmp_path, data, patience=patience)
+    sitting.session.plan = replace(sitting.session.plan, epochs=5)
+    sitting.run()
+    assert (sitting.session.position.epoch, sitting.checkpoints.best) == (ends, STEPS)
+    epochs = "epoch" if patience == 1 else "epochs"
+    assert said(capsys) == [f"train: no better for {patience} {epochs}: ended after epoch {ends}."]
+
+
 def test_rollback_without_a_checkpoint_of_this_epoch_gives_up(tmp_path, data, configured):
     gone = keras.callbacks.LambdaCallback(
         on_epoch_begin=lambda epoch, logs: epoch and shutil.rmtree(tmp_path / f"step-{STEPS:08}")

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, fields
 
 import pytest
 from absl import flags
 
 from tests.support.configs import changed, picked
 from train.process.errors import BadInput
+from train.process.files import digest
 from train.settings.config import Config, fingerprint_of, read
 from train.settings.flags import command, defined
-from train.settings.resolving import resolve
-from train.settings.sections import Command
+from train.settings.resolving import _require_same_code, resolve
+from train.settings.sections import Command, Section
 
 
 @pytest.fixture
@@ -126,6 +127,54 @@ def test_sets_of_characters_are_not_mirrored(resolved, dataset, mirrored):
 def test_a_value_out_of_its_range_is_refused(resolved, argument, text):
     with pytest.raises(BadInput, match=text):
         resolved(argument)
+
+
+BOUNDS = {
+    "validation": ">= 0 and < 1",
+    "image_size": ">= 1 and <= 65535",
+    "pad": ">= 0",
+    "crop_area": "> 0 and <= 1",
+    "randaugment": ">= 0 and <= 30",
+    "randaugment_ops": ">= 1 and <= 14",
+    "erasing": ">= 0 and <= 1",
+    "mixup": ">= 0",
+    "cutmix": ">= 0",
+    "label_smoothing": ">= 0 and <= 1",
+    "depth": "<= 10000",
+    "width": ">= 1 and <= 100000",
+    "epochs": ">= 1 and <= 1000000",
+    "batch_size": ">= 1",
+    "learning_rate": "> 0",
+    "warm_up": ">= 0",
+    "drop_factor": "> 0 and < 1",
+    "momentum": ">= 0 and <= 1",
+    "weight_decay": ">= 0",
+    "clip_norm": "> 0",
+    "accumulate": ">= 1",
+    "ema": "> 0 and < 1",
+    "patience": ">= 1",
+    "seed": ">= 0 and <= 4294967295",
+    "checkpoint_every": ">= 1",
+    "keep": ">= 1",
+    "top_k": ">= 1",
+    "accuracy_tolerance": ">= 0 and <= 1",
+    "seeds": ">= 2 and <= 1000",
+    "cpu_devices": ">= 1 and <= 64",
+    "startup_timeout": ">= 1",
+    "worker_timeout": ">= 1",
+}
+BEYOND = {">=": -1e-9, ">": -1e-9, "<=": 1e-9, "<": 1e-9}
+
+
+def test_every_bounded_number_has_these_bounds():
+    options = [each for section in Section.__subclasses__() for each in fields(section)]
+    bounds = {each.name: each.metadata["bounds"] for each in options if not each.metadata["bounds"].choices}
+    assert {name: str(each) for name, each in bounds.items() if str(each) != "finite"} == BOUNDS
+    for name, text in BOUNDS.items():
+        for sign, written in re.findall(r"([<>]=?) (\S+)", text):
+            edge = float(written)
+            assert bounds[name].allows(edge) == ("=" in sign)
+            assert not bounds[name].allows(edge + BEYOND[sign] * max(1, edge))
 
 
 @pytest.mark.parametrize(
@@ -357,10 +406,23 @@ def test_a_saved_configuration_with_values_of_a_wrong_type_is_damaged(resolved, 
         resolved(saved=saved)
 
 
-def test_the_configuration_is_printed_one_choice_per_line(resolved):
-    lines = str(resolved("--depth=8")).splitlines()
-    assert "  depth           8" in lines
-    assert not any("None" in line for line in lines)
+def test_the_essentials_and_what_differs_from_the_defaults_are_printed(resolved):
+    config = resolved("--depth=8", "--mixup=0.2").resolved((8, 8, 1), 1437, list("0123456789"))
+    lines = str(config).splitlines()
+    assert lines == [
+        "  dataset         digits",
+        "  pad             1",
+        "  flip            False",
+        "  mixup           0.2",
+        "  model           PreActResNet",
+        "  depth           8",
+        "  epochs          40",
+        "  batch_size      64",
+        "  learning_rate   0.1",
+        "  seed            0",
+        f"  fingerprint     {config.fingerprint}",
+    ]
+    assert "  class_names     ['a', 'b']" in str(resolved("--class_names=a,b")).splitlines()
 
 
 @pytest.mark.parametrize("arguments", [["--warm_up=0.8"], ["--warm_up=0.5"]])
@@ -384,3 +446,14 @@ def test_what_is_exported_is_recorded_changes_no_fingerprint_and_may_change_on_r
     assert (again.top_k, again.head) == (3, "logits")
     with pytest.raises(BadInput, match=r"--formats must be one of onnx, .*, got \['onnx', 'tflite'\]"):
         resolved("--formats=onnx,tflite")
+
+
+def test_a_file_with_objects_is_the_one_that_the_run_began_with(tmp_path):
+    path = tmp_path / "units.py"
+    path.write_text("halved = 1")
+    own = digest(path)
+    for saved in ({}, {"code": None}, {"code": {"other.py": "0" * 64}}, {"code": {"units.py": own}}):
+        _require_same_code({"units.py": path}, saved)
+    line = rf"units\.py is not the file that the run began with: its SHA-256 is {own[:12]}\.\.\., .* copy 000000000000"
+    with pytest.raises(BadInput, match=line):
+        _require_same_code({"units.py": path}, {"code": {"units.py": "0" * 64}})

@@ -7,13 +7,16 @@ import hashlib
 import json
 import re
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from tests.catalog import long_but
 from tests.support.configs import changed, picked
-from train.configs._smoke_images import smoke_arrays, smoke_folder
+from train.configs._smoke_images import CLASSES, COUNTS, smoke_arrays, smoke_folder
 from train.process.errors import BadInput
 from train.run.history import read_history
 from train.settings.config import DECIDES_NO_NUMBER, Config, read
@@ -60,7 +63,7 @@ def test_the_smoke_version_is_the_experiment_except_for_its_size(name, parse):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", long_but(["digits", "imagenet_resnet50"], {name: name for name in names()}))
 def test_the_smoke_version_trains(name, command, tmp_path):
     outcome = command(f"--config={name}", "--smoke", "--noexport", f"--output={tmp_path}")
     assert (outcome.code, outcome.said) == (0, []), outcome.err
@@ -68,23 +71,66 @@ def test_the_smoke_version_trains(name, command, tmp_path):
     assert np.isfinite(read_history(run / "history.csv")["val_loss"]).all()
     saved = read(run / "config.json")
     assert (saved.config, saved.smoke) == (name, True)
-    assert f"  fingerprint     {saved.fingerprint}\n" in outcome.out
+    assert f"  fingerprint     {saved.fingerprint}\n  all values      " in outcome.out
 
 
 @pytest.mark.parametrize(
-    ("name", "network", "decay", "epochs", "drops", "factor"),
+    ("name", "paper"),
     [
-        ("cifar10_preactresnet164", ("PreActResNet", 164), 1e-4, 164, None, None),
-        ("cifar10_resnet110", ("ResNet", 110), 1e-4, 164, None, None),
-        ("cifar10_wrn28_10", ("wrn28_10_cifar", None), 5e-4, 200, [60 / 200, 120 / 200, 160 / 200], 0.2),
+        ("cifar10_preactresnet164", {"model": "PreActResNet", "depth": 164}),
+        ("cifar10_resnet110", {"model": "ResNet", "depth": 110}),
+        (
+            "cifar10_wrn28_10",
+            {
+                "model": "wrn28_10_cifar",
+                "weight_decay": 5e-4,
+                "epochs": 200,
+                "warm_up": 0.0,
+                "drops": [60 / 200, 120 / 200, 160 / 200],
+                "drop_factor": 0.2,
+            },
+        ),
+        (
+            "imagenet_resnet50",
+            {
+                "dataset": "imagenet2012",
+                "image_size": 224,
+                "model": "ResNet",
+                "depth": 50,
+                "epochs": 90,
+                "batch_size": 256,
+                "warm_up": 0.0,
+                "drops": [30 / 90, 60 / 90],
+                "pad": None,
+            },
+        ),
     ],
 )
-def test_the_papers_cifar_experiments_have_the_papers_values(parse, name, network, decay, epochs, drops, factor):
+def test_the_papers_experiments_have_the_papers_values(parse, name, paper):
+    usual = {"dataset": "cifar10", "epochs": 164, "batch_size": 128, "weight_decay": 1e-4, "pad": 4}
+    wanted = {**usual, "learning_rate": 0.1, "momentum": 0.9, "schedule": "steps", "flip": True, **paper}
     parse(f"--config={name}")
-    config = resolve()
-    assert picked(config, "dataset", "model", "depth") == ("cifar10", *network)
-    assert picked(config, "learning_rate", "weight_decay", "momentum", "batch_size") == (0.1, decay, 0.9, 128)
-    assert picked(config, "epochs", "drops", "drop_factor", "pad", "flip") == (epochs, drops, factor, 4, True)
+    assert dict(zip(wanted, picked(resolve(), *wanted), strict=True)) == wanted
+
+
+SMALL = {"epochs": 2, "batch_size": 16}
+
+
+@pytest.mark.parametrize(
+    ("name", "images", "small"),
+    [
+        ("digits", "digits", {"depth": 8, "epochs": 1}),
+        ("fashion_mnist", "28x28x1.npz", {"depth": 8, **SMALL}),
+        ("cifar10_preactresnet164", "32x32x3.npz", {"depth": 11, "block": "bottleneck", **SMALL}),
+        ("cifar10_resnet110", "32x32x3.npz", {"depth": 8, "block": None, **SMALL}),
+        ("cifar10_wrn28_10", "32x32x3.npz", {"depth": 10, "width": 1, **SMALL}),
+        ("imagenet_resnet50", "jpeg-80", {"depth": 18, "image_size": 64, "epochs": 1, "batch_size": 16}),
+    ],
+)
+def test_the_smoke_version_is_this_small(name, images, small):
+    smoke = experiment(name, smoke=True)
+    assert Path(smoke["dataset"]).name == images
+    assert {key: smoke[key] for key in small} == small
 
 
 @pytest.mark.slow
@@ -210,6 +256,21 @@ def test_smoke_images_are_of_two_classes_and_train_and_test_share_none(tmp_path,
     arrays = np.load(smoke_arrays(28, channels=1))
     assert arrays["x_train"].shape == (64, 28, 28, 1) and arrays["x_test"].shape == (16, 28, 28, 1)
     assert arrays["y_train"].tolist() == [0] * 32 + [1] * 32
+    colour = np.load(smoke_arrays(28))["x_train"]
+    assert colour.shape == (64, 28, 28, 3)
+    assert (arrays["x_train"] == colour.mean(-1, keepdims=True).round()).all()
     train = {image.tobytes() for image in arrays["x_train"]}
-    assert not train & {image.tobytes() for image in arrays["x_test"]}
-    assert len(list(Path(smoke_folder(80)).rglob("*.jpg"))) == 80
+    assert len(train) == 64 and not train & {image.tobytes() for image in arrays["x_test"]}
+
+
+def test_smoke_photographs_are_of_five_shapes_and_written_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    root = Path(smoke_folder(80))
+    photographs = sorted(root.rglob("*.jpg"))
+    written = [path.stat().st_mtime_ns for path in photographs]
+    folders = Counter(str(path.parent.relative_to(root)) for path in photographs)
+    assert folders == {f"{split}/{name}": n for split, n in COUNTS.items() for name in CLASSES}
+    sizes = Counter(Image.open(path).size for path in root.glob("test/china/*.jpg"))
+    assert sizes == {(80, 80): 2, (80, 79): 2, (80, 78): 2, (80, 77): 1, (80, 76): 1}
+    assert smoke_folder(80) == str(root)
+    assert [path.stat().st_mtime_ns for path in photographs] == written

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import keras
+import pytest
 import tensorflow as tf
 
 import keras_resunits as kr
 from tests.support.sittings import Sitting, image_data
 from train.process import machine
-from train.process.machine import free_memory
-from train.step.activations import peak_bytes
+from train.process.machine import free_memory, memory
+from train.step.activations import peak_bytes, shortage
 
 
 def peak(batch: int, **choices) -> int:
@@ -60,6 +61,41 @@ def test_the_free_memory_is_what_machine_and_container_leave(tmp_path):
     assert free_memory(tmp_path, meminfo) == 50_000
     (tmp_path / "memory.current").write_text("900000\n")
     assert free_memory(tmp_path, meminfo) == 0
+
+
+VERSIONS = [
+    ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat", "total_inactive_file"),
+]
+
+
+@pytest.mark.parametrize(("limit", "usage", "detail", "cache"), VERSIONS, ids=["version 2", "version 1"])
+def test_each_version_of_containers_tells_its_memory(tmp_path, limit, usage, detail, cache):
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text("")
+    assert free_memory(tmp_path, meminfo) is None
+    told = [(limit, "1000\n", 1000), (usage, "300\n", 700), (detail, "file 9\n", 700), (detail, f"{cache} 200\n", 900)]
+    for name, text, free in told:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+        assert (free_memory(tmp_path, meminfo), memory(tmp_path)) == (free, 1000)
+
+
+SHORT = "a step takes about 8.0 GB, but 2.0 GB of memory are free"
+
+
+@pytest.mark.parametrize(
+    ("needed", "remat", "told"),
+    [
+        (2_000_000_000, None, None),
+        (8_000_000_000, None, f"{SHORT}: pass --remat=auto, or a --batch_size of 3."),
+        (8_000_000_000, "norms", f"{SHORT}: pass --remat=auto, or a --batch_size of 3."),
+        (8_000_000_000, "auto", f"{SHORT}: pass a --batch_size of 3."),
+        (80_000_000_000, 4, f"{SHORT.replace('8.0', '80.0')}: pass a smaller --depth."),
+    ],
+)
+def test_a_shortage_is_told_with_what_fits(needed, remat, told):
+    assert shortage(needed, 2_000_000_000, 15, remat) == told
 
 
 def test_too_little_memory_is_reported_once_before_the_first_step(parse, files, tmp_path, monkeypatch, capsys):

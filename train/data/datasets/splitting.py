@@ -65,7 +65,9 @@ def held_out(names: Sequence[str], labels: np.ndarray | None, classes: Sequence[
     Raises:
         BadInput: if a class would have no image on one side.
     """
-    low, high = interval(source) or (0.0, 0.0)
+    part = interval(source)
+    assert part is not None  # by the callers
+    low, high = part
     places = np.array([position(name, seed) for name in names])
     chosen = (low <= places) & (places < high)
     groups = [np.arange(len(names))] if labels is None else [np.flatnonzero(labels == c) for c in range(len(classes))]
