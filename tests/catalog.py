@@ -234,6 +234,7 @@ HELPERS = {  # neither layers nor choices: covered by their own test files
     "create",
     "deepest_column",
     "describe",
+    "draw",
     "export_saved_model",
     "fan_in",
     "features",
