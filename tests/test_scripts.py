@@ -319,8 +319,8 @@ def test_the_memory_benchmark_measures_and_draws_every_row(tmp_path):
         assert drawn.size == (1500, 600)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_benchmark_of_exports_measures_a_network(tmp_path):
-    (row,) = run("-m", "benchmarks.export", "--depths=11", "--rounds=1", folder=tmp_path).splitlines()[2:]
+    (row,) = run("benchmarks.export", "--depths=11", "--rounds=1", folder=tmp_path).splitlines()[2:]
     depth, who, *figures = (cell.strip() for cell in row.split("|")[1:-1])
     assert (depth, who) == ("11", "keras_resunits") and all(float(figure) > 0 for figure in figures)

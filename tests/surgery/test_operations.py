@@ -313,6 +313,15 @@ def test_another_order_carries_kernels_and_lists_the_rest():
     assert all(path.startswith(("unit", "post")) for path in swapped.new)
 
 
+def test_another_order_leaves_the_tail():
+    model = kr.PreActResNet([1, 1, 1], tail="residual_gate", **SMALL)
+    swapped = kr.surgery.set_order(model, "post_act").model
+    for name in ("unit000", "unit001", "unit002"):
+        before, after = (type(net.get_layer(name).branch.layers[-1]) for net in (model, swapped))
+        assert before is after
+    assert kr.gates(swapped) == kr.gates(model)
+
+
 def test_another_shortcut_leaves_the_branches():
     model = kr.ResNet([1, 1, 1], shortcut="C", **SMALL)
     swapped = kr.surgery.swap_shortcut(model, "zero_pad", order="post_act")

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import keras_resunits as kr
+from keras_resunits.layers import carries
 from tests.catalog import long_but
 
 SLOT = kr.Slot(index=3, total=9, in_filters=8, filters=8)
@@ -46,6 +47,9 @@ def test_shortcut_only_gating_is_one_minus_the_gate_of_option_a():
     carried = np.asarray(layer(images()))
     plain = np.asarray(kr.zero_pad(WIDER, kr.PostAct())(images()))
     np.testing.assert_allclose(carried, (1 - np.asarray(layer.gate(images()))) * plain, rtol=1e-5, atol=1e-6)
+    held = carries.carried(layer, images(), images()[::-1])  # the gate reads other images
+    wanted = (1 - np.asarray(layer.gate(images()[::-1]))) * plain
+    np.testing.assert_allclose(held, wanted, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(("g", "k", "passes"), [("relu", 0.5, 0.5), ("relu", -2.0, 0.0), ("leaky_relu", -2.0, -0.4)])

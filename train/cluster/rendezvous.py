@@ -76,7 +76,7 @@ class _Patience:
         if waited >= self.timeout:
             raise ClusterError(f"worker {self.number}: not all workers appeared in {waited:.0f} s; missing: {others}.")
         if waited >= self.next:
-            print(f"waiting for workers ({waited:.0f} s of {self.timeout:.0f}): {others}", file=sys.stderr)
+            print(f"waiting for workers ({waited:.0f} s of {self.timeout:.0f}): {others}", file=sys.stderr, flush=True)
             self.next += 30.0
 
 

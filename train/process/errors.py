@@ -81,11 +81,11 @@ def told(error: Exception) -> str:
 
 def say(text: str) -> None:
     """Print a warning to standard error."""
-    print(f"train: {text}", file=sys.stderr)
+    print(f"train: {text}", file=sys.stderr, flush=True)
 
 
 def leave(error: RunError) -> NoReturn:
     """End the process at once, from any thread: TensorFlow's own shutdown would wait for workers that are gone."""
-    print(told(error), file=sys.stderr)
+    print(told(error), file=sys.stderr, flush=True)
     sys.stdout.flush()
     os._exit(error.code)

@@ -15,6 +15,7 @@ def write_manifest(folder: Path) -> None:
     >>> folder = Path(tempfile.mkdtemp())
     >>> _ = (folder / "a.txt").write_text("a")
     >>> write_manifest(folder)
+    >>> write_manifest(folder)  # it does not list itself
     >>> print((folder / FILE).read_text()[:8], (folder / FILE).read_text()[-7:], end="")
     ca978112   a.txt
     """

@@ -54,7 +54,8 @@ def check(seeds, tmp_path) -> set[str]:
 
 @pytest.mark.slow
 def test_some_random_flags(tmp_path):
-    assert check(range(8), tmp_path) == {"accepted", "refused"}
+    assert sort([], tmp_path) == "accepted"
+    assert "refused" in check(range(7), tmp_path)
 
 
 @pytest.mark.long

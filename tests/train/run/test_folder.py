@@ -69,6 +69,12 @@ def test_resume_without_a_name_requires_an_existing_run(tmp_path):
         old_run(str(tmp_path), None, "digits")
 
 
+@pytest.mark.parametrize("find", [new_run, old_run])
+def test_a_folder_that_tensorflow_would_take_for_a_pattern_is_refused(tmp_path, find):
+    with pytest.raises(BadInput, match=r"--output"):
+        find(str(tmp_path / "a[1]"), None, "digits")
+
+
 def test_resume_with_a_name_starts_a_missing_run_so_that_one_command_serves_for_both(tmp_path):
     assert old_run(str(tmp_path), "mine", "digits") == Run(tmp_path, "mine")
 
