@@ -17,7 +17,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the clone, where the package is not installed
 
 import keras_resunits as kr
-from keras_resunits.analysis.unit_pictures import Picture, picture
+from keras_resunits.analysis.unit_pictures import Picture, picture, pictures
 from keras_resunits.models.keras_layouts import pooled_projection
 
 
@@ -101,11 +101,6 @@ def gallery() -> dict[str, list[Picture]]:
         },
     }
     return {heading: pictures(units) for heading, units in rows.items()}
-
-
-def pictures(units: dict[str, kr.Unit]) -> list[Picture]:
-    """Each with its title."""
-    return [Picture(title, unit) for title, unit in units.items()]
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -45,20 +45,10 @@ def draw(units: keras.Model | Unit | Mapping[str, Unit]) -> Any:
     >>> [text.get_text() for text in figure.axes[0].texts if text.get_fontweight() == "bold"]
     ['unit000', 'unit001', '2 of these', 'unit003', 'unit004']
     """
-    from keras_resunits.analysis.unit_pictures import Picture, picture  # late: matplotlib
+    from keras_resunits.analysis.unit_pictures import kinds, picture, pictures  # late: matplotlib
 
     if isinstance(units, keras.Model):
-        units = _kinds(_units(units))
+        units = kinds(_units(units))
     elif isinstance(units, Unit):
         units = {units.name: units}
-    return picture({"": [Picture(title, unit) for title, unit in units.items()]})
-
-
-def _kinds(units: Iterable[Unit]) -> dict[str, Unit]:
-    """The first unit of each kind, by its name and the number of units that are drawn alike."""
-    from keras_resunits.analysis.unit_pictures import Picture
-
-    alike: dict[tuple, list[Unit]] = {}
-    for unit in units:
-        alike.setdefault(Picture("", unit).content, []).append(unit)
-    return {f"{first.name}" + f"\n{1 + len(more)} of these" * bool(more): first for first, *more in alike.values()}
+    return picture({"": pictures(units)})

@@ -22,5 +22,5 @@ def progress(items: Sequence[T], what: str) -> Iterator[T]:
     for i, item in enumerate(items):
         if time.monotonic() - told > EVERY:
             told = time.monotonic()
-            print(f"{what} {i} of {len(items)}", file=sys.stderr)
+            print(f"{what} {i} of {len(items)}", file=sys.stderr, flush=True)
         yield item

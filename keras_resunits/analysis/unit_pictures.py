@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -89,10 +89,12 @@ class Box:
 
     @property
     def width(self) -> float:
+        """How wide it is."""
         return width_of(self.text, TEXT) + 2 * self.inside
 
     @property
     def height(self) -> float:
+        """How high it is."""
         return self.tall or LINE * self.text.count("\n") + TEXT + 10
 
     def draw(self, axes: Axes, x: float, top: float, width: float) -> None:
@@ -122,10 +124,12 @@ class Columns:
 
     @property
     def width(self) -> float:
+        """How wide it is."""
         return len(self.columns) * (self.each + self.gap) - self.gap
 
     @property
     def height(self) -> float:
+        """How high it is."""
         return self.step * len(self.columns[-1])
 
     def draw(self, axes: Axes, x: float, top: float, width: float) -> None:
@@ -185,6 +189,7 @@ class Picture:
 
     @property
     def carries(self) -> bool:
+        """Whether there is a shortcut."""
         return word(self.unit.merge) != "branch_only"
 
     @property
@@ -213,6 +218,7 @@ class Picture:
 
     @property
     def width(self) -> float:
+        """How wide it is."""
         return max(self.left + self.right, width_of(self.title, TITLE, "bold"))
 
     def draw(self, axes: Axes, x: float, top: float) -> float:
@@ -255,6 +261,19 @@ class Picture:
         axes.add_patch(Circle((x, middle), 9, fc="white", ec=EDGE, lw=0.9, zorder=2))
         draw_line(axes, (x - 5, middle), (x + 5, middle), zorder=3, color=INK, lw=1.2)
         draw_line(axes, (x, middle - 5), (x, middle + 5), zorder=3, color=INK, lw=1.2)
+
+
+def pictures(units: Mapping[str, Unit]) -> list[Picture]:
+    """Each unit with its title."""
+    return [Picture(title, unit) for title, unit in units.items()]
+
+
+def kinds(units: Iterable[Unit]) -> dict[str, Unit]:
+    """The first unit of each kind, by its name and the number of units that are drawn alike."""
+    alike: dict[tuple, list[Unit]] = {}
+    for unit in units:
+        alike.setdefault(Picture("", unit).content, []).append(unit)
+    return {first.name + f"\n{1 + len(more)} of these" * bool(more): first for first, *more in alike.values()}
 
 
 def picture(rows: dict[str, list[Picture]]) -> Shown:
