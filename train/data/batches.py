@@ -10,6 +10,7 @@ from .augmentation import Augmentation
 from .augmentation.draws import keys, uniform
 from .datasets import EncodedData, ImageData
 from .datasets.decoding import random_crop, test_view
+from .pipelines import untuned
 
 SALT = (0x1E3779B97F4A7C15, 0x3F58476D1CE4E5B9, 0x14D049BB133111EB)  # keys near zero hardly shuffle small sets
 ROUNDS = 8
@@ -68,7 +69,7 @@ def training_batches(
 
     steps = tf.data.Dataset.range(first_step, np.iinfo(np.int64).max)
     views = _looked_up(steps.map(examples), _training_view(data, augmentation, mean), data, part)
-    return _parallel(views, finish).prefetch(tf.data.AUTOTUNE)
+    return untuned(_parallel(views, finish).prefetch(tf.data.AUTOTUNE))
 
 
 def require_labels(data: ImageData | EncodedData) -> np.ndarray:
@@ -135,7 +136,7 @@ def test_batches(data: ImageData | EncodedData, batch_size: int, shard: int = 0,
         return tf.minimum(positions, count - 1), tf.cast(positions < count, tf.float32)
 
     steps = tf.data.Dataset.range(-(-count // batch_size))
-    return _looked_up(steps.map(examples), _test_view(data), data, part).prefetch(tf.data.AUTOTUNE)
+    return untuned(_looked_up(steps.map(examples), _test_view(data), data, part).prefetch(tf.data.AUTOTUNE))
 
 
 test_batches.__test__ = False  # type: ignore[attr-defined]  # tells pytest that this is not a test

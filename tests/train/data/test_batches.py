@@ -123,6 +123,11 @@ def test_half_of_the_images_are_mirrored_and_offsets_are_even(data):
     assert 140 < min(counts.values()) <= max(counts.values()) < 260  # 200 +- 4 standard deviations of 14
 
 
+def test_no_tuner_makes_the_deletion_of_an_iterator_wait(data):
+    for batches in (training_batches(data, BATCH, PLAIN, 0), test_batches(data, BATCH)):
+        assert batches.options().autotune.enabled is False
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_without_crop_and_mirror_the_images_are_themselves(data, channels):
     images = data.train[0][..., :channels]

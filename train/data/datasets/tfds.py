@@ -13,6 +13,7 @@ from keras_resunits.arguments import near_matches
 
 from ...process.backend import tf
 from ...process.errors import BadInput, first_line
+from ..pipelines import untuned
 from .encoded import DEFAULT_SIZE, EncodedData, EncodedSplit
 from .images import ImageData, tell_narrow
 from .records import records
@@ -177,7 +178,7 @@ def _arrays(builder, split: str, pair: tuple[str, str], image_size: int | None):
     wanted = tfds.decode.PartialDecoding(dict.fromkeys(pair, True))
     dataset = builder.as_dataset(split=split, decoders=wanted).map(of_one_size, num_parallel_calls=tf.data.AUTOTUNE)
     try:
-        images, labels, highest = zip(*dataset.batch(READ_AT_ONCE).as_numpy_iterator(), strict=True)
+        images, labels, highest = zip(*untuned(dataset.batch(READ_AT_ONCE)).as_numpy_iterator(), strict=True)
     except tf.errors.DataLossError as error:
         raise BadInput(f"{builder.data_dir}: the records of '{split}' are damaged: {first_line(error)}.") from None
     if image_size and (most := max(int(each.max()) for each in highest)):
