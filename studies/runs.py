@@ -13,14 +13,26 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # `train`, from whatever folder the study is started
 
+from train.process.errors import NumericError  # noqa: E402
 from train.run.history import read_history  # noqa: E402
 
 
+class Diverged(Exception):
+    """The loss of a run became NaN."""
+
+
 def train(output: Path, run: str, *flags: str) -> None:
-    """A run, from where it stopped; what is done is not done again."""
+    """A run, from where it stopped; what is done is not done again.
+
+    Raises:
+        Diverged: if its loss became NaN.
+    """
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-m", "train", *flags, f"--run={run}", f"--output={output}", "--resume", "--noexport"]
-    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": path})
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path})
+    if done.returncode == NumericError.code:
+        raise Diverged(run)
+    done.check_returncode()
 
 
 def results(output: Path, run: str, epochs: int) -> dict[str, float] | None:

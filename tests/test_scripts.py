@@ -33,10 +33,10 @@ def run(*arguments, folder=ROOT):
 def study(monkeypatch, capsys):
     """Run a study in this process, with its runs of `python -m train` in forked ones; return what it prints."""
 
-    def trained(command, check, env):
+    def trained(command, env):
         outcome = Process(Forked(*command[2:], **env)).ended(within=600)
-        assert outcome.code == 0, outcome.err[-3000:]
         print(outcome.out)
+        return subprocess.CompletedProcess(command, outcome.code, outcome.out, outcome.err)
 
     def study(name, *flags):
         monkeypatch.setattr(sys, "argv", [name, *flags])
@@ -218,12 +218,20 @@ def test_the_study_trains_a_variant_and_resumes_where_it_stopped(study, tmp_path
     study(*asked)
     assert history.stat().st_mtime_ns == written
     rows = (tmp_path / "runs.csv").read_text()
-    assert rows.startswith("title,model,depth,epochs,seed,test error %\noriginal,resnet110_cifar,20,1,0,")
+    columns = "title,model,depth,epochs,learning_rate,seed,test error %\n"
+    assert rows.startswith(f"{columns}original,resnet110_cifar,20,1,0.1,0,")
     shutil.rmtree(tmp_path / "runs")  # another machine, which has only the rows
     assert "| original | 1 | 1 |" in study(*asked)
     assert not (tmp_path / "runs").exists() and (tmp_path / "runs.csv").read_text() == rows
     assert "depth8-0" in study(*asked, "--depth=8")  # runs of another depth are others
-    assert "original,resnet110_cifar,8,1,0," in (tmp_path / "runs.csv").read_text()
+    assert "original,resnet110_cifar,8,1,0.1,0," in (tmp_path / "runs.csv").read_text()
+
+
+@pytest.mark.slow
+def test_a_run_that_diverges_counts_as_an_error_of_100_percent(study, tmp_path):
+    asked = ("he2016_tables", "--epochs=1", "--depth=8", "--learning_rate=1e9", f"--output={tmp_path}")
+    assert "| original | 1 | 1 | 100.00 |" in study(*asked, "--only=resnet110_cifar")
+    assert "resnet110_cifar,8,1,1e+09,0,100\n" in (tmp_path / "runs.csv").read_text()
 
 
 @pytest.mark.slow
@@ -281,7 +289,7 @@ def test_the_study_refuses_flags_that_do_not_go_together(tmp_path, flags, compla
 
 
 def test_the_studys_picture_has_every_rank_and_failure(tables):
-    errors = tables.noted(ROOT / "docs" / "results" / "shortcuts_and_orders.csv")
+    errors = tables.noted(ROOT / "docs" / "results" / "shortcuts_and_orders.csv", tables.Budget())
     ranked = {variant.title: places for variant, places in tables.ranks(errors, 1).items()}
     assert ranked["shortcut-only gating, bias -6"] == (1, 2) and ranked["original"] == (2, 1)
     assert {title: place for title, (_, place) in ranked.items() if place == 8} == {

@@ -2,17 +2,20 @@
 
     python -m studies.he2016_tables --dataset=FOLDER --epochs=5 --output=OUT
     python -m studies.he2016_tables --dataset=FOLDER --epochs=5 --output=OUT --seeds=3 --only=resnet110_cifar
-    python -m studies.he2016_tables --depth=110 --epochs=20 --seeds=5 --output=OUT   digits, hours
+    python -m studies.he2016_tables --depth=110 --epochs=20 --learning_rate=0.01 --seeds=5 --output=OUT   digits, hours
     python -m studies.he2016_tables --epochs=1 --output=OUT          digits: the smoke version, minutes
 
-Every run is `python -m train --model=NAME --depth=20 ...`, one after the other. What OUT holds already of a depth and
-a number of epochs, as a run or as a row of OUT/runs.csv, is not run again. So the study can be stopped and resumes, on
-another machine too, and can be given more seeds where they are needed. Of what OUT holds of that depth it writes
-OUT/runs.csv (a row a run), OUT/table.md and OUT/table.png. The picture of runs in a file takes a second:
+Every run is `python -m train --model=NAME --depth=20 ...`, one after the other. What OUT holds already of a
+budget (depth, epochs, learning rate), as a run or as a row of OUT/runs.csv, is not run again. So the study can be
+stopped and resumes, on another machine too, and can be given more seeds where they are needed. Of what OUT holds of
+that budget it writes OUT/runs.csv (a row a run), OUT/table.md and OUT/table.png. The picture of runs in a file takes a
+second:
 
     python -m studies.he2016_tables --rows=docs/results/shortcuts_and_orders.csv --picture=docs/images/study.png
 
-The paper's errors are those of depth 110 after 164 epochs, on the lossless CIFAR-10; "fail" is more than 20 %.
+The paper's errors are those of depth 110 after 164 epochs, on the lossless CIFAR-10; "fail" is more than 20 %. It warms
+up for 400 steps at a rate of 0.01. Short runs of deep networks keep that rate: at 0.1 even the original fails. A run
+that diverges (its loss becomes NaN) counts as an error of 100 %.
 """
 
 from __future__ import annotations
@@ -31,9 +34,10 @@ from matplotlib.lines import Line2D
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `studies`, from whatever folder it is started
 
-from studies.runs import results, train
+from studies.runs import Diverged, results, train, write_rows
 
 DEPTH = 20
+RATE = 0.1
 FAILS = 100.0  # percent: worse than all that the paper gives a figure of
 MOVES = {  # from the paper's rank to ours: how it is drawn
     "ranks better here than in the paper": "#1b7f4d",
@@ -71,6 +75,32 @@ class Variant:
     paper: float | None
 
 
+@dataclass(frozen=True)
+class Budget:
+    """What all runs of a study share.
+
+    Args:
+        depth: Of the networks.
+        epochs: Of each run; `None` for any.
+        learning_rate: The highest.
+    """
+
+    depth: int = DEPTH
+    epochs: int | None = None
+    learning_rate: float = RATE
+
+    def covers(self, row: dict[str, str]) -> bool:
+        """Whether a row is of this budget. Rows without a depth or rate have the default."""
+        given = int(row.get("depth") or DEPTH), float(row.get("learning_rate") or RATE)
+        return given == (self.depth, self.learning_rate) and self.epochs in (None, int(row["epochs"]))
+
+    def run_name(self, variant: Variant) -> str:
+        """What a variant's runs are called, before the seed."""
+        depth = "" if self.depth == DEPTH else f"-depth{self.depth}"
+        return variant.model + depth + ("" if self.learning_rate == RATE else f"-rate{self.learning_rate:g}")
+
+
+Errors = dict[Variant, dict[int, float]]  # percent, by variant and seed
 Ranks = dict[Variant, tuple[int, int]]  # ours and the paper's
 ROW = 0.27  # inches
 VARIANTS = [
@@ -92,48 +122,46 @@ VARIANTS = [
 ]
 
 
-def run_name(variant: Variant, depth: int) -> str:
-    """What its runs are called, before the seed."""
-    return variant.model if depth == DEPTH else f"{variant.model}-depth{depth}"
+def train_variant(variant: Variant, seed: int, budget: Budget, args: argparse.Namespace) -> float:
+    """One run, from where it stopped; return its error."""
+    flags = (f"--dataset={args.dataset}", f"--model={variant.model}", f"--depth={budget.depth}")
+    flags += (f"--epochs={budget.epochs}", f"--learning_rate={budget.learning_rate}", f"--seed={seed}")
+    run = f"{budget.run_name(variant)}-{seed}"
+    try:
+        train(args.output, run, *flags)
+    except Diverged:
+        return FAILS
+    return results(args.output, run, budget.epochs)["test error %"]
 
 
-def train_variant(variant: Variant, seed: int, args: argparse.Namespace) -> None:
-    """One run, from where it stopped."""
-    flags = (f"--dataset={args.dataset}", f"--model={variant.model}", f"--depth={args.depth}")
-    run = f"{run_name(variant, args.depth)}-{seed}"
-    train(args.output, run, *flags, f"--epochs={args.epochs}", f"--seed={seed}")
-
-
-def held(output: Path, epochs: int, depth: int = DEPTH) -> dict[Variant, dict[int, float]]:
-    """The errors of all finished runs of a depth that OUT holds, by variant and seed."""
-    rows = noted(output / "runs.csv", epochs, depth)
-    found: dict[Variant, dict[int, float]] = {}
+def held(output: Path, budget: Budget) -> Errors:
+    """The errors of all finished runs of a budget that OUT holds."""
+    found = noted(output / "runs.csv", budget)
     for variant in VARIANTS:
-        runs = rows.get(variant, {})
-        for folder in (output / "runs").glob(f"{run_name(variant, depth)}-*"):
-            seed = folder.name.removeprefix(f"{run_name(variant, depth)}-")
-            if seed.isdecimal() and (last := results(output, folder.name, epochs)):
-                runs[int(seed)] = last["test error %"]
-        if runs:
-            found[variant] = runs
-    return found
+        name = budget.run_name(variant)
+        for folder in (output / "runs").glob(f"{name}-*"):
+            seed = folder.name.removeprefix(f"{name}-")
+            if seed.isdecimal() and (last := results(output, folder.name, budget.epochs)):
+                found.setdefault(variant, {})[int(seed)] = last["test error %"]
+    return in_order(found)
 
 
-def noted(path: Path, epochs: int | None = None, depth: int = DEPTH) -> dict[Variant, dict[int, float]]:
-    """The errors that a file of rows has of a depth, by variant and seed: of runs of so many epochs, or of all.
-
-    Rows without a depth are of 20 layers.
-    """
+def noted(path: Path, budget: Budget) -> Errors:
+    """The errors that a file of rows has of a budget."""
     if not path.exists():
         return {}
-    found: dict[Variant, dict[int, float]] = {}
+    found: Errors = {}
     variants = {variant.model: variant for variant in VARIANTS}
     with open(path, newline="") as file:
         for row in csv.DictReader(file):
-            of_depth = int(row.get("depth") or DEPTH) == depth
-            if row["model"] in variants and of_depth and epochs in (None, int(row["epochs"])):
+            if row["model"] in variants and budget.covers(row):
                 found.setdefault(variants[row["model"]], {})[int(row["seed"])] = float(row["test error %"])
     return found
+
+
+def in_order(errors: Errors) -> Errors:
+    """The same, in the order of the paper's tables and by seed."""
+    return {variant: dict(sorted(errors[variant].items())) for variant in VARIANTS if variant in errors}
 
 
 def paper(variant: Variant) -> str:
@@ -141,7 +169,7 @@ def paper(variant: Variant) -> str:
     return "fail" if variant.paper is None else f"{variant.paper:.2f}"
 
 
-def ranks(errors: dict[Variant, dict[int, float]], number: int) -> Ranks:
+def ranks(errors: Errors, number: int) -> Ranks:
     """`(ours, the paper's)` of one table's variants, the best first; in the paper, failures share the last rank."""
     rows = [variant for variant in errors if variant.table == number or variant.title == "original"]
     ours = sorted(rows, key=lambda variant: statistics.mean(errors[variant].values()))
@@ -154,7 +182,7 @@ def published(variant: Variant) -> float:
     return FAILS if variant.paper is None else variant.paper
 
 
-def table(errors: dict[Variant, dict[int, float]]) -> str:
+def table(errors: Errors) -> str:
     """Mean, spread and rank beside the paper's, as Markdown."""
     lines = [
         "| | table | runs | mean error % | lowest to highest | rank | paper, depth 110 | its rank |",
@@ -173,7 +201,7 @@ def table(errors: dict[Variant, dict[int, float]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def picture(errors: dict[Variant, dict[int, float]], path: Path, depth: int = DEPTH) -> None:
+def picture(errors: Errors, path: Path, depth: int = DEPTH) -> None:
     """A slope chart of each table: our ranks and errors on the left, the paper's on the right."""
     tables = {number: ranked for number in (1, 2) if (ranked := ranks(errors, number))}
     height, row = 0.7 + sum(0.5 + ROW * len(ranked) for ranked in tables.values()) + 0.3, 0.85
@@ -194,7 +222,7 @@ def picture(errors: dict[Variant, dict[int, float]], path: Path, depth: int = DE
     figure.savefig(path)
 
 
-def draw_slopes(axes: Axes, top: float, errors: dict[Variant, dict[int, float]], ranked: Ranks) -> None:
+def draw_slopes(axes: Axes, top: float, errors: Errors, ranked: Ranks) -> None:
     """A line for each variant from its place here to its place in the paper, where those that fail keep our order."""
     there = sorted(ranked, key=lambda variant: (published(variant), ranked[variant]))
     ours, theirs = COLUMNS["ours"][0], COLUMNS["theirs"][0]
@@ -233,6 +261,7 @@ def main() -> None:
     parser.add_argument("--dataset", default="digits", help="as for `python -m train`")
     parser.add_argument("--depth", type=int, default=DEPTH, help="6n + 2; 20 by default, 110 in the paper")
     parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--learning_rate", type=float, default=RATE, help="the highest; the paper's 0.1 by default")
     parser.add_argument("--seeds", type=int, default=1, help="runs of each variant")
     parser.add_argument("--only", default="*", help="a wildcard for the models; all by default")
     parser.add_argument("--output", type=Path, help="the folder that gets everything")
@@ -242,30 +271,36 @@ def main() -> None:
     if (args.output is None) == (args.rows is None) or (args.rows is None) != (args.picture is None):
         parser.error("either --output, or --rows and --picture")
     if args.output:
-        study(args)
-    elif errors := noted(args.rows, depth=args.depth):
+        study(Budget(args.depth, args.epochs, args.learning_rate), args)
+    elif errors := noted(args.rows, Budget(args.depth, learning_rate=args.learning_rate)):
         picture(errors, args.picture, args.depth)
     else:
-        parser.error(f"{args.rows} has no runs of the study of depth {args.depth}")
+        parser.error(f"{args.rows} has no runs of the study of depth {args.depth} at rate {args.learning_rate:g}")
 
 
-def study(args: argparse.Namespace) -> None:
-    """Train what is missing, and write down all that there is."""
-    there = held(args.output, args.epochs, args.depth)
+def study(budget: Budget, args: argparse.Namespace) -> None:
+    """Train what is missing, and write down all that there is after each run."""
+    errors = held(args.output, budget)
     for seed in range(args.seeds):
         for variant in VARIANTS:
-            if fnmatch(variant.model, args.only) and seed not in there.get(variant, {}):
-                train_variant(variant, seed, args)
-    errors = held(args.output, args.epochs, args.depth)
-    with open(args.output / "runs.csv", "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["title", "model", "depth", "epochs", "seed", "test error %"])
-        for variant, runs in errors.items():
-            own = [variant.title, variant.model, args.depth, args.epochs]
-            writer.writerows([*own, seed, f"{runs[seed]:.2f}"] for seed in sorted(runs))
+            if fnmatch(variant.model, args.only) and seed not in errors.get(variant, {}):
+                errors.setdefault(variant, {})[seed] = train_variant(variant, seed, budget, args)
+                write_rows(args.output / "runs.csv", rows(in_order(errors), budget))
+    errors = in_order(errors)
+    write_rows(args.output / "runs.csv", rows(errors, budget))
     (args.output / "table.md").write_text(table(errors))
     picture(errors, args.output / "table.png", args.depth)
     print(table(errors))
+
+
+def rows(errors: Errors, budget: Budget) -> list[dict]:
+    """A row for each run."""
+    own = {"depth": budget.depth, "epochs": budget.epochs, "learning_rate": budget.learning_rate}
+    return [
+        {"title": variant.title, "model": variant.model, **own, "seed": seed, "test error %": error}
+        for variant, runs in errors.items()
+        for seed, error in runs.items()
+    ]
 
 
 if __name__ == "__main__":
