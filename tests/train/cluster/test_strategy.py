@@ -225,7 +225,7 @@ def test_the_cpu_is_not_split_once_tensorflow_computes():
 
 
 # rounding alone differs, and grows from step to step: three of them
-LINE = ["--depth=8", "--batch_size=8", "--epochs=1", "--schedule=cosine", "--learning_rate=0.05", "--ema=0.9"]
+LINE = ["--depth=8", "--batch_size=8", "--epochs=1", "--schedule=cosine", "--learning_rate=0.05", "--ema=0.9", "--noexport"]
 
 
 @pytest.mark.slow
