@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from textwrap import shorten
 from typing import Any
 
@@ -42,8 +43,14 @@ class Place:
         """The numbers of all workers, `[replicas, len(numbers)]`; every worker waits here for the slowest."""
         import tensorflow as tf
 
-        mine = self.strategy.run(lambda: tf.constant([numbers], tf.int64))
-        return self.strategy.gather(mine, axis=0).numpy()
+        return self._gather(tf.constant([numbers], tf.int64)).numpy()
+
+    @cached_property
+    def _gather(self):
+        """A function of numbers `[1, n]`, traced once for each `n`; eagerly, each call is traced, with a warning."""
+        import tensorflow as tf
+
+        return tf.function(lambda mine: self.strategy.gather(self.strategy.run(tf.identity, (mine,)), axis=0))
 
     def all_did(self, did: bool) -> bool:
         """Whether `did` is true on every worker."""
