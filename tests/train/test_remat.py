@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import keras
 import numpy as np
 import pytest
 
@@ -83,10 +84,36 @@ def test_a_compiled_run_trains_as_one_that_is_not(command, small, tmp_path):
         np.testing.assert_allclose(compiled[name], plain[name], rtol=1e-4, err_msg=name)
 
 
-def test_a_network_of_a_file_keeps_its_own_setting(command, tmp_path):
-    PreActResNet([1, 1, 1], (8, 8, 1)).save(tmp_path / "net.keras")
-    outcome = command(f"--output={tmp_path}", f"--initial_model={tmp_path / 'net.keras'}", "--remat=auto")
-    assert outcome.code == 2
-    assert outcome.said == [
-        "train: --remat=auto has no effect with --initial_model: its network keeps its own setting."
-    ]
+@pytest.fixture
+def of_file(files, tmp_path) -> list[str]:
+    """The command line of a run that begins from a network of three units, which drops branches."""
+    PreActResNet([1, 1, 1], (8, 8, 1), 2, tail="stochastic_depth").save(tmp_path / "net.keras")
+    data = files.npz(tmp_path / "set.npz")
+    line = [f"--dataset={data}", f"--output={tmp_path}", "--batch_size=8", "--epochs=1", "--noexport"]
+    return [*line, f"--initial_model={tmp_path / 'net.keras'}"]
+
+
+@pytest.mark.slow
+def test_a_network_of_a_file_recomputes_to_the_same_bits(command, of_file):
+    kept = command(*of_file, "--run=kept")
+    assert state(kept) == state(command(*of_file, "--run=again", "--remat=2"))
+
+
+@pytest.mark.parametrize(
+    ("flag", "line"),
+    [
+        ("--remat=4", "train: --remat=4: the network of --initial_model has 3 units."),
+        ("--remat=0", "train: `remat` must be a number of units > 0, 'unit', 'auto' or 'norms'. Received: remat=0"),
+    ],
+)
+def test_a_network_of_a_file_that_cannot_is_refused_in_one_line(command, of_file, flag, line):
+    outcome = command(*of_file, flag)
+    assert outcome.code == 2 and outcome.said[-1].startswith(line), outcome.err
+
+
+def test_a_network_without_units_is_refused_in_one_line(command, of_file, tmp_path):
+    layers = [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(2)]
+    keras.Sequential(layers).save(tmp_path / "net.keras")
+    outcome = command(*of_file, "--remat=auto")
+    wanted = "train: --remat=auto: surgery requires a network of this package, a chain of layers"
+    assert outcome.code == 2 and outcome.said[-1].startswith(wanted), outcome.err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,15 @@ import keras
 
 from keras_resunits import describe
 from keras_resunits.arguments import resolve
-from keras_resunits.models.rematerialized import require_remat
+from keras_resunits.models.rematerialized import remat_of, require_remat
 from keras_resunits.models.stems import STEMS
+from keras_resunits.surgery import put_together, take_apart
 from keras_resunits.units.bodies import BODIES
 from keras_resunits.units.merges import MERGES
 from keras_resunits.units.orders import ORDERS
 from keras_resunits.units.shortcuts import SHORTCUTS
 from keras_resunits.units.tails import TAILS
+from keras_resunits.units.unit import units_of
 from keras_resunits.zoo import registry
 
 from ..process.errors import BadInput
@@ -57,7 +60,8 @@ def network(
         BadInput: for a choice that does not exist, or that the family does not accept.
     """
     if initial:
-        return initial_network(initial, image_shape, classes, told)
+        model = initial_network(initial, image_shape, classes, told)
+        return model if remat is None else _with_remat(model, remat)
     assert chosen.model is not None  # only a file's network has no name
     again: dict[str, Any] = {} if remat is None else {"remat": _recomputed(remat)}
     if callable(chosen.model):
@@ -119,20 +123,34 @@ def _recomputed(remat: str) -> int | str:
     return int(remat) if re.fullmatch(r"-?\d{1,9}", remat) else remat
 
 
+def _with_remat(model: keras.Model, remat: str) -> keras.Model:
+    """A copy of a file's network that computes activations again.
+
+    Raises:
+        BadInput: if it is no chain of units, or cannot compute so many or these again.
+    """
+    try:
+        made = put_together(replace(take_apart(model), remat=_recomputed(remat)))
+    except ValueError as error:
+        raise BadInput(f"--remat={remat}: {error}") from error
+    if remat_of(made) != _recomputed(remat):
+        most = f"{len(units_of(made))} units" if remat != "norms" else "no normalisation that precedes weights"
+        raise BadInput(f"--remat={remat}: the network of --initial_model has {most}.")
+    return made
+
+
 def check_network(chosen: Network, remat: str | None = None) -> None:
     """Check the names and the depth before any image is read.
 
     Raises:
         BadInput: for a name or depth that does not exist, or a flag without effect on the family.
     """
-    if chosen.model is None:  # it is a file's
-        if remat is not None:
-            raise BadInput(f"--remat={remat} has no effect with --initial_model: its network keeps its own setting.")
-        return
     given = chosen.choices
     try:
         if remat is not None:
             require_remat(_recomputed(remat), "remat", "--remat")
+        if chosen.model is None:  # it is a file's
+            return
         for kind, table in TABLES.items():
             if kind in given:
                 resolve(kind, given[kind], table, object)
