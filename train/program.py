@@ -20,6 +20,7 @@ from .cluster.workers import chief_first, leaving_together, require_agreement
 from .data.augmentation import Augmentation
 from .data.batches import require_labels
 from .data.datasets import bad_images_named, identity, load
+from .data.doubts import doubts
 from .data.feeding import Feed
 from .evaluation.check import check_answers, save_picture
 from .evaluation.exporting import export, in_words, require_exportable
@@ -95,6 +96,8 @@ def pipeline(config, run, asked, place, again: str) -> dict[str, float]:
             parts = Parts.of(made, data, model, plan)
             if place.is_chief:
                 parts.tell()
+                for doubt in doubts(data):
+                    say(doubt)
                 introduce(config, run, data, model, plan, place)
                 with stored(str(run.folder)):
                     run.keep_initial(initial)
