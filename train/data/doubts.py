@@ -30,8 +30,8 @@ def _unused(data: ImageData | EncodedData) -> str:
     absent = np.flatnonzero(counts == 0)
     if not len(absent):
         return ""
-    names = data.class_names or range(len(counts))
-    shown = ", ".join(str(names[number]) for number in absent[:SHOWN]) + ", ..." * (len(absent) > SHOWN)
+    names = data.class_names or [str(number) for number in range(len(counts))]
+    shown = ", ".join(names[number] for number in absent[:SHOWN]) + ", ..." * (len(absent) > SHOWN)
     return f"classes without a training image: {len(absent)} of {len(counts)} ({shown}). Labels count from 0."
 
 
