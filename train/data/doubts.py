@@ -18,19 +18,20 @@ def doubts(data: ImageData | EncodedData) -> list[str]:
     classes without a training image: 1 of 3 (a). Labels count from 0.
     test images that are training images too: 1 of 1. The accuracy on them is not that on new images.
     """
-    found = [_unused(data)] if data.train_labels is not None else []
+    labels = data.train_labels
+    found = [] if labels is None else [_unused(labels, list(data.class_names or ()))]
     if isinstance(data, ImageData):
         known = set(_hashes(data.train[0]))
         found += [_shared(name, _hashes(data.of(name)[0]), known) for name in data.names[1:]]
     return [line for line in found if line]
 
 
-def _unused(data: ImageData | EncodedData) -> str:
-    counts = np.bincount(data.train_labels, minlength=len(data.class_names or ()))
+def _unused(labels: np.ndarray, names: list[str]) -> str:
+    counts = np.bincount(labels, minlength=len(names))
     absent = np.flatnonzero(counts == 0)
     if not len(absent):
         return ""
-    names = data.class_names or [str(number) for number in range(len(counts))]
+    names = names or [str(number) for number in range(len(counts))]
     shown = ", ".join(names[number] for number in absent[:SHOWN]) + ", ..." * (len(absent) > SHOWN)
     return f"classes without a training image: {len(absent)} of {len(counts)} ({shown}). Labels count from 0."
 
