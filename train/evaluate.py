@@ -46,7 +46,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("model", metavar="RUN|MODEL.keras|SAVEDMODEL", help="the network to evaluate")
+    add("model", metavar="RUN|MODEL.keras|SAVEDMODEL", help="the network to evaluate, or a trained one by name")
     add(
         "data",
         metavar="DATA",
@@ -101,9 +101,10 @@ def main(arguments: argparse.Namespace) -> None:
 
         from .data.batches import test_batches
         from .data.datasets import bad_images_named, identity, load
-        from .evaluation.classifiers import open_classifier, require_classifier, run_folder, with_mirrors
+        from .evaluation.classifiers import file_of, open_classifier, require_classifier, run_folder, with_mirrors
         from .evaluation.judge import judge, made, report, shape, summary, write
 
+    arguments.model = file_of(arguments.model)
     require_classifier(arguments.model)
     try:
         statistics = statistics_of(arguments.mean, arguments.std)

@@ -41,7 +41,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("model", metavar="RUN|MODEL.keras", help="the network to export")
+    add("model", metavar="RUN|MODEL.keras", help="the network to export, or a trained one by name")
     add("--output", metavar="DIR", help="the folder of versions; by default saved_models/NAME, beside a run's runs/")
     add("--state", choices=("best", "last"), help="of a run; by default the best where it has a validation split")
     add("--class_names", type=lambda text: text.split(","), metavar="A,B,...", help="by default a run's, or 0,1,...")
@@ -120,7 +120,7 @@ def opened(arguments: argparse.Namespace, serving: Serving):
 
     from .data.datasets import identity, load
     from .evaluate import require_own_data
-    from .evaluation.classifiers import near_runs, run_folder
+    from .evaluation.classifiers import file_of, near_runs, run_folder
     from .evaluation.networks import checkpoint_network, chosen_checkpoint, keras_network
     from .run.folder import Run
     from .settings.config import read
@@ -129,6 +129,7 @@ def opened(arguments: argparse.Namespace, serving: Serving):
         statistics = statistics_of(arguments.mean, arguments.std)
     except ValueError as error:
         raise BadInput(str(error)) from error
+    arguments.model = file_of(arguments.model)
     given = arguments.output and local(arguments.output, "--output", plain=True)
     path, folder = Path(arguments.model).expanduser(), run_folder(arguments.model)
     if folder is None:

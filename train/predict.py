@@ -38,7 +38,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("model", metavar="RUN|MODEL.keras|SAVEDMODEL", help="the network")
+    add("model", metavar="RUN|MODEL.keras|SAVEDMODEL", help="the network, or a trained one by name")
     add("inputs", metavar="IMAGES|DIR|CSV|NPY", nargs="+", help="what to classify; folders are walked, and sorted")
     add("--output", default="predictions.csv", metavar="CSV", help="the file to write; predictions.csv by default")
     add("--submission", metavar="CSV", help="a sample: keep its columns and rows, and fill in the predictions")
@@ -110,9 +110,9 @@ def opened(arguments: argparse.Namespace):
     """
     from keras_resunits.converters.statistics import statistics_of
 
-    from .evaluation.classifiers import open_classifier, run_folder, with_mirrors
+    from .evaluation.classifiers import file_of, open_classifier, run_folder, with_mirrors
 
-    name = arguments.model
+    name = file_of(arguments.model)
     try:
         statistics = statistics_of(arguments.mean, arguments.std)
     except ValueError as error:

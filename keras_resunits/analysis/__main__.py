@@ -87,8 +87,9 @@ def examples(path: Path, most: int) -> tuple[np.ndarray, np.ndarray]:
                 if {images, labels} <= set(arrays):
                     return arrays[images][:most].astype("float32"), arrays[labels][:most].ravel()
             found = ", ".join(arrays) or "nothing"
-    except (zipfile.BadZipFile, ValueError, EOFError, AttributeError) as error:
-        raise ValueError(f"DATA must be an .npz file of arrays, '{path}': {error}.") from error
+    except (zipfile.BadZipFile, ValueError, EOFError, AttributeError, OSError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise ValueError(f"DATA must be an .npz file of arrays. Received: '{path}' ({why}).") from error
     wanted = ", or ".join(" and ".join(pair) for pair in NAMES)
     raise ValueError(f"DATA must have the arrays {wanted}. Received: '{path}' with {found}.")
 

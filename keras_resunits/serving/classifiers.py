@@ -163,7 +163,8 @@ def load(path: str | os.PathLike) -> PixelClassifier:
     if not file.is_file():
         unfinished = ": an unfinished run has none, and a finished one writes it when it is resumed"
         by_name = "" if file.suffix else f"; a run is its folder, such as 'runs/{file.name}', or its name in 'runs/'"
-        hint = unfinished if given.is_dir() else by_name
+        trained = f"; that of a trained network is `kr.pretrained('{file.name}').path`"
+        hint = unfinished if given.is_dir() else trained if ":" in file.name else by_name
         raise ValueError(f"`path` must be a .keras file or the folder of a run. Received: no file '{file}'{hint}.")
     stated = stated_by(file)
     try:

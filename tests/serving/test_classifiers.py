@@ -127,6 +127,8 @@ def test_a_run_is_found_by_its_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert kr.load("mine").class_names == kr.load("runs/mine").class_names == NAMES
     (tmp_path / "mine").mkdir()
+    with pytest.raises(ValueError, match=r"`kr\.pretrained\('preactresnet20:digits'\)\.path`"):
+        kr.load("preactresnet20:digits")
     with pytest.raises(ValueError, match=r"no file 'mine/model.keras': an unfinished run has none"):
         kr.load("mine")
 

@@ -11,6 +11,7 @@ import numpy as np
 from keras_resunits.arguments import near_matches
 from keras_resunits.converters.statistics import Statistics
 from keras_resunits.serving.heads import class_count, head_of, probabilities
+from keras_resunits.zoo.pretrained import pretrained
 
 from ..data.datasets import EncodedData, ImageData
 from ..process.backend import tf
@@ -18,6 +19,7 @@ from ..process.errors import BadInput, first_line
 from ..run.checkpoints import step_of
 from ..run.folder import Run, metadata
 from ..settings.config import read
+from ..settings.conversion import TRAINED
 from .networks import Network, checkpoint_network, chosen_checkpoint, keras_network, view_of
 
 
@@ -61,6 +63,23 @@ def with_mirrors(classifier: Classifier) -> Classifier:
         return (classifier.answer(images) + classifier.answer(images[:, :, ::-1])) / 2
 
     return replace(classifier, title=f"{classifier.title}, mean over image and mirror", answer=answer)
+
+
+def file_of(name: str) -> str:
+    """The `.keras` file of a trained network of the library, if this is the name of one; else the name itself.
+
+    >>> Path(file_of("preactresnet20:digits")).name, file_of("runs/mine")
+    ('preactresnet20.digits.keras', 'runs/mine')
+
+    Raises:
+        BadInput: if there is no network of that name, or its file is damaged.
+    """
+    if not TRAINED.fullmatch(name) or Path(name).exists():
+        return name
+    try:
+        return str(pretrained(name).path)
+    except ValueError as error:
+        raise BadInput(str(error)) from error
 
 
 def run_folder(name: str) -> Path | None:
