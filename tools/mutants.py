@@ -61,12 +61,15 @@ ELSEWHERE = {
     "keras_resunits/layers/redrawing.py": ["tests/analysis/test_shattering.py"],
     "keras_resunits/layers/words.py": ["tests/analysis/test_describe.py"],
     "keras_resunits/models": ["tests/models", "tests/zoo/test_networks.py"],
-    "keras_resunits/serving/chains.py": ["tests/serving/test_graph.py"],
     "keras_resunits/serving/client.py": ["tests/client/test_client.py"],
     "keras_resunits/serving/kit": ["tests/serving/test_kit.py", "tests/serving/test_version.py"],
     **{
         f"keras_resunits/serving/{name}.py": ["tests/serving/test_decoding.py"]
         for name in ("gifs", "headers", "orientation", "views")
+    },
+    **{
+        f"keras_resunits/serving/{name}.py": ["tests/serving/test_graph.py"]
+        for name in ("affine", "chains", "folding", "nodes", "rules", "tracing")
     },
     "keras_resunits/surgery": ["tests/surgery", "tests/laws/test_surgery.py"],
     "keras_resunits/units": ["tests/units", "tests/models/test_residual.py", "tests/laws/test_config.py"],
