@@ -36,7 +36,7 @@ def tf_config(monkeypatch, content) -> None:
         ("{", r"TF_CONFIG is not valid JSON: .*\. Got '\{'\."),
         ([1], r"TF_CONFIG must be \{\"cluster\": \{\"worker\": .*got '\[1\]'"),
         ("{" + "x" * 99, r"Got '\{x{79}'\.$"),
-        ([100] * 30, r"got '\[100(, 100){15}'\.$"),
+        ([100] * 30, r"got '\[100(, 100){15},'\.$"),
         ({"cluster": ["a:1"]}, r"TF_CONFIG must be \{\"cluster\""),
         ({"cluster": TWO, "task": {"type": ["worker"], "index": 0}}, r"task must be .*got \{'type': \['worker'\]"),
         ({"task": {"type": "worker", "index": 0}}, r"TF_CONFIG must be \{\"cluster\""),
