@@ -107,7 +107,9 @@ def places(figure: Figure) -> list[list]:
         if box.get_gid() == "box"
     ]
     lines = [["line", "", *line.get_xydata().ravel()] for line in axes.lines]
-    return [*texts, *circles, *boxes, *lines, ["page", "", *axes.get_xlim(), *axes.get_ylim()]]
+    whole = [*(900 * part for part in axes.get_position().bounds), *(100 * side for side in figure.get_size_inches())]
+    page = ["page", "", *axes.get_xlim(), *axes.get_ylim(), *whole]
+    return [*texts, *circles, *boxes, *lines, page]
 
 
 def test_every_text_box_and_line_lies_where_it_was_found_good():
