@@ -70,7 +70,7 @@ def test_a_tf_config_that_cannot_be_followed_is_refused_in_one_line_before_tenso
     monkeypatch, command, tmp_path, content, line
 ):
     tf_config(monkeypatch, content)
-    outcome = command(f"--output={tmp_path}", "--depth=8")
+    outcome = command(f"--output={tmp_path}", "--depth=8", "--startup_timeout=1")
     assert outcome.code == 2
     (said,) = outcome.said
     assert re.search(line, said), said
