@@ -484,7 +484,7 @@ def test_the_contact_sheet_tells_how_many_are_shown_and_no_text_lies_on_another(
         box, (middle, bottom) = axes.get_position(), verdict.get_position()
         assert (box.width * across, box.height * down) == pytest.approx((SIDE, SIDE))
         assert middle == pytest.approx((box.x0 + box.x1) / 2)  # what is said of an image stands close above it
-        assert 0 < (bottom - box.y1) * down < 0.1 and 0 <= box.x0 and box.x1 <= 1 and 0 <= box.y0
+        assert 0 < (bottom - box.y1) * down < 0.1 and box.x0 >= 0 and box.x1 <= 1 and box.y0 >= 0
     shown = [axes.images[0] for axes in figure.axes]
     assert [image.get_interpolation() for image in shown] == ["nearest"] * 3 + ["antialiased"] + ["nearest"] * 4
     if named:
