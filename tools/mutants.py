@@ -91,6 +91,9 @@ ELSEWHERE = {
     "train/data/datasets": [
         f"tests/train/data/test_{name}.py" for name in ("datasets", "layouts", "streaming", "tables")
     ],
+    "train/data/datasets/tfds.py": [
+        f"tests/train/{name}.py" for name in ("data/test_datasets", "data/test_streaming", "faults/test_paths")
+    ],
     "train/evaluate.py": [
         f"tests/train/{name}.py"
         for name in ("process/test_commands", "evaluation/test_evaluate", "evaluation/test_tables")

@@ -72,6 +72,8 @@ def test_a_run_begins_from_a_file_and_resumes_without_it(command, files, pruned,
     again = command(*line, "--epochs=2", "--noexport", "--resume")
     assert again.code == 0 and "begins from" not in again.err, again.err
     assert checkpoint_network(run, chosen_checkpoint(run)).model.count_params() == began.count_params()
+    bare = command(f"--dataset={data}", f"--output={tmp_path}", "--run=fine", "--epochs=2", "--noexport", "--resume")
+    assert bare.code == 0, bare.err
     run.initial.write_bytes(other.read_bytes())
     with pytest.raises(BadInput, match=r"initial\.keras was changed: its SHA-256 is"):
         checkpoint_network(run, chosen_checkpoint(run))
