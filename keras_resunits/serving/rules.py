@@ -187,15 +187,14 @@ def _filling(value: Value, fill: np.ndarray, more_channels: bool) -> np.ndarray 
 def joined(folding: Folding, op: tf.Operation) -> Value | None:
     """Concatenation of channels."""
     *tensors, axis = op.inputs
-    axis, lengths = folding.constant(axis), [_channels(x) for x in tensors]
-    rank = op.outputs[0].shape.rank
-    if axis is None or None in lengths or int(axis) % rank != rank - 1:
+    axis, rank = folding.constant(axis), op.outputs[0].shape.rank
+    if axis is None or None in map(_channels, tensors) or int(axis) % rank != rank - 1:
         return None
     values = [_where(lambda value: value.rising, folding, tensor) for tensor in tensors]
     node = copy(op, *(value.stored for value in values), folding.settled(op.inputs[-1]))
     scale, shift = (
         np.concatenate(
-            [np.broadcast_to(getattr(v, name), length or 0) for v, length in zip(values, lengths, strict=True)]
+            [np.broadcast_to(getattr(v, name), tuple(x.shape[-1:])) for v, x in zip(values, tensors, strict=True)]
         )
         for name in ("scale", "shift")
     )

@@ -62,9 +62,12 @@ def test_the_published_operations_are_the_last_line(name, half):
         pytest.param(kr.BatchNormalization, 4, id="batch_normalization"),
         pytest.param(kr.CReLU, 2, id="crelu"),
         pytest.param(keras.layers.ReLU, 1, id="relu"),
+        pytest.param(lambda: keras.layers.Conv2D(4, 1), 2 * 4, id="convolution"),
+        pytest.param(lambda: keras.layers.Dense(4), 2 * 4, id="dense"),
+        pytest.param(lambda: keras.layers.Dense(4, "sigmoid", use_bias=False), 2 * 4 + 4, id="dense_sigmoid"),
     ],
 )
-def test_every_norm_costs_four_operations_a_value_and_every_rectifier_one(make, each):
+def test_every_layer_costs_so_many_operations_a_value(make, each):
     layer = make()
     layer.build((1, 8, 8, 4))
     assert operations(layer, (1, 8, 8, 4)) == each * 8 * 8 * 4

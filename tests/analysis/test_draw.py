@@ -1,13 +1,32 @@
 """Units as pictures."""
 
+import json
+
 import keras
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.patches import Circle
 from PIL import Image
 
 import keras_resunits as kr
 from keras_resunits.analysis.unit_pictures import KINDS, WIDTH, Picture
 from keras_resunits.layers.words import word
+from tests.support.paths import ROOT
+
+GOOD = ROOT / "tests" / "fixtures" / "drawn_units.json"
+
+
+def units() -> dict[str, kr.Unit]:
+    """A unit with each of the things that are drawn: a shortcut's layers, gates, columns, an entry and an exit."""
+    keras.utils.clear_session()
+    shape = (8, 8, 3)
+    return {
+        "a widening unit": kr.ResNet(depth=8, input_shape=shape, shortcut="projection").get_layer("unit001"),
+        "a plain one,\nwithout a shortcut": kr.PlainNet(depth=8, input_shape=shape).get_layer("unit000"),
+        "a gated one": kr.HighwayNet(depth=8, input_shape=shape).get_layer("unit001"),
+        "columns": kr.FractalNet(3, shape, filters=(4,), dropout=(0.0,)).get_layer("unit000"),
+        "a scaled one": kr.ResNet(depth=8, input_shape=shape, order="fixup").get_layer("unit000"),
+    }
 
 
 def test_a_new_layer_is_drawn_by_its_registered_word():
@@ -75,3 +94,33 @@ def test_a_picture_is_shown_by_a_notebook_and_saved(tmp_path):
 def test_what_has_no_units_is_refused(wrong):
     with pytest.raises(ValueError, match="`units` must be a network with units, a unit, or a dict of units by their"):
         kr.draw(wrong)
+
+
+def places(figure: Figure) -> list[list]:
+    """Texts, boxes and lines in the order in which they are drawn, each with its place on the page."""
+    (axes,) = figure.axes
+    texts = [["text", text.get_text(), *text.get_position()] for text in axes.texts]
+    circles = [["circle", "", *patch.center, patch.radius] for patch in axes.patches if isinstance(patch, Circle)]
+    boxes = [
+        ["box", "", box.get_x(), box.get_y(), box.get_width(), box.get_height()]
+        for box in axes.patches
+        if box.get_gid() == "box"
+    ]
+    lines = [["line", "", *line.get_xydata().ravel()] for line in axes.lines]
+    whole = [*(900 * part for part in axes.get_position().bounds), *(100 * side for side in figure.get_size_inches())]
+    page = ["page", "", *axes.get_xlim(), *axes.get_ylim(), *whole]
+    return [*texts, *circles, *boxes, *lines, page]
+
+
+def test_every_text_box_and_line_lies_where_it_was_found_good():
+    """Look at the picture after a change that is meant, then write: `python -m tests.analysis.test_draw`."""
+    wanted = json.loads(GOOD.read_text())
+    found = places(kr.draw(units()))
+    assert [each[:2] for each in found] == [each[:2] for each in wanted]
+    for ours, theirs in zip(found, wanted, strict=True):
+        assert ours[2:] == pytest.approx(theirs[2:], abs=0.5), theirs  # half a pixel: fonts differ a little
+
+
+if __name__ == "__main__":
+    rounded = ([*each[:2], *(round(float(value), 1) for value in each[2:])] for each in places(kr.draw(units())))
+    GOOD.write_text("[\n" + ",\n".join(map(json.dumps, rounded)) + "\n]\n")

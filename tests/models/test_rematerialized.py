@@ -10,6 +10,7 @@ import tensorflow as tf
 
 import keras_resunits as kr
 from keras_resunits.models.family import FAMILIES
+from keras_resunits.models.rematerialized import segments
 from tests.support.backends import under
 from tests.support.paths import ROOT
 
@@ -115,3 +116,11 @@ def test_a_loss_inside_a_recomputed_unit_is_refused():
     model = kr.PreActResNet(8, tail=penalized, remat="unit", **SMALL)
     with pytest.raises(ValueError, match=r"must not add losses.*'unit000'"):
         model(np.ones((2, 8, 8, 3), "float32"), training=True)
+
+
+def test_units_that_follow_each_other_share_segments_and_all_else_is_alone():
+    unit, other = kr.Unit(kr.Series([])), keras.layers.ReLU()
+    order = [other, other, unit, unit, unit, other, unit, unit, other]
+    found = segments(order, 2)
+    assert [layer for part in found for layer in part] == order
+    assert [len(part) for part in found] == [1, 1, 2, 1, 1, 2, 1]

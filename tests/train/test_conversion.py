@@ -20,7 +20,7 @@ from train.run.folder import Run
 from train.settings.config import read
 from train.settings.conversion import Conversion
 from train.settings.resolving import resolve
-from train.step.conversion import converted
+from train.step.conversion import _published, converted
 from train.step.initial import keras_file
 
 SHAPE = (8, 8, 3)
@@ -148,6 +148,9 @@ def test_a_library_states_nothing_of_weights_that_are_not_its_own(tmp_path):
     wrong = r"the weights have the layout keras_resunits, so nothing states what normalised the pixels"
     with pytest.raises(BadInput, match=wrong):
         made(conversion, None, 10, tmp_path / "a.keras")
+    for network, layout in (("keras_resnet50", "keras_resunits"), ("akamaster_resnet20", "torchvision_resnet")):
+        with pytest.raises(ValueError, match=rf"^the weights have the layout {layout}, so nothing states"):
+            _published(Conversion(network, "a.h5"), layout)
 
 
 @pytest.mark.slow

@@ -72,6 +72,8 @@ def test_a_run_begins_from_a_file_and_resumes_without_it(command, files, pruned,
     again = command(*line, "--epochs=2", "--noexport", "--resume")
     assert again.code == 0 and "begins from" not in again.err, again.err
     assert checkpoint_network(run, chosen_checkpoint(run)).model.count_params() == began.count_params()
+    bare = command(f"--dataset={data}", f"--output={tmp_path}", "--run=fine", "--epochs=2", "--noexport", "--resume")
+    assert bare.code == 0, bare.err
     run.initial.write_bytes(other.read_bytes())
     with pytest.raises(BadInput, match=r"initial\.keras was changed: its SHA-256 is"):
         checkpoint_network(run, chosen_checkpoint(run))
@@ -145,6 +147,52 @@ def test_what_does_not_fit_is_refused_in_one_line(command, files, pruned, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
+def layers(shape, *more) -> keras.Model:
+    return keras.Sequential([keras.Input(shape), *more])
+
+
+DENSE, POOL = keras.layers.Dense, keras.layers.GlobalAveragePooling2D
+UNFIT = {
+    "no images": (lambda: layers((4,), DENSE(2)), r"must take images \[batch, height, .*; got \(None, 4\)\.$"),
+    "no classes": (lambda: layers(SHAPE, DENSE(2)), r"must return \[batch, classes\]; got \(None, 8, 8, 2\)\.$"),
+    "two results": (
+        lambda: keras.Model(x := keras.Input(SHAPE), [POOL()(x), POOL()(x)]),
+        r"must return \[batch, classes\]; got \[",
+    ),
+    "two inputs": (
+        lambda: keras.Model([x := keras.Input(SHAPE), y := keras.Input(SHAPE)], POOL()(x + y)),
+        r"must take images \[batch, height, width, channels\]; got \[",
+    ),
+    "colours": (
+        lambda: layers((None, None, 3), POOL(), DENSE(2)),
+        r"takes images of anyxanyx3, but those of --dataset are 8x8x1; --image_size resizes images of a folder or a ",
+    ),
+    "sigmoids": (
+        lambda: layers(SHAPE, POOL(), DENSE(2, activation="sigmoid", name="head")),
+        r" with 2 outputs, for 2 classes: training requires logits, or a last layer with a .*: sigmoid \('head'\)\.$",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", UNFIT)
+def test_a_network_that_does_not_fit_is_refused(what, tmp_path):
+    make, line = UNFIT[what]
+    path = saved(make(), tmp_path / "net.keras")
+    with pytest.raises(BadInput, match=line):
+        initial_network(path, SHAPE, 2, silent)
+
+
+def own_loss(labels, logits):
+    return keras.ops.sum(logits, -1)
+
+
+def test_a_network_of_any_size_is_read_without_the_loss_that_it_was_compiled_with(tmp_path):
+    model = layers((None, None, 1), POOL(), DENSE(2))
+    model.compile(loss=own_loss)
+    found = initial_network(saved(model, tmp_path / "net.keras"), SHAPE, 2, silent)
+    assert found.output_shape == (None, 2) and not found.compiled
+
+
 def test_the_digest_decides_and_the_path_does_not(parse, pruned, tmp_path):
     copy = tmp_path / "copy.keras"
     copy.write_bytes(pruned.read_bytes())
@@ -168,6 +216,7 @@ def test_the_loss_is_scaled_where_a_files_layers_compute_in_float16(tmp_path):
 def test_frozen_norms_keep_their_statistics_and_words_count_parameters():
     net = kr.PreActResNet(depth=8, input_shape=SHAPE, classes=2)
     assert frozen_in_words(net, []) == ""
+    total = sum(int(np.prod(weight.shape)) for weight in net.trainable_weights)
     freeze(net, ["stem", "unit00?/branch/conv1", "post/norm/gamma"])
     trained = {weight.path for weight in net.trainable_weights}
     assert not any(path.startswith("stem") or path.endswith(("conv1/kernel", "post/norm/gamma")) for path in trained)
@@ -175,7 +224,9 @@ def test_frozen_norms_keep_their_statistics_and_words_count_parameters():
     norms = {layer.path: layer.trainable for layer in net._flatten_layers() if layer.name == "norm"}
     assert norms["stem/norm"] is False and norms["post/norm"] is True
     frozen = 9 * 16 + 2 * 16 + 9 * (16 * 16 + 16 * 32 + 32 * 64) + 64
-    assert f"frozen: {frozen:,} of " in frozen_in_words(net, ["stem"])
+    told = f"frozen: {frozen:,} of {total:,} trainable parameters"
+    assert frozen_in_words(net, ["stem", "post"]) == f"{told} (--freeze=stem,post)"
+    assert frozen_in_words(net, []) == f"{told} (as in the file)"
 
 
 def test_the_last_rate_that_fits_counts_and_multiplies_fixups():

@@ -198,6 +198,13 @@ def test_squeeze_excite_is_the_papers_equation():
     assert (w1.shape, w2.shape) == ((8, 2), (2, 8))
 
 
+@pytest.mark.parametrize(("channels", "narrow"), [(8, 1), (16, 1), (31, 1), (32, 2)])
+def test_squeeze_excite_has_a_sixteenth_of_the_channels_and_one_at_least(channels, narrow):
+    layer = kr.SqueezeExcite()
+    layer.build((None, 4, 4, channels))
+    assert layer.squeeze.units == narrow
+
+
 def test_random_layers_work_in_a_strategys_scope_outside_its_replicas(two_devices):
     with two_devices.scope():
         dropped = np.asarray(kr.Dropout(0.5, seed=1)(tf.ones((64, 1)), training=True))

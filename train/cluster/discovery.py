@@ -89,7 +89,7 @@ def _from_slurm() -> tuple[list[str], int]:
             gpus_per_node=tasks, gpus_per_task=1, auto_set_gpu=False
         )
         hosts = resolver._resolve_task_configuration()  # its cluster spec sorts n10 before n2; this keeps Slurm's order
-    except (RuntimeError, ValueError, KeyError, OSError) as error:
+    except (RuntimeError, ValueError) as error:
         hint = "Set TF_CONFIG, or pass --strategy=mirrored to use only this machine."
         raise BadInput(f"Slurm: {error}. {hint}") from error
     addresses = [f"{host}:{SLURM_PORT + i}" for host, count in hosts.items() for i in range(count)]

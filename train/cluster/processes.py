@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 
 from ..process.commands import PACKAGE
 
@@ -15,11 +16,9 @@ LAUNCHED = "KERAS_RESUNITS_LAUNCHED"  # tells workers the command that started t
 
 def free_addresses(count: int) -> list[str]:
     """Free local addresses, `127.0.0.1:port`."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
-    for each in sockets:
-        each.close()
-    return addresses
+    with ExitStack() as opened:  # all at once, so that no two are the same
+        sockets = [opened.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
 
 
 def tf_config(addresses: list[str], number: int) -> str:

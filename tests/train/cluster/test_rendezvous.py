@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import signal
 import socket
+import struct
 import threading
 import time
 
 import pytest
 
+from train.cluster import rendezvous
 from train.cluster.processes import free_addresses
 from train.cluster.rendezvous import fatal_after, meet
 from train.process.errors import ClusterError
@@ -93,14 +95,57 @@ def test_one_that_went_away_while_it_waited_is_waited_for_again_and_strangers_ar
     meeting = Meeting(3).start(0)
     host, port = meeting.addresses[0].split(":")
     time.sleep(0.5)
-    for said in (b"1\n", b"GET / HTTP/1.1\r\n\r\n", b"7\n"):
+    for said, hard in ((b"1\n", False), (b"2\n", True), (b"GET / HTTP/1.1\r\n\r\n", False), (b"7\n", False)):
         with socket.create_connection((host, int(port))) as connection:
             connection.sendall(said)
             time.sleep(0.1)
+            if hard:  # as a process that is killed
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    others = [socket.create_connection((host, int(port))) for _ in range(3)]
+    for connection, said in zip(others, (b"0\n", b"3\n", b"-1\n"), strict=True):
+        connection.sendall(said)
     meeting.start(2)
     time.sleep(1)
     assert meeting.ends == [None, None]
     assert meeting.start(1).over() == ["met"] * 3
+    for connection in others:
+        with connection:
+            connection.settimeout(5)
+            assert connection.recv(16) == b""  # they are told nothing
+
+
+@pytest.mark.parametrize("both", [True, False], ids=["IPv6 too", "IPv4 only"])
+def test_workers_meet_on_machines_with_and_without_ipv6(monkeypatch, both):
+    if both and not socket.has_dualstack_ipv6():
+        pytest.skip("this machine has no IPv6")
+    monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: both)
+    meeting = Meeting(2)
+    meeting.addresses = [address.replace("127.0.0.1", "[::1]") if both else address for address in meeting.addresses]
+    assert meeting.start(0).start(1).over() == ["met"] * 2
+
+
+def test_one_that_the_first_has_heard_tells_that_others_are_missing():
+    meeting = Meeting(3).start(0, timeout=3).start(1, timeout=1.4)
+    first, second = meeting.over()
+    assert first.endswith(f"missing: {', '.join(meeting.addresses[1:])}.")  # the second has gone meanwhile
+    waits = re.escape(f"missing: {meeting.addresses[0]} (it is waiting for others).")
+    assert re.search(rf"appeared in [12] s; {waits}$", second)
+
+
+def test_the_missing_are_named_after_five_seconds_and_every_thirty(monkeypatch, capsys):
+    now = [100.0]
+    monkeypatch.setattr(rendezvous.time, "monotonic", lambda: now[0])  # a clock that does not take its time
+    patience = rendezvous._Patience(0, 90)
+    told = []
+    for waited in range(90):
+        now[0] = 100.0 + waited
+        patience.spend(["a:1", "b:2"])
+        if line := capsys.readouterr().err:
+            told.append(line)
+    assert told == [f"waiting for workers ({waited} s of 90): a:1, b:2\n" for waited in (5, 35, 65)]
+    now[0] = 190.0
+    with pytest.raises(ClusterError, match=r"^worker 0: not all workers appeared in 90 s; missing: a:1, b:2\.$"):
+        patience.spend(["a:1", "b:2"])
 
 
 def test_an_alarm_is_set_while_tensorflow_connects_and_not_longer():

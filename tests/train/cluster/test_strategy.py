@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -18,7 +19,7 @@ from train import launch as launching
 from train.cluster.discovery import check_strategy, cluster
 from train.cluster.processes import free_addresses, start
 from train.cluster.strategy import make_strategy, require_divisible
-from train.process.errors import BadInput
+from train.process.errors import BadInput, ClusterError
 from train.run.checkpoints import newest_checkpoint
 from train.run.history import read_history
 
@@ -34,6 +35,8 @@ def tf_config(monkeypatch, content) -> None:
     [
         ("{", r"TF_CONFIG is not valid JSON: .*\. Got '\{'\."),
         ([1], r"TF_CONFIG must be \{\"cluster\": \{\"worker\": .*got '\[1\]'"),
+        ("{" + "x" * 99, r"Got '\{x{79}'\.$"),
+        ([100] * 30, r"got '\[100(, 100){15},'\.$"),
         ({"cluster": ["a:1"]}, r"TF_CONFIG must be \{\"cluster\""),
         ({"cluster": TWO, "task": {"type": ["worker"], "index": 0}}, r"task must be .*got \{'type': \['worker'\]"),
         ({"task": {"type": "worker", "index": 0}}, r"TF_CONFIG must be \{\"cluster\""),
@@ -67,7 +70,7 @@ def test_a_tf_config_that_cannot_be_followed_is_refused_in_one_line_before_tenso
     monkeypatch, command, tmp_path, content, line
 ):
     tf_config(monkeypatch, content)
-    outcome = command(f"--output={tmp_path}", "--depth=8")
+    outcome = command(f"--output={tmp_path}", "--depth=8", "--startup_timeout=1")
     assert outcome.code == 2
     (said,) = outcome.said
     assert re.search(line, said), said
@@ -128,6 +131,12 @@ def test_tasks_that_srun_spread_in_another_order_are_refused(monkeypatch):
         cluster()
 
 
+def test_a_task_that_is_not_told_its_node_is_where_slurm_lists_it(monkeypatch):
+    slurm(monkeypatch, 1, 2, "n[1-2]", "1(x2)")
+    monkeypatch.delenv("SLURMD_NODENAME", raising=False)
+    assert cluster() == (["n1:8888", "n2:8888"], 1)
+
+
 def test_a_single_task_of_slurm_is_no_cluster(monkeypatch):
     slurm(monkeypatch, 0, 1, "n1", "1")
     assert cluster() is None
@@ -139,8 +148,15 @@ def test_a_slurm_environment_that_makes_no_sense_is_refused(monkeypatch):
     slurm(monkeypatch, 0, 2, "n[1-", "1(x2)")
     with pytest.raises(BadInput, match=r"^Slurm: .*Set TF_CONFIG, or pass --strategy=mirrored"):
         cluster()
-    slurm(monkeypatch, 5, 2, "n[1-2]", "1(x2)")
-    with pytest.raises(BadInput, match=r"^Slurm: SLURM_PROCID=5 is outside 0\.\.1\.$"):
+    slurm(monkeypatch, 0, 2, "n1", "1")
+    with pytest.raises(BadInput, match=r"^Slurm: Requested 2 tasks but only 1 were assigned\.\. Set TF_CONFIG, or"):
+        cluster()
+    for number in (-1, 2):
+        slurm(monkeypatch, number, 2, "n[1-2]", "1(x2)")
+        with pytest.raises(BadInput, match=rf"^Slurm: SLURM_PROCID={number} is outside 0\.\.1\.$"):
+            cluster()
+    monkeypatch.delenv("SLURM_PROCID")
+    with pytest.raises(BadInput, match=r"^Slurm: SLURM_PROCID must be an integer; got ''\.$"):
         cluster()
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "x")
     with pytest.raises(BadInput, match=r"^Slurm: SLURM_STEP_NUM_TASKS must be an integer; got 'x'\.$"):
@@ -212,8 +228,96 @@ def test_auto_takes_one_device_where_there_is_one_and_a_cluster_of_one_is_none(m
     assert (place.is_chief, place.workers) == (True, 1)
 
 
+class Devices:
+    """Stands in for devices that the machine of a test lacks; `made` has what was asked for."""
+
+    def __init__(self, monkeypatch, gpus: int = 0):
+        self.made, self.patch = [], monkeypatch.setattr
+        self.num_replicas_in_sync = 8
+        here = tf.config.list_physical_devices
+        self.patch(tf.config, "list_physical_devices", lambda kind: ["gpu"] * gpus if kind == "GPU" else here(kind))
+        self.patch(tf.distribute, "MirroredStrategy", self.make)
+        self.patch(tf.distribute, "TPUStrategy", self.make)
+        self.patch(tf.distribute.cluster_resolver, "TPUClusterResolver", lambda tpu: f"resolver of {tpu}")
+        self.patch(tf.config, "experimental_connect_to_cluster", self.made.append)
+        self.patch(tf.tpu.experimental, "initialize_tpu_system", self.made.append)
+
+    def make(self, of) -> Devices:
+        self.made.append(of)
+        return self
+
+
+@pytest.mark.parametrize(
+    ("name", "gpus", "taken", "devices"),
+    [
+        ("auto", 1, "one GPU", []),
+        ("default", 2, "one GPU", []),
+        ("mirrored", 1, "1 GPUs of this machine", [["GPU:0"]]),
+        ("auto", 2, "2 GPUs of this machine", [["GPU:0", "GPU:1"]]),
+    ],
+)
+def test_auto_takes_all_gpus_of_the_machine_where_there_are_several(monkeypatch, name, gpus, taken, devices):
+    found = Devices(monkeypatch, gpus)
+    assert (make_strategy(name, "", 1, 5, 5).taken, found.made) == (taken, devices)
+
+
+@pytest.mark.parametrize(
+    ("name", "tpu", "environment", "found"),
+    [
+        ("tpu", "", "", "local"),
+        ("tpu", "", "theirs", "theirs"),
+        ("tpu", "mine", "theirs", "mine"),
+        ("auto", "mine", "", "mine"),
+        ("auto", "", "theirs", "theirs"),
+    ],
+)
+def test_a_tpu_is_taken_by_its_name(monkeypatch, name, tpu, environment, found):
+    devices = Devices(monkeypatch, gpus=2)
+    monkeypatch.setenv("TPU_NAME", environment)
+    place = make_strategy(name, tpu, 1, 5, 5)
+    assert (place.strategy, place.taken) == (devices, f"TPU {found}, 8 cores")
+    assert devices.made == [f"resolver of {found}"] * 3  # connected, begun, and used
+
+
+@pytest.mark.parametrize("kind", [ValueError, RuntimeError, OSError, tf.errors.NotFoundError])
+def test_why_there_is_no_tpu_is_told_in_at_most_160_characters(monkeypatch, kind):
+    error = "word " * 99 if kind is not tf.errors.NotFoundError else (None, None, "word " * 99)
+
+    def lacking(resolver):
+        raise kind(*error) if isinstance(error, tuple) else kind(error)
+
+    Devices(monkeypatch)
+    monkeypatch.setattr(tf.tpu.experimental, "initialize_tpu_system", lacking)
+    with pytest.raises(BadInput, match=r"^no TPU found at --tpu=mine: (word ){31}\.\.\.\.$"):
+        make_strategy("tpu", "mine", 1, 5, 5)
+
+
+def test_a_worker_has_its_number_its_address_and_its_patience(monkeypatch, capsys):
+    (address,) = free_addresses(1)
+    tf_config(monkeypatch, {"cluster": {"worker": [address]}, "task": {"type": "worker", "index": 0}})
+    monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", lambda: "all workers")  # one in a process
+    place = make_strategy("multiworker", "", 1, 50.0, 7.5)
+    assert (place.strategy, place.taken) == ("all workers", f"worker 0 of 1 ({address})")
+    assert (place.number, place.workers) == (0, 1)
+    assert (place.watch.who, place.watch.first, place.watch.later) == ("worker 0 of 1", 50.0, 7.5)
+    limit = "at most 50 s (--startup_timeout), then SIGALRM ends this process"
+    assert capsys.readouterr().err == f"train: worker 0: all 1 workers are present and join, {limit}.\n"
+
+
+@pytest.mark.parametrize("kind", [ValueError, RuntimeError, tf.errors.UnavailableError])
+def test_why_tensorflow_connects_no_workers_is_told(monkeypatch, kind):
+    def lacking():
+        raise kind(None, None, "busy") if issubclass(kind, tf.errors.OpError) else kind("busy")
+
+    (address,) = free_addresses(1)
+    tf_config(monkeypatch, {"cluster": {"worker": [address]}, "task": {"type": "worker", "index": 0}})
+    monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", lacking)
+    with pytest.raises(ClusterError, match=rf"^worker 0 of 1 cannot join at {address}: busy\. Is the port taken"):
+        make_strategy("multiworker", "", 1, 5, 5)
+
+
 def test_the_cpu_is_split_into_devices():
-    make_strategy("default", "", 2, 5, 5)
+    assert make_strategy("auto", "", 2, 5, 5).taken == "2 logical CPU devices"
     assert len(tf.config.list_logical_devices("CPU")) == 2
 
 
@@ -262,6 +366,17 @@ def test_one_device_two_devices_and_two_workers_train_the_same_network(spawn, fi
     assert re.search(r"\[worker 0\] .*24 images, .*, on worker 0 of 2 \(127\.0\.0\.1:\d+\)\n", outcomes["workers"].out)
     assert not re.search(r"\[worker 1\] \S+: .* parameters", outcomes["workers"].out)  # only the chief prints
     assert "WARNING:tensorflow" not in outcomes["workers"].out + outcomes["workers"].err
+
+
+def test_a_worker_knows_its_place_and_keeps_to_the_cpu(monkeypatch):
+    monkeypatch.setenv("OF_THE_LAUNCHER", "kept")
+    names = ("TF_CONFIG", "CUDA_VISIBLE_DEVICES", "OF_THE_LAUNCHER")
+    code = f"import os; print([os.environ[each] for each in {names}])"
+    worker = start(["a:1", "b:2"], 1, ["-n1", "-r1", code], module="timeit", stdout=subprocess.PIPE)
+    said, _ = worker.communicate(timeout=30)
+    config, gpus, kept = ast.literal_eval(said.splitlines()[0])
+    task = {"type": "worker", "index": 1}
+    assert (json.loads(config), gpus, kept) == ({"cluster": {"worker": ["a:1", "b:2"]}, "task": task}, "", "kept")
 
 
 def test_a_worker_has_a_process_group_of_its_own_so_that_ctrl_c_comes_once():

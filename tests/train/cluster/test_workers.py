@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -29,10 +31,11 @@ def test_the_numbers_of_all_workers_are_gathered(two):
 
 
 class Unlike(Place):
-    """Beside a worker 0 whose last number is another; only two processes could really differ."""
+    """Beside a worker 0 whose last number is another, on two devices each; only two processes could really differ."""
 
     def gathered(self, numbers):
-        return [[*numbers[:-1], numbers[-1] + 1], numbers]
+        theirs = [*numbers[:-1], numbers[-1] - 1]
+        return np.array([theirs, theirs, numbers, numbers])
 
 
 def test_workers_agree_or_are_told_what_differs(two):
@@ -41,6 +44,38 @@ def test_workers_agree_or_are_told_what_differs(two):
     with pytest.raises(ClusterError, match=r"^worker 1 has seed=3, unlike worker 0\. Start all with the same flags"):
         require_agreement(unlike, WANTED)
     require_agreement(Unlike(two.strategy, two.taken), WANTED)  # one worker has nobody to agree with
+    assert unlike.all_did(True) is False  # the other did not
+
+
+class Later(Unlike):
+    """Beside a worker 1 whose first two numbers are others, and which leaves at once."""
+
+    def gathered(self, numbers):
+        if self.watch.gathered:
+            raise tf.errors.UnavailableError(None, None, "gone")
+        self.watch.gathered += 1
+        theirs = [number + 1 for number in numbers]
+        return np.array([numbers, numbers, theirs, theirs])
+
+
+class Watched:
+    """Keeps what was watched."""
+
+    def __init__(self):
+        self.gathered, self.what = 0, []
+
+    def __call__(self, what):
+        self.what.append(what)
+        return nullcontext()
+
+
+def test_every_worker_and_every_value_is_compared_under_the_watch(two):
+    later = Later(two.strategy, two.taken, number=0, workers=2, watch=Watched())
+    with pytest.raises(ClusterError, match=r"^worker 0 has run='mine', seed=3, unlike worker 1\. .* --output\.$"):
+        require_agreement(later, WANTED)
+    place = Place(two.strategy, two.taken, number=1, workers=2, watch=Watched())
+    assert chief_first(place, lambda: "read") == "read"
+    assert later.watch.what == place.watch.what == ["comparing flags and data"]
 
 
 @pytest.mark.parametrize("number", [0, 1])

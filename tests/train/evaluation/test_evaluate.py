@@ -23,7 +23,7 @@ from train.data.batches import test_batches
 from train.data.datasets import ImageData, load
 from train.evaluate import parse, run_main
 from train.evaluation.judge import picked
-from train.evaluation.judgement import Judgement, draw_confusion, draw_mistakes
+from train.evaluation.judgement import SIDE, Judgement, draw_confusion, draw_mistakes
 from train.process.errors import BadInput
 from train.run.history import read_history
 from train.settings.config import Config, read
@@ -479,6 +479,12 @@ def test_the_contact_sheet_tells_how_many_are_shown_and_no_text_lies_on_another(
     assert headline.get_text() == f"the 8 worst of {len(worst)} mistakes, of 500 images"
     assert len(texts) == (16 if named else 8)
     assert_apart(figure.texts, figure)
+    across, down = figure.get_size_inches()
+    for axes, verdict in zip(figure.axes, texts[:: 2 if named else 1], strict=True):
+        box, (middle, bottom) = axes.get_position(), verdict.get_position()
+        assert (box.width * across, box.height * down) == pytest.approx((SIDE, SIDE))
+        assert middle == pytest.approx((box.x0 + box.x1) / 2)  # what is said of an image stands close above it
+        assert 0 < (bottom - box.y1) * down < 0.1 and box.x0 >= 0 and box.x1 <= 1 and box.y0 >= 0
     shown = [axes.images[0] for axes in figure.axes]
     assert [image.get_interpolation() for image in shown] == ["nearest"] * 3 + ["antialiased"] + ["nearest"] * 4
     if named:

@@ -245,6 +245,12 @@ def test_a_sample_that_does_not_fit_is_refused_and_nothing_is_written(predict, n
     assert (tmp_path / "out.csv").read_text() == "an earlier one"
 
 
+@pytest.mark.parametrize("model", ["exported", "runs/mine", "net.h5"])
+def test_what_normalises_by_itself_is_asked_for_nothing_else(predict, folder, model):
+    wrong = f"--normalize=none has no effect on {model}: it normalises as it was trained"
+    assert_refused(predict(model, folder, "--normalize=none"), wrong)
+
+
 def assert_refused(outcome: Outcome, text: str) -> None:
     assert outcome.code == 2
     assert len(outcome.said) == 1, outcome.err

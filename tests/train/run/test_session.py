@@ -40,6 +40,15 @@ def configured(parse):
     return configured
 
 
+def test_an_evaluation_is_the_mean_over_all_images(configured, data, tmp_path):
+    sitting = Sitting(tmp_path, data)
+    images, labels = data.test
+    log_p = keras.ops.log_softmax(sitting.model(images.astype("float32") / 255, training=False)).__array__()
+    losses, right = -log_p[np.arange(len(labels)), labels], log_p.argmax(1) == labels
+    found = sitting.session.evaluate()
+    assert found == {"loss": pytest.approx(losses.mean(), rel=1e-5), "accuracy": pytest.approx(right.mean())}
+
+
 class Events(keras.callbacks.Callback):
     """Records every event, with the names in its logs."""
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.datasets import load_sample_image
 
 from tests.catalog import long_but
 from tests.support.configs import changed, picked
@@ -261,6 +262,18 @@ def test_smoke_images_are_of_two_classes_and_train_and_test_share_none(tmp_path,
     assert (arrays["x_train"] == colour.mean(-1, keepdims=True).round()).all()
     train = {image.tobytes() for image in arrays["x_train"]}
     assert len(train) == 64 and not train & {image.tobytes() for image in arrays["x_test"]}
+
+
+def test_smoke_images_are_of_the_left_halves_to_train_and_of_the_right_to_test(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    arrays = np.load(smoke_arrays(28))
+    for label, name in enumerate(CLASSES):
+        photograph = load_sample_image(f"{name}.jpg")
+        for split, half in zip(COUNTS, np.split(photograph, 2, axis=1), strict=True):
+            rows = np.lib.stride_tricks.sliding_window_view(half, (28, 3), (1, 2))[:, :, 0]
+            known = {row.tobytes() for line in rows for row in line}
+            crops = arrays[f"x_{split}"][arrays[f"y_{split}"] == label]
+            assert all(crop[0].tobytes() in known for crop in crops)
 
 
 def test_smoke_photographs_are_of_five_shapes_and_written_once(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ import keras_resunits as kr
 from tests.support.sittings import Sitting, image_data
 from train.process import machine
 from train.process.machine import free_memory, memory
-from train.step.activations import peak_bytes, shortage
+from train.step.activations import estimated_bytes, peak_bytes, shortage
 
 
 def peak(batch: int, **choices) -> int:
@@ -46,6 +46,39 @@ def test_a_tensor_lives_until_it_is_read_last_and_a_view_takes_nothing():
         return tf.reduce_sum(tf.reshape(second, [1000]) * first)
 
     assert peak_bytes(step.get_concrete_function(tf.TensorSpec([1000])).graph) == 3 * 4000
+
+
+WEIGHTS, NAMES = tf.Variable(tf.ones([1000])), tf.constant(["a"] * 1000)
+STEPS = {  # kilobytes of tensors of 1,000 floats, 4 kB each
+    "a weight, a constant and the input are there anyway": (
+        4,
+        lambda x: tf.sin(x) * WEIGHTS * tf.constant([2.0] * 1000) + x,
+    ),
+    "names are no numbers": (4, lambda x: [tf.sin(x), tf.strings.lower(NAMES)]),
+    "two results and what one of them is made of": (12, lambda x: tf.cos(tf.sin(x)) * tf.sin(x + x)),
+    "a product with itself takes its place": (4, lambda x: (y := tf.sin(x)) * y),
+    "a product beside what is read later does not": (8, lambda x: [2.0 * (y := tf.sin(x)), tf.identity(y)]),
+    "a result stays to the end": (12, lambda x: [tf.sin(x), tf.cos(x), tf.exp(x)]),
+    "what nobody reads goes at once": (8, lambda x: tf.cos(tf.split(tf.sin(x), 2)[1])),
+    "16 bits are two bytes": (4, lambda x: tf.sin(tf.cast(x, tf.bfloat16))),
+    "views of several": (8, lambda x: tf.add_n(tf.identity_n([tf.sin(x), tf.cos(x)]))),
+}
+
+
+def graph_of(function, length: int | None = 1000) -> tf.Graph:
+    return tf.function(function).get_concrete_function(tf.TensorSpec([length])).graph
+
+
+@pytest.mark.parametrize("what", STEPS)
+def test_the_most_bytes_that_live_at_once_are_counted(what):
+    kilobytes, function = STEPS[what]
+    assert peak_bytes(graph_of(function)) == kilobytes * 1000
+
+
+def test_every_operation_takes_20_kilobytes_and_unknown_shapes_nothing():
+    graph = graph_of(tf.sin, None)
+    assert peak_bytes(graph) == 0
+    assert estimated_bytes(graph) == 20_000 * len(graph.get_operations()) > 0
 
 
 def test_the_free_memory_is_what_machine_and_container_leave(tmp_path):

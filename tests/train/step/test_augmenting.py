@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -41,6 +43,15 @@ def test_a_step_draws_the_same_in_every_process_and_another_step_differently(nam
     assert first.shape == (8, *SHAPE) and first.dtype == np.float32 and (other != first).any()
     np.testing.assert_array_equal(drawn(0, 5, make), first)
     assert (drawn(1, 5, make) != first).any()
+
+
+def test_every_draw_has_a_state_of_its_own_which_releases_keep():
+    seeds = {seed: LayerAugmentation([], seed, SHAPE) for seed in (0, 1, 2**30, 2**31, 2**32, 2**40)}
+    draws = list(itertools.product(seeds, (0, 1), (0, 1, 2**15), (0, 1, 2**30)))  # seed, layer, generator, step
+    states = [seeds[seed]._state(*draw, "int64").numpy().tolist() for seed, *draw in draws]
+    assert len({tuple(state) for state in states}) == len(draws)
+    assert 2**30 < max(map(max, states)) < 2**31 and min(map(min, states)) >= 0
+    assert states[draws.index((2**40, 1, 2**15, 1))] == [20813576, 0]  # or a run would not resume as it began
 
 
 def test_two_layers_of_a_kind_draw_differently():
@@ -89,6 +100,7 @@ def test_the_training_step_sees_the_augmented_images_and_the_test_step_does_not(
     trainer = Trainer(model, keras.layers.Rescaling(1 / 255), keras.optimizers.SGD(1.0), augment=dark)
     before = model.weights[0].numpy()
     trainer.train_step(images(), tf.constant([0, 1] * 4), tf.constant(0.0), tf.constant(3, tf.int64))
+    assert float(trainer.test_step(images(), tf.constant([0, 1] * 4), tf.ones(8), 0.0)[0]) > 0
     np.testing.assert_array_equal(model.weights[0].numpy(), before)  # black images have no gradient
     bright = Trainer(model, keras.layers.Rescaling(1 / 255), keras.optimizers.SGD(1.0))
     bright.train_step(images(), tf.constant([0, 1] * 4), tf.constant(0.0))

@@ -48,6 +48,13 @@ def test_goyals_warm_up_rises_for_five_epochs_of_ninety_and_the_cosine_ends_at_z
     np.testing.assert_allclose(rates(rate, range(500, 9001, 500)), falling, atol=1e-7)
 
 
+def test_a_warm_up_may_take_the_whole_run():
+    np.testing.assert_allclose(
+        rates(cosine_schedule(0.1, 10, warm_up=1.0), (0, 5, 10, 11)), [0, 0.05, 0.1, 0], atol=1e-8
+    )
+    np.testing.assert_allclose(rates(cosine_schedule(0.1, 100), (5, 6, 7)), [0.1 * 5 / 6, 0.1, 0.1], rtol=1e-3)
+
+
 def test_a_cosine_without_warm_up_starts_at_its_rate():
     np.testing.assert_allclose(
         rates(SCHEDULES["cosine without warm-up"], (0, 45, 90, 99)), [0.1, 0.05, 0, 0], atol=1e-8

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from train.step.targets import CrossEntropy, answers, hits
+from train.process.errors import BadInput
+from train.step.targets import CrossEntropy, answers, hits, losses_of, require_loss
 from train.step.trainer import Trainer
 
 COUNT, CLASSES = 8, 3
@@ -53,6 +54,41 @@ def test_ten_crops_answer_with_their_mean_probability():
     np.testing.assert_allclose(tf.nn.softmax(ours), each.mean(1), rtol=1e-5)
     np.testing.assert_allclose(tf.reduce_sum(tf.exp(ours), 1), 1, rtol=1e-5)
     np.testing.assert_array_equal(answers(model, tf.constant(images[:, 0])), model(images[:, 0]))
+
+
+class Squared(keras.losses.Loss):
+    """A loss of the user's, with a reduction of its own."""
+
+    def call(self, labels, logits):
+        return keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True) ** 2
+
+
+def test_a_loss_of_the_users_is_that_of_each_image(logits, labels):
+    each = CrossEntropy().call(labels, logits)
+    np.testing.assert_allclose(losses_of(Squared())(labels, logits), each**2, rtol=1e-6)
+    found = losses_of(lambda labels, logits: tf.cast(logits[:, 0], tf.float64))(labels, logits)
+    assert found.dtype == tf.float32
+    np.testing.assert_allclose(found, logits[:, 0])
+    with pytest.raises(BadInput, match=r"^--loss must return a loss for each image, \[batch\]; got the shape \(\)\.$"):
+        losses_of(lambda labels, logits: tf.reduce_mean(logits))(labels, logits)
+
+
+@pytest.mark.parametrize("distributions", [False, True])
+def test_a_loss_is_tried_on_labels_as_they_will_be(distributions):
+    seen = []
+
+    def loss(labels, logits):
+        seen.append((labels.numpy().tolist(), logits.shape.as_list()))
+        return tf.reduce_sum(logits, -1)
+
+    require_loss(loss, 3, distributions)
+    numbers = [0, 1, 2, 0]
+    assert seen == [(np.eye(3)[numbers].tolist() if distributions else numbers, [4, 3])]
+    with pytest.raises(BadInput, match=r"^--loss must return a loss for each image, \[4\] for as many; got \[3\]\.$"):
+        require_loss(lambda labels, logits: logits[0], 3, distributions)
+    kind = r"float32 \[4, 3\]" if distributions else r"int64 \[4\]"
+    with pytest.raises(BadInput, match=rf"^--loss: ZeroDivisionError for labels {kind}: .* by zero\.$"):
+        require_loss(lambda labels, logits: 1 // 0, 3, distributions)
 
 
 def linear():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_resunits import PreActResNet
+from keras_resunits import CoupledSGD, PreActResNet
 from train.step.trainer import Trainer, means
 
 SHAPE, CLASSES = (4, 4, 1), 3
@@ -86,6 +86,48 @@ def test_a_step_is_the_gradient_of_the_mean_loss_times_the_rate(files):
     np.testing.assert_allclose(loss, expected_loss, rtol=1e-5)
     np.testing.assert_allclose(learner.model.trainable_variables[0], kernel - 0.1 * pixels.T @ errors, atol=1e-6)
     np.testing.assert_allclose(learner.model.trainable_variables[1], bias - 0.1 * errors.sum(0), atol=1e-6)
+
+
+def test_training_moves_statistics_and_each_step_is_traced_once(files):
+    learner = trainer(PreActResNet(8, (8, 8, 1), CLASSES))
+    means_before = [w.numpy() for w in learner.model.weights if w.path.endswith("moving_mean")]
+    for images, labels in batches(files, 5, 5, shape=(8, 8, 1)):
+        learner.train_step(images, labels, NOBODY)
+    means_after = [w.numpy() for w in learner.model.weights if w.path.endswith("moving_mean")]
+    assert means_before and all((a != b).any() for a, b in zip(means_before, means_after, strict=True))
+    assert learner.train_step.experimental_get_tracing_count() == 1
+    evaluated(learner, batches(files, 5, 4, 3, 2, shape=(8, 8, 1)))
+    assert learner.test_step.experimental_get_tracing_count() <= 2  # whatever the sizes of the last batches
+
+
+def test_a_step_augments_by_its_number_which_is_0_unless_given(files):
+    learner = trainer()
+    learner.augment = lambda images, step: tf.cast(images, tf.float32) * 0 + 255 * tf.cast(step, tf.float32)
+    images, labels = batches(files, 6)[0]
+    before = learner.model.weights[0].numpy()
+    learner.train_step(images, labels, NOBODY)
+    np.testing.assert_array_equal(learner.model.weights[0], before)  # the kernel of black images has no gradient
+    learner.train_step(images, labels, NOBODY, tf.constant(1))
+    assert (learner.model.weights[0].numpy() != before).any()
+
+
+def test_the_gradient_norm_is_the_last_updates_where_the_optimiser_keeps_it(files):
+    images, labels = batches(files, 6)[0]
+    assert trainer().gradient_norm is None
+    for scaled in (False, True):
+        model, sgd = linear(), CoupledSGD(1.0, momentum=0.0, nesterov=False, coupled_weight_decay=0.0)
+        made = keras.optimizers.LossScaleOptimizer(sgd) if scaled else sgd
+        learner = Trainer(model, keras.layers.Rescaling(1 / 255), made)
+        before = model.get_weights()
+        learner.train_step(images, labels, NOBODY)
+        moved = sum(((a - b) ** 2).sum() for a, b in zip(before, model.get_weights(), strict=True))
+        assert learner.gradient_norm == pytest.approx(moved**0.5, rel=1e-4)
+
+
+def test_without_images_there_is_no_loss_and_no_accuracy():
+    assert means([6.0, 3.0, 4.0]) == {"loss": 1.5, "accuracy": 0.75}
+    nothing = means([0.0, 0.0, 0.0])
+    assert np.isnan(nothing["loss"]) and nothing["accuracy"] == 0.0
 
 
 def test_the_step_under_float16_is_the_unscaled_one(files):

@@ -45,10 +45,10 @@ def load_npz(path: Path, held: bool = False) -> ImageData:
     return ImageData.of_splits({"test": parts["train"], **parts} if len(parts) == 1 else parts)
 
 
-def _names(path: Path, given: list[str], held: bool = False) -> dict[str, tuple[str, str]]:
+def _names(path: Path, given: list[str], held: bool) -> dict[str, tuple[str, str]]:
     """The arrays of images and of labels by split, however their names are spelled.
 
-    >>> _names(Path("a.npz"), ["train_images", "train_labels", "val_images", "val_labels"])
+    >>> _names(Path("a.npz"), ["train_images", "train_labels", "val_images", "val_labels"], held=False)
     {'train': ('train_images', 'train_labels'), 'validation': ('val_images', 'val_labels')}
     """
     found: dict[str, list[str]] = {}
