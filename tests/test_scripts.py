@@ -136,27 +136,22 @@ def test_the_pages_tell_what_is_published_exactly_from_what_is_only_stated():
     assert cells["resnet50"][4] == '3,877.95M "3.8e9 multiply-adds"'
 
 
+PEERS = {
+    "stock_keras": "stock Keras layers",
+    "bare_kernels": "TensorFlow's kernels alone",
+    "native_torch": "native PyTorch, `channels_last`",
+}
+
+
 @pytest.mark.peers
 @pytest.mark.slow
-def test_the_benchmark_runs_the_contenders_on_one_network(tmp_path):
+@pytest.mark.parametrize("peers", [["native_torch"], pytest.param([*PEERS], marks=pytest.mark.long)], ids=len)
+def test_the_benchmark_runs_the_contenders_on_one_network(tmp_path, peers):
     pytest.importorskip("torch")
     small = ("--rounds=1", "--steps=1", "--depth=11", "--precision=float32")
-    table = run(
-        "benchmarks.training_step",
-        *small,
-        "--peers",
-        "stock_keras",
-        "bare_kernels",
-        "native_torch",
-        folder=tmp_path,
-    )
+    table = run("benchmarks.training_step", *small, "--peers", *peers, folder=tmp_path)
     rows = [line for line in table.splitlines() if "| float32 |" in line]
-    assert [row.split("|")[1].strip() for row in rows] == [
-        "keras_resunits",
-        "stock Keras layers",
-        "TensorFlow's kernels alone",
-        "native PyTorch, `channels_last`",
-    ]
+    assert [row.split("|")[1].strip() for row in rows] == ["keras_resunits", *(PEERS[peer] for peer in peers)]
 
 
 @pytest.mark.long

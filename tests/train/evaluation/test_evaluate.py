@@ -481,7 +481,7 @@ def test_the_contact_sheet_tells_how_many_are_shown_and_no_text_lies_on_another(
     assert_apart(figure.texts, figure)
     across, down = figure.get_size_inches()
     for axes, verdict in zip(figure.axes, texts[:: 2 if named else 1], strict=True):
-        box, (middle, bottom) = axes.get_position(), verdict.get_position()
+        box, (middle, bottom) = axes.get_position(original=True), verdict.get_position()
         assert (box.width * across, box.height * down) == pytest.approx((SIDE, SIDE))
         assert middle == pytest.approx((box.x0 + box.x1) / 2)  # what is said of an image stands close above it
         assert 0 < (bottom - box.y1) * down < 0.1 and box.x0 >= 0 and box.x1 <= 1 and box.y0 >= 0
