@@ -312,39 +312,18 @@ def test_a_run_that_was_moved_resumes(tmp_path, command, files):
     assert not (tmp_path / "here").exists()
 
 
-SAVER = """
-import sys
-import numpy as np
-from pathlib import Path
-from train.process.startup import importing
-with importing():
-    import keras
-from tests.train.run.test_checkpoints import small
-from train.run.checkpoints import Position
-checkpoints, kernel = small(Path(sys.argv[1]), units=500_000)
-step = checkpoints.restore().step
-assert not step or (kernel.numpy() == step).all()
-while True:
-    step += 1
-    kernel.assign(np.full(kernel.shape, step))
-    assert checkpoints.save(Position(step=step))
-    print(step, flush=True)
-"""
-
-
 @pytest.mark.slow
 def test_a_process_killed_while_it_saves_leaves_the_newest_checkpoint_whole(tmp_path):
     rng, last = np.random.default_rng(0), 0
     for _ in range(4):
-        process = subprocess.Popen(
-            [sys.executable, "-c", SAVER, tmp_path], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        process = Forked("tests.support.saver", str(tmp_path))
         announced = [int(process.stdout.readline()) for _ in range(3)]
         time.sleep(rng.uniform(0, 0.2))  # within one of the saves that follow at once
         process.kill()
-        rest, err = process.communicate()
-        announced += [int(line) for line in rest.splitlines()]
-        assert process.returncode == -signal.SIGKILL, err
+        code = process.wait()
+        announced += [int(line) for line in process.stdout]
+        err = process.stderr.read()
+        assert code == -signal.SIGKILL, err
         assert announced[0] == last + 1, err
         checkpoints, kernel = small(tmp_path, units=500_000)
         last = checkpoints.restore().step
