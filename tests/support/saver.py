@@ -1,4 +1,4 @@
-"""`python -m tests.support.saver FOLDER` saves one checkpoint after the other, and prints each step that it has saved."""
+"""`python -m tests.support.saver FOLDER`: one checkpoint after the other, and a line for each that is saved."""
 
 import sys
 from pathlib import Path
