@@ -261,10 +261,17 @@ def test_the_study_of_nested_families_refuses_epochs_that_do_not_divide(tmp_path
     assert done.returncode == 2 and "must be divisible by the number of depths of each way; 14-20" in done.stderr
 
 
-def test_the_studys_picture_is_drawn_from_the_committed_rows(tmp_path):
-    rows = ROOT / "docs" / "results" / "shortcuts_and_orders.csv"
-    run(ROOT / "studies" / "he2016_tables", f"--rows={rows}", "--picture=study.png", folder=tmp_path)
-    with Image.open(tmp_path / "study.png") as drawn, Image.open(ROOT / "docs" / "images" / "study.png") as committed:
+@pytest.mark.parametrize(
+    ("rows", "picture", "budget"),
+    [
+        ("shortcuts_and_orders.csv", "study.png", ()),
+        ("tables_depth110.csv", "study110.png", ("--depth=110", "--learning_rate=0.01")),
+    ],
+)
+def test_the_studys_picture_is_drawn_from_the_committed_rows(tmp_path, rows, picture, budget):
+    rows = ROOT / "docs" / "results" / rows
+    run(ROOT / "studies" / "he2016_tables", f"--rows={rows}", *budget, f"--picture={picture}", folder=tmp_path)
+    with Image.open(tmp_path / picture) as drawn, Image.open(ROOT / "docs" / "images" / picture) as committed:
         assert drawn.size == committed.size
 
 

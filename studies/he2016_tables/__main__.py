@@ -2,14 +2,14 @@
 
     python -m studies.he2016_tables --dataset=FOLDER --epochs=5 --output=OUT
     python -m studies.he2016_tables --dataset=FOLDER --epochs=5 --output=OUT --seeds=3 --only=resnet110_cifar
-    python -m studies.he2016_tables --depth=110 --epochs=20 --learning_rate=0.01 --seeds=5 --output=OUT   digits, hours
+    python -m studies.he2016_tables --depth=110 --epochs=20 --learning_rate=0.01 --seeds=2 --output=OUT
     python -m studies.he2016_tables --epochs=1 --output=OUT          digits: the smoke version, minutes
 
-Every run is `python -m train --model=NAME --depth=20 ...`, one after the other. What OUT holds already of a
-budget (depth, epochs, learning rate), as a run or as a row of OUT/runs.csv, is not run again. So the study can be
-stopped and resumes, on another machine too, and can be given more seeds where they are needed. Of what OUT holds of
-that budget it writes OUT/runs.csv (a row a run), OUT/table.md and OUT/table.png. The picture of runs in a file takes a
-second:
+The third is the paper's depth, on digits: half an hour on two cores. Every run is `python -m train --model=NAME
+--depth=20 ...`, one after the other. What OUT holds already of a budget (depth, epochs, learning rate), as a run or as
+a row of OUT/runs.csv, is not run again. So the study can be stopped and resumes, on another machine too, and can be
+given more seeds where they are needed. Of what OUT holds of that budget it writes OUT/runs.csv (a row a run),
+OUT/table.md and OUT/table.png. The picture of runs in a file takes a second:
 
     python -m studies.he2016_tables --rows=docs/results/shortcuts_and_orders.csv --picture=docs/images/study.png
 
