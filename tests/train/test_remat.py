@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 
 from keras_resunits import PreActResNet
+from keras_resunits.models.rematerialized import remat_of
 from tests.support.processes import finished
+from train.process.errors import BadInput
 from train.run.history import read_history
+from train.settings.sections import Network
+from train.step.network import network
 
 
 def state(outcome) -> str:
@@ -97,6 +101,21 @@ def of_file(files, tmp_path) -> list[str]:
 def test_a_network_of_a_file_recomputes_to_the_same_bits(command, of_file):
     kept = command(*of_file, "--run=kept")
     assert state(kept) == state(command(*of_file, "--run=again", "--remat=2"))
+
+
+def test_a_network_of_a_file_gets_the_setting_and_keeps_its_weights(of_file, tmp_path):
+    given = keras.saving.load_model(tmp_path / "net.keras")
+    found = network(Network(), (8, 8, 1), 2, tmp_path / "net.keras", remat="2")
+    assert (remat_of(given), remat_of(found)) == (None, 2)
+    for ours, theirs in zip(found.weights, given.weights, strict=True):
+        assert ours.path == theirs.path
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_network_of_a_file_without_norms_before_weights_is_refused(tmp_path):
+    PreActResNet([1, 1, 1], (8, 8, 1), 2, order="fixup").save(tmp_path / "net.keras")
+    with pytest.raises(BadInput, match=r"--remat=norms: the network of --initial_model has no normalisation that prec"):
+        network(Network(), (8, 8, 1), 2, tmp_path / "net.keras", remat="norms")
 
 
 @pytest.mark.parametrize(
