@@ -281,6 +281,7 @@ def test_the_studys_picture_is_drawn_from_the_committed_rows(tmp_path, rows, pic
         (("--output=out", "--rows=runs.csv"), "either --output, or --rows and --picture"),
         (("--rows=runs.csv",), "either --output, or --rows and --picture"),
         (("--rows=runs.csv", "--picture=study.png"), "runs.csv has no runs of the study"),
+        (("--output=out", "--only=resnet*11"), "--only=resnet*11 matches none of the study's models"),
     ],
 )
 def test_the_study_refuses_flags_that_do_not_go_together(tmp_path, flags, complaint):

@@ -270,6 +270,8 @@ def main() -> None:
     args = parser.parse_args()
     if (args.output is None) == (args.rows is None) or (args.rows is None) != (args.picture is None):
         parser.error("either --output, or --rows and --picture")
+    if not any(fnmatch(variant.model, args.only) for variant in VARIANTS):
+        parser.error(f"--only={args.only} matches none of the study's models")
     if args.output:
         study(Budget(args.depth, args.epochs, args.learning_rate), args)
     elif errors := noted(args.rows, Budget(args.depth, learning_rate=args.learning_rate)):
