@@ -2,10 +2,11 @@
 
     python -m benchmarks.export --depths=164,1001 --rounds=3 --stock
 
-Every export has a process of its own, and so has the session that loads it and answers one image. Seconds are those of
-all the process' threads, in the call alone: they hardly depend on what else the machine does. Memory is the process'
-peak, with the imports: the exporter's (Keras) and the server's (TensorFlow only). `--stock` adds Keras' own export of
-the same network of stock Keras layers. Figures are medians of the rounds.
+Every export has a process of its own, and so has the session that loads it and answers one image. "Load" is that of
+TensorFlow's C++ loader, which TensorFlow Serving links, in a third process, without Python's TensorFlow. Seconds are
+those of all the process' threads, in the call alone: they hardly depend on what else the machine does. Memory is the
+process' peak, with the imports: the exporter's (Keras) and the server's (TensorFlow only). `--stock` adds Keras' own
+export of the same network of stock Keras layers. Figures are medians of the rounds.
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+
+PARTS = ("export", "load", "serve")
+"""What is measured, each in a process of its own."""
 
 GAMMA = 0.1
 """What all gammas are multiplied by, so that a thousand layers of random norms do not overflow."""
@@ -52,7 +57,15 @@ def serve(folder: Path) -> dict[str, float]:
 
     served = Served(folder / "1")
     served.seconds(np.zeros((1, 32, 32, 3)))
-    return {"load": served.load_seconds, "memory": _peak()}
+    return {"python": served.load_seconds, "memory": _peak()}
+
+
+def load(folder: Path) -> dict[str, float]:
+    """In this process: load `folder/1` as TensorFlow Serving does."""
+    from tests.support.cpp_loader import CppModel, library
+
+    library()  # outside of the time: a server is linked with it
+    return {"load": _timed(lambda: CppModel(str(folder / "1")))}
 
 
 def _timed(function: Callable[[], object]) -> float:
@@ -67,10 +80,10 @@ def _peak() -> float:
 
 
 def measured(depth: int, stock: bool) -> dict[str, float]:
-    """Both, each in a process of its own."""
+    """All of them, each in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         asked = [f"--depths={depth}", f"--alone={folder}", *(["--stock"] if stock else [])]
-        return {**_alone("export", asked), **_alone("serve", asked)}
+        return {name: figure for what in PARTS for name, figure in _alone(what, asked).items()}
 
 
 def _alone(what: str, arguments: list[str]) -> dict[str, float]:
@@ -86,7 +99,7 @@ def row(depth: int, stock: bool, rounds: int) -> str:
     """A row of the table."""
     found = [measured(depth, stock) for _ in range(rounds)]
     figures = {name: statistics.median(each[name] for each in found) for name in found[0]}
-    cells = "{export:.1f} | {peak:.0f} | {size:.2f} | {load:.2f} | {memory:.0f}".format(**figures)
+    cells = "{export:.1f} | {peak:.0f} | {size:.2f} | {load:.2f} | {python:.2f} | {memory:.0f}".format(**figures)
     return f"| {depth} | {'stock Keras' if stock else 'keras_resunits'} | {cells} |"
 
 
@@ -96,16 +109,18 @@ def main() -> None:
     parser.add_argument("--depths", default="164", help="separated by commas; 2 more than a multiple of 9")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--stock", action="store_true", help="measure Keras' own export too")
-    parser.add_argument("--what", choices=("export", "serve"), help=argparse.SUPPRESS)
+    parser.add_argument("--what", choices=PARTS, help=argparse.SUPPRESS)
     parser.add_argument("--alone", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     depths = [int(depth) for depth in args.depths.split(",")]
     if args.alone:
-        found = export(depths[0], args.stock, args.alone) if args.what == "export" else serve(args.alone)
-        print(json.dumps(found))
+        parts = dict(zip(PARTS, (partial(export, depths[0], args.stock), load, serve), strict=True))
+        print(json.dumps(parts[args.what](args.alone)))
         return
-    print("| depth | | export, s | its peak, MB | size / weights | load, s | memory of a server, MB |")
-    print("|---:|---|" + "---:|" * 5, flush=True)
+    print(
+        "| depth | | export, s | its peak, MB | size / weights | load, s | load in Python, s | a server's memory, MB |"
+    )
+    print("|---:|---|" + "---:|" * 6, flush=True)
     for depth in depths:
         for stock in (False, True) if args.stock else (False,):
             print(row(depth, stock, args.rounds), flush=True)

@@ -1,22 +1,22 @@
 """Time requests to exported networks: this package's export beside Keras' export of the same network of stock layers.
 
-    python -m benchmarks.serving --rounds=5
+    python -m benchmarks.serving --rounds=5 --precisions float32 bfloat16
 
 Each is loaded by TensorFlow's session loader, as TensorFlow Serving does, and answers by turns in one process. A figure
-is the median over the rounds of the ratio of the two median requests. Beside it stand CPU seconds of export and load,
-the size on the disk relative to the weights, and the number of operations that a request needs.
+is the median over the rounds of the ratio of the two median requests. Keras' export is in float32. Beside it stand CPU
+seconds of export and load, the size on the disk relative to the weights, and the number of operations of a request.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -76,7 +76,7 @@ def exported(write: Callable[[], Path], weights: int) -> tuple[Served, str]:
     return served, f"{text}weights, {served.operations} operations"
 
 
-def compare(network: Network, rounds: int, requests: int) -> None:
+def compare(network: Network, rounds: int, requests: int, precisions: Sequence[str]) -> None:
     """Measure one network and print its figures."""
     with tempfile.TemporaryDirectory() as folder:
         ours, stock = trained(network.ours()), trained(network.stock())
@@ -84,20 +84,36 @@ def compare(network: Network, rounds: int, requests: int) -> None:
         shape = ours.input_shape[1:]
         theirs, text = exported(lambda: _stock(stock, Path(folder) / "stock"), weights)
         print(f"  stock: {text}")
-        mine, text = exported(lambda: kr.export_saved_model(ours, Path(folder) / "ours"), weights)
-        print(f"  ours:  {text}")
+        mine = {}
+        for precision in precisions:
+            write = partial(
+                kr.export_saved_model,
+                ours,
+                Path(folder) / precision,
+                serving_precision=precision,
+                images=_images(4, shape),
+            )
+            mine[precision], text = exported(write, weights)
+            print(f"  ours, {precision}: {text}")
         for batch in network.batches:
-            images = np.random.default_rng(0).integers(0, 256, (batch, *shape))
-            for served in (theirs, mine):
+            images = _images(batch, shape)
+            for served in (theirs, *mine.values()):
                 served.seconds(images), served.seconds(images)  # optimises the graph for this size
-            ratios, seconds = [], []
-            for _ in range(rounds):
-                times = np.array([[served.seconds(images) for served in (theirs, mine)] for _ in range(requests)])
-                seconds.append(np.median(times, 0))
-                ratios.append(seconds[-1][0] / seconds[-1][1])
-            stock_ms, ours_ms = 1000 * np.median(seconds, 0)
-            low, middle, high = min(ratios), statistics.median(ratios), max(ratios)
-            print(f"  batch {batch}: {stock_ms:.1f} and {ours_ms:.1f} ms, {middle:.2f}x ({low:.2f} to {high:.2f})")
+            turns = [
+                [[served.seconds(images) for served in (theirs, *mine.values())] for _ in range(requests)]
+                for _ in range(rounds)
+            ]
+            stock, *own = np.median(turns, 1).T  # of each round
+            print(f"  batch {batch}: stock {1000 * np.median(stock):.1f} ms")
+            for precision, seconds in zip(mine, own, strict=True):
+                ratios = stock / seconds
+                middle, low, high = np.median(ratios), ratios.min(), ratios.max()
+                took = 1000 * np.median(seconds)
+                print(f"    ours, {precision}: {took:.1f} ms, {middle:.2f}x ({low:.2f} to {high:.2f})")
+
+
+def _images(count: int, shape: tuple[int, ...]) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, *shape), dtype=np.uint8)
 
 
 def _stock(model: keras.Model, directory: Path) -> Path:
@@ -111,10 +127,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--requests", type=int, default=20, help="of either export in a round")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument("--precisions", nargs="+", choices=("float32", "bfloat16"), default=["float32"], help="of ours")
     args = parser.parse_args()
     for name in args.networks:
         print(name)
-        compare(NETWORKS[name], args.rounds, args.requests)
+        compare(NETWORKS[name], args.rounds, args.requests, args.precisions)
         sys.stdout.flush()
 
 

@@ -30,16 +30,17 @@ class _String(ctypes.Structure):
     _fields_ = [("size", ctypes.c_size_t), ("data", ctypes.c_char_p), ("owner", ctypes.c_void_p)]
 
 
-def _library() -> ctypes.CDLL:
+def library() -> ctypes.CDLL:
+    """TensorFlow's C library, with the types of what its functions return."""
     folder = Path(importlib.util.find_spec("tensorflow").origin).parent
-    library = ctypes.CDLL(str(folder / "libtensorflow_cc.so.2"))  # not RTLD_GLOBAL: it would break Python's hashlib
+    found = ctypes.CDLL(str(folder / "libtensorflow_cc.so.2"))  # not RTLD_GLOBAL: it would break Python's hashlib
     pointers = "NewStatus NewGraph NewSessionOptions LoadSessionFromSavedModel GraphOperationByName AllocateTensor"
     for name in f"{pointers} TensorData StringGetDataPointer".split():
-        getattr(library, f"TF_{name}").restype = ctypes.c_void_p
-    library.TF_Message.restype = ctypes.c_char_p
+        getattr(found, f"TF_{name}").restype = ctypes.c_void_p
+    found.TF_Message.restype = ctypes.c_char_p
     for name in ("Dim", "StringGetSize", "TensorByteSize"):
-        getattr(library, f"TF_{name}").restype = ctypes.c_int64
-    return library
+        getattr(found, f"TF_{name}").restype = ctypes.c_int64
+    return found
 
 
 class CppModel:
@@ -50,7 +51,7 @@ class CppModel:
     """
 
     def __init__(self, path: str):
-        self._tf = _library()
+        self._tf = library()
         self._status = ctypes.c_void_p(self._tf.TF_NewStatus())
         self._graph = ctypes.c_void_p(self._tf.TF_NewGraph())
         options = ctypes.c_void_p(self._tf.TF_NewSessionOptions())
