@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import keras_resunits as kr
+from keras_resunits.layers.parts import parts
 from tests.catalog import SLOTS
 
 ONES = np.ones((400, 2, 2, 1), "float32")
@@ -203,6 +204,12 @@ def test_squeeze_excite_has_a_sixteenth_of_the_channels_and_one_at_least(channel
     layer = kr.SqueezeExcite()
     layer.build((None, 4, 4, channels))
     assert layer.squeeze.units == narrow
+
+
+def test_squeeze_excites_dense_layers_read_channels_and_the_narrow_ones():
+    layer = kr.SqueezeExcite(ratio=4)
+    layer.build((None, 3, 5, 8))
+    assert [shape for _, shape in parts(layer, (None, 3, 5, 8))] == [(None, 3, 5, 8), (None, 8), (None, 2)]
 
 
 def test_random_layers_work_in_a_strategys_scope_outside_its_replicas(two_devices):
