@@ -10,7 +10,7 @@ ratios round by round. Five rounds of the second line take about 20 minutes on 2
 several times as long as float32.
 
 Ours runs as the training program does: with oneDNN's kernels (`train/__init__.py`), without imports that nothing uses
-(`train/imports.py`) and without two of TensorFlow's graph optimisers (`train/tracing.py`). Stock Keras runs as
+and without two of TensorFlow's graph optimisers (`train/process/startup.py`). Stock Keras runs as
 TensorFlow begins, with oneDNN (the same where TensorFlow finds AVX512_VNNI or the like, and begins with it), and begun
 in all as ours, which tells what the layers do from what the start does. "TensorFlow's kernels alone" is the same
 network with one layer a kernel and nothing else (`bare_kernels.py`): what our layers and optimiser cost is the
