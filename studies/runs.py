@@ -9,6 +9,11 @@ import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # `train`, from whatever folder the study is started
@@ -51,6 +56,20 @@ def results(output: Path, run: str, epochs: int) -> dict[str, float] | None:
         "training error %": 100 * (1 - last["accuracy"]),
         "test error %": 100 * (1 - last["val_accuracy"]),
     }
+
+
+def trained(output: Path, run: str, most: int = 1000) -> tuple[keras.Model, np.ndarray, np.ndarray]:
+    """A run's network, up to `most` of its test images as the network takes them, and their labels."""
+    from train.compress import examples
+    from train.data.datasets import load
+    from train.evaluation.networks import checkpoint_network, chosen_checkpoint
+    from train.run.folder import Run
+    from train.settings.config import read
+
+    done = Run(output, run)
+    config, network = read(done.config), checkpoint_network(done, chosen_checkpoint(done))
+    data = load(config.source, config.augmenting.crop == "resized", config.recipe.seed)
+    return network.model, *examples(data, most, network.preprocessing)
 
 
 def write_rows(path: Path, rows: Sequence[dict]) -> None:
