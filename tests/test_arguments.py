@@ -295,6 +295,8 @@ def test_initializers_have_names():
     assert isinstance(order.kernels, keras.initializers.HeNormal)
     assert isinstance(order.stems, keras.initializers.Zeros)
     assert kr.LooksLinear("ones").get_config() == kr.LooksLinear(keras.initializers.Ones()).get_config()
+    assert isinstance(kr.LooksLinear.from_config(kr.LooksLinear("ones").get_config()).base, keras.initializers.Ones)
+    assert kr.LooksLinear().get_config() == {"base": None}
 
 
 @pytest.mark.parametrize(

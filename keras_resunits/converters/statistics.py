@@ -6,6 +6,7 @@ import json
 import math
 import zipfile
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import h5py
@@ -185,9 +186,8 @@ def _is_chain(model: keras.Model) -> bool:
     first, *others = model.layers
     if not isinstance(first, keras.layers.InputLayer) or any(len(each._inbound_nodes) != 1 for each in others):
         return False
-    nodes = [each._inbound_nodes[0] for each in others]
-    given = [first.output, *(node.output_tensors[0] for node in nodes)]
-    return all(list(node.input_tensors) == [tensor] for node, tensor in zip(nodes, given, strict=False))
+    nodes = [each._inbound_nodes[0] for each in (first, *others)]
+    return all(list(after.input_tensors) == list(before.output_tensors) for before, after in pairwise(nodes))
 
 
 def normalizing(model: keras.Model) -> keras.layers.Layer | None:

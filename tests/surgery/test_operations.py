@@ -66,6 +66,8 @@ def test_units_behind_closed_gates_are_dropped_bit_for_bit_and_inserted_again(ga
         np.testing.assert_array_equal(now.numpy(), then)
         np.testing.assert_array_equal(copied.numpy(), then)
     assert origins(insert(shorter, gated.get_layer("unit005"))) == [*origins(shorter), "unit005"]
+    ended = insert(drop(gated, "unit005"), gated.get_layer("unit005"))
+    assert origins(ended) == origins(again)
 
 
 def test_units_change_places_and_are_replaced():

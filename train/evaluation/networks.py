@@ -16,7 +16,7 @@ from keras_resunits.serving.classifiers import stated_by
 from ..data.datasets import EncodedData, ImageData, load
 from ..process.backend import tf
 from ..process.errors import BadInput, first_line
-from ..run.checkpoints import about, best_checkpoint, newest_checkpoint, step_of, tested_at
+from ..run.checkpoints import about, best_checkpoint, newest_checkpoint, results_at, step_of
 from ..run.folder import Run
 from ..settings.config import Config, read
 from ..step.average import Average
@@ -176,7 +176,7 @@ def checkpoint_network(run: Run, path: Path) -> Network:
         average.put_in()
     title = f"checkpoint {path}" + (", averaged weights" if average else "")
     normalized = _normalization(told["mean"], told["variance"], shape)
-    facts = {"step": step_of(path), **stated(config, told.get("data"), tested_at(path), run.watched)}
+    facts = {"step": step_of(path), **stated(config, told.get("data"), results_at(path), run.watched)}
     return Network(title, model, normalized, names, facts, view_of(config))
 
 

@@ -272,7 +272,7 @@ def about(path: Path) -> dict[str, Any]:
     return _manifest(path).get("about", {})
 
 
-def tested_at(path: Path) -> dict[str, float]:
+def results_at(path: Path) -> dict[str, float]:
     """The results of the last test of a checkpoint's state; empty if it was saved before one."""
     return Position(**_manifest(path)["position"]).tested
 

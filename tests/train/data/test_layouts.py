@@ -133,6 +133,13 @@ def test_a_class_may_be_called_train(tmp_path):
     assert read(tmp_path, validation=0.3).class_names == ["bus", "train"]
 
 
+def test_folders_of_one_class_are_refused(tmp_path):
+    for i in range(10):
+        Files.image(tmp_path / "cat" / f"{i}.png", np.full((8, 8), i, np.uint8))
+    with pytest.raises(BadInput, match=r"has one class \('cat'\); expected a folder of images for each class"):
+        read(tmp_path, validation=0.3)
+
+
 def test_a_test_folder_without_classes_is_not_used(tmp_path, capsys):
     root = Files.image_folder(tmp_path, train=10)
     shutil.rmtree(root / "test")

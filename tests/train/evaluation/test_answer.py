@@ -155,6 +155,7 @@ def test_an_array_that_is_not_uint8_images_of_the_models_size_is_refused(asked, 
     assert code == 2 and not (tmp_path / "out.npz").exists()
     assert re.match(r"answer: expected uint8 images \[n, (8, 8, 3|height, width, channels)\], 0..255; got ", err)
     assert err.count("\n") == 1
+    assert ("Pixels in 0..1 become" in err) == (spoil(images).dtype.kind == "f")
 
 
 def test_what_needs_no_model_is_refused_before_tensorflow_is_imported(asked, images, monkeypatch):
