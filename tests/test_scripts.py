@@ -1,11 +1,13 @@
 """The scripts of the documentation, the benchmarks and the studies, at their smallest size."""
 
+import csv
 import importlib.util
 import itertools
 import runpy
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from types import SimpleNamespace
 
 import keras
@@ -253,6 +255,42 @@ def test_the_study_of_nested_families_deepens_and_trains_on(study, tmp_path):
     origins = [unit.origin for unit in keras.saving.load_model(tmp_path / "14x1-20x1-seed0.keras").layers[2:11]]
     assert origins == ["unit000", "unit001", None, "unit002", "unit003", None, "unit004", "unit005", None]
     assert "epoch" not in study(*asked)
+
+
+@pytest.mark.slow
+def test_the_study_of_lesions_measures_each_network(study, tmp_path):
+    asked = ("lesions", "--epochs=1", "--depth=14", "--plain_depth=14", "--images=32", f"--output={tmp_path}")
+    table = study(*asked)
+    names = ["PreActResNet-14", "GatedResNet-14", "PlainNet-14"]
+    assert [line.split("|")[1].strip() for line in table.splitlines()[-4:-1]] == names
+    assert (tmp_path / "table.md").read_text() == table[table.index("| network") : -1]
+    for kind, each in {"lesions": 6, "removal": 5, "reorder": 21}.items():
+        with open(tmp_path / f"{kind}.csv", newline="") as file:
+            assert Counter(row["network"] for row in csv.DictReader(file)) == dict.fromkeys(names, each)
+    assert (tmp_path / "lesions.png").stat().st_size > 10_000
+    assert "epoch" not in study(*asked)
+
+
+@pytest.mark.slow
+def test_the_study_of_gates_has_a_row_for_each_unit(study, tmp_path):
+    table = study("gates", "--epochs=1", "--depths=8", f"--output={tmp_path}")
+    assert table.splitlines()[-2].startswith("| 8 | 3 | 1 | ")
+    with open(tmp_path / "gates.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["unit"] for row in rows] == ["unit000", "unit001", "unit002"]
+    assert float(table.split("|")[-2]) == pytest.approx(min(float(row["gate"]) for row in rows), abs=0.006)
+    assert (tmp_path / "gates.png").stat().st_size > 5_000
+
+
+@pytest.mark.slow
+def test_the_story_is_told_before_training_and_after(study, tmp_path):
+    table = study("story", "--depth=8", "--epochs=1", "--networks=plain,pre-activation", f"--output={tmp_path}")
+    plain, residual = ([cell.strip() for cell in line.split("|")] for line in table.splitlines()[-3:-1])
+    assert (plain[1], residual[1]) == ("plain", "pre-activation")
+    assert plain[5:7] == ["0", "0"] and all(0 < float(share) < 1 for share in residual[5:7])
+    with open(tmp_path / "rows.csv", newline="") as file:
+        assert Counter(row["when"] for row in csv.DictReader(file)) == {"before training": 8, "after training": 8}
+    assert (tmp_path / "story.png").stat().st_size > 10_000
 
 
 def test_the_study_of_nested_families_refuses_epochs_that_do_not_divide(tmp_path):

@@ -1,7 +1,7 @@
 """Units deleted, removed and exchanged, in residual networks and a plain one (Veit et al. 2016, sec. 4.1 and 4.2).
 
-    python -m studies.lesions --epochs=20 --output=OUT                                 digits, minutes
-    python -m studies.lesions --epochs=1 --depth=14 --plain_depth=14 --output=OUT      the smoke version, seconds
+    python -m studies.lesions --epochs=20 --output=OUT                                           digits, minutes
+    python -m studies.lesions --epochs=1 --depth=14 --plain_depth=14 --images=32 --output=OUT    the smoke version
 
 A pre-activated, a gated and a plain network are trained by `python -m train`. On test images, the study measures the
 error without each unit, with several removed by each criterion, and with units exchanged. What OUT holds already is not
@@ -35,6 +35,7 @@ def main() -> None:
     parser.add_argument("--depth", type=int, default=56, help="of the residual networks, 6n + 2")
     parser.add_argument("--plain_depth", type=int, default=20, help="of the plain network, 6n + 2")
     parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--images", type=int, default=1000, help="test images that are measured on, at most")
     parser.add_argument("--output", type=Path, required=True, help="the folder that gets everything")
     args = parser.parse_args()
     depths = {"PreActResNet": args.depth, "GatedResNet": args.depth, "PlainNet": args.plain_depth}
@@ -44,7 +45,7 @@ def main() -> None:
         if results(args.output, run, args.epochs) is None:
             flags = (f"--dataset={args.dataset}", f"--model={model}", f"--depth={depth}", f"--epochs={args.epochs}")
             train(args.output, run, *flags)
-        found[f"{model}-{depth}"] = measured(args.output, run)
+        found[f"{model}-{depth}"] = measured(args.output, run, args.images)
     for kind in ("lesions", "removal", "reorder"):
         write_rows(args.output / f"{kind}.csv", rows(found, kind))
     (args.output / "table.md").write_text(table(found))
@@ -52,11 +53,11 @@ def main() -> None:
     print(table(found))
 
 
-def measured(output: Path, run: str) -> dict[str, Any]:
-    """The three records of a run's network."""
+def measured(output: Path, run: str, images: int) -> dict[str, Any]:
+    """The three records of a run's network, on this many images at most."""
     from keras_resunits import analysis
 
-    network = trained(output, run)
+    network = trained(output, run, images)
     return {
         "lesions": analysis.lesions(*network),
         "removal": analysis.removal(*network),

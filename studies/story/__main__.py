@@ -1,7 +1,7 @@
 """The story in one picture: gradients of five networks, before training and after (He et al. 2016, Eq. 4 to 8).
 
     python -m studies.story --depth=110 --epochs=20 --output=OUT               digits, minutes
-    python -m studies.story --depth=8 --epochs=1 --output=OUT                  the smoke version, seconds
+    python -m studies.story --depth=8 --epochs=1 --output=OUT                  the smoke version, a minute
 
 Plain, scaled by 0.5, exclusively gated, original and pre-activated networks are trained by `python -m train`, and
 measured on test images before and after. What OUT holds already is not trained again. It writes OUT/rows.csv (a row
@@ -36,9 +36,13 @@ def main() -> None:
     parser.add_argument("--depth", type=int, default=110, help="6n + 2")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--learning_rate", type=float, default=0.01, help="short runs of deep networks fail at 0.1")
+    parser.add_argument("--networks", default=",".join(NETWORKS), help="separated by commas; default: all")
     parser.add_argument("--output", type=Path, required=True, help="the folder that gets everything")
     args = parser.parse_args()
-    runs = {name: f"{name.replace(' ', '-')}-{args.depth}-{args.epochs}" for name in NETWORKS}
+    names = args.networks.split(",")
+    if unknown := set(names) - set(NETWORKS):
+        parser.error(f"--networks must be among {', '.join(NETWORKS)}; got {', '.join(sorted(unknown))}")
+    runs = {name: f"{name.replace(' ', '-')}-{args.depth}-{args.epochs}" for name in names}
     for name, run in runs.items():
         if results(args.output, run, args.epochs) is None:
             flags = (f"--dataset={args.dataset}", f"--depth={args.depth}", f"--epochs={args.epochs}")
