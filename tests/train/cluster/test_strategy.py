@@ -330,27 +330,29 @@ def test_the_cpu_is_not_split_once_tensorflow_computes():
 
 # rounding alone differs, and grows from step to step: three of them
 LINE = ["--depth=8", "--batch_size=8", "--epochs=1", "--schedule=cosine", "--learning_rate=0.05", "--ema=0.9"]
-LINE += ["--noexport"]
+LINE += ["--validation=0.25", "--noexport"]
 
 
 @pytest.mark.slow
 def test_one_device_two_devices_and_two_workers_train_the_same_network(spawn, files, tmp_path):
-    data = files.npz(tmp_path / "set.npz", **files.arrays(train=24, test=9))
+    data = files.npz(tmp_path / "set.npz", **files.arrays(train=32, test=9))
     line = [*LINE, f"--dataset={data}", f"--output={tmp_path}"]
     outcomes = {
         "default": finished("train", *line, "--run=default", "--strategy=default"),
         "mirrored": finished("train", *line, "--run=mirrored", "--cpu_devices=2"),
         "workers": spawn("-m", "train.launch", "--workers=2", "--", *line, "--run=workers"),
     }
-    weights, hashes = {}, {}
+    weights, hashes, ends = {}, {}, {}
     for name, outcome in outcomes.items():
         assert outcome.code == 0, outcome.err + outcome.out
+        ends[name] = re.findall(r"(?:validation accuracy|test accuracy) [^ ]*%.*$", outcome.out, re.MULTILINE)[-2:]
         (hashes[name],) = re.findall(r"state +([0-9a-f]{12}) ", outcome.out)
         model = PreActResNet(8, (8, 8, 1), 2)
         checkpoint = str(newest_checkpoint(tmp_path / "runs" / name / "checkpoints") / "state")
         tf.train.Checkpoint(model=model).read(checkpoint).assert_existing_objects_matched().expect_partial()
         weights[name] = model.get_weights()
     assert hashes["mirrored"] == hashes["workers"]
+    assert len(ends["default"]) == 2 and ends["default"] == ends["mirrored"] == ends["workers"]
     histories = {name: read_history(tmp_path / "runs" / name / "history.csv") for name in outcomes}
     for name in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "gradient_norm"):
         assert histories["mirrored"][name] == histories["workers"][name]
@@ -361,9 +363,9 @@ def test_one_device_two_devices_and_two_workers_train_the_same_network(spawn, fi
             np.testing.assert_allclose(ours, theirs, atol=1e-6)
     moved = max(np.abs(a - b).max() for a, b in zip(weights["default"], start, strict=True))
     assert moved > 1e-3
-    assert "24 images, 3 steps an epoch, on the CPU\n" in outcomes["default"].out
-    assert "24 images, 3 steps an epoch, on 2 logical CPU devices\n" in outcomes["mirrored"].out
-    assert re.search(r"\[worker 0\] .*24 images, .*, on worker 0 of 2 \(127\.0\.0\.1:\d+\)\n", outcomes["workers"].out)
+    assert "25 images (7 for validation), 3 steps an epoch, on the CPU\n" in outcomes["default"].out
+    assert "25 images (7 for validation), 3 steps an epoch, on 2 logical CPU devices\n" in outcomes["mirrored"].out
+    assert re.search(r"\[worker 0\] .*25 images \(7 for validation\), .*, on worker 0 of 2 \(127\.0\.0\.1:\d+\)\n", outcomes["workers"].out)
     assert not re.search(r"\[worker 1\] \S+: .* parameters", outcomes["workers"].out)  # only the chief prints
     assert "WARNING:tensorflow" not in outcomes["workers"].out + outcomes["workers"].err
 
