@@ -15,8 +15,8 @@ the cluster does. Of each step's seconds
 
 All are medians over the steps, then over the rounds. Efficiency is the cluster's images a second over those of as many
 workers that each have the machine to themselves. Statistics are those of the batch normalisations: "shared" by all
-workers (synchronised), or "local". `--rows` writes the figures of every round, with the messages and bytes in the step's
-graph, for `python -m benchmarks.planning`.
+workers (synchronised), or "local". `--rows` writes the figures of every round, with the messages and bytes in the graph
+of the step, for `python -m benchmarks.planning`.
 """
 
 from __future__ import annotations

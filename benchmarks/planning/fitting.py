@@ -89,6 +89,8 @@ def read(path: str) -> list[Measured]:
     columns = ("statistics", *NUMBERS, "at_hand")
     if not lines or not set(columns) <= lines[0].keys():
         raise ValueError(f"{path} must have rows with {', '.join(columns)}.")
+    if len({line["workers"] for line in lines}) < 2:
+        raise ValueError(f"{path} must have rows of several numbers of workers; it has {lines[0]['workers']} only.")
     rounds: dict[tuple, list[float]] = {}
     for line in lines:
         cluster = line["statistics"], *(int(line[name]) for name in NUMBERS)

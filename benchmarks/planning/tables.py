@@ -10,7 +10,7 @@ from benchmarks.planning import fitting
 from benchmarks.planning.decoding import cores
 from benchmarks.planning.fitting import Constants, Measured, terms
 from benchmarks.planning.messages import of_network
-from benchmarks.planning.step import Cluster, predicted
+from benchmarks.planning.step import Cluster, Step, predicted
 
 KINDS = ("shared", "local")
 IMAGES = 1_281_167  # an epoch of ImageNet
@@ -74,26 +74,26 @@ def decoding(rates: dict[str, float], images: float) -> str:
 
 def plan(model: keras.Model, sizes: Sequence[int], batch: int, cluster: Cluster) -> str:
     """A network's step on accelerators: fed, and with the cores that hosts have."""
+    columns = ["accelerators", "statistics", "messages", "MB a step", "step, ms", "efficiency", "images/s"]
+    columns += ["minutes an epoch", "cores to decode", f"images/s with {cluster.cores} cores a host"]
     rows = []
     for size in sizes:
         for kind in KINDS:
             messages = of_network(model, size, kind)
+            sent = [str(len(messages)), f"{sum(messages) / 1e6:.0f}"]
             step = predicted(messages, size, batch, cluster)
-            rate = size * batch / step.fed
-            rows.append(
-                [
-                    str(size),
-                    kind,
-                    str(len(messages)),
-                    f"{sum(messages) / 1e6:.0f}",
-                    f"{1000 * step.fed:.0f}",
-                    f"{step.efficiency:.0%}",
-                    f"{rate:,.0f}",
-                    f"{IMAGES / rate / 60:.2g}",
-                    f"{cores(rate, cluster.decode):,.0f}",
-                    f"{size * batch / step.seconds:,.0f}",
-                ]
-            )
-    columns = ["accelerators", "statistics", "messages", "MB a step", "step, ms", "efficiency", "images/s"]
-    columns += ["minutes an epoch", "cores to decode", f"images/s with {cluster.cores} cores a host"]
+            rows.append([str(size), kind, *sent, *_speed(step, size * batch, cluster.decode)])
     return markdown(columns, rows)
+
+
+def _speed(step: Step, images: int, decode: float) -> list[str]:
+    """What a step of so many images amounts to."""
+    rate = images / step.fed
+    return [
+        f"{1000 * step.fed:.0f}",
+        f"{step.efficiency:.0%}",
+        f"{rate:,.0f}",
+        f"{IMAGES / rate / 60:.2g}",
+        f"{cores(rate, decode):,.0f}",
+        f"{images / step.seconds:,.0f}",
+    ]

@@ -104,8 +104,15 @@ def test_a_size_that_is_left_out_has_no_part_in_its_prediction():
 def test_rows_are_the_medians_of_the_rounds(tmp_path):
     path = tmp_path / "rows.csv"
     head = "workers,statistics,cores,depth,batch,compute,at_hand,fed,messages,bytes\n"
-    path.write_text(head + "".join(f"2,local,2,20,64,0.1,{seconds},0.3,2,1000\n" for seconds in (0.5, 0.2, 0.3)))
-    assert fitting.read(str(path)) == [Measured("local", 2, 2, 2, 1000, 20, 0.3)]
+    one, two = "1,none,2,20,64,0.1,0.1,0.3,0,0\n", "2,local,2,20,64,0.1,{},0.3,2,1000\n"
+    path.write_text(head + one + "".join(two.format(seconds) for seconds in (0.5, 0.2, 0.3)))
+    assert fitting.read(str(path)) == [
+        Measured("none", 1, 2, 0, 0, 20, 0.1),
+        Measured("local", 2, 2, 2, 1000, 20, 0.3),
+    ]
+    path.write_text(head + one)
+    with pytest.raises(ValueError, match="several numbers of workers; it has 1 only"):
+        fitting.read(str(path))
 
 
 def test_rates_of_decoding_are_those_of_training_images_a_core(tmp_path):
