@@ -45,7 +45,7 @@ def derived(channels: list[int], parameters: int, devices: int) -> list[int]:
     [60, 16, 40, 16]
     """
     forwards = [FLOAT * devices * (2 * each + 1) for each in channels]
-    backwards = [FLOAT * 2 * each for each in reversed(channels)]
+    backwards = [FLOAT * 2 * each for each in channels]
     return [*forwards, *backwards, FLOAT * parameters, SUMS]
 
 
