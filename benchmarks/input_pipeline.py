@@ -10,7 +10,8 @@ disturbs; "needed" is the rate of the training step, given, or measured here whe
 CIFAR, ResNet-50 for ImageNet, at a batch that fits.
 
 The images are not photographs: CIFAR's are noise, for which every operation takes the same time; the JPEGs are coarse
-noise made smooth, with grain, of ImageNet's mean size (500 x 375 and around, quality 90, about 110 kB), made anew.
+noise made smooth, with grain, of ImageNet's mean size (500 x 375 and around, quality 90, about 110 kB), made anew. The
+last rows have them stored again, with a shorter side of 256.
 The `--peers` are keras-cv's and Keras' own layers inside tf.data, on batches that were cropped and mirrored as ours.
 """
 
@@ -40,6 +41,7 @@ from train.data.datasets.encoded import EncodedData, from_files
 from train.data.batches import test_batches, training_batches
 
 CLASSES = 10
+STORED = 256  # pixels of the shorter side of images that were made smaller before
 CIFAR = {
     "pad, crop, flip": Augmentation(pad=4, flip=True),
     "resized crop, flip": Augmentation(crop="resized", flip=True),
@@ -93,6 +95,18 @@ def photographs(folder: Path, count: int) -> list[Path]:
     return paths
 
 
+def shortened(paths: list[Path], side: int) -> list[Path]:
+    """The same stored again with this shorter side, beside them."""
+    from PIL import Image
+
+    stored = [path.with_stem(f"{path.stem}-{side}") for path in paths]
+    for path, smaller in zip(paths, stored, strict=True):
+        with Image.open(path) as image:
+            size = [round(length * side / min(image.size)) for length in image.size]
+            image.resize(size, Image.Resampling.BICUBIC).save(smaller, "JPEG", quality=90)
+    return stored
+
+
 def rows(folder: Path, count: int, peers: bool, batch: int) -> dict[tuple[str, str], tf.data.Dataset]:
     """`{(what, with what): an endless stream}`."""
     small, paths = cifar(), photographs(folder, count)
@@ -107,6 +121,10 @@ def rows(folder: Path, count: int, peers: bool, batch: int) -> dict[tuple[str, s
         found["ImageNet", f"test view: {protocol}"] = test_batches(large, min(batch, 16)).repeat()
     for name, chosen in IMAGENET.items():
         found["ImageNet", name] = training_batches(large, batch, chosen, 0)
+    split = from_files(shortened(paths, STORED), [i % CLASSES for i in range(count)])
+    smaller = EncodedData(split, split, small.class_names, 224, "central")
+    for name, chosen in IMAGENET.items():
+        found["ImageNet", f"{name}, stored at {STORED}"] = training_batches(smaller, batch, chosen, 0)
     return found
 
 

@@ -1,10 +1,12 @@
 """Time the training step on one worker and on several, split into computing, exchanging gradients, and input.
 
     python -m benchmarks.scaling --workers=1,2 --rounds=5
+    python -m benchmarks.scaling --workers=1,2,3,4 --statistics=shared,local --rows=docs/results/scaling.csv
 
-Every worker is a process of its own that has one core to itself, so that more workers are more hardware, and gets the
-same number of images (weak scaling). A round measures every cluster once, and beside it as many workers at the same
-time that know nothing of each other, which share memory and caches as the cluster does. Of each step's seconds
+Every worker is a process of its own on one core, which it has to itself while there are as many cores as workers, so
+that more workers are more hardware. Each gets the same number of images (weak scaling). A round measures every cluster
+once, and beside it as many workers at the same time that know nothing of each other, which share memory and caches as
+the cluster does. Of each step's seconds
 
 - "compute" is what a step of those takes when the batch is at hand: forwards, backwards, update;
 - "exchange" is what that step takes longer in the cluster: the gradients' sums, the batch statistics of synchronised
@@ -12,12 +14,15 @@ time that know nothing of each other, which share memory and caches as the clust
 - "input" is what a step of the cluster takes longer when its batch comes from the pipeline.
 
 All are medians over the steps, then over the rounds. Efficiency is the cluster's images a second over those of as many
-workers that each have the machine to themselves.
+workers that each have the machine to themselves. Statistics are those of the batch normalisations: "shared" by all
+workers (synchronised), or "local". `--rows` writes the figures of every round, with the messages and bytes in the graph
+of the step, for `python -m benchmarks.planning`.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 import statistics
@@ -25,11 +30,18 @@ import subprocess
 import sys
 import time
 
+from benchmarks.planning.messages import counted
 from train.cluster.processes import free_addresses, tf_config
 
+KINDS = ("shared", "local")
+Cluster = tuple[int, str]  # how many workers, and whose batch a norm sees
 
-def measure(number: int, workers: int, depth: int, batch: int, steps: int) -> dict[str, float]:
-    """In this process, worker `number`: seconds a step, fed by the pipeline, and with one batch over and over."""
+
+def measure(number: int, workers: int, kind: str, depth: int, batch: int, steps: int) -> dict[str, float]:
+    """In this process, worker `number`: seconds a step, fed by the pipeline, and with one batch over and over.
+
+    Beside them the messages of a step, and their bytes.
+    """
     os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[number % os.cpu_count()]})
     import keras
     import numpy as np
@@ -51,7 +63,7 @@ def measure(number: int, workers: int, depth: int, batch: int, steps: int) -> di
     with place.strategy.scope():
         keras.utils.set_random_seed(0)
         model = PreActResNet(depth)
-        if workers > 1:
+        if workers > 1 and kind == "shared":
             synchronize(model)
         trainer = Trainer(model, keras.layers.Rescaling(1 / 255), CoupledSGD(0.1))
         batches = Feed(data, batch * workers, Augmentation(4, True), 0, workers).training(0)
@@ -60,7 +72,8 @@ def measure(number: int, workers: int, depth: int, batch: int, steps: int) -> di
         trainer.train_step(*first, asked).numpy()
         fed = _median(lambda: trainer.train_step(*next(batches), asked).numpy(), steps)
         at_hand = _median(lambda: trainer.train_step(*first, asked).numpy(), steps)
-    return {"fed": fed, "at_hand": at_hand}
+        sent = counted(trainer.train_step.get_concrete_function(*first, asked).graph)
+    return {"fed": fed, "at_hand": at_hand, "messages": len(sent), "bytes": sum(sent)}
 
 
 def _median(step, steps: int) -> float:
@@ -72,8 +85,9 @@ def _median(step, steps: int) -> float:
     return statistics.median(seconds)
 
 
-def measured(workers: int, connected: bool, args: argparse.Namespace) -> dict[str, float]:
-    """Figures of workers at the same time, as one cluster or each by itself: those of the slowest."""
+def measured(workers: int, kind: str, args: argparse.Namespace) -> dict[str, float]:
+    """Figures of workers at the same time, as one cluster or each by itself ("none"): those of the slowest."""
+    connected = kind != "none"
     addresses = free_addresses(workers)
     processes = []
     for number in range(workers):
@@ -88,7 +102,7 @@ def measured(workers: int, connected: bool, args: argparse.Namespace) -> dict[st
             f"--batch={args.batch}",
             f"--steps={args.steps}",
         ]
-        command += [f"--workers={workers if connected else 1}", f"--number={number}"]
+        command += [f"--workers={workers if connected else 1}", f"--statistics={kind}", f"--number={number}"]
         processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True))
     outputs = [process.communicate()[0] for process in processes]
     if any(process.returncode for process in processes):
@@ -97,27 +111,47 @@ def measured(workers: int, connected: bool, args: argparse.Namespace) -> dict[st
     return {name: max(each[name] for each in figures) for name in figures[0]}
 
 
-def table(results: dict[int, list[dict[str, float]]], batch: int) -> str:
+def table(results: dict[Cluster, list[dict[str, float]]], batch: int) -> str:
     """Medians over the rounds, as Markdown."""
 
-    def median(workers: int, name: str) -> float:
-        return statistics.median(each[name] for each in results[workers])
+    def median(cluster: Cluster, name: str) -> float:
+        return statistics.median(each[name] for each in results[cluster])
 
     alone = min(results)
-    lines = ["| workers | images/s | efficiency | step, ms | compute | exchange | input |", "|---:|" + "---:|" * 6]
-    for workers in results:
-        fed, at_hand, compute = (median(workers, name) for name in ("fed", "at_hand", "compute"))
+    lines = ["| workers | statistics | images/s | efficiency | step, ms | compute | exchange | input |"]
+    lines.append("|---:|---|" + "---:|" * 6)
+    for workers, kind in results:
+        fed, at_hand, compute = (median((workers, kind), name) for name in ("fed", "at_hand", "compute"))
         rate, single = workers * batch / fed, batch / median(alone, "fed")
         milliseconds = [1000 * each for each in (fed, compute, at_hand - compute, fed - at_hand)]
         shown = " | ".join(f"{each:.0f}" for each in milliseconds)
-        lines.append(f"| {workers} | {rate:.1f} | {rate / workers / single:.0%} | {shown} |")
+        lines.append(f"| {workers} | {kind} | {rate:.1f} | {rate / workers / single:.0%} | {shown} |")
     return "\n".join(lines)
+
+
+def write(path: str, results: dict[Cluster, list[dict[str, float]]], args: argparse.Namespace) -> None:
+    """Every round's figures, one a line."""
+    with open(path, "w", newline="") as file:
+        columns = ["workers", "statistics", "cores", "depth", "batch", "compute", "at_hand", "fed", "messages", "bytes"]
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        for (workers, kind), seen in results.items():
+            common = {"workers": workers, "statistics": kind, "cores": len(os.sched_getaffinity(0))}
+            common |= {"depth": args.depth, "batch": args.batch}
+            writer.writerows({**common, **_rounded(each)} for each in seen)
+
+
+def _rounded(figures: dict[str, float]) -> dict[str, float]:
+    """Seconds to the microsecond."""
+    return {name: round(figure, 6) for name, figure in figures.items()}
 
 
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workers", default="1,2", help="sizes of the clusters, the first of one; 1,2 by default")
+    parser.add_argument("--statistics", default="shared", help="of batch norms: shared,local for both")
+    parser.add_argument("--rows", help="the .csv file to write")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=20, help="timed steps of either kind in each process")
     parser.add_argument("--depth", type=int, default=20, help="of PreActResNet")
@@ -125,17 +159,26 @@ def main() -> None:
     parser.add_argument("--number", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
     sizes = [int(size) for size in args.workers.split(",")]
+    kinds = args.statistics.split(",")
     if args.number is not None:
-        print(json.dumps(measure(args.number, sizes[0], args.depth, args.batch, args.steps)))
+        print(json.dumps(measure(args.number, sizes[0], kinds[0], args.depth, args.batch, args.steps)))
         return
     if sizes[0] != 1:
         parser.error(f"--workers must begin with 1, which the others are compared with; got {args.workers}")
-    results: dict[int, list[dict[str, float]]] = {size: [] for size in sizes}
+    if unknown := [kind for kind in kinds if kind not in KINDS]:
+        parser.error(f"--statistics must be of {', '.join(KINDS)}; got {unknown[0]}")
+    results: dict[Cluster, list[dict[str, float]]] = {
+        (size, kind): [] for size in sizes for kind in (kinds if size > 1 else ["none"])
+    }
     for i in range(args.rounds):
-        for size, seen in results.items():
-            alone = measured(size, False, args)
-            seen.append({**(measured(size, True, args) if size > 1 else alone), "compute": alone["at_hand"]})
-            print(f"round {i + 1}/{args.rounds}  {size} workers  {seen[-1]}", file=sys.stderr, flush=True)
+        for (size, kind), seen in results.items():
+            if kind in (kinds[0], "none"):
+                alone = measured(size, "none", args)
+            figures = measured(size, kind, args) if size > 1 else alone
+            seen.append({**figures, "compute": alone["at_hand"]})
+            print(f"round {i + 1}/{args.rounds}  {size} workers, {kind}  {seen[-1]}", file=sys.stderr, flush=True)
+            if args.rows:
+                write(args.rows, results, args)
     print(table(results, args.batch))
 
 

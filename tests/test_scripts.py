@@ -17,6 +17,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import keras_resunits as kr
+from benchmarks.planning.fitting import read
+from benchmarks.planning.messages import of_network
 from keras_resunits.zoo.networks import MODELS
 from tests.support.forks import Forked
 from tests.support.paths import ROOT, python_path
@@ -183,7 +185,49 @@ def test_the_scaling_benchmark_splits_the_step_of_one_worker_and_of_two(workers,
     sizes = (f"--workers={','.join(workers)}", "--rounds=1", "--steps=2", "--depth=8", "--batch=8")
     rows = run("benchmarks.scaling", *sizes, folder=tmp_path).splitlines()[2:]
     assert [row.split("|")[1].strip() for row in rows] == workers
-    assert rows[0].split("|")[3].strip() == "100%"
+    assert rows[0].split("|")[4].strip() == "100%"
+
+
+@pytest.mark.long
+def test_the_scaling_benchmark_writes_the_rows_that_the_plan_reads(tmp_path):
+    sizes = ("--workers=1,2", "--statistics=shared,local", "--rounds=1", "--steps=2", "--depth=8", "--batch=8")
+    run("benchmarks.scaling", *sizes, "--rows=rows.csv", folder=tmp_path)
+    network = kr.PreActResNet(8)
+    expected = [of_network(network, 2, kind) for kind in ("shared", "local")]
+    rows = read(str(tmp_path / "rows.csv"))
+    assert [(row.workers, row.statistics) for row in rows] == [(1, "none"), (2, "shared"), (2, "local")]
+    assert [row.messages for row in rows] == [0, *map(len, expected)]
+    assert [row.bytes for row in rows] == [0, *map(sum, expected)]
+
+
+PLANS = (f"--rows={ROOT}/docs/results/scaling.csv", f"--rates={ROOT}/docs/results/measured.md")
+
+
+def test_the_page_on_imagenet_has_the_tables_and_the_picture_of_the_plan(tmp_path):
+    tables = run("benchmarks.planning", tmp_path / "planning.png", *PLANS, folder=tmp_path).strip().split("\n\n")
+    page = (ROOT / "docs" / "guide" / "imagenet.md").read_text()
+    assert len(tables) == 5 and [table for table in tables if table not in page] == []
+    with Image.open(tmp_path / "planning.png") as drawn, Image.open(ROOT / "docs/images/planning.png") as committed:
+        assert drawn.size == committed.size
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        (["--rows=no.csv"], "No such file or directory: 'no.csv'"),
+        ([f"--rows={ROOT}/pyproject.toml"], "pyproject.toml must have rows with statistics, workers, cores"),
+        ([f"--rates={ROOT}/README.md"], "README.md has no row of ImageNet for 'resized crop, flip'"),
+        (["--sizes=8,12"], "12 accelerators do not fill hosts of 8"),
+        (["--model=resnet51"], "resnet51"),
+        (["--cores=0"], "cores must be a number above 0; got 0."),
+        (["--sizes=8,x"], "argument --sizes: invalid integers value: '8,x'"),
+    ],
+)
+def test_the_plan_refuses_what_it_cannot_read_in_one_line(tmp_path, flags, complaint):
+    forked = Forked("benchmarks.planning", "planning.png", *PLANS, *flags, cwd=tmp_path, PYTHONPATH=python_path())
+    outcome = Process(forked).ended(within=60)
+    assert outcome.code == 2 and complaint in outcome.err.splitlines()[-1]
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.long
