@@ -365,7 +365,10 @@ def test_one_device_two_devices_and_two_workers_train_the_same_network(spawn, fi
     assert moved > 1e-3
     assert "25 images (7 for validation), 3 steps an epoch, on the CPU\n" in outcomes["default"].out
     assert "25 images (7 for validation), 3 steps an epoch, on 2 logical CPU devices\n" in outcomes["mirrored"].out
-    assert re.search(r"\[worker 0\] .*25 images \(7 for validation\), .*, on worker 0 of 2 \(127\.0\.0\.1:\d+\)\n", outcomes["workers"].out)
+    assert re.search(
+        r"\[worker 0\] .*25 images \(7 for validation\), .*, on worker 0 of 2 \(127\.0\.0\.1:\d+\)\n",
+        outcomes["workers"].out,
+    )
     assert not re.search(r"\[worker 1\] \S+: .* parameters", outcomes["workers"].out)  # only the chief prints
     assert "WARNING:tensorflow" not in outcomes["workers"].out + outcomes["workers"].err
 
