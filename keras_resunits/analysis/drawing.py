@@ -34,7 +34,7 @@ def finished(ax: Any, title: str, x: str, y: str, legend: bool = True) -> Any:
 
 
 def name_units(ax: Any, names, along: str = "x") -> None:
-    """Write the names of units along the horizontal axis, or the vertical one, as many as are readable."""
-    step = max(1, len(names) // 10)
+    """Write the names of units along the horizontal axis, or the vertical one, ten at most."""
+    step = max(1, -(-len(names) // 10))
     texts = [str(name).removeprefix("unit") for name in names[::step]]
     getattr(ax, f"{along}axis").set_ticks(range(0, len(names), step), texts)

@@ -14,7 +14,7 @@ import numpy as np
 
 from keras_resunits.analysis.chains import Chain, chain_of, require_images, require_labels
 from keras_resunits.analysis.drawing import COLOURS, axes_or_new, finished, name_units
-from keras_resunits.analysis.importance import importance
+from keras_resunits.analysis.importance import CRITERIA, importance
 from keras_resunits.analysis.records import Record, rows_of
 from keras_resunits.analysis.scoring import plan_without, scored
 from keras_resunits.arguments import checked, require_index, require_network, require_positive_int
@@ -109,10 +109,9 @@ class Removal(Record):
             The axes.
         """
         ax = axes_or_new(ax)
-        for i, by in enumerate(self.orders):
-            ax.plot(
-                100 * self.arrays[by], color=COLOURS[i % len(COLOURS)], label=by, marker="." * (len(self.rows) < 30)
-            )
+        for by in self.orders:
+            colour = COLOURS[list(CRITERIA).index(by)]  # that of the criterion in every network's picture
+            ax.plot(100 * self.arrays[by], color=colour, label=by, marker="." * (len(self.rows) < 30))
         return finished(ax, "Units removed, least important first", "units removed", "error, %")
 
 

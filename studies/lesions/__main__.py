@@ -97,7 +97,8 @@ def draw(found: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     for (name, records), axes in zip(found.items(), figure.subplots(len(found), 3, squeeze=False), strict=True):
         for record, ax in zip(records.values(), axes, strict=True):
             record.plot(ax)
-            ax.set_ylim(0, 100)
+            ax.set_ylim(0, 120)  # room for the legend
+            ax.set_yticks(range(0, 101, 20))
         axes[0].set_ylabel(f"{name}\nerror, %")
     figure.savefig(path)
 

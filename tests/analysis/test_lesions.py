@@ -206,7 +206,7 @@ def test_every_picture_is_drawn_in_given_axes(residual):
     records = [getattr(kr.analysis, name)(residual, images, labels) for name in ("lesions", "removal", "lens", "paths")]
     records += [kr.analysis.reorder(residual, images, labels, runs=1), kr.analysis.credits(residual, images)]
     records += [kr.analysis.importance(residual, images, labels)]
-    colours = ("01", "0123", "01", "06", "0", "0", "")  # of bars and lines, by their places in the palette
+    colours = ("01", "0124", "01", "06", "0", "0", "")  # of bars and lines, by their places in the palette
     for record, wanted in zip(records, colours, strict=True):
         axes = Figure().subplots()
         assert record.plot(axes) is axes and axes.get_title() and axes.get_xlabel()
