@@ -1,7 +1,7 @@
 """Time the training step on one worker and on several, split into computing, exchanging gradients, and input.
 
     python -m benchmarks.scaling --workers=1,2 --rounds=5
-    python -m benchmarks.scaling --workers=1,2,3,4 --statistics=shared,local --rows=docs/results/scaling.csv
+    python -m benchmarks.scaling --workers=1,2,3,4 --statistics=synchronized,local --rows=docs/results/scaling.csv
 
 Every worker is a process of its own on one core, which it has to itself while there are as many cores as workers, so
 that more workers are more hardware. Each gets the same number of images (weak scaling). A round measures every cluster
@@ -14,9 +14,9 @@ the cluster does. Of each step's seconds
 - "input" is what a step of the cluster takes longer when its batch comes from the pipeline.
 
 All are medians over the steps, then over the rounds. Efficiency is the cluster's images a second over those of as many
-workers that each have the machine to themselves. Statistics are those of the batch normalisations: "shared" by all
-workers (synchronised), or "local". `--rows` writes the figures of every round, with the messages and bytes in the graph
-of the step, for `python -m benchmarks.planning`.
+workers that each have the machine to themselves. `--statistics` are those of the batch norms, synchronised or local.
+`--rows` writes the figures of every round, with the messages and bytes in the graph of the step, for `python -m
+benchmarks.planning`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ import time
 from benchmarks.planning.messages import counted
 from train.cluster.processes import free_addresses, tf_config
 
-KINDS = ("shared", "local")
+KINDS = ("synchronized", "local")
 Cluster = tuple[int, str]  # how many workers, and whose batch a norm sees
 
 
@@ -63,7 +63,7 @@ def measure(number: int, workers: int, kind: str, depth: int, batch: int, steps:
     with place.strategy.scope():
         keras.utils.set_random_seed(0)
         model = PreActResNet(depth)
-        if workers > 1 and kind == "shared":
+        if workers > 1 and kind == "synchronized":
             synchronize(model)
         trainer = Trainer(model, keras.layers.Rescaling(1 / 255), CoupledSGD(0.1))
         batches = Feed(data, batch * workers, Augmentation(4, True), 0, workers).training(0)
@@ -150,7 +150,7 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workers", default="1,2", help="sizes of the clusters, the first of one; 1,2 by default")
-    parser.add_argument("--statistics", default="shared", help="of batch norms: shared,local for both")
+    parser.add_argument("--statistics", default="synchronized", help="of batch norms: synchronized,local for both")
     parser.add_argument("--rows", help="the .csv file to write")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=20, help="timed steps of either kind in each process")

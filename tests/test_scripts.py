@@ -190,12 +190,12 @@ def test_the_scaling_benchmark_splits_the_step_of_one_worker_and_of_two(workers,
 
 @pytest.mark.long
 def test_the_scaling_benchmark_writes_the_rows_that_the_plan_reads(tmp_path):
-    sizes = ("--workers=1,2", "--statistics=shared,local", "--rounds=1", "--steps=2", "--depth=8", "--batch=8")
+    sizes = ("--workers=1,2", "--statistics=synchronized,local", "--rounds=1", "--steps=2", "--depth=8", "--batch=8")
     run("benchmarks.scaling", *sizes, "--rows=rows.csv", folder=tmp_path)
     network = kr.PreActResNet(8)
-    expected = [of_network(network, 2, kind) for kind in ("shared", "local")]
+    expected = [of_network(network, 2, kind) for kind in ("synchronized", "local")]
     rows = read(str(tmp_path / "rows.csv"))
-    assert [(row.workers, row.statistics) for row in rows] == [(1, "none"), (2, "shared"), (2, "local")]
+    assert [(row.workers, row.statistics) for row in rows] == [(1, "none"), (2, "synchronized"), (2, "local")]
     assert [row.messages for row in rows] == [0, *map(len, expected)]
     assert [row.bytes for row in rows] == [0, *map(sum, expected)]
 

@@ -1,6 +1,6 @@
 """Plan ImageNet on 8 to 256 accelerators: fit the model of a step to local workers, predict, draw.
 
-    python -m benchmarks.scaling --workers=1,2,3,4 --statistics=shared,local --rows=docs/results/scaling.csv
+    python -m benchmarks.scaling --workers=1,2,3,4 --statistics=synchronized,local --rows=docs/results/scaling.csv
     python -m benchmarks.planning docs/images/planning.png --page=docs/guide/imagenet.md
 
 Nothing is measured here: the rows are those of `benchmarks.scaling`, the rates of decoding those in the table that

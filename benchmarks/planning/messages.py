@@ -50,6 +50,6 @@ def derived(channels: list[int], parameters: int, devices: int) -> list[int]:
 
 
 def of_network(model: keras.Model, devices: int, statistics: str) -> list[int]:
-    """The bytes of each message of a network's step, for "shared" or "local" statistics."""
+    """The bytes of each message of a network's step, for "synchronized" or "local" statistics."""
     parameters = sum(variable.shape.num_elements() for variable in model.trainable_variables)
-    return derived(norms(model) if statistics == "shared" else [], parameters, devices)
+    return derived(norms(model) if statistics == "synchronized" else [], parameters, devices)

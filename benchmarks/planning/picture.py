@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from benchmarks.planning.step import Step
 
 Plans = Mapping[tuple[str, int], Mapping[int, Step]]  # by statistics and images a device, then by devices
-COLORS = {"shared": "C0", "local": "C1"}
+COLORS = {"synchronized": "C0", "local": "C1"}
 LINES = ("-", "--", ":", "-.")
 TICKS = (10_000, 20_000, 50_000, 100_000, 200_000, 500_000)
 

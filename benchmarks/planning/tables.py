@@ -12,7 +12,7 @@ from benchmarks.planning.fitting import Constants, Measured, terms
 from benchmarks.planning.messages import of_network
 from benchmarks.planning.step import Cluster, Step, predicted
 
-KINDS = ("shared", "local")
+KINDS = ("synchronized", "local")
 IMAGES = 1_281_167  # an epoch of ImageNet
 HOSTS = (4, 8)  # accelerators
 TEXTS = ("statistics", "input", "constant")  # columns

@@ -29,7 +29,7 @@ def test_the_examples_hold(module):
 def test_the_derived_messages_are_those_of_the_steps_graph(two_devices, statistics):
     with two_devices.scope():
         model = kr.PreActResNet(8)
-        if statistics == "shared":
+        if statistics == "synchronized":
             synchronize(model)
         trainer = Trainer(model, keras.layers.Rescaling(1 / 255), kr.CoupledSGD(0.1))
         batch = tf.zeros([2, 32, 32, 3], tf.uint8), tf.zeros([2], tf.int64)
@@ -45,7 +45,7 @@ def test_resnet50_sends_two_messages_a_norm_and_all_parameters():
     model = kr.create("resnet50")
     assert len(messages.norms(model)) == 53 and sum(messages.norms(model)) == 26_560
     assert messages.of_network(model, 64, "local") == [4 * 25_557_032, 16]
-    shared = messages.of_network(model, 64, "shared")
+    shared = messages.of_network(model, 64, "synchronized")
     assert len(shared) == 2 * 53 + 2
     assert sum(shared) == 4 * (64 * (2 * 26_560 + 53) + 2 * 26_560 + 25_557_032) + 16
 
@@ -81,7 +81,7 @@ def measured(constants, sizes=(1, 2, 3, 4)):
     """Rows as if the model were true."""
     rows = []
     for workers in sizes:
-        for kind, number, size in (("shared", 40, 1_100_000), ("local", 2, 1_080_000)):
+        for kind, number, size in (("synchronized", 40, 1_100_000), ("local", 2, 1_080_000)):
             row = Measured(kind, workers, 2, number, size, 20, 0.0)
             rows.append(replace(row, seconds=constants.seconds(row.terms)))
     return rows
