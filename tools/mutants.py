@@ -77,6 +77,7 @@ ELSEWHERE = {
     "keras_resunits/units/orders": [
         f"tests/{name}.py" for name in ("units/test_orders", "units/test_tails", "laws/test_config", "test_arguments")
     ],
+    "keras_resunits/units/shortcuts.py": ["tests/units/test_shortcuts.py", "tests/units/test_gates.py"],
     "keras_resunits/units/unit.py": ["tests/units/test_unit.py", "tests/models/test_residual.py"],
     "train/__main__.py": [
         f"tests/train/{name}.py" for name in ("test_program", "test_balance", "faults/test_bad_input")

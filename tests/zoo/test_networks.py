@@ -462,6 +462,15 @@ def test_the_deepest_column_of_a_trained_network_is_used_alone():
         kr.deepest_column(kr.ResNet(8))
 
 
+@pytest.mark.parametrize(("dropout", "ends"), [(0.2, ["dropout", "pool"]), (0, ["pool"])])
+def test_a_dense_transition_drops_before_it_pools(dropout, ends):
+    unit = kr.DenseNet([1, 1, 1], growth=4, dropout=dropout).get_layer("unit001")
+    last = next(each for each in unit._flatten_layers() if each.name == "pool")
+    inside = next(each for each in unit._flatten_layers() if last in getattr(each, "layers", ()))
+    assert [layer.name for layer in inside.layers][-len(ends) :] == ends
+    assert [each.name for each in unit._flatten_layers()].count("dropout") == len(ends) - 1
+
+
 def test_a_dense_network_has_dropout_after_every_convolution():
     unit = kr.DenseNet([1, 1, 1], growth=4, dropout=0.2).get_layer("unit000")
     dropping = [layer for layer in unit.branch.layers if isinstance(layer, kr.Series)]

@@ -130,11 +130,14 @@ def test_a_damaged_or_missing_file_is_refused(one):
     path = kr.pretrained(NAME).path
     content = path.read_bytes()
     try:
-        path.write_bytes(content[:-1] + b"\1")
-        wanted, got = (hashlib.sha256(each).hexdigest()[:12] for each in (content, path.read_bytes()))
-        says = rf"'{NAME}' are not those of the table: wanted SHA-256 {wanted}\.\.\., got {got}\.\.\. \('{path}'\)\.$"
-        with pytest.raises(ValueError, match=says):
-            kr.create(NAME)
+        wanted = hashlib.sha256(content).hexdigest()
+        damaged = {hashlib.sha256(each).hexdigest(): each for each in (content[:-1] + bytes([i]) for i in range(1, 40))}
+        for got in (min(damaged), max(damaged)):  # a digest below the right one, and one above it
+            path.write_bytes(damaged[got])
+            digests = rf"wanted SHA-256 {wanted[:12]}\.\.\., got {got[:12]}\.\.\. \('{path}'\)\.$"
+            with pytest.raises(ValueError, match=f"'{NAME}' are not those of the table: {digests}"):
+                kr.create(NAME)
+        assert min(damaged) < wanted < max(damaged)
         path.unlink()
         with pytest.raises(ValueError, match="are missing: no such file"):
             kr.PreActResNet(8, weights="shades")

@@ -148,6 +148,13 @@ def test_a_resized_crop_of_all_of_the_image_is_the_image(images):
     np.testing.assert_array_equal(crops, images)
 
 
+@pytest.mark.parametrize(("height", "width"), [(2, 3), (1, 2), (3, 1)])
+def test_a_resized_crop_of_all_of_a_tiny_image_is_the_image(height, width):
+    tiny = np.arange(COUNT * height * width, dtype=np.uint8).reshape(COUNT, height, width, 1)
+    crops = resized_crops(tiny, least_area=1.0, flip=False)(tf.range(COUNT), keys_of())
+    np.testing.assert_array_equal(crops, tiny)
+
+
 def test_a_resized_crop_reaches_from_end_to_end_of_its_window_and_half_are_mirrored():
     ramp = np.tile(np.arange(WIDTH, dtype=np.uint8) * 7, (COUNT, HEIGHT, 1))[..., np.newaxis]
     crops = resized_crops(ramp, least_area=0.08, flip=True)(tf.range(COUNT), keys_of()).numpy().astype(int)

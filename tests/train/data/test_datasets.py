@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import tarfile
 from pathlib import Path
 from typing import ClassVar
@@ -112,6 +113,17 @@ def test_a_damaged_npz_file_is_named(loaded, files, tmp_path, damage):
 @pytest.mark.parametrize("packed", [False, True])
 def test_idx_files_are_read_packed_or_not(loaded, files, tmp_path, packed):
     folder = files.idx_folder(tmp_path / "set", packed)
+    assert_same(loaded(folder), files.arrays(shape=(8, 8)))
+
+
+@pytest.mark.parametrize("ending", ["-idx3-ubyte", "-idx3", "-ubyte", ".idx3", ".gz", "-idx3-ubyte.gz"])
+def test_an_idx_file_has_any_of_its_usual_endings(loaded, files, tmp_path, ending):
+    folder = files.idx_folder(tmp_path / "set")
+    images = folder / "train-images-idx3-ubyte"
+    content = images.read_bytes()
+    images.unlink()
+    (folder / f"train-images{ending}").write_bytes(gzip.compress(content) if ending.endswith(".gz") else content)
+    (folder / "train-labels").write_bytes(b"something else")  # named like a part, but with no such ending
     assert_same(loaded(folder), files.arrays(shape=(8, 8)))
 
 
