@@ -203,6 +203,7 @@ def test_the_scaling_benchmark_writes_the_rows_that_the_plan_reads(tmp_path):
 PLANS = (f"--rows={ROOT}/docs/results/scaling.csv", f"--rates={ROOT}/docs/results/measured.md")
 
 
+@pytest.mark.slow
 def test_the_page_on_imagenet_has_the_tables_and_the_picture_of_the_plan(tmp_path):
     tables = run("benchmarks.planning", tmp_path / "planning.png", *PLANS, folder=tmp_path).strip().split("\n\n")
     page = (ROOT / "docs" / "guide" / "imagenet.md").read_text()
