@@ -18,12 +18,7 @@ EXAMPLES = """examples:
 
 
 def main(argv: list[str] | None = None, program: str = PROGRAM) -> int:
-    """List or describe networks; returns 0, or 2 if no name matches. Describing requires a name.
-
-    >>> main(["densenet121*"])
-    densenet121
-    0
-    """
+    """List or describe networks; returns 0, or 2 if no name matches. Describing requires a name."""
     parser = argparse.ArgumentParser(
         prog=program,
         description="List the networks that the package builds by name, or describe them.",

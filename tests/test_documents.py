@@ -166,6 +166,12 @@ def test_the_examples_of_a_page_hold(page):
     assert found.attempted and not found.failed
 
 
+def test_no_example_stands_where_pytest_does_not_look():
+    """pytest runs the examples of modules, but not those of `__main__.py`."""
+    mains = [path for top in ("keras_resunits", "train") for path in (ROOT / top).rglob("__main__.py")]
+    assert len(mains) > 2 and [path for path in mains if ">>>" in path.read_text()] == []
+
+
 def test_the_mistake_that_the_guide_quotes_is_the_programs():
     with pytest.raises(ValueError) as error:
         check_depth("PreActResNet", 21)

@@ -534,6 +534,12 @@ def test_stochastic_depths_own_shortcut_replaces_option_a():
     assert not pooled.weights and projected.weights
 
 
+@pytest.mark.parametrize(("given", "names"), [([], kr.list_models()), (["densenet121*"], ["densenet121"])])
+def test_the_command_lists_all_names_or_those_that_match(capsys, given, names):
+    assert command(given) == 0
+    assert capsys.readouterr().out.splitlines() == names
+
+
 def test_describing_requires_a_name(capsys):
     with pytest.raises(SystemExit) as ended:
         command(["--describe"])
