@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 from dataclasses import replace
 
 import keras
@@ -17,12 +16,6 @@ from train.step.network import synchronize
 from train.step.trainer import Trainer
 
 CLUSTER = Cluster(accelerators=2, cores=3, images=100.0, inside=2.0, between=8.0, hop=10.0, decode=50.0)
-
-
-@pytest.mark.parametrize("module", [messages, step, fitting, decoding, page], ids=lambda module: module.__name__)
-def test_the_examples_hold(module):
-    outcome = doctest.testmod(module)
-    assert outcome.attempted and not outcome.failed
 
 
 @pytest.mark.parametrize("statistics", tables.KINDS)
