@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 import keras_resunits as kr
-from benchmarks.planning import decoding, fitting, messages, page, step, tables
+from benchmarks.planning import decoding, fitting, messages, tables
 from benchmarks.planning.fitting import Constants, Measured
 from benchmarks.planning.step import Cluster, predicted
 from train.step.network import synchronize
