@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from keras_resunits.arguments import near_matches, require_text
+from keras_resunits.layers.links import unlike_a_link
 from keras_resunits.layers.nesting import inside
 from keras_resunits.units.unit import Unit
 
@@ -151,7 +152,7 @@ def layers_of(model: keras.Model, where: str) -> list[keras.layers.Layer]:
     while tensor is not model.inputs[0]:
         operation, at, _ = tensor._keras_history
         node = operation._inbound_nodes[at]
-        if problem := _unlike_a_link(operation, node) or (operation in layers and "which is called twice"):
+        if problem := unlike_a_link(operation, node) or (operation in layers and "which is called twice"):
             raise ValueError(
                 f"`{where}` requires a chain of layers, as this package builds. Received: '{operation.name}' {problem} "
                 f"in '{model.name}'."
@@ -159,21 +160,6 @@ def layers_of(model: keras.Model, where: str) -> list[keras.layers.Layer]:
         layers.append(operation)
         tensor = node.input_tensors[0]
     return layers[::-1]
-
-
-def _unlike_a_link(operation, node) -> str | None:
-    """Return why a call in a model is not that of a layer with its input only; `None` if it is."""
-    (_, *others), named = node.arguments.args or [None], node.arguments.kwargs
-    for what, tensors in (("inputs", node.input_tensors), ("outputs", node.output_tensors)):
-        if len(tensors) != 1:
-            return f"with {len(tensors)} {what}"
-    if not isinstance(operation, keras.layers.Layer):
-        return "that is not a layer"
-    given = [*((f"{value!r}", value) for value in others), *((f"{k}={value!r}", value) for k, value in named.items())]
-    if told := [text for text, value in given if value is not None]:
-        return f"called with {', '.join(told)}"
-    modes = [getattr(each, "quantization_mode", None) for each in operation._flatten_layers()]
-    return next((f"quantized to {mode}" for mode in modes if mode), None)
 
 
 def require_images(images, model: keras.Model, where: str) -> np.ndarray:
