@@ -126,6 +126,7 @@ def test_small_gradients_stay_in_float16():
         np.testing.assert_allclose(found[name], expected[name], rtol=5e-3)
 
 
+@pytest.mark.filterwarnings("ignore:.*does not have a `quantize` method")
 def test_models_that_are_no_chain_of_units_are_refused_with_the_reason():
     images, labels = np.zeros((2, 8, 8, 3)), [0, 1]
     x = keras.Input((8, 8, 3))
