@@ -43,7 +43,7 @@ def fold(model: keras.Model) -> keras.Model:
         network: without those norms, gates, dropout between a convolution and its norm, and stochastic depth.
 
     Raises:
-        ValueError: if the model is not a chain with units.
+        ValueError: if the model is not a chain with units, or a folded layer would compute something else.
 
     Invariant: at inference, no logit changes by more than 1e-6 of the largest (in float32).
 
