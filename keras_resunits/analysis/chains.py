@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from keras_resunits.arguments import near_matches, require_text
+from keras_resunits.layers.links import unlike_a_link
 from keras_resunits.layers.nesting import inside
 from keras_resunits.units.unit import Unit
 
@@ -101,7 +102,7 @@ def chain_of(model: keras.Model, where: str) -> Chain:
     Raises:
         ValueError: if the model has no units, its layers are not a chain, or it does not end in a classifier.
     """
-    layers = _layers_of(model, where)
+    layers = layers_of(model, where)
     found = [i for i, layer in enumerate(layers) if isinstance(layer, Unit)]
     if not found:
         inner = next((layer.name for layer in layers if any(isinstance(each, Unit) for each in inside(layer))), None)
@@ -118,7 +119,7 @@ def chain_of(model: keras.Model, where: str) -> Chain:
             f"'{model.name}'."
         )
     classifier = layers[-1]
-    if last == len(layers) - 1 or not isinstance(classifier, keras.layers.Dense) or len(classifier.output.shape) != 2:
+    if last == len(layers) - 1 or not is_dense(classifier) or len(classifier.output.shape) != 2:
         raise ValueError(
             f"`{where}` requires a network that ends in a classifier, a dense layer with an output for each class. "
             f"Received: '{model.name}', whose last layer is '{classifier.name}', a {type(classifier).__name__}. "
@@ -127,15 +128,20 @@ def chain_of(model: keras.Model, where: str) -> Chain:
     if classifier.activation not in (keras.activations.linear, keras.activations.softmax):
         raise ValueError(
             f"`{where}` requires a classifier whose activation is none or 'softmax'. Received: "
-            f"'{classifier.activation.__name__}' (layer '{classifier.name}')."
+            f"'{getattr(classifier.activation, '__name__', classifier.activation)}' (layer '{classifier.name}')."
         )
     return Chain(
         model, tuple(layers[:first]), tuple(layers[first : last + 1]), tuple(layers[last + 1 : -1]), classifier
     )
 
 
-def _layers_of(model: keras.Model, where: str) -> list[keras.layers.Layer]:
-    """Return the layers of a model from its input to its output; refuse forks."""
+def is_dense(layer: keras.layers.Layer) -> bool:
+    """Whether a layer is Keras' dense layer, or one of another class that computes the same."""
+    return getattr(type(layer), "call", None) is keras.layers.Dense.call
+
+
+def layers_of(model: keras.Model, where: str) -> list[keras.layers.Layer]:
+    """Return the layers of a model from its input to its output; refuse what layers in order do not compute."""
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ValueError(
             f"`{where}` requires a model with one input and one output. Received: '{model.name}' with "
@@ -144,28 +150,28 @@ def _layers_of(model: keras.Model, where: str) -> list[keras.layers.Layer]:
     layers: list[keras.layers.Layer] = []
     tensor = model.outputs[0]
     while tensor is not model.inputs[0]:
-        operation, node, _ = tensor._keras_history
-        given = operation._inbound_nodes[node].input_tensors
-        if len(given) != 1 or not isinstance(operation, keras.layers.Layer):
+        operation, at, _ = tensor._keras_history
+        node = operation._inbound_nodes[at]
+        if problem := unlike_a_link(operation, node) or (operation in layers and "which is called twice"):
             raise ValueError(
-                f"`{where}` requires a chain of layers, as this package builds. Received: '{operation.name}' with "
-                f"{len(given)} inputs in '{model.name}'."
+                f"`{where}` requires a chain of layers, as this package builds. Received: '{operation.name}' {problem} "
+                f"in '{model.name}'."
             )
         layers.append(operation)
-        tensor = given[0]
+        tensor = node.input_tensors[0]
     return layers[::-1]
 
 
-def require_images(images, chain: Chain, where: str) -> np.ndarray:
+def require_images(images, model: keras.Model, where: str) -> np.ndarray:
     """Return images as float32; refuse what the model does not take."""
     array = np.asarray(ops.convert_to_numpy(images) if hasattr(images, "shape") else images)
-    wanted = tuple(chain.model.inputs[0].shape[1:])
+    wanted = tuple(model.inputs[0].shape[1:])
     known = array.ndim == len(wanted) + 1 and all(
         side in (None, given) for side, given in zip(wanted, array.shape[1:], strict=True)
     )
     if not known or array.dtype.kind not in "buif":
         raise ValueError(
-            f"`images` must be numbers of shape (images, {', '.join(map(str, wanted))}), as '{chain.model.name}' takes "
+            f"`images` must be numbers of shape (images, {', '.join(map(str, wanted))}), as '{model.name}' takes "
             f"them. Received: shape {array.shape}, {array.dtype} ({where})."
         )
     if not len(array):
@@ -178,6 +184,10 @@ def require_images(images, chain: Chain, where: str) -> np.ndarray:
 
 def require_labels(labels, count: int, classes: int, where: str) -> np.ndarray:
     """Return labels as int32; refuse those that do not fit the images or the classes."""
+    if classes < 2:
+        raise ValueError(
+            f"`labels` require a network with an output for each class, two or more. Received: {classes} ({where})."
+        )
     array = np.asarray(ops.convert_to_numpy(labels) if hasattr(labels, "shape") else labels)
     array = array[:, 0] if array.shape == (count, 1) else array
     if array.shape != (count,) or array.dtype.kind not in "iu":

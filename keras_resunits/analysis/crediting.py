@@ -82,7 +82,7 @@ def credits(model: keras.Model, images, classes=None) -> Credits:
     True
     """
     chain = chain_of(model, "credits")
-    images = require_images(images, chain, "credits")
+    images = require_images(images, model, "credits")
     if all(unit.merge.drops_carry for unit in chain.units):
         raise ValueError(
             f"`credits` requires a network with shortcuts. Received: '{model.name}', whose units drop their carry, so "

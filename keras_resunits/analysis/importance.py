@@ -112,7 +112,7 @@ def importance(
     (['lesion', 'ratio', 'taylor', 'gate', 'random'], 1.0)
     """
     chain = chain_of(model, "importance")
-    images = require_images(images, chain, "importance")
+    images = require_images(images, model, "importance")
     labels = require_labels(labels, len(images), chain.classes, "importance")
     names = _criteria(criteria, model)
     evaluated = _Evaluated(chain, images, labels, seed)

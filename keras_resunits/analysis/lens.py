@@ -74,7 +74,7 @@ def lens(model: keras.Model, images, labels) -> Lens:
     ['unit000', 'unit001', 'unit002', 'end']
     """
     chain = chain_of(model, "lens")
-    images = require_images(images, chain, "lens")
+    images = require_images(images, model, "lens")
     labels = require_labels(labels, len(images), chain.classes, "lens")
     sums = np.zeros((3, len(chain.units) + 1))
     for i in progress(range(0, len(images), TRACED), "lens: batch"):

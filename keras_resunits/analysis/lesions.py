@@ -74,7 +74,7 @@ def lesions(model: keras.Model, images, labels, units: Sequence[str] | None = No
     ['unit000', 'unit001', 'unit002']
     """
     chain = chain_of(model, "lesions")
-    images = require_images(images, chain, "lesions")
+    images = require_images(images, model, "lesions")
     labels = require_labels(labels, len(images), chain.classes, "lesions")
     names = chain.names if units is None else list(units)
     places = [chain.position(name, "lesions") for name in names]
@@ -140,7 +140,7 @@ def removal(model: keras.Model, images, labels, by: str | Sequence[str] | None =
     {'ratio': ('unit000',)}
     """
     chain = chain_of(model, "removal")
-    images = require_images(images, chain, "removal")
+    images = require_images(images, model, "removal")
     labels = require_labels(labels, len(images), chain.classes, "removal")
     if not any(chain.keeps_shape):
         raise ValueError(
@@ -215,7 +215,7 @@ def reorder(model: keras.Model, images, labels, runs: int = 20, seed: int = 0) -
     1.0
     """
     chain = chain_of(model, "reorder")
-    images = require_images(images, chain, "reorder")
+    images = require_images(images, model, "reorder")
     labels = require_labels(labels, len(images), chain.classes, "reorder")
     stages = _stages(chain)
     if not stages:

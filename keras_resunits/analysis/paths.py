@@ -88,7 +88,7 @@ def paths(
     [0.0, 0.0, 0.0, 1.0]
     """
     chain = chain_of(model, "paths")
-    images = require_images(images, chain, "paths")
+    images = require_images(images, model, "paths")
     labels = require_labels(labels, len(images), chain.classes, "paths")
     training = mode_of(chain, training)
     trace = traced(chain, images, training)

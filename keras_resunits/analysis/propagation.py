@@ -79,7 +79,7 @@ def propagation(model: keras.Model, images, labels, training: bool | None = None
     True
     """
     chain = chain_of(model, "propagation")
-    images = require_images(images, chain, "propagation")
+    images = require_images(images, model, "propagation")
     labels = require_labels(labels, len(images), chain.classes, "propagation")
     training = mode_of(chain, training)
     trace = traced(chain, images, training)

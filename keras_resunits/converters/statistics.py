@@ -12,6 +12,7 @@ from pathlib import Path
 import h5py
 import keras
 
+from keras_resunits.layers.links import unlike_a_link
 from keras_resunits.units.unit import Unit
 
 NORMALIZING = (keras.layers.Normalization, keras.layers.Rescaling)
@@ -182,11 +183,13 @@ def preceded(model: keras.Model, layer: keras.layers.Layer) -> keras.Model:
 
 
 def _is_chain(model: keras.Model) -> bool:
-    """Whether each layer reads only what the one before it returns."""
+    """Whether each layer reads only what the one before it returns, and is called as in a chain."""
     first, *others = model.layers
     if not isinstance(first, keras.layers.InputLayer) or any(len(each._inbound_nodes) != 1 for each in others):
         return False
     nodes = [each._inbound_nodes[0] for each in (first, *others)]
+    if any(unlike_a_link(each, node) for each, node in zip(others, nodes[1:], strict=True)):
+        return False
     return all(list(after.input_tensors) == list(before.output_tensors) for before, after in pairwise(nodes))
 
 

@@ -25,7 +25,8 @@ def pullback(function: Callable[..., tuple], *inputs) -> tuple[tuple, Back]:
 
     Returns:
         `(outputs, back)`, where `back(*cotangents)` takes one cotangent for each output, `None` for zeros, and returns
-        a gradient for each input. It may be called any number of times.
+        a gradient for each input. It may be called any number of times. Through float16, the gradients are in
+        float32, so that small ones do not become 0.
 
     Example:
 
@@ -40,13 +41,28 @@ def pullback(function: Callable[..., tuple], *inputs) -> tuple[tuple, Back]:
         with keras.StatelessScope():
             return tuple(function(*arrays))
 
-    outputs, back = _PULLBACKS[keras.backend.backend()](still, [ops.convert_to_tensor(each) for each in inputs])
+    tensors = [ops.convert_to_tensor(each) for each in inputs]
+    outputs, back = _PULLBACKS[keras.backend.backend()](still, tensors)
 
     def filled(*cotangents):
         pairs = zip(outputs, cotangents, strict=True)
         return back([ops.zeros_like(y) if v is None else ops.cast(ops.convert_to_tensor(v), y.dtype) for y, v in pairs])
 
-    return outputs, filled
+    half = any(keras.backend.standardize_dtype(y.dtype) == "float16" for y in (*tensors, *outputs))
+    return outputs, _scaled(filled) if half else filled
+
+
+def _scaled(back: Back) -> Back:
+    """Return the same product by way of cotangents of at most 1, in float32: small gradients are 0 in float16."""
+
+    def scaled(*cotangents):
+        given = [None if v is None else ops.cast(ops.convert_to_tensor(v), "float32") for v in cotangents]
+        sizes = [ops.max(ops.abs(v)) for v in given if v is not None and 0 not in v.shape]
+        size = max([float(ops.convert_to_numpy(each)) for each in sizes], default=0.0) or 1.0
+        found = back(*(None if v is None else v / size for v in given))
+        return tuple(ops.cast(gradient, "float32") * size for gradient in found)
+
+    return scaled
 
 
 def _tensorflow(function: Callable, inputs: list) -> tuple[tuple, Back]:

@@ -26,8 +26,8 @@ def normalization_of(images: Any) -> keras.layers.Normalization:
         A float32 layer on `[batch, height, width, channels]`.
 
     Raises:
-        ValueError: if there are no images, a batch has another shape or number of channels, or a value is NaN or
-            infinite.
+        ValueError: if there are no images, a batch has another shape or number of channels, a value is NaN or
+            infinite, or a dataset repeats without end.
 
     Example:
 
@@ -61,6 +61,8 @@ def _batches(images) -> Iterator[np.ndarray]:
         images = (whole[i : i + AT_ONCE] for i in range(0, len(whole), AT_ONCE))
     if isinstance(images, (str, bytes, dict)) or not isinstance(images, Iterable):
         raise ValueError(f"`images` must be an array or batches of images. Received: images={images!r}.")
+    if hasattr(images, "cardinality") and int(images.cardinality()) == -1:  # `tf.data.INFINITE_CARDINALITY`
+        raise ValueError("`images` must end. Received: a dataset that repeats without end (normalization_of).")
     for batch in images:
         if len(array := _array(batch)):
             yield array.astype("float64")

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from keras_resunits.analysis.chains import layers_of
 from keras_resunits.arguments import checked, instance_of, near_matches, require_network
 from keras_resunits.models.rematerialized import chain, kept, remat_of
 from keras_resunits.surgery.copies import copied
@@ -130,19 +131,7 @@ def _part(layer: keras.layers.Layer) -> Part:
 def _chain_of(model: keras.Model) -> list[keras.layers.Layer]:
     """Return the layers of a model in order; refuse a model that is not a chain with units."""
     wanted = "surgery requires a network of this package, a chain of layers of which one or more are units"
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise ValueError(
-            f"{wanted}. Received: '{model.name}' with {len(model.inputs)} inputs and {len(model.outputs)} outputs."
-        )
-    layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
-    tensor = model.inputs[0]
-    for layer in layers:
-        nodes = [node for node in layer._inbound_nodes if tensor in node.input_tensors]
-        if not nodes or len(nodes[0].input_tensors) != 1 or len(nodes[0].output_tensors) != 1:
-            raise ValueError(
-                f"{wanted}. Received: '{model.name}', whose layer '{layer.name}' does not continue a chain."
-            )
-        tensor = nodes[0].output_tensors[0]
+    layers = layers_of(model, "surgery")
     nested = next((layer.name for layer in layers if isinstance(layer, keras.Model)), None)
     if nested:
         hint = f"Operate on `model.get_layer('{nested}')`, and build your model around the result."

@@ -71,8 +71,11 @@ def copied(layer: keras.layers.Layer, shape, **changes) -> keras.layers.Layer:
         **changes: Values of its configuration that change, such as its name.
     """
     made = fresh(layer, shape, **changes)
-    if lost := carry(weights_of(layer), made):
+    source = weights_of(layer)
+    if lost := carry(source, made):
         raise ValueError(f"the configuration of layer '{layer.name}' does not restore it: weight '{lost[0]}' is new.")
+    if lost := [path for path in source if path not in weights_of(made)]:
+        raise ValueError(f"the configuration of layer '{layer.name}' does not restore it: weight '{lost[0]}' is lost.")
     carry_states(layer, made)
     return made
 

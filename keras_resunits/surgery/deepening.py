@@ -22,6 +22,7 @@ from keras_resunits.layers.series import flattened
 from keras_resunits.models.depths import IMAGENET_UNITS
 from keras_resunits.surgery.chains import Part, Parts, put_together, take_apart
 from keras_resunits.surgery.copies import copied, fresh
+from keras_resunits.surgery.policies import in_its_policy
 from keras_resunits.surgery.rearranging import unit_part
 from keras_resunits.units.gates import ScalarGate
 from keras_resunits.units.liveness import starts_at_zero
@@ -40,6 +41,7 @@ SIDE = 8
     where=one_of("end", "spread"),
     recipe=require_function.or_none,
 )
+@in_its_policy
 def deepen(
     model: keras.Model,
     depth: int | None = None,

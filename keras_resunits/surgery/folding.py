@@ -21,6 +21,10 @@ from keras_resunits.surgery.chains import Part, put_together, take_apart
 from keras_resunits.surgery.copies import carry, inner_layers, weights_of
 
 LINEAR = (keras.layers.Conv2D, keras.layers.Dense)
+CLOSE, CLOSE_IN_16_BITS = 1e-5, 0.1
+"""The largest difference on random numbers that counts as none, relative to the largest value."""
+SIDE = 8
+"""Height and width of random images where the network takes any."""
 
 
 @checked(model=require_network)
@@ -39,7 +43,7 @@ def fold(model: keras.Model) -> keras.Model:
         network: without those norms, gates, dropout between a convolution and its norm, and stochastic depth.
 
     Raises:
-        ValueError: if the model is not a chain with units.
+        ValueError: if the model is not a chain with units, or a folded layer would compute something else.
 
     Invariant: at inference, no logit changes by more than 1e-6 of the largest (in float32).
 
@@ -68,7 +72,25 @@ def folded(part: Part) -> Part:
     source: dict[str, Any] = {**weights_of(layer), **changed.values}
     if lost := carry(source, made):
         raise ValueError(f"layer '{layer.name}' cannot be folded: weight '{lost[0]}' is new.")
+    if not same(layer, made, part.input_shape):
+        raise ValueError(
+            f"layer '{layer.name}' cannot be folded: afterwards it would compute something else. `fold` requires "
+            f"convolutions and norms that compute what Keras' do. Received: {_classes(layer)}."
+        )
     return Part(made, part.input_shape)
+
+
+def same(old: keras.layers.Layer, new: keras.layers.Layer, shape) -> bool:
+    """Whether two layers compute the same of random numbers at inference, up to rounding."""
+    sides = [side or SIDE for side in shape[1:]]
+    x = np.random.default_rng(0).normal(size=(2, *sides)).astype("float32")
+    expected, got = number(old(x)), number(new(x))
+    close = CLOSE_IN_16_BITS if "16" in old.compute_dtype else CLOSE
+    return bool(np.abs(got - expected).max() <= close * np.abs(expected).max())
+
+
+def _classes(layer: keras.layers.Layer) -> str:
+    return ", ".join(sorted({type(leaf).__name__ for leaf in layer._flatten_layers() if not isinstance(leaf, Series)}))
 
 
 def _outermost_series(layer: keras.layers.Layer) -> Iterator[Series]:

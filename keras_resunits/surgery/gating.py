@@ -13,12 +13,14 @@ from keras_resunits.layers.series import flattened, series
 from keras_resunits.surgery.affine import number
 from keras_resunits.surgery.chains import Part, put_together, take_apart
 from keras_resunits.surgery.copies import carry, carry_states, fresh, weights_of
+from keras_resunits.surgery.policies import in_its_policy
 from keras_resunits.units.gates import ScalarGate
 from keras_resunits.units.merges import Add, BranchOnly, ScalarHighway
 from keras_resunits.units.unit import Unit
 
 
 @checked(model=require_network, initial=require_number)
+@in_its_policy
 def to_gated(model: keras.Model, g: str | Callable = "relu", initial: float = 1.0) -> keras.Model:
     """Return a network with one open scalar gate in every unit, as in Savarese et al. 2016.
 
@@ -89,6 +91,7 @@ def with_slots(part: Part, **slots: keras.layers.Layer) -> Part:
 
 
 @checked(model=require_network)
+@in_its_policy
 def from_gated(model: keras.Model) -> keras.Model:
     """Return a network whose scalar gates are constants: open ones are removed, others scale by their value.
 

@@ -9,18 +9,16 @@ from keras_resunits.arguments import checked, require_network
 from keras_resunits.layers.series import Series, flattened
 from keras_resunits.surgery.affine import number
 from keras_resunits.surgery.chains import Part, put_together, take_apart
-from keras_resunits.surgery.folding import LINEAR, folded
+from keras_resunits.surgery.folding import LINEAR, folded, same
 from keras_resunits.surgery.gating import with_slots
+from keras_resunits.surgery.policies import in_its_policy
 from keras_resunits.units.merges import Add, BranchOnly
 from keras_resunits.units.orders.starts import remade
 from keras_resunits.units.unit import Unit
 
-CLOSE = 1e-5
-"""The largest difference of a unit and its plain form on random numbers, relative to the largest value."""
-SIDE = 8
-
 
 @checked(model=require_network)
+@in_its_policy
 def to_plain(model: keras.Model) -> keras.Model:
     """Return a plain network, without shortcuts, that computes the same as a residual network with linear branches.
 
@@ -77,7 +75,8 @@ def _plain(part: Part) -> Part:
     (new,) = flattened(made.layer.branch)
     new.kernel.assign(kernel)
     new.bias.assign((number(weights.bias) if weights.use_bias else 0.0) + shift)
-    _require_same(unit, made.layer, part.input_shape)
+    if not same(unit, made.layer, part.input_shape):
+        raise _refusal(unit, f"its shortcut is not linear in each pixel. Received: {type(unit.shortcut).__name__}")
     return made
 
 
@@ -88,15 +87,6 @@ def _pixelwise(unit: Unit, shape) -> tuple[np.ndarray, np.ndarray]:
     outputs = number(unit.shortcut(pixels.reshape(channels + 1, *[1] * (len(shape) - 2), channels)))
     outputs = outputs.reshape(channels + 1, -1)
     return outputs[1:] - outputs[0], outputs[0]
-
-
-def _require_same(unit: Unit, plain: Unit, shape) -> None:
-    """Refuse a unit that its plain form does not equal, such as one whose shortcut averages pixels."""
-    sides = [side or SIDE for side in shape[1:]]
-    x = np.random.default_rng(0).normal(size=(2, *sides)).astype("float32")
-    expected, got = number(unit(x)), number(plain(x))
-    if not np.abs(got - expected).max() <= CLOSE * np.abs(expected).max():
-        raise _refusal(unit, f"its shortcut is not linear in each pixel. Received: {type(unit.shortcut).__name__}")
 
 
 def _refusal(unit: Unit, problem: str) -> ValueError:

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_resunits.analysis.chains import require_images, require_labels
 from keras_resunits.analysis.describe import describe
 from keras_resunits.analysis.gates import gates
 from keras_resunits.analysis.importance import importance
@@ -142,8 +143,8 @@ def prune(
     >>> pruned.before.units, pruned.after.units, len(pruned.dropped)
     (9, 7, 2)
     """
-    _require_examples(model, images, labels)
     parts = take_apart(model)
+    images, labels = _examples(model, parts, images, labels)
     scores = _scores(model, parts, by, images, labels)
     dropped = _chosen(model, parts, scores, keep, budget, of)
     pruned = put_together(parts.with_chain(part for part in parts.chain if part.name not in dropped))
@@ -151,23 +152,21 @@ def prune(
     return Pruned(pruned, tuple(dropped), scores, before, after)
 
 
-def _require_examples(model: keras.Model, images, labels) -> None:
-    """Refuse images that the model does not take, and labels that do not fit them."""
-    if images is not None:
-        shape, wanted = np.shape(images), model.input_shape
-        pairs = list(zip(shape[1:], wanted[1:], strict=False))
-        if not shape or not shape[0] or len(shape) != len(wanted) or any(b not in (None, a) for a, b in pairs):
-            raise ValueError(f"`images` must be one or more of shape {wanted[1:]}. Received: shape {shape} (prune).")
-    if labels is not None:
-        array = np.asarray(labels)
-        if images is None or array.shape != (len(images),) or array.dtype.kind not in "iu":
-            raise ValueError(
-                f"`labels` must be an int for each of the images. Received: shape {array.shape}, {array.dtype}, for "
-                f"{'no' if images is None else len(images)} images (prune)."
-            )
-        classes = model.output_shape[-1]
-        if array.min() < 0 or array.max() >= classes:
-            raise ValueError(f"`labels` must be in 0..{classes - 1}. Received: {array.min()}..{array.max()} (prune).")
+def _examples(model: keras.Model, parts: Parts, images, labels) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Return images and labels as arrays; refuse images that the model does not take, and labels that do not fit."""
+    images = None if images is None else require_images(images, model, "prune")
+    if labels is None:
+        return images, None
+    if images is None:
+        raise ValueError("`labels` require the `images` that they belong to. Received: no images (prune).")
+    last = max(i for i, part in enumerate(parts.chain) if part.is_unit)
+    shape = model.output_shape
+    if len(shape) != 2 or not any(isinstance(part.layer, keras.layers.Dense) for part in parts.chain[last:]):
+        raise ValueError(
+            f"`labels` require a network that ends in a classifier. Received: '{model.name}', whose last layer is "
+            f"'{parts.chain[-1].name}', with outputs {shape[1:]} (prune)."
+        )
+    return images, require_labels(labels, len(images), shape[-1], "prune")
 
 
 def _scores(model: keras.Model, parts: Parts, by: Criterion, images, labels) -> dict[str, float]:

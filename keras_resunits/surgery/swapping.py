@@ -14,6 +14,7 @@ from keras_resunits.layers.serialization import serialized
 from keras_resunits.layers.series import Series, flattened, series
 from keras_resunits.surgery.chains import Part, put_together, take_apart
 from keras_resunits.surgery.copies import carry, fresh, weights_of
+from keras_resunits.surgery.policies import in_its_policy
 from keras_resunits.units.orders import ORDERS, Order
 from keras_resunits.units.orders.starts import remade
 from keras_resunits.units.shortcuts import SHORTCUTS, Shortcut
@@ -39,6 +40,7 @@ class Swapped:
 
 
 @checked(model=require_network)
+@in_its_policy
 def swap_shortcut(model: keras.Model, shortcut: str | Shortcut, order: str | Order) -> Swapped:
     """Return a network whose units have another shortcut. **The function changes**: train on.
 
@@ -68,6 +70,7 @@ def swap_shortcut(model: keras.Model, shortcut: str | Shortcut, order: str | Ord
 
 
 @checked(model=require_network)
+@in_its_policy
 def set_order(model: keras.Model, order: str | Order) -> Swapped:
     """Return a network whose units have norm and activation in another order. **The function changes**: train on.
 

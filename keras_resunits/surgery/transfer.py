@@ -14,6 +14,7 @@ import keras
 from keras_resunits.arguments import checked, require_model, require_network, require_positive_int, require_text
 from keras_resunits.models.head import classifier
 from keras_resunits.surgery.chains import Part, put_together, take_apart
+from keras_resunits.surgery.policies import in_its_policy
 from keras_resunits.units.orders import PostAct
 from keras_resunits.units.unit import Unit, units_of
 
@@ -101,6 +102,7 @@ def _ends(model: keras.Model) -> list[keras.layers.Layer]:
 
 
 @checked(model=require_network)
+@in_its_policy
 def new_head(model: keras.Model, classes: int, classifier_activation=None, name: str | None = None) -> keras.Model:
     """Return a new model: the backbone of a network with its weights, and a new classifier.
 

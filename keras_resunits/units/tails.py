@@ -147,6 +147,7 @@ class SqueezeExcite(Nest):
     def __init__(self, ratio: int = 16, **kwargs):
         super().__init__(**kwargs)
         self.ratio = require_positive_int(ratio, "ratio", f"layer '{self.name}'")
+        self._quantized: str | None = None  # by `keras.Model.quantize`, which reaches the dense layers
 
     def build(self, input_shape):
         channels = input_shape[-1]
@@ -156,6 +157,9 @@ class SqueezeExcite(Nest):
         self.excite = keras.layers.Dense(channels, "sigmoid", name="excite", dtype=policy)
         self.squeeze.build((None, channels))
         self.excite.build((None, self.squeeze.units))
+        if self._quantized:
+            self.squeeze.quantize(self._quantized)
+            self.excite.quantize(self._quantized)
 
     def call(self, x):
         factors = self.excite(self.squeeze(self.pool(x)))  # [batch, channels]: LiteRT runs products of matrices only
@@ -165,7 +169,14 @@ class SqueezeExcite(Nest):
         return input_shape
 
     def get_config(self):
-        return {**super().get_config(), "ratio": self.ratio}
+        mode = self.squeeze.quantization_mode if self.built else self._quantized
+        return {**super().get_config(), "ratio": self.ratio, **({"quantized": mode} if mode else {})}
+
+    @classmethod
+    def from_config(cls, config):
+        made = cls(**{name: value for name, value in config.items() if name != "quantized"})
+        made._quantized = config.get("quantized")
+        return made
 
 
 def no_tail(slot: Slot) -> list[keras.layers.Layer]:

@@ -100,6 +100,33 @@ def test_the_carry_with_its_gates_held(shortcut):
     assert np.allclose(held, carry) is (shortcut is not kr.shortcut_gating)
 
 
+class Cosine(keras.layers.Dense):
+    """A classifier by angles, whose logits are not those of its kernel."""
+
+    def call(self, inputs):
+        return keras.ops.matmul(keras.ops.normalize(inputs), keras.ops.normalize(self.kernel, axis=0))
+
+
+def test_small_gradients_stay_in_float16():
+    """At 1e-9 a gradient is 0 in float16; a network's is that small where it is confident or the images are many."""
+    (half,), back = pullback(lambda x: (2 * x,), np.float16(1.0))
+    assert half.dtype == "float16" and float(back(np.float32(1e-9))[0]) == pytest.approx(2e-9)
+    assert float(back(np.float32(0))[0]) == 0 and float(back(None)[0]) == 0
+    keras.config.set_dtype_policy("mixed_float16")
+    model = net(2, 2)
+    rng = np.random.default_rng(0)
+    images, labels = rng.normal(size=(200, 8, 8, 3)), rng.integers(0, 5, 200)
+    keras.config.set_dtype_policy("float32")
+    exact = net(2, 2)
+    exact.set_weights(model.get_weights())
+    for each in (model, exact):
+        each.layers[-1].kernel.assign(each.layers[-1].kernel * 1e-3)
+    found, expected = (kr.analysis.propagation(each, images, labels).arrays for each in (model, exact))
+    for name in ("gradient", "direct"):
+        np.testing.assert_allclose(found[name], expected[name], rtol=5e-3)
+
+
+@pytest.mark.filterwarnings("ignore:.*does not have a `quantize` method")
 def test_models_that_are_no_chain_of_units_are_refused_with_the_reason():
     images, labels = np.zeros((2, 8, 8, 3)), [0, 1]
     x = keras.Input((8, 8, 3))
@@ -107,11 +134,20 @@ def test_models_that_are_no_chain_of_units_are_refused_with_the_reason():
     backbone = net(1, name="backbone", top={"include_top": False, "pooling": "avg"})
     outer = keras.Model(x, keras.layers.Dense(2)(backbone(x)), name="outer")
     sigmoid = net(1, top={"classifier_activation": "sigmoid"})
+    pooled, softmax = backbone.output, keras.layers.Activation("softmax")
+    layered = keras.Model(backbone.input, keras.layers.Dense(2, activation=softmax)(pooled))
+    cosine = keras.Model(backbone.input, Cosine(2, name="cosine")(pooled))
+    quantized, single = net(1), net(1, classes=1)
+    quantized.quantize("int8")
     for model, message in [
         (other, "`propagation` requires a network of residual units.*Received: 'other', which has no `Unit`"),
         (outer, r"Its layer 'backbone' has units: analyse `model.get_layer\('backbone'\)`"),
         (backbone, "ends in a classifier.*whose last layer is 'pool'"),
         (sigmoid, "activation is none or 'softmax'. Received: 'sigmoid'"),
+        (layered, "activation is none or 'softmax'. Received: '<Activation"),
+        (cosine, "whose last layer is 'cosine', a Cosine"),
+        (quantized, "'classifier' quantized to int8"),
+        (single, r"an output for each class, two or more. Received: 1 \(propagation\)"),
         ("resnet", "`model` must be a functional Keras model"),
     ]:
         with pytest.raises(ValueError, match=message):

@@ -41,6 +41,12 @@ def test_weights_go_from_a_normalised_network_to_one_that_is_not_and_back(model,
     np.testing.assert_array_equal(other(images()), model(images()))
 
 
+def test_a_layer_called_in_training_mode_stays_so(model):
+    dropped = keras.layers.Dropout(0.5, seed=0)(model.output, training=True)
+    copy = normalized(keras.Model(model.input, dropped), STATISTICS["cifar10"])
+    assert (np.asarray(copy(images())) == 0).any()
+
+
 def test_one_number_is_for_all_channels():
     layer = Statistics((0.5,), (0.25,)).layer(4)
     pixels = np.full((1, 1, 1, 4), 255.0, "float32")

@@ -52,6 +52,7 @@ def test_it_maps_a_dataset_and_begins_a_model(tmp_path):
         (np.full((1, 2, 2, 1), np.nan), "must be finite"),
         ([(IMAGES, [0])], r"batches of this shape. Received: \(array"),
         ("images", "must be an array or batches"),
+        (tf.data.Dataset.from_tensors(IMAGES).repeat(), "must end. Received: a dataset that repeats without end"),
     ],
 )
 def test_other_images_are_refused(images, text):

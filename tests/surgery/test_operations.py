@@ -160,15 +160,18 @@ def test_pruning_that_cannot_be_done_is_refused(gated):
         ({"by": {"unit000": 1.0}, "keep": 5}, "Received: None for 'unit001'"),
         ({"by": {"unit00": 1.0}, "keep": 5}, r"unknown unit 'unit00'.*Did you mean 'unit000'"),
         ({"by": "ratio", "keep": 5}, "'ratio' requires `images`"),
-        ({"by": "gate", "keep": 5, "images": IMAGES[:0]}, "`images` must be one or more"),
-        ({"by": "gate", "keep": 5, "images": IMAGES[:, :4]}, r"of shape \(8, 8, 3\). Received: shape \(20, 4, 8, 3\)"),
-        ({"by": "gate", "keep": 5, "images": IMAGES[0]}, r"of shape \(8, 8, 3\). Received: shape \(8, 8, 3\)"),
-        ({"by": "gate", "keep": 5, "images": 3.0}, r"of shape \(8, 8, 3\). Received: shape \(\)"),
-        ({"by": "gate", "keep": 5, "images": IMAGES, "labels": LABELS[:3]}, r"Received: shape \(3,\).*for 20 images"),
-        ({"by": "gate", "keep": 5, "images": IMAGES, "labels": LABELS + 1}, r"in 0\.\.4. Received: 1\.\.5"),
-        ({"by": "gate", "keep": 5, "images": IMAGES, "labels": LABELS - 1}, r"in 0\.\.4. Received: -1\.\.3"),
-        ({"by": "gate", "keep": 5, "images": IMAGES, "labels": LABELS / 2}, "float64, for 20 images"),
-        ({"by": "gate", "keep": 5, "labels": LABELS}, "for no images"),
+        ({"by": "gate", "keep": 5, "images": IMAGES[:0]}, "`images` must hold at least one image"),
+        ({"by": "gate", "keep": 5, "images": IMAGES[:, :4]}, r"of shape \(images, 8, 8, 3\).* shape \(20, 4, 8, 3\)"),
+        ({"by": "gate", "keep": 5, "images": IMAGES[0]}, r"of shape \(images, 8, 8, 3\).* shape \(8, 8, 3\)"),
+        ({"by": "gate", "keep": 5, "images": 3.0}, r"of shape \(images, 8, 8, 3\).* shape \(\)"),
+        (
+            {"by": "gate", "keep": 5, "images": IMAGES, "labels": LABELS[:3]},
+            r"each of the 20 .* shape \(3,\)",
+        ),
+        ({"by": "gate", "keep": 5, "images": IMAGES, "labels": LABELS + 1}, r"0 to 4. Received: 1 to 5 \(prune\)"),
+        ({"by": "gate", "keep": 5, "images": IMAGES, "labels": LABELS - 1}, "0 to 4. Received: -1 to 3"),
+        ({"by": "gate", "keep": 5, "images": IMAGES, "labels": LABELS / 2}, "must be ints.*float64"),
+        ({"by": "gate", "keep": 5, "labels": LABELS}, "Received: no images"),
         ({"by": "gate", "keep": 5, "budget": 0.5}, "either `keep` or `budget`.* Received: both"),
         ({"by": "gate", "keep": 7}, r"`keep` must be in 2\.\.6.*Received: keep=7"),
         ({"by": dict.fromkeys(UNITS, np.nan), "keep": 5}, "finite number .* Received: nan for 'unit000'"),
@@ -178,10 +181,105 @@ def test_pruning_that_cannot_be_done_is_refused(gated):
             prune(gated, **arguments)
 
 
+def test_pruning_takes_images_and_labels_as_analysis_does(gated):
+    expected = prune(gated, "gate", keep=5, images=IMAGES, labels=LABELS).after.accuracy
+    for images, labels in [(list(IMAGES), LABELS[:, None]), (IMAGES.tolist(), LABELS.tolist())]:
+        assert prune(gated, "gate", keep=5, images=images, labels=labels).after.accuracy == expected
+
+
+def test_the_accuracy_of_what_is_no_classifier_is_refused():
+    pooled = kr.PreActResNet([2, 1, 1], include_top=False, pooling="avg", input_shape=(8, 8, 3))
+    features = kr.PreActResNet([2, 1, 1], include_top=False, input_shape=(8, 8, 3))
+    single = kr.PreActResNet([2, 1, 1], classes=1, input_shape=(8, 8, 3))
+    for model, text in [(pooled, "last layer is 'pool'"), (features, r"\(2, 2, 64\)"), (single, "two or more.*: 1")]:
+        with pytest.raises(ValueError, match=text):
+            prune(model, "random", keep=3, images=IMAGES, labels=0 * LABELS)
+        assert prune(model, "random", keep=3, images=IMAGES).after.latency
+
+
+@pytest.mark.parametrize("own, of_session", [("float64", "float32"), ("float32", "mixed_bfloat16")])
+def test_new_layers_have_the_precision_of_the_network(own, of_session):
+    """A series in the session's policy rounds what passes, in silence."""
+    recipe = kr.Recipe(kr.basic, kr.FullPreAct(), kr.identity)
+    keras.config.set_dtype_policy(own)
+    gated, added = kr.GatedResNet([2, 1, 1], **SMALL), kr.PreActResNet([2, 1, 1], **SMALL)
+    single = kr.ResNet([1, 1, 1], block="single", **SMALL)
+    keras.config.set_dtype_policy(of_session)
+    for model, operation in [
+        (added, kr.surgery.to_gated),
+        (gated, kr.surgery.from_gated),
+        (single, to_plain),
+        (added, lambda model: deepen(model, units_per_stage=[3, 1, 2], recipe=recipe)),
+    ]:
+        randomize(model)
+        found = operation(model)
+        np.testing.assert_allclose(found(IMAGES), model(IMAGES), rtol=1e-5, atol=1e-6)
+        assert {layer.compute_dtype for layer in found._flatten_layers()} == {own}
+    for found in (
+        kr.surgery.set_order(added, "post_act").model,
+        kr.surgery.swap_shortcut(added, "projection", "full_pre_act").model,
+        kr.new_head(added, 3),
+    ):
+        assert {layer.compute_dtype for layer in found._flatten_layers()} == {own}
+    assert keras.config.dtype_policy().name == of_session
+
+
+@keras.saving.register_keras_serializable("tests")
+class Standardized(keras.layers.Conv2D):
+    """A convolution whose kernel is standardised, so that scaling the kernel changes nothing."""
+
+    def call(self, inputs):
+        kernel = keras.ops.convert_to_tensor(self.kernel)
+        return keras.ops.conv(inputs, kernel / keras.ops.std(kernel), self.strides, self.padding)
+
+
+def test_convolutions_that_a_norm_cannot_be_folded_into_are_refused():
+    body = kr.Body(lambda slot: [Standardized(16, 3, padding="same", use_bias=False, name="conv1")], depth=1)
+    slots = kr.plan([kr.Stage(1, 16)], in_filters=16, activated=True)
+    recipe = kr.Recipe(body, kr.PostAct(), kr.identity)
+    model = kr.network([(recipe, slot) for slot in slots], kr.Stem(16), kr.PostAct(), **SMALL)
+    randomize(model)
+    with pytest.raises(ValueError, match=r"'unit000' cannot be folded: .* something else.*Received: .*Standardized"):
+        fold(model)
+
+
+@keras.saving.register_keras_serializable("tests")
+class Forgetful(keras.layers.Layer):
+    """A layer with a second weight that its configuration does not tell of."""
+
+    names = ("shift",)
+
+    def build(self, input_shape):
+        for name in self.names:
+            self.add_weight(name=name)
+
+    def call(self, x):
+        return sum(self.weights, x)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+def test_a_layer_that_its_configuration_does_not_restore_is_refused(gated):
+    x = keras.Input((8, 8, 3))
+    forgetful = Forgetful(name="forgetful")
+    forgetful.names = ("shift", "more")
+    y = forgetful(x)
+    for layer in gated.layers[1:]:
+        y = layer(y)
+    with pytest.raises(ValueError, match="'forgetful' does not restore it: weight 'more' is lost"):
+        take_apart(keras.Model(x, y))
+
+
 def test_surgery_that_does_not_fit_is_refused(gated):
     wide = kr.ResNet([1, 1, 1], width=2, **SMALL).get_layer("unit000")
     x = keras.Input((8, 8, 3))
     nested = keras.Model(x, gated(x), name="whole")
+    dropping = keras.Model(
+        gated.input, keras.layers.Dropout(0.5, name="dropout")(gated.output, training=True), name="dropping"
+    )
+    last = keras.layers.Dense(5, name="last")
+    twice = keras.Model(gated.input, last(last(gated.output)), name="twice")
     for operation, text in [
         (lambda: drop(gated, "unit009"), r"unknown unit 'unit009'.*Did you mean 'unit00\d'"),
         (lambda: drop(gated, "unit002"), r"unit 'unit002'.*turns .* cannot be dropped\. Drop .*: unit000, unit001"),
@@ -194,6 +292,9 @@ def test_surgery_that_does_not_fit_is_refused(gated):
         (lambda: replace(gated, {"unit000": keras.layers.ReLU()}), r"units\['unit000'\]` must be a `Unit`"),
         (lambda: take_apart(nested), r"whose layer '\w+' is a model\. Operate on `model.get_layer"),
         (lambda: fold(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])), "which has no units"),
+        (lambda: take_apart(dropping), r"'dropout' called with training=True in 'dropping'"),
+        (lambda: take_apart(twice), "'last' which is called twice in 'twice'"),
+        (lambda: take_apart(keras.Model(x, gated.layers[1](x / 255))), r"'\w+' that is not a layer"),
         (lambda: deepen(gated, depth=15), r"no depth 15 from the 14.*14 \+ 6n\. Nearest: 14, 20"),
         (lambda: deepen(gated, depth=8), r"no depth 8 from the 14.*14 \+ 6n\. Nearest: 14, 20"),
         (lambda: deepen(gated, units_per_stage=[2, 2]), r"must hold 3 numbers.*Received: \[2, 2\]"),

@@ -188,6 +188,16 @@ def test_looks_linear_requires_pairs_of_channels():
         kr.LooksLinear()((3, 3, 5, 8))
 
 
+@pytest.mark.filterwarnings("ignore:.*does not have a `quantize` method")
+def test_a_quantized_network_with_squeeze_excite_is_saved_and_loaded(tmp_path):
+    model = kr.ResNet([1, 1, 1], input_shape=(8, 8, 3), tail="squeeze_excite")
+    model.quantize("int8")
+    model.save(tmp_path / "quantized.keras")
+    images = np.random.default_rng(0).normal(size=(2, 8, 8, 3))
+    loaded = keras.saving.load_model(tmp_path / "quantized.keras")
+    np.testing.assert_array_equal(loaded(images), model(images))
+
+
 def test_squeeze_excite_is_the_papers_equation():
     layer = kr.SqueezeExcite(ratio=4)
     x = np.random.default_rng(0).normal(size=(2, 4, 4, 8)).astype("float32")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,16 +148,19 @@ def submission(path: Path, inputs: Inputs, classes: Sequence[str], ids: str | No
 def _with_labels(table: Table, ids: str, labels: str, classes: Sequence[str]) -> Submission:
     """The form of a sample with one column beside the ids: names of classes, their numbers, or a probability."""
     found = sorted({normalize("NFC", cell) for cell in table.column(labels)})
-    numbers = [str(number) for number in range(len(classes))]
-    for spelled in (list(map(_composed, classes)), numbers):
-        if set(found) <= set(spelled):
-            return Submission(table, ids, labels, spelled)
+    names, numbers = list(map(_composed, classes)), [str(number) for number in range(len(classes))]
+    numbered = all(map(_is_number, names))  # then 0 in every row stands for a name, not for its place
+    if set(found) <= set(names) or (numbered and len(found) == 1 and _is_int(found[0])):
+        return Submission(table, ids, labels, names)
+    if set(found) <= set(numbers) and not numbered:
+        return Submission(table, ids, labels, numbers)
     if len(classes) == 2 and all(map(_is_share, found)):
         return Submission(table, ids, labels, classes, positive=True)
-    strange = [cell for cell in found if cell not in numbers]
+    strange = [cell for cell in found if cell not in (names if numbered else numbers)]
+    places = "" if numbered else f" or their numbers, 0..{len(classes) - 1}"
     raise BadInput(
         f"column {labels!r} of {table.path} has {listed(strange or found)}: expected classes of the model "
-        f"({_shown(classes)}) or their numbers, 0..{len(classes) - 1}."
+        f"({_shown(classes)}){places}."
     )
 
 
@@ -170,8 +174,16 @@ def written(probability: float) -> str:
 
 
 def _is_share(cell: str) -> bool:
+    return _is_number(cell) and 0 <= float(cell) <= 1
+
+
+def _is_int(cell: str) -> bool:
+    return cell.removeprefix("-").isdecimal()
+
+
+def _is_number(cell: str) -> bool:
     try:
-        return 0 <= float(cell) <= 1
+        return math.isfinite(float(cell))
     except ValueError:
         return False
 

@@ -197,6 +197,20 @@ def test_a_submission_of_one_probability_is_of_the_second_class(predict, folder,
     assert float(found["1"]) == pytest.approx(1 / (1 + np.exp(logits[0] - logits[1])), rel=1e-4)
 
 
+@pytest.mark.parametrize("placeholder", ["0", "2", "-1"])
+def test_classes_that_are_numbers_are_never_counted_from_0(predict, model, folder, tmp_path, placeholder):
+    """Labels 1 to 3, and a sample with 0 in every row: 0, 1, 2 would be wrong in every row."""
+    save_classifier(model, tmp_path / "net.keras", ["1", "2", "3"], keras.layers.Rescaling(1 / 64, -2))
+    given = sample(tmp_path / "sample.csv", ["id", "label"], [placeholder])
+    outcome = predict(tmp_path / "net.keras", folder, f"--submission={given}")
+    assert outcome.code == 0 and "classes as 1, 2, 3 in 'label'" in outcome.out, outcome.err
+    answers = expected(model, folder, FILES).argmax(1) + 1
+    assert [row[1] for row in rows(tmp_path / "out.csv")[1:]] == list(map(str, answers))
+    given.write_text(given.read_text().replace(f"3,{placeholder}", "3,7"))
+    refused = predict(tmp_path / "net.keras", folder, f"--submission={given}")
+    assert_refused(refused, r"has .*'7'.*: expected classes of the model \(1, 2, 3\)\.")
+
+
 def test_a_share_is_a_number_from_0_to_1():
     assert [text for text in ("0", "1", "0.5", "1e-3", "-0.1", "1.1", "nan", "yes", "") if _is_share(text)] == [
         "0",
