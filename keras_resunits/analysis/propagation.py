@@ -46,7 +46,7 @@ class Propagation(Record):
             values = np.maximum(self.arrays[name] / end, _FAR_BELOW)  # a line to 0 leaves the picture
             ax.plot(range(len(values)), values, style, color=colour, label=label, marker="." * (len(values) < 12))
         ax.set_yscale("log")
-        ax.set_ylim(bottom=max(_least(self) / 2, _LOWEST))
+        ax.set_ylim(bottom=max(_shown(self).min() / 2, _LOWEST))
         return finished(ax, "Gradient by unit", "unit", "norm over that at the end")
 
 
@@ -142,8 +142,8 @@ class Comparison(Record):
             if i:
                 each.set_ylabel("")
                 each.get_legend().remove()
-        least = min(_least(found) for found in self.networks.values())
-        axes[0].set_ylim(bottom=max(least / 2, _LOWEST))
+        shown = np.concatenate([_shown(found) for found in self.networks.values()])
+        axes[0].set_ylim(max(shown.min() / 2, _LOWEST), 2 * shown.max())  # all share it: the first fixed it for itself
         return axes[0]
 
 
@@ -151,9 +151,10 @@ _LOWEST, _FAR_BELOW = 1e-8, 1e-30
 """The bottom of the logarithmic axis, and what is drawn for 0."""
 
 
-def _least(found: Propagation) -> float:
-    shown = np.concatenate([found.arrays["gradient"], found.arrays["direct"]]) / found.arrays["gradient"][-1]
-    return float(shown[shown > 0].min())
+def _shown(found: Propagation) -> np.ndarray:
+    """The values above 0 that a picture shows."""
+    shares = np.concatenate([found.arrays["gradient"], found.arrays["direct"]]) / found.arrays["gradient"][-1]
+    return shares[shares > 0]
 
 
 @checked(models=require_mapping, training=require_bool.or_none)

@@ -70,3 +70,13 @@ def test_a_comparison_draws_a_panel_for_each_network():
     assert "gradient" in str(found).splitlines()[0]
     with pytest.raises(ValueError, match="at least one network"):
         kr.analysis.compare({}, IMAGES, LABELS)
+
+
+@pytest.mark.parametrize("order", [("plain", "residual"), ("residual", "plain")])
+def test_a_comparison_shows_every_gradient_whatever_the_order(order):
+    nets = {"plain": same_shape(8, merge=kr.branch_only), "residual": same_shape(2)}
+    found = kr.analysis.compare({name: nets[name] for name in order}, IMAGES, LABELS)
+    low, high = found.plot().get_ylim()
+    gradients = [each.arrays["gradient"] / each.arrays["gradient"][-1] for each in found.networks.values()]
+    assert low < min(map(np.min, gradients)) and max(map(np.max, gradients)) < high
+    assert max(map(np.max, gradients)) > 2  # what the other order cut off
