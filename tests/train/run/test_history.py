@@ -10,6 +10,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
 
+from tests.support.processes import finished
 from train.process.errors import StorageError
 from train.run.history import _colour, _falls, cut_history, draw_curves, read_history
 
@@ -351,6 +352,13 @@ def test_a_picture_that_cannot_be_written_is_named_in_one_line(curves, history, 
     )
     code, lines = curves("gs://bucket/p.png", f"a={history}")
     assert code == 2 and len(lines) == 1 and "must be a local path" in lines[0]
+
+
+def test_the_command_draws_what_it_is_given(history, tmp_path):
+    outcome = finished("train.curves", str(tmp_path / "p.png"), f"a={history}")
+    assert outcome.code == 0, outcome.err
+    with Image.open(tmp_path / "p.png") as picture:
+        assert picture.format == "PNG"
 
 
 def test_help_of_the_curves_is_no_error(curves, history):
