@@ -248,7 +248,7 @@ def test_a_flag_against_the_resumed_run_is_refused(resolved, tmp_path):
         resolved("--depth=20", saved=saved)
     with pytest.raises(BadInput, match=r"^--depth=20, --ema=0\.9, but the run to resume has depth=8, ema=None \("):
         resolved("--depth=20", "--ema=0.9", saved=saved)
-    with pytest.raises(BadInput, match=r"^--initial_model=\S*x\.keras, but the run to resume has initial_model=None \("):
+    with pytest.raises(BadInput, match=r"^--initial_model=\S*x\.keras, but the run .* has initial_model=None \("):
         resolved(f"--initial_model={tmp_path}/x.keras", saved=saved)
 
 
