@@ -12,6 +12,7 @@ from keras_resunits.layers.series import Series
 from keras_resunits.models.head import Head
 from keras_resunits.models.rematerialized import chain
 from keras_resunits.models.stems import STEMS, Stem
+from keras_resunits.notices import warn
 from keras_resunits.units.liveness import require_alive
 from keras_resunits.units.orders import ORDERS, Order
 from keras_resunits.units.slots import Slot
@@ -81,6 +82,7 @@ def network(
     images = keras.Input(input_shape, name="images")
     x = stem(order)(images) if stem else images
     owners: dict[int, str] = {}
+    idle: list[str] = []
     for recipe, slot in pairs:
         unit = recipe(slot)
         _require_own_layers(unit, slot.name, owners)
@@ -92,6 +94,9 @@ def network(
                 f"a unit must output as many channels as its slot plans, {slot.filters}. "
                 f"Received: {x.shape[-1]} channels (unit '{slot.name}').{hint}"
             )
+        idle += [unit.name] * (unit.merge.drops_carry and bool(unit.shortcut.weights))
+    if idle:
+        warn(f"the merge drops the shortcut, so that its weights have no effect (first in unit '{idle[0]}').")
     post = order.head()
     if post:
         x = Series(post, name="post")(x)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Mapping
-from itertools import takewhile
 from pathlib import Path
-from traceback import walk_stack
 from typing import Any
 
 import keras
@@ -15,15 +12,8 @@ import keras
 from keras_resunits.models.family import Weights
 from keras_resunits.models.head import TOP
 from keras_resunits.models.network import require_shape
+from keras_resunits.notices import warn
 from keras_resunits.zoo.pretrained import Pretrained, table
-
-
-def say(text: str) -> None:
-    """Warn in the name of the line outside this package that asked for the weights."""
-    package = str(Path(__file__).parents[1])
-    frames = walk_stack(inspect.currentframe())
-    inner = takewhile(lambda found: found[0].f_code.co_filename.startswith(package), frames)
-    warnings.warn(text, stacklevel=1 + sum(1 for _ in inner))
 
 
 def by_name(family: str, bound: inspect.BoundArguments, weights: Any) -> Weights | None:
@@ -73,7 +63,7 @@ def _require_shape(row: Pretrained, given: Any) -> None:
 def _load(model: keras.Model, row: Pretrained) -> None:
     from keras_resunits.converters.own import carry_own  # late, as below
 
-    carry_own(model, row.path, say, row.name)
+    carry_own(model, row.path, warn, row.name)
 
 
 def from_file(family: str, bound: inspect.BoundArguments, weights: Any) -> Weights:
@@ -86,7 +76,7 @@ def from_file(family: str, bound: inspect.BoundArguments, weights: Any) -> Weigh
     from keras_resunits.converters.loading import loader
 
     try:
-        return Weights(loader(weights, on_other_head=say))
+        return Weights(loader(weights, on_other_head=warn))
     except ConversionError as error:
         names = [row.weights for row in table().values() if row.family == family]
         if not names or not isinstance(weights, str) or Path(weights).suffix:

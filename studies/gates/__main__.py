@@ -82,13 +82,14 @@ def draw(rows: list[dict], path: Path) -> None:
 
     depths = list(dict.fromkeys(row["depth"] for row in rows))
     figure = Figure((3.2 * len(depths), 3.2), dpi=110, layout="constrained")
-    for depth, ax in zip(depths, figure.subplots(1, len(depths), sharey=True, squeeze=False)[0], strict=True):
+    panels = figure.subplots(1, len(depths), sharey=True, squeeze=False)[0]
+    for depth, ax in zip(depths, panels, strict=True):
         for seed in dict.fromkeys(row["seed"] for row in rows if row["depth"] == depth):
             gates = [row["gate"] for row in rows if (row["depth"], row["seed"]) == (depth, seed)]
             ax.plot(gates, ".-", color=COLOURS[seed % len(COLOURS)], label=f"seed {seed}", linewidth=1)
-        finished(ax, f"{depth} layers", "unit", "gate" if depth == depths[0] else "", legend=depth == depths[-1])
+        finished(ax, f"{depth} layers", "unit", "gate" if depth == depths[0] else "", legend=depth == depths[0])
         ax.axhline(1, color="0.6", linewidth=0.8, linestyle=":")  # where every gate starts
-        ax.set_ylim(bottom=0)
+    panels[0].set_ylim(0, 1.05 * max(row["gate"] for row in rows))  # of all panels
     figure.savefig(path)
 
 

@@ -1,7 +1,9 @@
 """Networks: the parameter counts of the literature, the papers' defaults, and every refusal."""
 
 import inspect
+import warnings
 from functools import partial
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -516,3 +518,12 @@ def test_a_branch_may_start_at_zero_once_beside_a_carry(options):
         gradients = tape.gradient(loss, [variable.value for variable in variables])
         sgd.apply(gradients, variables)
     assert any(tf.reduce_any(gradient != 0) for gradient in gradients[:-2])  # not only the classifier's
+
+
+def test_a_shortcut_whose_weights_have_no_effect_is_reported_once_in_the_users_line():
+    with pytest.warns(UserWarning, match=r"weights have no effect \(first in unit 'unit001'\)") as noted:
+        kr.ResNet(8, (8, 8, 3), merge="branch_only", shortcut="projection")
+    assert [Path(each.filename) for each in noted] == [Path(__file__)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        kr.PlainNet(8, (8, 8, 3))
