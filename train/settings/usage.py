@@ -25,8 +25,8 @@ def page() -> str:
         lines.append(flags.text_wrap(told, indent=" " * 6, firstline_indent="  "))
         notes = [f"(default: {flag.default_as_str})"] * bool(flag.default_as_str)
         if kind := flag.parser.syntactic_help:
-            limits = f" {BOUNDS[flag.name]}" if str(BOUNDS[flag.name]) != "finite" else ""
-            notes.append(f"({kind}{limits})")
+            limits = str(BOUNDS[flag.name]).replace("one of ", "of ").replace("finite", "")
+            notes.append(f"({f'{kind} {limits}'.strip()})")
         if flag.name in NEEDS:
             notes.append(f"({NEEDS[flag.name]})")
         lines += [flags.text_wrap(note, indent=" " * 6) for note in notes]
