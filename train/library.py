@@ -17,9 +17,16 @@ TOOLS = ("train", "evaluate", "predict", "export", "benchmark", "compress", "ans
 """The other installed commands, without their prefix."""
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message):
+        self.exit(2, f"{CONSOLE}: {message}; see --help.\n")
+
+
 def parse(argv: list[str]) -> argparse.Namespace:
     """Parse the command line; `convert` and `analyse` parse the arguments after them themselves."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=CONSOLE,
         description="Residual networks for Keras 3: list, describe and analyse networks, and convert weights for them.",
         epilog=f"Training and its tools: {CONSOLE}-{', -'.join(TOOLS)}; each has --help.",

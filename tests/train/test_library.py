@@ -42,7 +42,7 @@ def test_other_arguments_are_refused(capsys):
     with pytest.raises(SystemExit) as end:
         library.run_main(["list", "a", "--bogus"])
     assert end.value.code == 2
-    assert capsys.readouterr().err.endswith("error: unrecognized arguments: --bogus\n")
+    assert capsys.readouterr().err == "keras-resunits: unrecognized arguments: --bogus; see --help.\n"
 
 
 @pytest.mark.parametrize(("ends", "code"), [(lambda arguments: 3, 3), (KeyboardInterrupt, 130)])

@@ -93,7 +93,7 @@ def test_a_folder_is_walked_and_each_picture_gets_its_class(predict, net, model,
         [name, NAMES[place]] for name, place in zip(ALL, wanted.argmax(1), strict=True)
     ]
     np.testing.assert_allclose([float(row[2]) for row in found], wanted.max(1), rtol=1e-4)
-    assert "passed over 1 file of other formats (1 .txt)" in outcome.err
+    assert "ignored 1 file in other formats (1 .txt)" in outcome.err
     assert "predicted  6 images" in outcome.out
 
 
