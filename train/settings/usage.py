@@ -40,7 +40,8 @@ def why(error: flags.Error) -> str:
     if isinstance(error, flags.CantOpenFlagFileError) and isinstance(error.__context__, OSError):
         return f"--flagfile={error.__context__.filename} cannot be read ({error.__context__.strerror})."
     flag, _, said = str(error).removeprefix("flag ").partition(": ")
-    reason = next((reason for theirs, reason in REASONS.items() if theirs in said), None)
+    own = said if said.startswith("expected ") else None
+    reason = next((reason for theirs, reason in REASONS.items() if theirs in said), own)
     return f"{flag}: {reason}." if reason else str(error)
 
 

@@ -457,6 +457,7 @@ def test_what_tensorflow_datasets_needs_to_find_its_own_sets_is_installed(tmp_pa
         ("/no/such/folder", r"--dataset=/no/such/folder: there is no such folder"),
         ("./nothing", r"--dataset=nothing: there is no such folder"),
         ("nothing/", r"--dataset=nothing: there is no such folder"),
+        ("train.csv", r"--dataset=train\.csv: there is no such file or folder\.$"),
         ("nothing.npz", r"--dataset=nothing\.npz: there is no such file"),
         (__file__, r"test_datasets\.py must be a folder, an \.npz file or a name; got another file"),
         ("", r"--dataset"),
