@@ -17,9 +17,16 @@ EXAMPLES = """examples:
 """
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: {message}; see --help.\n")
+
+
 def main(argv: list[str] | None = None, program: str = PROGRAM) -> int:
     """List or describe networks; returns 0, or 2 if no name matches. Describing requires a name."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=program,
         description="List the networks that the package builds by name, or describe them.",
         epilog=EXAMPLES.format(program=program),

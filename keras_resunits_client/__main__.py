@@ -17,22 +17,29 @@ EXAMPLES = f"""examples:
   {NAME} status grpc://localhost:8500 digits
   {NAME} metadata http://localhost:8501 digits --version=2
 
-Pictures are sent as they are where the model takes bytes, else decoded and resized here.
+Pictures are sent as they are if the model takes files, else they are decoded and resized here.
 Exit codes: 0, every picture is answered; 2, a mistake or a server that cannot be used, in one line,
 or pictures without an answer, which the csv lists with their status and error.
 """
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message):
+        self.exit(2, f"client: {message}; see --help.\n")
+
+
 def parse(argv: list[str]) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=NAME,
-        description="Ask a model in TensorFlow Serving, Triton or OpenVINO Model Server.",
+        description="Send requests to a model in TensorFlow Serving, Triton or OpenVINO Model Server.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    predict = commands.add_parser("predict", help="classify pictures, into csv")
+    predict = commands.add_parser("predict", help="classify pictures, and write a csv file")
     status = commands.add_parser("status", help="print the versions of the model, and their states")
     metadata = commands.add_parser("metadata", help="print the signatures of the model")
     for each in (predict, status, metadata):
@@ -48,21 +55,23 @@ def _add_server(parser: argparse.ArgumentParser) -> None:
                         help="TensorFlow Serving's, or KServe v2: Triton, OpenVINO (default: tensorflow)")  # fmt: skip
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--version", type=int, metavar="N", help="the version's number (default: the newest)")
-    which.add_argument("--label", help="the version's label; not in KServe v2")
+    which.add_argument("--label", help="the version's label; not with --protocol=kserve")
     parser.add_argument("--deadline", type=_positive, default=60.0, metavar="SECONDS",
-                        help="of a request with all its attempts (default: 60)")  # fmt: skip
+                        help="the time for a request with all its attempts (default: 60)")  # fmt: skip
     parser.add_argument("--attempts", type=_count, default=5, metavar="N",
-                        help="the largest number for a request, with growing random pauses (default: 5)")  # fmt: skip
+                        help="the most attempts for a request, after growing random pauses (default: 5)")  # fmt: skip
 
 
 def _add_pictures(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", metavar="PATH", help="a picture, or a folder of pictures")
-    parser.add_argument("--out", type=Path, metavar="CSV", help="the file, whole or not at all (default: print it)")
+    parser.add_argument(
+        "--out", type=Path, metavar="CSV", help="the file to write, when it is complete (default: print it)"
+    )
     parser.add_argument("--signature", metavar="NAME",
-                        help="not in KServe v2 (default: serve_bytes if there, else serving_default)")  # fmt: skip
+                        help="not with --protocol=kserve (default: serve_bytes, else serving_default)")  # fmt: skip
     parser.add_argument("--batch", type=_count, default=32, metavar="N", help="pictures in a request (default: 32)")
     parser.add_argument("--workers", type=_count, default=4, metavar="N", help="requests at once (default: 4)")
-    parser.add_argument("--top", type=_count, default=3, metavar="K", help="classes in the csv (default: 3)")
+    parser.add_argument("--top", type=_count, default=3, metavar="K", help="classes in a row of the csv (default: 3)")
 
 
 def _positive(text: str) -> float:

@@ -31,11 +31,11 @@ INTRODUCTION = """Train a residual network on images and export it for TensorFlo
     {train} --resume --run=NAME
         Resume a run that was stopped.
 
-Writes runs/<run>/ (config.json, history.csv, curves.png, example.png, tensorboard/, checkpoints/) and
+Writes runs/<run>/ (config.json, history.csv, curves.png, model.keras, example.png, tensorboard/, checkpoints/) and
 saved_models/<run>/<version>/.
 Exit codes: 0 done; 2 a mistake in the flags or the data, or not enough memory; 3 the loss became NaN or infinite;
 4 checkpoints cannot be written or read; 5 another worker is gone; each is reported in one line. 42 stopped by SIGTERM
-or SIGINT, and saved; 130 interrupted before or after training.
+or SIGINT, and saved: resume it; 130 interrupted before or after training.
 """
 HELP, FULL_HELP = {"--help", "-help", "--helpshort", "-h"}, {"--helpfull", "-helpfull"}
 RESUMED = {"--resume", "-resume", "--noresume", "-noresume"}

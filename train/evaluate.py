@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from .process.commands import Parser, command, positive, reported
 from .process.errors import BadInput
-from .process.files import local, outlive_full_disks, whole
+from .process.files import local, outlive_full_disks, stored, whole
 from .process.startup import importing, require_tensorflow_backend
 from .run.folder import Run
 from .settings.config import Config, read
@@ -31,7 +31,8 @@ INTRODUCTION = """Evaluate a trained network: accuracy, top-5, scores by class, 
 
 Writes evaluation.json, classes.csv, images.csv, confusion.png, calibration.png and mistakes.png to the run's folder, or
 to --output.
-Exit codes: 0 done; 2 a mistake in the arguments or files; 3 NaN or infinite answers; both are reported in one line.
+Exit codes: 0 done; 2 a mistake in the arguments or files; 3 NaN or infinite answers; 4 the disk is full.
+Errors are reported in one line.
 """
 
 
@@ -58,21 +59,30 @@ def parse(argv: list[str]) -> argparse.Namespace:
         choices=("test", "validation", "train"),
         help="the images to evaluate on; test by default, or validation where there is no test split",
     )
-    add("--flips", action="store_true", help="answer with the mean over each image and its mirror")
-    add("--state", choices=("best", "last"), help="of a run; by default the best where it has a validation split")
+    add("--flips", action="store_true", help="average the answers for each image and its mirror image")
+    add(
+        "--state",
+        choices=("best", "last"),
+        help="the state of a run; by default the best if it has a validation split, else the last",
+    )
     add("--output", metavar="FOLDER", help="the folder for the results; by default RUN/evaluation, or evaluations/NAME")
     add("--batch_size", type=positive, default=128, metavar="N", help="images per batch; 128 by default")
     add("--image_size", type=positive, metavar="N", help="resize DATA's images to this height and width")
     add(
         "--test_view",
         choices=("paper", "central", "ten_crop"),
-        help="the view of images of any size, at --image_size (224 by default), as in training",
+        help="the view of images of any size (--image_size, 224 by default), as in training",
     )
-    add("--class_names", type=lambda text: text.split(","), metavar="A,B,...", help="of DATA, in the order of labels")
+    add(
+        "--class_names",
+        type=lambda text: text.split(","),
+        metavar="A,B,...",
+        help="names of DATA's classes, in the order of the labels",
+    )
     add("--labels", metavar="CSV", help="the table of labels of DATA, as in training")
-    add("--image_column", metavar="NAME", help="its column of file names or ids")
-    add("--label_column", metavar="NAME", help="its column of labels")
-    add("--data_dir", metavar="FOLDER", help="where tensorflow-datasets keeps its sets")
+    add("--image_column", metavar="NAME", help="the column of --labels with file names or ids")
+    add("--label_column", metavar="NAME", help="the column of --labels with labels")
+    add("--data_dir", metavar="FOLDER", help="the folder of tensorflow-datasets' data")
     add("--skip_bad_images", action="store_true", help="skip images of a folder that cannot be read")
     add(
         "--normalize",
@@ -141,10 +151,11 @@ def main(arguments: argparse.Namespace) -> None:
         batches = test_batches(data, arguments.batch_size)
         with bad_images_named(data):
             judged = judge(classifier, batches, list(data.class_names or ()))
-        write(judged, batches, output, partial(data.file_of, split))
         result = summary(judged, classifier.title, source.dataset, split)
-        with whole(output / "evaluation.json") as unfinished:
-            unfinished.write_text(json.dumps(result, indent=2) + "\n")
+        with stored(str(output)):
+            write(judged, batches, output, partial(data.file_of, split))
+            with whole(output / "evaluation.json") as unfinished:
+                unfinished.write_text(json.dumps(result, indent=2) + "\n")
     report(result, judged, output)
 
 

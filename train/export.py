@@ -20,7 +20,7 @@ from .settings.sections import Serving, Source
 INTRODUCTION = """Export a run, or a .keras file, for TensorFlow Serving.
 
     {export} digits-preactresnet20
-        a run, by name or folder: its best state where it has a validation split, else the last
+        a run, by name or folder: its best state if it has a validation split, else the last
     {export} resnet20.keras --mean=cifar10 --class_names=plane,car,bird,cat,deer,dog,frog,horse,ship,truck
         a .keras file, with the statistics of its weights
     {export} digits-preactresnet20 --keep=3 --kit
@@ -29,7 +29,7 @@ INTRODUCTION = """Export a run, or a .keras file, for TensorFlow Serving.
         ... and files for other runtimes, and a SavedModel that computes in bfloat16
 
 Writes the next version to saved_models/NAME/, or to --output.
-Exit codes: 0 done; 2 a mistake in the arguments or files; 4 the disk; both are reported in one line.
+Exit codes: 0 done; 2 a mistake in the arguments or files; 4 the disk is full. Errors are reported in one line.
 """
 
 
@@ -43,8 +43,17 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add = parser.add_argument
     add("model", metavar="RUN|MODEL.keras", help="the network to export, or a trained one by name")
     add("--output", metavar="DIR", help="the folder of versions; by default saved_models/NAME, beside a run's runs/")
-    add("--state", choices=("best", "last"), help="of a run; by default the best where it has a validation split")
-    add("--class_names", type=lambda text: text.split(","), metavar="A,B,...", help="by default a run's, or 0,1,...")
+    add(
+        "--state",
+        choices=("best", "last"),
+        help="the state of a run; by default the best if it has a validation split, else the last",
+    )
+    add(
+        "--class_names",
+        type=lambda text: text.split(","),
+        metavar="A,B,...",
+        help="names of the classes; by default those of the run, or 0,1,...",
+    )
     read: dict[str, Callable[[str], Any]] = {
         "top_k": positive,
         "formats": lambda text: text.split(","),
@@ -57,11 +66,16 @@ def parse(argv: list[str]) -> argparse.Namespace:
             type=read.get(each.name, str),
             choices=None if many else choices or None,
             metavar="A,B,..." if many else None if choices else "N",
-            help=f"{each.metadata['help']} A run has its own default.",
+            help=f"{each.metadata['help']} A run's own setting is its default.",
         )
-    add("--dataset", metavar="DATA", help="images that a .keras file is measured on, as for the training command")
-    add("--batch_sizes", type=_sizes, metavar="1,2,...", help="the batches that a server forms; powers of 2 up to 32")
-    add("--keep", type=positive, metavar="N", help="remove all but the N newest versions; none by default")
+    add("--dataset", metavar="DATA", help="images for --formats or --serving_precision of a .keras file")
+    add(
+        "--batch_sizes",
+        type=_sizes,
+        metavar="1,2,...",
+        help="the batch sizes of a server; by default powers of 2 up to 32",
+    )
+    add("--keep", type=positive, metavar="N", help="remove all but the N newest versions; by default keep all")
     add("--kit", action="store_true", help="write configurations of servers to DIR/kit")
     add(
         "--normalize",

@@ -13,14 +13,23 @@ from .process.commands import CONSOLE
 from .process.startup import importing
 
 OWN = ("convert", "analyse")  # commands that parse their arguments themselves
+TOOLS = ("train", "evaluate", "predict", "export", "benchmark", "compress", "answer", "launch", "client")
+"""The other installed commands, without their prefix."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message):
+        self.exit(2, f"{CONSOLE}: {message}; see --help.\n")
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """Parse the command line; `convert` and `analyse` parse the arguments after them themselves."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=CONSOLE,
         description="Residual networks for Keras 3: list, describe and analyse networks, and convert weights for them.",
-        epilog=f"Training and its tools: {CONSOLE}-train, -evaluate, -predict, -answer, -launch, each with --help.",
+        epilog=f"Training and its tools: {CONSOLE}-{', -'.join(TOOLS)}; each has --help.",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     listed = commands.add_parser("list", help="print the names of the networks", description="Print their names.")

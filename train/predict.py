@@ -17,15 +17,15 @@ INTRODUCTION = """Classify images with a trained network, and write the classes 
     {predict} digits-preactresnet20 pictures/
         a run, by name or folder, and a folder of pictures
     {predict} runs/pets test/ --submission=sample_submission.csv
-        ... in the form of a competition's sample
+        ... in the format of a competition's sample
     {predict} runs/pets/model.keras test.csv --images=test/ --top_k=3
         a .keras file, and a csv file of names or ids of pictures
     {predict} saved_models/pets/1 images.npy --probabilities
         a SavedModel, or the folder of its versions, and an array of images
 
-Writes predictions.csv, or --output: whole, or not at all.
-Exit codes: 0 done; 2 a mistake in the arguments or files; 3 NaN or infinite answers; 4 the disk; all are reported in
-one line.
+Writes predictions.csv, or --output, once all images are classified.
+Exit codes: 0 done; 2 a mistake in the arguments or files; 3 NaN or infinite answers; 4 the disk is full. Errors are
+reported in one line.
 """
 SHOWN = 5  # classes
 
@@ -39,20 +39,47 @@ def parse(argv: list[str]) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("model", metavar="RUN|MODEL.keras|SAVEDMODEL", help="the network, or a trained one by name")
-    add("inputs", metavar="IMAGES|DIR|CSV|NPY", nargs="+", help="what to classify; folders are walked, and sorted")
+    add(
+        "inputs",
+        metavar="IMAGES|DIR|CSV|NPY",
+        nargs="+",
+        help="what to classify; folders are searched with their subfolders",
+    )
     add("--output", default="predictions.csv", metavar="CSV", help="the file to write; predictions.csv by default")
-    add("--submission", metavar="CSV", help="a sample: keep its columns and rows, and fill in the predictions")
-    add("--id_column", metavar="NAME", help="its column of ids; by default the one that names the images")
-    add("--top_k", type=positive, metavar="N", help="the classes of a row, the likeliest first; 1 by default")
+    add(
+        "--submission",
+        metavar="CSV",
+        help="a competition's sample: keep its columns and rows, and fill in the predictions",
+    )
+    add("--id_column", metavar="NAME", help="the sample's column of ids; by default the one that names the images")
+    add("--top_k", type=positive, metavar="N", help="classes in a row, the likeliest first; 1 by default")
     add("--probabilities", action="store_true", help="write the probability of every class")
-    add("--images", metavar="DIR", help="the folder of the images that a csv file names; by default its own")
-    add("--column", metavar="NAME", help="the column of a csv file that names images; by default the one that does")
-    add("--batch_size", type=positive, default=128, metavar="N", help="images computed together; 128 by default")
+    add(
+        "--images",
+        metavar="DIR",
+        help="the folder of the images that a csv file names; by default that of the csv file",
+    )
+    add("--column", metavar="NAME", help="the column of a csv file with the names of images; found by default")
+    add("--batch_size", type=positive, default=128, metavar="N", help="images per batch; 128 by default")
     add("--skip_bad_images", action="store_true", help="leave out images that cannot be read")
-    add("--flips", action="store_true", help="answer with the mean over each image and its mirror")
-    add("--state", choices=("best", "last"), help="of a run; by default the best where it has a validation split")
-    add("--class_names", type=lambda text: text.split(","), metavar="A,B,...", help="where the model states none")
-    add("--image_size", type=positive, metavar="N", help="height and width for a model that takes any")
+    add("--flips", action="store_true", help="average the answers for each image and its mirror image")
+    add(
+        "--state",
+        choices=("best", "last"),
+        help="the state of a run; by default the best if it has a validation split, else the last",
+    )
+    add(
+        "--class_names",
+        type=lambda text: text.split(","),
+        metavar="A,B,...",
+        help="names of the classes, for a model that states none",
+    )
+    add(
+        "--image_size",
+        type=positive,
+        metavar="N",
+        help="height and width of the images, for a model that takes any size",
+    )
     add(
         "--normalize",
         choices=("auto", "none"),
@@ -97,7 +124,8 @@ def main(arguments: argparse.Namespace) -> None:
     most = ", ".join(f"{classes[number]} {count:,}" for number, count in done.classes.most_common(SHOWN))
     more = ", ..." * (len(done.classes) > SHOWN)
     print(f"{classifier.title}")
-    print(f"predicted  {done.count:,} images in {done.seconds:.1f} s, {done.count / done.seconds:,.0f} img/s")
+    images = f"{done.count:,} image{'s' * (done.count != 1)}"
+    print(f"predicted  {images} in {done.seconds:.1f} s, {done.count / done.seconds:,.0f} img/s")
     print(f"classes    {most}{more}")
     print(f"written    {output}")
 

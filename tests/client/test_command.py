@@ -248,3 +248,14 @@ def test_the_guides_example_runs_against_a_server(bytes_server, photos, monkeypa
     exec(code.replace("http://localhost:8501", bytes_server.rest).replace('"digits"', '"colours"'), {})
     wanted = [f"photos/{at} {name}.png ok {name}" for at, name in enumerate(COLOURS)]
     assert capsys.readouterr().out.splitlines() == wanted
+
+
+def test_arguments_that_are_wrong_are_one_line(capsys):
+    for arguments, line in (
+        (["predict", "http://h:1"], "the following arguments are required: MODEL, PATH"),
+        (["status", "http://h:1", "digits", "--attempts=0"], "argument --attempts: expected at least 1; got 0"),
+    ):
+        with pytest.raises(SystemExit) as end:
+            main(arguments)
+        assert end.value.code == 2
+        assert one_line(capsys) == f"client: {line}; see --help.\n"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from configparser import ConfigParser
+
 import pytest
 
+from tests.support.paths import ROOT
 from train import library
 
 
@@ -24,11 +27,22 @@ def test_a_command_with_arguments_of_its_own_gets_them(command, capsys):
     assert capsys.readouterr().out.startswith(f"usage: keras-resunits {command} ")
 
 
+def test_the_help_names_all_installed_commands(capsys):
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    installed = setup["options.entry_points"]["console_scripts"].split("\n")
+    names = {line.partition(" = ")[0].removeprefix(library.CONSOLE) for line in installed if line}
+    assert {f"-{name}" for name in library.TOOLS} == names - {""}
+    with pytest.raises(SystemExit):
+        library.run_main(["--help"])
+    assert "-export, -benchmark, -compress," in " ".join(capsys.readouterr().out.split())
+
+
 def test_other_arguments_are_refused(capsys):
     with pytest.raises(SystemExit) as end:
         library.run_main(["list", "a", "--bogus"])
     assert end.value.code == 2
-    assert capsys.readouterr().err.endswith("error: unrecognized arguments: --bogus\n")
+    assert capsys.readouterr().err == "keras-resunits: unrecognized arguments: --bogus; see --help.\n"
 
 
 @pytest.mark.parametrize(("ends", "code"), [(lambda arguments: 3, 3), (KeyboardInterrupt, 130)])

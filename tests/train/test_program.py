@@ -25,7 +25,9 @@ from train.__main__ import resuming, run_main
 from train.process.commands import python
 from train.process.errors import BadInput, StorageError
 from train.run.history import read_history
+from train.settings.config import shows_characters
 from train.settings.flags import GROUPS, defined
+from train.settings.usage import page
 
 RUN = "digits-preactresnet8"
 NUMBERS = {"epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "gradient_norm"}
@@ -204,6 +206,14 @@ def test_help_shows_the_programs_own_flags_at_once_and_is_not_an_error(spawn):
     assert headings == [f"{heading}:" for heading in GROUPS.values()] and set(GROUPS) <= set(names)
     assert "/__main__.py" not in outcome.out
     assert outcome.code == 0
+
+
+def test_the_helps_notes_say_what_a_flag_takes():
+    text = " ".join(page().split())
+    assert "(a comma separated list of onnx, openvino, openvino_int8, litert, litert_int8)" in text
+    assert "contains digit, mnist, svhn or omniglot, and not fashion." in text
+    named = {name: shows_characters(name) for name in ("digit", "mnist", "svhn", "omniglot", "fashion_mnist")}
+    assert named == {"digit": True, "mnist": True, "svhn": True, "omniglot": True, "fashion_mnist": False}
 
 
 def test_full_help_is_not_an_error_either(command):

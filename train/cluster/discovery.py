@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 
+from ..process.commands import command
 from ..process.errors import BadInput
 from .processes import tf_config
 
@@ -126,5 +127,5 @@ def check_strategy(name: str, tpu: str = "", cpu_devices: int = 1) -> None:
     if name == "multiworker" and not found and not _started_by_srun():
         raise BadInput(
             "--strategy=multiworker requires TF_CONFIG, or srun with several tasks; found neither. "
-            "To try it on one machine: python -m train.launch --workers=2 -- ..."
+            f"To try it on one machine: {command('launch')} --workers=2 -- ..."
         )

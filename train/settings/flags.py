@@ -52,9 +52,11 @@ class Named(flags.EnumParser):
         """The choice or reference.
 
         Raises:
-            ValueError: for anything else.
+            ValueError: for anything else, with what is expected.
         """
-        return argument if is_reference(argument) else super().parse(argument)
+        if is_reference(argument) or argument in self.enum_values:
+            return argument
+        raise ValueError(f"expected {', '.join(self.enum_values)}, keras:NAME or FILE.py:NAME")
 
 
 class _Switch(flags.Flag):

@@ -184,7 +184,7 @@ def _require_same_code(files: dict[str, Path], saved: dict[str, Any]) -> None:
         if name in known and now != known[name]:
             raise BadInput(
                 f"{files[name]} is not the file that the run began with: its SHA-256 is {now[:12]}..., that of the "
-                f"run's copy {known[name][:12]}.... Leave the flag out to go on with the copy, or use another --run."
+                f"run's copy {known[name][:12]}.... Leave the flag out to continue with the copy, or use another --run."
             )
 
 

@@ -160,7 +160,7 @@ class Source(Section):
     fold: str | None = option(
         None, "Hold out one of so many folds for validation: 2/5 for the second of five. Instead of --validation."
     )
-    data_dir: str | None = option(None, "Where tensorflow-datasets keeps its sets; its own default if not given.")
+    data_dir: str | None = option(None, "The folder of tensorflow-datasets' data; by default its own.")
     image_size: int | None = option(
         None,
         "Resize the images of a folder or a tensorflow-datasets set to this height and width, in pixels.",
@@ -169,8 +169,8 @@ class Source(Section):
     )
     class_names: list[str] | None = option(
         None,
-        "Names of the classes, in the order of the labels, separated by commas; for a folder, its own names in the "
-        "order asked for.",
+        "Names of the classes, in the order of the labels, separated by commas. For a folder: the names of its "
+        "classes, which are numbered in this order.",
     )
     skip_bad_images: bool = option(
         False,
@@ -206,8 +206,8 @@ class Augmenting(Section):
     )
     flip: bool | None = option(
         None,
-        "Mirror half of the training images; by default yes, unless the data set's name contains digits, mnist, svhn "
-        "or omniglot.",
+        "Mirror half of the training images; by default yes, unless the data set's name contains digit, mnist, svhn or "
+        "omniglot, and not fashion.",
     )
     crop: str = option(
         "pad",
@@ -259,14 +259,14 @@ class Network(Section):
         "What to begin from: a .keras file, with its architecture and weights; a trained network of the library "
         "(preactresnet20:fashion-mnist); or NETWORK:WEIGHTS, a network by name and a PyTorch checkpoint or a file of "
         "Keras weights (torchvision_resnet50:resnet50.pth), or the weights of keras.applications "
-        "(keras_resnet50:imagenet). The head is replaced where the number of classes differs. Instead of the flags "
-        "below, except the recipe's. The run keeps a copy.",
+        "(keras_resnet50:imagenet). The head is replaced where the number of classes differs. The flags below that "
+        "describe a network are then refused. The run keeps a copy.",
     )
     initial_pixels: str | None = option(
         None,
         "What normalised the pixels that the WEIGHTS of NETWORK:WEIGHTS were trained with: imagenet, cifar10, caffe, "
         "MEAN/DEVIATION of pixels scaled to 0..1 (0.5,0.5,0.5/0.25,0.25,0.25), or data for the training images'; by "
-        "default what the library publishes that NETWORK is of.",
+        "default what NETWORK's library publishes.",
         needs=Needs("initial_model"),
     )
     model: str | None = option(
@@ -301,7 +301,7 @@ class Network(Section):
     )
     tail: str | None = option(
         None,
-        "What follows the branch: residual_gate, stochastic_depth, squeeze_excite, ..., or FILE.py:NAME.",
+        "What ends the branch: residual_gate, stochastic_depth, squeeze_excite, ..., or FILE.py:NAME.",
         objects=True,
     )
     stem: str | None = option(
@@ -393,12 +393,15 @@ class Recipe(Section):
     accumulate: int = option(1, "Number of batches whose mean gradient makes one update.", needs=OF_PAPERS, least=1)
     ema: float | None = option(
         None,
-        "Average the weights with this decay, such as 0.999; the averages are tested beside the weights, and exported.",
+        "Average the weights with this decay, such as 0.999; the averages are tested like the weights, and exported.",
         above=0,
         below=1,
     )
     patience: int | None = option(
-        None, "End the run after this many epochs without a better accuracy on the split that is looked at.", least=1
+        None,
+        "End the run after this many epochs without a better accuracy on the validation images, or on the test images "
+        "where there are none.",
+        least=1,
     )
     freeze: list[str] | None = option(
         None,
@@ -418,7 +421,7 @@ class Recipe(Section):
     )
     sampling: str | None = option(
         None,
-        "How training images are drawn: all once an epoch (default), or balanced: each class as often, with "
+        "How training images are drawn: each once an epoch (default), or balanced: every class equally often, with "
         "repetitions.",
         choices=("balanced",),
     )
@@ -499,24 +502,24 @@ class Serving(Section):
     top_k: int | None = option(None, "The number of classes in a served answer; all by default.", least=1)
     head: str | None = option(
         None,
-        "What the network returns; by default what its last layer shows.",
+        "What the network's outputs are; by default its last layer decides.",
         choices=("softmax", "logits", "sigmoid", "sigmoid_logits"),
     )
     serving_precision: str | None = option(
         None,
-        "In what the export computes between the first and the last weights; float32 by default. bfloat16 is faster "
-        "on CPUs that multiply in it.",
+        "The precision of the export between its first and its last weights; float32 by default. bfloat16 is faster on "
+        "CPUs with instructions for it.",
         choices=("float32", "bfloat16"),
     )
     formats: list[str] | None = option(
         None,
-        "More files for other runtimes, in formats/ of the exported version, separated by commas. Training images "
-        "calibrate int8.",
+        "Also export for other runtimes, to formats/ in the folder of the version; separated by commas. Training "
+        "images calibrate int8.",
         choices=("onnx", "openvino", "openvino_int8", "litert", "litert_int8"),
     )
     accuracy_tolerance: float | None = option(
         None,
-        "The most accuracy on the test images that bfloat16 and int8 may lose; 0.005 by default.",
+        "The largest loss of test accuracy that bfloat16 and int8 may cause; 0.005 by default.",
         least=0,
         most=1,
     )
@@ -561,7 +564,9 @@ class Command(Section):
     )
     output: str = option(".", "The folder for runs/<run>/ and saved_models/<run>/<version>/.")
     run: str | None = option(
-        None, "The run's name; by default the data set, family and depth, with a number if that is taken."
+        None,
+        "The run's name; by default the experiment's, or the data set, family and depth; with a number if that is "
+        "taken.",
     )
     seeds: int | None = option(
         None,
@@ -585,8 +590,8 @@ class Command(Section):
     )
     remat: str | None = option(
         None,
-        "Train in less memory: compute activations again in the backward pass. The units of a segment (3), unit, auto "
-        "(about the square root of the depth) or norms. Results do not change.",
+        "Train in less memory: compute activations again in the backward pass. A number of units for each segment (3), "
+        "unit, auto (about the square root of the depth) or norms. Results do not change.",
     )
     jit_compile: bool = option(
         False,

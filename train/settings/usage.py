@@ -25,8 +25,8 @@ def page() -> str:
         lines.append(flags.text_wrap(told, indent=" " * 6, firstline_indent="  "))
         notes = [f"(default: {flag.default_as_str})"] * bool(flag.default_as_str)
         if kind := flag.parser.syntactic_help:
-            limits = f" {BOUNDS[flag.name]}" if str(BOUNDS[flag.name]) != "finite" else ""
-            notes.append(f"({kind}{limits})")
+            limits = str(BOUNDS[flag.name]).replace("one of ", "of ").replace("finite", "")
+            notes.append(f"({f'{kind} {limits}'.strip()})")
         if flag.name in NEEDS:
             notes.append(f"({NEEDS[flag.name]})")
         lines += [flags.text_wrap(note, indent=" " * 6) for note in notes]
@@ -40,7 +40,8 @@ def why(error: flags.Error) -> str:
     if isinstance(error, flags.CantOpenFlagFileError) and isinstance(error.__context__, OSError):
         return f"--flagfile={error.__context__.filename} cannot be read ({error.__context__.strerror})."
     flag, _, said = str(error).removeprefix("flag ").partition(": ")
-    reason = next((reason for theirs, reason in REASONS.items() if theirs in said), None)
+    own = said if said.startswith("expected ") else None
+    reason = next((reason for theirs, reason in REASONS.items() if theirs in said), own)
     return f"{flag}: {reason}." if reason else str(error)
 
 

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -176,6 +177,13 @@ def test_a_flag_that_auto_would_ignore_among_several_workers_is_refused(monkeypa
         check_strategy("auto", **{flag: given})
     tf_config(monkeypatch, {"cluster": {"worker": ["10.0.0.1:2222"]}, "task": {"type": "worker", "index": 0}})
     check_strategy("auto", **{flag: given})  # one worker, whatever Slurm names
+
+
+def test_several_workers_are_tried_with_the_command_that_is_installed(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    monkeypatch.setattr(sys, "argv", ["bin/keras-resunits-train"])
+    with pytest.raises(BadInput, match=r"on one machine: bin/keras-resunits-launch --workers=2 -- \.\.\.$"):
+        check_strategy("multiworker")
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from PIL import Image
 
 from tests.support.paths import ROOT
 from train.data.datasets import identity, load
+from train.data.doubts import doubts
 from train.process.errors import BadInput
 from train.settings.resolving import resolve
 
@@ -456,6 +457,7 @@ def test_what_tensorflow_datasets_needs_to_find_its_own_sets_is_installed(tmp_pa
         ("/no/such/folder", r"--dataset=/no/such/folder: there is no such folder"),
         ("./nothing", r"--dataset=nothing: there is no such folder"),
         ("nothing/", r"--dataset=nothing: there is no such folder"),
+        ("train.csv", r"--dataset=train\.csv: there is no such file or folder\.$"),
         ("nothing.npz", r"--dataset=nothing\.npz: there is no such file"),
         (__file__, r"test_datasets\.py must be a folder, an \.npz file or a name; got another file"),
         ("", r"--dataset"),
@@ -477,7 +479,8 @@ def test_data_are_identified_by_a_digest_of_images_and_labels(loaded, files, tmp
     assert (found[0]["train_count"], found[0]["image_shape"], found[0]["class_names"]) == (16, [8, 8, 1], ["0", "1"])
 
 
-def test_classes_without_a_training_image_are_reported(loaded, files, tmp_path, capsys):
+def test_classes_without_a_training_image_are_reported_once(loaded, files, tmp_path, capsys):
     labels = files.arrays()["y_train"] * 12
-    loaded(files.npz(tmp_path / "set.npz", y_train=labels))
-    assert capsys.readouterr().err == "11 of 13 classes have no training image: 1, 2, 3, 4, 5 ...\n"
+    (line,) = doubts(loaded(files.npz(tmp_path / "set.npz", y_train=labels)))
+    assert line.startswith("classes without a training image: 11 of 13 (1, 2, 3, 4, 5, ...).")
+    assert capsys.readouterr().err == ""

@@ -199,7 +199,7 @@ def test_other_formats_are_read_and_files_of_no_format_are_counted(tmp_path, cap
     for name in ("x.heic", "y.heic", "z.txt", "Thumbs.db"):
         (root / "train" / "dog" / name).write_bytes(b"?")
     data = read(root)
-    assert "passed over 3 files of other formats (2 .heic, 1 .txt): " in capsys.readouterr().err
+    assert "ignored 3 files in other formats (2 .heic, 1 .txt): " in capsys.readouterr().err
     found = dict(zip(data.files["train"], data.train[0], strict=True))
     folder = f"{root}/train/cat"
     for name in ("a.bmp", "b.webp", "c.tiff", "d.tif"):

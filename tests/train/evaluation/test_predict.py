@@ -93,7 +93,7 @@ def test_a_folder_is_walked_and_each_picture_gets_its_class(predict, net, model,
         [name, NAMES[place]] for name, place in zip(ALL, wanted.argmax(1), strict=True)
     ]
     np.testing.assert_allclose([float(row[2]) for row in found], wanted.max(1), rtol=1e-4)
-    assert "passed over 1 file of other formats (1 .txt)" in outcome.err
+    assert "ignored 1 file in other formats (1 .txt)" in outcome.err
     assert "predicted  6 images" in outcome.out
 
 
@@ -110,6 +110,9 @@ def test_what_was_predicted_is_summed_up(predict, folder, tmp_path, monkeypatch)
     outcome = predict(tmp_path / "seven.keras", folder, "--normalize=none", "--batch_size=3")
     assert outcome.code == 0, outcome.err
     assert "predicted  6 images in 2.0 s, 3 img/s\nclasses    b 2, a 1, c 1, d 1, e 1\n" in outcome.out
+    answers, clock = iter([np.eye(7)[[0]]]), iter([10.0, 12.0])
+    outcome = predict(tmp_path / "seven.keras", folder / "1.png", "--normalize=none")
+    assert "predicted  1 image in 2.0 s, 0 img/s\n" in outcome.out
 
 
 def test_the_next_classes_and_all_probabilities_are_columns(predict, net, model, folder, tmp_path):

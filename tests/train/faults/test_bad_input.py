@@ -63,6 +63,11 @@ FLAGS = [
     Case("rate that is NaN", ("--learning_rate=nan",), r"--learning_rate must be .*got nan"),
     Case("empty batches", ("--batch_size=0",), r"--batch_size must be >= 1, got 0"),
     Case("negative pad", ("--pad=-2",), r"--pad must be >= 0, got -2"),
+    Case(
+        "an optimiser of Keras by its name alone",
+        ("--optimizer=adam",),
+        r"^train: --optimizer=adam: expected sgd, nadam, keras:NAME or FILE\.py:NAME\.$",
+    ),
     Case("unknown crop", ("--crop=random",), r"--crop=random.*pad\|resized"),
     Case("unknown view", ("--test_view=dense",), r"--test_view=dense.*paper\|central\|ten_crop"),
     Case("too strong RandAugment", ("--randaugment=31",), r"--randaugment must be >= 0 and <= 30, got 31\.0"),

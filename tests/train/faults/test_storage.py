@@ -15,11 +15,12 @@ import keras
 import numpy as np
 import pytest
 
-from keras_resunits import export_saved_model
+from keras_resunits import PreActResNet, export_saved_model
 from tests.support.forks import Forked
 from tests.support.paths import ROOT
 from tests.support.processes import begun
 from tests.train.run.test_checkpoints import saved, small
+from train.evaluate import run_main
 from train.evaluation.check import check_answers
 from train.process.errors import BadInput, StorageError
 from train.run.checkpoints import Position, newest_checkpoint, require_checkpoint
@@ -205,6 +206,17 @@ def test_a_disk_that_is_full_when_the_model_is_exported_costs_no_training(disk, 
     assert "epoch 1/1" not in ended.out and (output / "saved_models" / "mine" / "1" / "saved_model.pb").exists()
 
 
+@pytest.mark.slow
+def test_an_evaluation_on_a_full_disk_is_reported_in_one_line(disk, files, tmp_path, capsys):
+    folder = disk("size=64k")
+    fill(folder / "ballast")
+    model, data = tmp_path / "model.keras", files.npz(tmp_path / "set.npz")
+    PreActResNet(8, (8, 8, 1), classes=2).save(model)
+    assert run_main([str(model), str(data), f"--output={folder}/found"]) == 4
+    assert re.fullmatch(r"evaluate: disk full writing \S+/found\.\n", capsys.readouterr().err)
+    assert [path.name for path in folder.iterdir()] == ["ballast"]
+
+
 def test_a_disk_that_became_read_only_is_reported_and_read_from(disk, capsys):
     folder = disk("size=1m")
     checkpoints = saved(folder, [1])
@@ -350,7 +362,7 @@ import sys
 from train.process.startup import importing
 with importing():
     import keras
-from keras_resunits import export_saved_model
+from keras_resunits import PreActResNet, export_saved_model
 from tests.support.dying import dying_in_the_export
 from tests.train.faults.test_storage import little_model
 

@@ -176,7 +176,10 @@ def test_an_experiment_of_ones_own_is_a_path(parse, mine):
         ("return {'learning_rat': 1}", r"there is no flag 'learning_rat'\. Did you mean 'learning_rate'\?"),
         ("return {'output': '.'}", r"'output' is for the command line only"),
         ("return {'strategy': 'mirrored'}", r"'strategy' is for the command line only"),
-        ("return {'schedule': 'cosin'}", r"schedule='cosin': value should be one of <steps\|cosine\|one_cycle>"),
+        (
+            "return {'schedule': 'cosin'}",
+            r"schedule='cosin': expected steps, cosine, one_cycle, keras:NAME or FILE\.py:NAME",
+        ),
         ("return {'epochs': 'many'}", r"epochs='many': invalid literal"),
         ("return {'epochs': 0}", r"--epochs must be >= 1 and <= 1000000, got 0"),
         ("return {'depth': [20]}", r"depth=\[20\]: "),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -177,4 +178,6 @@ def _kind(dataset: str) -> _Kind:
         raise BadInput(f"--dataset={path} must be a folder, an .npz file or a name; got another file.")
     if path.is_absolute() or dataset.startswith((".", "~")) or dataset.endswith("/"):
         raise BadInput(f"--dataset={path}: there is no such folder.")
+    if "." in re.split("[/:]", dataset)[0]:  # no name of a set has one
+        raise BadInput(f"--dataset={path}: there is no such file or folder.")
     return TFDS

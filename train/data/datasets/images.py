@@ -16,7 +16,6 @@ from ...process.errors import BadInput
 from ...process.machine import memory
 
 AT_ONCE = 1000  # images
-SHOWN = 5  # classes, in a message
 
 
 class Splits:
@@ -186,10 +185,6 @@ def checked(data: ImageData, class_names: Sequence[str] | None) -> ImageData:
         _check_labels(labels, names, split)
     if len(names) < 2:
         raise BadInput(f"expected two or more classes; got only {names[0]!r}.")
-    empty = [name for name, n in zip(names, np.bincount(train[1], minlength=len(names)), strict=True) if not n]
-    if empty:
-        shown = ", ".join(empty[:SHOWN]) + " ..." * (len(empty) > SHOWN)
-        print(f"{len(empty)} of {len(names)} classes have no training image: {shown}", file=sys.stderr)
     validation = None if data.validation is None else parts["validation"]
     return replace(
         data, train=train, test=test, validation=validation, class_names=list(names), own_names=data.class_names

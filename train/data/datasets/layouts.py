@@ -247,7 +247,7 @@ def tell_other_formats(paths: Sequence[Path]) -> None:
     kinds = Counter(path.suffix.lower() or "no suffix" for path in others)
     counted = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(SHOWN))
     print(
-        f"passed over {len(others)} file{'s' * (len(others) > 1)} of other formats ({counted}): "
+        f"ignored {len(others)} file{'s' * (len(others) > 1)} in other formats ({counted}): "
         f"{others[0]}{', ...' * (len(others) > 1)}",
         file=sys.stderr,
     )
