@@ -64,3 +64,7 @@ def entry() -> NoReturn:
         sys.exit(run_main(sys.argv[1:]))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+if __name__ == "__main__":
+    entry()

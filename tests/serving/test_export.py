@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 import keras_resunits as kr
+from keras_resunits.serving.checks import checked_k
 from tests.catalog import CLASSES, IMAGES, NETWORKS, of_order, randomize
 from tests.support.serving import answers_tf1, answers_tf2, definitions, pixels
 
@@ -143,6 +144,11 @@ def test_a_failure_keeps_a_folder_that_existed(tmp_path):
     with pytest.raises(OSError, match="no luck"):
         kr.export_saved_model(of_order(kr.PostAct())(), tmp_path, preprocessing=Failing())
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("top_k", "expected"), [(None, 5), (1, 1), (np.int64(4), 4), (5, 5)])
+def test_an_answer_has_up_to_all_classes_and_by_default_all(top_k, expected):
+    assert checked_k(top_k, 5) == expected
 
 
 def test_names_may_be_bytes_and_top_k_an_int_of_numpy(tmp_path):
