@@ -16,7 +16,7 @@ from train.evaluation.networks import checkpoint_network, chosen_checkpoint
 from train.process.errors import BadInput
 from train.run.folder import Run
 from train.settings.config import Config, fingerprint_of, read
-from train.settings.references import realized
+from train.settings.references import module_of, realized
 from train.settings.resolving import resolve
 from train.settings.sections import Network, Recipe
 from train.step.network import network
@@ -295,3 +295,12 @@ def test_fit_takes_what_can_be_found_again_and_refuses_the_rest(files, tmp_path)
     with pytest.raises(BadInput, match=r"shortcut=.*<lambda>: only this session has it.*shortcut='FILE\.py:NAME'"):
         fit(train, test=test, output=tmp_path, shortcut=lambda slot, order: None)
     assert np.isfinite(run.history["loss"][0])
+
+
+def test_a_file_of_objects_is_read_once_until_it_changes(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("class Mine: pass\n")
+    first = module_of(path, "--shortcut")
+    assert module_of(path, "--tail") is first
+    path.write_text("class Mine: pass  # changed\n")
+    assert module_of(path, "--shortcut") is not first
