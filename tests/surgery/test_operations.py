@@ -181,12 +181,14 @@ def test_pruning_that_cannot_be_done_is_refused(gated):
             prune(gated, **arguments)
 
 
+@pytest.mark.slow
 def test_pruning_takes_images_and_labels_as_analysis_does(gated):
     expected = prune(gated, "gate", keep=5, images=IMAGES, labels=LABELS).after.accuracy
     for images, labels in [(list(IMAGES), LABELS[:, None]), (IMAGES.tolist(), LABELS.tolist())]:
         assert prune(gated, "gate", keep=5, images=images, labels=labels).after.accuracy == expected
 
 
+@pytest.mark.slow
 def test_the_accuracy_of_what_is_no_classifier_is_refused():
     pooled = kr.PreActResNet([2, 1, 1], include_top=False, pooling="avg", input_shape=(8, 8, 3))
     features = kr.PreActResNet([2, 1, 1], include_top=False, input_shape=(8, 8, 3))

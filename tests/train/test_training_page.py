@@ -73,7 +73,7 @@ def test_the_objects_on_the_page_make_a_network(parse, tmp_path):
 
 
 def test_every_flag_and_experiment_on_the_page_exists():
-    known = set(flags.FLAGS) | {"noexport", "normalize", "split", "logdir", "help", "mean", "std", "flips"}
+    known = set(flags.FLAGS) | {"noexport", "normalize", "split", "logdir", "help", "mean", "std", "flips", "state"}
     assert set(re.findall(r"--(\w+)", PAGE)) <= known
     table = set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE))
     assert set(names()) <= table

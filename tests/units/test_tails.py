@@ -188,6 +188,7 @@ def test_looks_linear_requires_pairs_of_channels():
         kr.LooksLinear()((3, 3, 5, 8))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*does not have a `quantize` method")
 def test_a_quantized_network_with_squeeze_excite_is_saved_and_loaded(tmp_path):
     model = kr.ResNet([1, 1, 1], input_shape=(8, 8, 3), tail="squeeze_excite")
