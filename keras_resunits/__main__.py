@@ -9,19 +9,13 @@ import keras
 
 import keras_resunits as kr
 from keras_resunits.arguments import near_matches
+from keras_resunits.commands import Parser
 
 PROGRAM = "python -m keras_resunits"
 EXAMPLES = """examples:
   {program} '*164*'                     the names that match
   {program} --describe wrn28_10_cifar   its units, a row each
 """
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
-
-    def error(self, message):
-        self.exit(2, f"{self.prog}: {message}; see --help.\n")
 
 
 def main(argv: list[str] | None = None, program: str = PROGRAM) -> int:

@@ -58,6 +58,15 @@ def results(output: Path, run: str, epochs: int) -> dict[str, float] | None:
     }
 
 
+def finished(output: Path, run: str, epochs: int, *flags: str) -> dict[str, float]:
+    """The last epoch's figures of a run, which is trained if OUT does not hold it."""
+    if (found := results(output, run, epochs)) is None:
+        train(output, run, f"--epochs={epochs}", *flags)
+        found = results(output, run, epochs)
+    assert found is not None  # it has just been trained
+    return found
+
+
 def trained(output: Path, run: str, most: int = 1000) -> tuple[keras.Model, np.ndarray, np.ndarray]:
     """A run's network, up to `most` of its test images as the network takes them, and their labels."""
     from train.compress import examples

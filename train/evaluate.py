@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from .process.commands import Parser, command, positive, reported
+from .process.commands import Parser, add_state, command, positive, reported, separated
 from .process.errors import BadInput
 from .process.files import local, outlive_full_disks, stored, whole
 from .process.startup import importing, require_tensorflow_backend
@@ -60,11 +60,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         help="the images to evaluate on; test by default, or validation where there is no test split",
     )
     add("--flips", action="store_true", help="average the answers for each image and its mirror image")
-    add(
-        "--state",
-        choices=("best", "last"),
-        help="the state of a run; by default the best if it has a validation split, else the last",
-    )
+    add_state(parser)
     add("--output", metavar="FOLDER", help="the folder for the results; by default RUN/evaluation, or evaluations/NAME")
     add("--batch_size", type=positive, default=128, metavar="N", help="images per batch; 128 by default")
     add("--image_size", type=positive, metavar="N", help="resize DATA's images to this height and width")
@@ -75,7 +71,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     )
     add(
         "--class_names",
-        type=lambda text: text.split(","),
+        type=separated,
         metavar="A,B,...",
         help="names of DATA's classes, in the order of the labels",
     )

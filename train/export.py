@@ -11,7 +11,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .process.commands import Parser, command, positive, reported
+from .process.commands import Parser, add_state, command, positive, reported, separated
 from .process.errors import BadInput
 from .process.files import local, outlive_full_disks, stored
 from .process.startup import importing, require_tensorflow_backend
@@ -43,20 +43,16 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add = parser.add_argument
     add("model", metavar="RUN|MODEL.keras", help="the network to export, or a trained one by name")
     add("--output", metavar="DIR", help="the folder of versions; by default saved_models/NAME, beside a run's runs/")
-    add(
-        "--state",
-        choices=("best", "last"),
-        help="the state of a run; by default the best if it has a validation split, else the last",
-    )
+    add_state(parser)
     add(
         "--class_names",
-        type=lambda text: text.split(","),
+        type=separated,
         metavar="A,B,...",
         help="names of the classes; by default those of the run, or 0,1,...",
     )
     read: dict[str, Callable[[str], Any]] = {
         "top_k": positive,
-        "formats": lambda text: text.split(","),
+        "formats": separated,
         "accuracy_tolerance": float,
     }
     for each in fields(Serving):

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from .process.commands import Parser, command, positive, reported
+from .process.commands import Parser, add_state, command, positive, reported, separated
 from .process.errors import BadInput
 from .process.files import local, outlive_full_disks, stored
 from .process.startup import importing, require_tensorflow_backend
@@ -63,14 +63,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--batch_size", type=positive, default=128, metavar="N", help="images per batch; 128 by default")
     add("--skip_bad_images", action="store_true", help="leave out images that cannot be read")
     add("--flips", action="store_true", help="average the answers for each image and its mirror image")
-    add(
-        "--state",
-        choices=("best", "last"),
-        help="the state of a run; by default the best if it has a validation split, else the last",
-    )
+    add_state(parser)
     add(
         "--class_names",
-        type=lambda text: text.split(","),
+        type=separated,
         metavar="A,B,...",
         help="names of the classes, for a model that states none",
     )

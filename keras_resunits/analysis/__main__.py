@@ -13,22 +13,17 @@ import keras
 import numpy as np
 
 from keras_resunits.analysis.report import report
+from keras_resunits.commands import Parser
 
 PROGRAM = "python -m keras_resunits.analysis"
 NAMES = (("images", "labels"), ("x_test", "y_test"))
 """Names under which an .npz file may hold images and their classes."""
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
-
-    def error(self, message):
-        self.exit(2, f"analysis: {message}; see --help.\n")
-
-
 def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
     """The arguments, checked as far as they can be without reading files."""
     parser = Parser(
+        name="analysis",
         prog=program,
         description="Write a page that shows why a trained network works: how signal and gradient pass its units, "
         "which paths train it, what each unit adds, and what the network loses without it.",

@@ -13,6 +13,7 @@ from textwrap import fill, indent
 import keras
 
 import keras_resunits as kr
+from keras_resunits.commands import Parser
 from keras_resunits.converters.checkpoints import LISTED, TORCH_SUFFIXES
 from keras_resunits.converters.errors import ConversionError
 from keras_resunits.converters.keras_applications import KERAS_SUFFIXES
@@ -42,16 +43,10 @@ def _epilog(program: str) -> str:
     return EXAMPLES.format(program=program, models=indent(fill(", ".join(names), 110, break_on_hyphens=False), "  "))
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
-
-    def error(self, message):
-        self.exit(2, f"converters: {message}; see --help.\n")
-
-
 def parse(argv: Sequence[str] | None, program: str = PROGRAM) -> argparse.Namespace:
     """The arguments, checked as far as they can be without reading the source."""
     parser = Parser(
+        name="converters",
         prog=program,
         description=DESCRIPTION,
         epilog=_epilog(program),

@@ -81,6 +81,16 @@ def network(
     _require_size(input_shape, stem, [slot for _, slot in pairs])
     images = keras.Input(input_shape, name="images")
     x = stem(order)(images) if stem else images
+    x = _through_units(x, pairs)
+    post = order.head()
+    if post:
+        x = Series(post, name="post")(x)
+    x = head(x, order.classifier())
+    return chain(images, x, name, remat)
+
+
+def _through_units(x, pairs: Iterable[tuple[Callable[[Slot], Unit], Slot]]):
+    """Make the units, and return the output of the last."""
     owners: dict[int, str] = {}
     idle: list[str] = []
     for recipe, slot in pairs:
@@ -94,14 +104,11 @@ def network(
                 f"a unit must output as many channels as its slot plans, {slot.filters}. "
                 f"Received: {x.shape[-1]} channels (unit '{slot.name}').{hint}"
             )
-        idle += [unit.name] * (unit.merge.drops_carry and bool(unit.shortcut.weights))
+        if unit.merge.drops_carry and unit.shortcut.weights:
+            idle.append(unit.name)
     if idle:
         warn(f"the merge drops the shortcut, so that its weights have no effect (first in unit '{idle[0]}').")
-    post = order.head()
-    if post:
-        x = Series(post, name="post")(x)
-    x = head(x, order.classifier())
-    return chain(images, x, name, remat)
+    return x
 
 
 def _require_own_layers(unit: Unit, name: str, owners: dict[int, str]) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `studies`, from whatever folder it is started
 
-from studies.runs import results, spread, train, write_rows
+from studies.runs import finished, spread, write_rows
 
 MODELS = ("PlainNet", "PreActResNet")
 HEAD = (
@@ -48,10 +48,8 @@ def main() -> None:
         for depth in map(int, args.depths.split(",")):
             for model in MODELS:
                 run = f"{model.lower()}{depth}-{args.epochs}-{seed}"
-                if (found := results(args.output, run, args.epochs)) is None:
-                    flags = (f"--dataset={args.dataset}", f"--model={model}", f"--depth={depth}", f"--seed={seed}")
-                    train(args.output, run, *flags, f"--epochs={args.epochs}")
-                    found = results(args.output, run, args.epochs)
+                flags = (f"--dataset={args.dataset}", f"--model={model}", f"--depth={depth}", f"--seed={seed}")
+                found = finished(args.output, run, args.epochs, *flags)
                 rows.append({"model": model, "depth": depth, "epochs": args.epochs, "seed": seed, **found})
                 write_rows(args.output / "runs.csv", rows)
                 (args.output / "table.md").write_text(table(rows))

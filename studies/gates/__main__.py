@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `studies`, from whatever folder it is started
 
-from studies.runs import results, spread, train, trained, write_rows
+from studies.runs import finished, spread, trained, write_rows
 
 HEAD = """\
 | depth | units | runs | test error, % | mean gate, first third of the units | second | last | lowest gate |
@@ -33,27 +33,21 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1, help="runs of each depth")
     parser.add_argument("--output", type=Path, required=True, help="the folder that gets everything")
     args = parser.parse_args()
+    import keras_resunits as kr  # late: --help takes no seconds
+
     rows: list[dict] = []
     for depth in map(int, args.depths.split(",")):
         for seed in range(args.seeds):
             run = f"gated{depth}-{args.epochs}-{seed}"
-            if results(args.output, run, args.epochs) is None:
-                flags = (f"--dataset={args.dataset}", "--model=GatedResNet", f"--depth={depth}")
-                train(args.output, run, *flags, f"--epochs={args.epochs}", f"--seed={seed}")
-            rows += measured(args.output, run, {"depth": depth, "epochs": args.epochs, "seed": seed})
+            flags = (f"--dataset={args.dataset}", "--model=GatedResNet", f"--depth={depth}", f"--seed={seed}")
+            error = finished(args.output, run, args.epochs, *flags)["test error %"]
+            gates = kr.gates(trained(args.output, run, most=1)[0])
+            same = {"depth": depth, "epochs": args.epochs, "seed": seed, "test error %": error}
+            rows += [{**same, "unit": unit, "gate": gate} for unit, gate in gates.items()]
             write_rows(args.output / "gates.csv", rows)
             (args.output / "table.md").write_text(table(rows))
     draw(rows, args.output / "gates.png")
     print(table(rows))
-
-
-def measured(output: Path, run: str, budget: dict[str, int]) -> list[dict]:
-    """A row for each unit of a run's network."""
-    import keras_resunits as kr
-
-    error = results(output, run, budget["epochs"])["test error %"]
-    gates = kr.gates(trained(output, run, most=1)[0])
-    return [{**budget, "test error %": error, "unit": unit, "gate": gate} for unit, gate in gates.items()]
 
 
 def table(rows: list[dict]) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `studies`, from whatever folder it is started
 
-from studies.runs import results, train, trained, write_rows
+from studies.runs import finished, trained, write_rows
 
 HEAD = """\
 | network | test error, % | one unit deleted: median | highest | half of the units removed: best criterion | random |\
@@ -42,9 +42,7 @@ def main() -> None:
     found = {}
     for model, depth in depths.items():
         run = f"{model.lower()}{depth}-{args.epochs}"
-        if results(args.output, run, args.epochs) is None:
-            flags = (f"--dataset={args.dataset}", f"--model={model}", f"--depth={depth}", f"--epochs={args.epochs}")
-            train(args.output, run, *flags)
+        finished(args.output, run, args.epochs, f"--dataset={args.dataset}", f"--model={model}", f"--depth={depth}")
         found[f"{model}-{depth}"] = measured(args.output, run, args.images)
     for kind in ("lesions", "removal", "reorder"):
         write_rows(args.output / f"{kind}.csv", rows(found, kind))
@@ -66,7 +64,7 @@ def measured(output: Path, run: str, images: int) -> dict[str, Any]:
 
 
 def rows(found: Mapping[str, Mapping[str, Any]], kind: str) -> list[dict]:
-    """The rows of one kind of record, of all networks; a criterion that a network has not is left empty."""
+    """The rows of one kind of record, of all networks; a criterion that a network lacks is left empty."""
     made = [{"network": name, **row} for name, records in found.items() for row in records[kind].rows]
     columns = dict.fromkeys(column for row in made for column in row)
     return [{column: row.get(column, "") for column in columns} for row in made]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `studies`, from whatever folder it is started
 
-from studies.runs import results, train, trained, write_rows
+from studies.runs import finished, trained, write_rows
 
 NETWORKS = {
     "plain": ("--model=PlainNet",),
@@ -26,7 +26,10 @@ NETWORKS = {
     "pre-activation": ("--model=PreActResNet",),
 }
 IMAGES = 64
-HEAD = "| network | test error, % | gradient at the first unit, before | after | direct term, before | after |\n"
+HEAD = """\
+| network | test error, % | gradient at the first unit, before | after | direct term, before | after |
+|---|---:|---:|---:|---:|---:|
+"""
 
 
 def main() -> None:
@@ -43,21 +46,19 @@ def main() -> None:
     if unknown := set(names) - set(NETWORKS):
         parser.error(f"--networks must be among {', '.join(NETWORKS)}; got {', '.join(sorted(unknown))}")
     runs = {name: f"{name.replace(' ', '-')}-{args.depth}-{args.epochs}" for name in names}
-    for name, run in runs.items():
-        if results(args.output, run, args.epochs) is None:
-            flags = (f"--dataset={args.dataset}", f"--depth={args.depth}", f"--epochs={args.epochs}")
-            train(args.output, run, *NETWORKS[name], *flags, f"--learning_rate={args.learning_rate}")
-    draw(args.output, {name: (run, results(args.output, run, args.epochs)) for name, run in runs.items()})
+    flags = (f"--dataset={args.dataset}", f"--depth={args.depth}", f"--learning_rate={args.learning_rate}")
+    ended = {name: finished(args.output, run, args.epochs, *NETWORKS[name], *flags) for name, run in runs.items()}
+    draw(args.output, runs, {name: figures["test error %"] for name, figures in ended.items()})
 
 
-def draw(output: Path, runs: dict[str, tuple[str, dict[str, float]]]) -> None:
+def draw(output: Path, runs: dict[str, str], errors: dict[str, float]) -> None:
     """Measure the networks before training and after, and write the table and the picture."""
     import keras
     from matplotlib.figure import Figure
 
     from keras_resunits import analysis
 
-    after = {name: trained(output, run, IMAGES) for name, (run, _) in runs.items()}
+    after = {name: trained(output, run, IMAGES) for name, run in runs.items()}
     images, labels = next(iter(after.values()))[1:]
     keras.utils.set_random_seed(0)
     fresh = {name: type(model).from_config(model.get_config()) for name, (model, *_) in after.items()}
@@ -67,7 +68,7 @@ def draw(output: Path, runs: dict[str, tuple[str, dict[str, float]]]) -> None:
     }
     rows = [{"when": when, **row} for when, each in found.items() for row in each.rows]
     write_rows(output / "rows.csv", rows)
-    text = table(found, {name: figures["test error %"] for name, (_, figures) in runs.items()})
+    text = table(found, errors)
     (output / "table.md").write_text(text)
     figure = Figure((3 * len(runs), 3 * len(found)), dpi=100, layout="constrained")
     axes = figure.subplots(len(found), len(runs), sharex=True, sharey="row", squeeze=False)
@@ -80,12 +81,12 @@ def draw(output: Path, runs: dict[str, tuple[str, dict[str, float]]]) -> None:
 
 def table(found, errors: dict[str, float]) -> str:
     """Gradient and direct term at the first unit, in shares of the gradient at the end, as Markdown."""
-    lines = [HEAD, "|---|" + "---:|" * 5 + "\n"]
+    lines = []
     for name, error in errors.items():
         arrays = [each.networks[name].arrays for each in found.values()]
         shares = [each[what][0] / each["gradient"][-1] for what in ("gradient", "direct") for each in arrays]
         lines.append(f"| {name} | {error:.2f} | {' | '.join(f'{share:.2g}' for share in shares)} |\n")
-    return "".join(lines)
+    return HEAD + "".join(lines)
 
 
 if __name__ == "__main__":

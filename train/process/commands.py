@@ -62,6 +62,20 @@ class Parser(argparse.ArgumentParser):
         raise BadInput(f"{message}; see --help.")
 
 
+def separated(text: str) -> list[str]:
+    """An argument that is several, separated by commas."""
+    return text.split(",")
+
+
+def add_state(parser: argparse.ArgumentParser) -> None:
+    """Add the flag of commands that take a run."""
+    parser.add_argument(
+        "--state",
+        choices=("best", "last"),
+        help="the state of a run; by default the best if it has a validation split, else the last",
+    )
+
+
 def positive(text: str) -> int:
     """An argument that is an integer above 0, and no larger than TensorFlow's are.
 
