@@ -260,20 +260,20 @@ def test_the_study_trains_a_variant_and_resumes_where_it_stopped(study, tmp_path
     study(*asked)
     assert history.stat().st_mtime_ns == written
     rows = (tmp_path / "runs.csv").read_text()
-    columns = "title,model,depth,epochs,learning_rate,seed,test error %\n"
-    assert rows.startswith(f"{columns}original,resnet110_cifar,20,1,0.1,0,")
+    columns = "title,model,depth,epochs,learning_rate,precision,seed,training loss,test error %\n"
+    assert rows.startswith(f"{columns}original,resnet110_cifar,20,1,0.1,float32,0,")
     shutil.rmtree(tmp_path / "runs")  # another machine, which has only the rows
     assert "| original | 1 | 1 |" in study(*asked)
     assert not (tmp_path / "runs").exists() and (tmp_path / "runs.csv").read_text() == rows
     assert "depth8-0" in study(*asked, "--depth=8")  # runs of another depth are others
-    assert "original,resnet110_cifar,8,1,0.1,0," in (tmp_path / "runs.csv").read_text()
+    assert "original,resnet110_cifar,8,1,0.1,float32,0," in (tmp_path / "runs.csv").read_text()
 
 
 @pytest.mark.slow
 def test_a_run_that_diverges_counts_as_an_error_of_100_percent(study, tmp_path):
     asked = ("he2016_tables", "--epochs=1", "--depth=8", "--learning_rate=1e9", f"--output={tmp_path}")
-    assert "| original | 1 | 1 | 100.00 |" in study(*asked, "--only=resnet110_cifar")
-    assert "resnet110_cifar,8,1,1e+09,0,100\n" in (tmp_path / "runs.csv").read_text()
+    assert "| original | 1 | 1 | nan | 100.00 |" in study(*asked, "--only=resnet110_cifar")
+    assert "resnet110_cifar,8,1,1e+09,float32,0,nan,100\n" in (tmp_path / "runs.csv").read_text()
 
 
 @pytest.mark.slow
@@ -364,7 +364,7 @@ def test_the_studys_picture_is_drawn_from_the_committed_rows(tmp_path, rows, pic
         (("--output=out", "--rows=runs.csv"), "either --output, or --rows and --picture"),
         (("--rows=runs.csv",), "either --output, or --rows and --picture"),
         (("--rows=runs.csv", "--picture=study.png"), "runs.csv has no runs of the study"),
-        (("--output=out", "--only=resnet*11"), "--only=resnet*11 matches none of the study's models"),
+        (("--output=out", "--only=resnet110_cifar,resnet*11"), "--only=resnet*11 matches none of the study's models"),
     ],
 )
 def test_the_study_refuses_flags_that_do_not_go_together(tmp_path, flags, complaint):
@@ -375,8 +375,8 @@ def test_the_study_refuses_flags_that_do_not_go_together(tmp_path, flags, compla
 
 
 def test_the_studys_picture_has_every_rank_and_failure(tables):
-    errors = tables.noted(ROOT / "docs" / "results" / "shortcuts_and_orders.csv", tables.Budget())
-    ranked = {variant.title: places for variant, places in tables.ranks(errors, 1).items()}
+    runs = tables.noted(ROOT / "docs" / "results" / "shortcuts_and_orders.csv", tables.Budget())
+    ranked = {variant.title: places for variant, places in tables.ranks(runs, 1).items()}
     assert ranked["shortcut-only gating, bias -6"] == (1, 2) and ranked["original"] == (2, 1)
     assert {title: place for title, (_, place) in ranked.items() if place == 8} == {
         "constant scaling 0.5": 8,
@@ -385,7 +385,7 @@ def test_the_studys_picture_has_every_rank_and_failure(tables):
         "dropout shortcut 0.5": 8,
     }
     axes = Figure().subplots()
-    tables.draw_slopes(axes, 0.0, errors, tables.ranks(errors, 1))
+    tables.draw_slopes(axes, 0.0, runs, tables.ranks(runs, 1))
     texts = [text.get_text() for text in axes.texts]
     assert [texts.count("fail"), texts.count("8.70"), texts.count("original"), len(axes.lines)] == [4, 1, 2, 11]
 

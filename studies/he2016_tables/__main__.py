@@ -2,13 +2,15 @@
 
     python -m studies.he2016_tables --dataset=FOLDER --epochs=5 --output=OUT
     python -m studies.he2016_tables --dataset=FOLDER --epochs=5 --output=OUT --seeds=3 --only=resnet110_cifar
-    python -m studies.he2016_tables --depth=110 --epochs=20 --learning_rate=0.01 --seeds=2 --output=OUT
+    python -m studies.he2016_tables --depth=110 --epochs=20 --learning_rate=0.01 --seeds=5 --output=OUT
+    python -m studies.he2016_tables --dataset=FOLDER --depth=110 --epochs=2 --learning_rate=0.01 \
+        --precision=mixed_bfloat16 --output=OUT                      the paper's depth and images: hours
     python -m studies.he2016_tables --epochs=1 --output=OUT          digits: the smoke version, minutes
 
-The third is the paper's depth, on digits: half an hour on two cores. Every run is `python -m train --model=NAME
---depth=20 ...`, one after the other. What OUT holds already of a budget (depth, epochs, learning rate), as a run or as
-a row of OUT/runs.csv, is not run again. So the study can be stopped and resumes, on another machine too, and can be
-given more seeds where they are needed. Of what OUT holds of that budget it writes OUT/runs.csv (a row a run),
+The third is the paper's depth, on digits: an hour on two cores. Every run is `python -m train --model=NAME
+--depth=20 ...`, one after the other. What OUT holds already of a budget (depth, epochs, learning rate, precision), as a
+run or as a row of OUT/runs.csv, is not run again. So the study can be stopped and resumes, on another machine too, and
+can be given more seeds where they are needed. Of what OUT holds of that budget it writes OUT/runs.csv (a row a run),
 OUT/table.md and OUT/table.png. The picture of runs in a file takes a second:
 
     python -m studies.he2016_tables --rows=docs/results/shortcuts_and_orders.csv --picture=docs/images/study.png
@@ -22,11 +24,13 @@ from __future__ import annotations
 
 import argparse
 import csv
+import math
 import statistics
 import sys
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -38,6 +42,7 @@ from studies.runs import Diverged, results, train, write_rows
 
 DEPTH = 20
 RATE = 0.1
+PRECISION = "float32"
 FAILS = 100.0  # percent: worse than all that the paper gives a figure of
 MOVES = {  # from the paper's rank to ours: how it is drawn
     "ranks better here than in the paper": "#1b7f4d",
@@ -83,24 +88,41 @@ class Budget:
         depth: Of the networks.
         epochs: Of each run; `None` for any.
         learning_rate: The highest.
+        precision: Of the computation, as for `python -m train`.
     """
 
     depth: int = DEPTH
     epochs: int | None = None
     learning_rate: float = RATE
+    precision: str = PRECISION
 
     def covers(self, row: dict[str, str]) -> bool:
-        """Whether a row is of this budget. Rows without a depth or rate have the default."""
-        given = int(row.get("depth") or DEPTH), float(row.get("learning_rate") or RATE)
-        return given == (self.depth, self.learning_rate) and self.epochs in (None, int(row["epochs"]))
+        """Whether a row is of this budget. What a row does not say is the default."""
+        rate, precision = float(row.get("learning_rate") or RATE), row.get("precision") or PRECISION
+        given = int(row.get("depth") or DEPTH), rate, precision
+        own = self.depth, self.learning_rate, self.precision
+        return given == own and self.epochs in (None, int(row["epochs"]))
 
     def run_name(self, variant: Variant) -> str:
         """What a variant's runs are called, before the seed."""
         depth = "" if self.depth == DEPTH else f"-depth{self.depth}"
-        return variant.model + depth + ("" if self.learning_rate == RATE else f"-rate{self.learning_rate:g}")
+        rate = "" if self.learning_rate == RATE else f"-rate{self.learning_rate:g}"
+        return variant.model + depth + rate + ("" if self.precision == PRECISION else f"-{self.precision}")
 
 
-Errors = dict[Variant, dict[int, float]]  # percent, by variant and seed
+class Outcome(NamedTuple):
+    """What a run ended with.
+
+    Args:
+        error: The test error in percent.
+        loss: The training loss of the last epoch; NaN if it diverged, `None` where it is not known.
+    """
+
+    error: float
+    loss: float | None
+
+
+Runs = dict[Variant, dict[int, Outcome]]  # by variant and seed
 Ranks = dict[Variant, tuple[int, int]]  # ours and the paper's
 ROW = 0.27  # inches
 VARIANTS = [
@@ -122,46 +144,66 @@ VARIANTS = [
 ]
 
 
-def train_variant(variant: Variant, seed: int, budget: Budget, args: argparse.Namespace) -> float:
-    """One run, from where it stopped; return its error."""
+def train_variant(variant: Variant, seed: int, budget: Budget, args: argparse.Namespace) -> Outcome:
+    """One run, from where it stopped."""
     flags = (f"--dataset={args.dataset}", f"--model={variant.model}", f"--depth={budget.depth}")
     flags += (f"--epochs={budget.epochs}", f"--learning_rate={budget.learning_rate}", f"--seed={seed}")
+    flags += (f"--precision={budget.precision}",)
     run = f"{budget.run_name(variant)}-{seed}"
     try:
         train(args.output, run, *flags)
     except Diverged:
-        return FAILS
-    return results(args.output, run, budget.epochs)["test error %"]
+        return Outcome(FAILS, math.nan)
+    return outcome(results(args.output, run, budget.epochs))
 
 
-def held(output: Path, budget: Budget) -> Errors:
-    """The errors of all finished runs of a budget that OUT holds."""
+def outcome(last: dict[str, float]) -> Outcome:
+    """Of a finished run's last epoch."""
+    return Outcome(last["test error %"], last["training loss"])
+
+
+def held(output: Path, budget: Budget) -> Runs:
+    """All finished runs of a budget that OUT holds."""
     found = noted(output / "runs.csv", budget)
     for variant in VARIANTS:
         name = budget.run_name(variant)
         for folder in (output / "runs").glob(f"{name}-*"):
             seed = folder.name.removeprefix(f"{name}-")
             if seed.isdecimal() and (last := results(output, folder.name, budget.epochs)):
-                found.setdefault(variant, {})[int(seed)] = last["test error %"]
+                found.setdefault(variant, {})[int(seed)] = outcome(last)
     return in_order(found)
 
 
-def noted(path: Path, budget: Budget) -> Errors:
-    """The errors that a file of rows has of a budget."""
+def noted(path: Path, budget: Budget) -> Runs:
+    """The runs that a file of rows has of a budget."""
     if not path.exists():
         return {}
-    found: Errors = {}
+    found: Runs = {}
     variants = {variant.model: variant for variant in VARIANTS}
     with open(path, newline="") as file:
         for row in csv.DictReader(file):
             if row["model"] in variants and budget.covers(row):
-                found.setdefault(variants[row["model"]], {})[int(row["seed"])] = float(row["test error %"])
+                loss = float(row["training loss"]) if row.get("training loss") else None
+                found.setdefault(variants[row["model"]], {})[int(row["seed"])] = Outcome(
+                    float(row["test error %"]), loss
+                )
     return found
 
 
-def in_order(errors: Errors) -> Errors:
+def in_order(runs: Runs) -> Runs:
     """The same, in the order of the paper's tables and by seed."""
-    return {variant: dict(sorted(errors[variant].items())) for variant in VARIANTS if variant in errors}
+    return {variant: dict(sorted(runs[variant].items())) for variant in VARIANTS if variant in runs}
+
+
+def errors(runs: Runs, variant: Variant) -> list[float]:
+    """The test errors of a variant's runs, in percent."""
+    return [run.error for run in runs[variant].values()]
+
+
+def training_loss(runs: Runs, variant: Variant) -> str:
+    """The mean of the runs whose training loss is known; empty where none is."""
+    known = [run.loss for run in runs[variant].values() if run.loss is not None]
+    return f"{statistics.mean(known):.2f}" if known else ""
 
 
 def paper(variant: Variant) -> str:
@@ -169,10 +211,10 @@ def paper(variant: Variant) -> str:
     return "fail" if variant.paper is None else f"{variant.paper:.2f}"
 
 
-def ranks(errors: Errors, number: int) -> Ranks:
+def ranks(runs: Runs, number: int) -> Ranks:
     """`(ours, the paper's)` of one table's variants, the best first; in the paper, failures share the last rank."""
-    rows = [variant for variant in errors if variant.table == number or variant.title == "original"]
-    ours = sorted(rows, key=lambda variant: statistics.mean(errors[variant].values()))
+    rows = [variant for variant in runs if variant.table == number or variant.title == "original"]
+    ours = sorted(rows, key=lambda variant: statistics.mean(errors(runs, variant)))
     theirs = sorted(map(published, rows))
     return {variant: (i, theirs.index(published(variant)) + 1) for i, variant in enumerate(ours, 1)}
 
@@ -182,28 +224,28 @@ def published(variant: Variant) -> float:
     return FAILS if variant.paper is None else variant.paper
 
 
-def table(errors: Errors) -> str:
-    """Mean, spread and rank beside the paper's, as Markdown."""
+def table(runs: Runs) -> str:
+    """Training loss; mean, spread and rank of the test errors beside the paper's, as Markdown."""
     lines = [
-        "| | table | runs | mean error % | lowest to highest | rank | paper, depth 110 | its rank |",
-        "|---|---|---:|---:|---:|---:|---:|---:|",
+        "| | table | runs | training loss | mean error % | lowest to highest | rank | paper, depth 110 | its rank |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for number in (1, 2):
-        ranked = ranks(errors, number)
-        for variant in (variant for variant in errors if variant in ranked):
-            values = errors[variant].values()
+        ranked = ranks(runs, number)
+        for variant in (variant for variant in runs if variant in ranked):
+            values = errors(runs, variant)
             spread = f"{min(values):.2f} to {max(values):.2f}" if len(values) > 1 else ""
             ours, theirs = ranked[variant]
             lines.append(
-                f"| {variant.title} | {number} | {len(values)} | {statistics.mean(values):.2f} | {spread} "
-                f"| {ours} | {paper(variant)} | {theirs} |"
+                f"| {variant.title} | {number} | {len(values)} | {training_loss(runs, variant)} "
+                f"| {statistics.mean(values):.2f} | {spread} | {ours} | {paper(variant)} | {theirs} |"
             )
     return "\n".join(lines) + "\n"
 
 
-def picture(errors: Errors, path: Path, depth: int = DEPTH) -> None:
+def picture(runs: Runs, path: Path, depth: int = DEPTH) -> None:
     """A slope chart of each table: our ranks and errors on the left, the paper's on the right."""
-    tables = {number: ranked for number in (1, 2) if (ranked := ranks(errors, number))}
+    tables = {number: ranked for number in (1, 2) if (ranked := ranks(runs, number))}
     height, row = 0.7 + sum(0.5 + ROW * len(ranked) for ranked in tables.values()) + 0.3, 0.85
     figure = Figure(figsize=(10.0, height), dpi=120)
     axes = figure.add_axes((0, 0, 1, 1))
@@ -215,14 +257,14 @@ def picture(errors: Errors, path: Path, depth: int = DEPTH) -> None:
     write(axes, 0.52, heads, fontsize=8, color="0.4")
     for number, ranked in tables.items():
         write(axes, row, {"between": f"He et al. 2016, Table {number}"}, fontweight="bold")
-        draw_slopes(axes, row + 0.32, errors, ranked)
+        draw_slopes(axes, row + 0.32, runs, ranked)
         row += 0.5 + ROW * len(ranked)
     keys = [Line2D([], [], color=colour, lw=2) for colour in MOVES.values()]
     figure.legend(keys, MOVES, loc="lower center", ncols=3, frameon=False, fontsize=9)
     figure.savefig(path)
 
 
-def draw_slopes(axes: Axes, top: float, errors: Errors, ranked: Ranks) -> None:
+def draw_slopes(axes: Axes, top: float, runs: Runs, ranked: Ranks) -> None:
     """A line for each variant from its place here to its place in the paper, where those that fail keep our order."""
     there = sorted(ranked, key=lambda variant: (published(variant), ranked[variant]))
     ours, theirs = COLUMNS["ours"][0], COLUMNS["theirs"][0]
@@ -233,7 +275,7 @@ def draw_slopes(axes: Axes, top: float, errors: Errors, ranked: Ranks) -> None:
     for place, (variant, (rank, its_rank)) in enumerate(ranked.items()):
         y, its_y = top + ROW * place, top + ROW * there.index(variant)
         axes.plot([ours, theirs], [y, its_y], "o-", color=MOVES[move(variant, rank, its_rank)], lw=1.8, ms=5)
-        values = errors[variant].values()
+        values = errors(runs, variant)
         write(axes, y, {"name": variant.title, "error": f"{statistics.mean(values):.2f}", "rank": f"{rank}"})
         if len(values) > 1:
             write(axes, y, {"range": f"{min(values):.2f} to {max(values):.2f}"}, fontsize=8, color="0.4")
@@ -262,46 +304,51 @@ def main() -> None:
     parser.add_argument("--depth", type=int, default=DEPTH, help="6n + 2; 20 by default, 110 in the paper")
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--learning_rate", type=float, default=RATE, help="the highest; the paper's 0.1 by default")
+    parser.add_argument("--precision", default=PRECISION, help="as for `python -m train`")
     parser.add_argument("--seeds", type=int, default=1, help="runs of each variant")
-    parser.add_argument("--only", default="*", help="a wildcard for the models; all by default")
+    parser.add_argument("--only", default="*", help="wildcards for the models, separated by commas; all by default")
     parser.add_argument("--output", type=Path, help="the folder that gets everything")
     parser.add_argument("--rows", type=Path, help="instead of training: a runs.csv to draw")
     parser.add_argument("--picture", type=Path, help="with --rows: the PNG file to write")
     args = parser.parse_args()
     if (args.output is None) == (args.rows is None) or (args.rows is None) != (args.picture is None):
         parser.error("either --output, or --rows and --picture")
-    if not any(fnmatch(variant.model, args.only) for variant in VARIANTS):
-        parser.error(f"--only={args.only} matches none of the study's models")
+    for wildcard in args.only.split(","):
+        if not any(fnmatch(variant.model, wildcard) for variant in VARIANTS):
+            parser.error(f"--only={wildcard} matches none of the study's models")
     if args.output:
-        study(Budget(args.depth, args.epochs, args.learning_rate), args)
-    elif errors := noted(args.rows, Budget(args.depth, learning_rate=args.learning_rate)):
-        picture(errors, args.picture, args.depth)
+        study(Budget(args.depth, args.epochs, args.learning_rate, args.precision), args)
+    elif runs := noted(args.rows, Budget(args.depth, None, args.learning_rate, args.precision)):
+        picture(runs, args.picture, args.depth)
     else:
         parser.error(f"{args.rows} has no runs of the study of depth {args.depth} at rate {args.learning_rate:g}")
 
 
 def study(budget: Budget, args: argparse.Namespace) -> None:
     """Train what is missing, and write down all that there is after each run."""
-    errors = held(args.output, budget)
+    runs = held(args.output, budget)
+    chosen = [variant for variant in VARIANTS if any(fnmatch(variant.model, each) for each in args.only.split(","))]
     for seed in range(args.seeds):
-        for variant in VARIANTS:
-            if fnmatch(variant.model, args.only) and seed not in errors.get(variant, {}):
-                errors.setdefault(variant, {})[seed] = train_variant(variant, seed, budget, args)
-                write_rows(args.output / "runs.csv", rows(in_order(errors), budget))
-    errors = in_order(errors)
-    write_rows(args.output / "runs.csv", rows(errors, budget))
-    (args.output / "table.md").write_text(table(errors))
-    picture(errors, args.output / "table.png", args.depth)
-    print(table(errors))
+        for variant in chosen:
+            if seed not in runs.get(variant, {}):
+                runs.setdefault(variant, {})[seed] = train_variant(variant, seed, budget, args)
+                write_rows(args.output / "runs.csv", rows(in_order(runs), budget))
+    runs = in_order(runs)
+    write_rows(args.output / "runs.csv", rows(runs, budget))
+    (args.output / "table.md").write_text(table(runs))
+    picture(runs, args.output / "table.png", args.depth)
+    print(table(runs))
 
 
-def rows(errors: Errors, budget: Budget) -> list[dict]:
+def rows(runs: Runs, budget: Budget) -> list[dict]:
     """A row for each run."""
     own = {"depth": budget.depth, "epochs": budget.epochs, "learning_rate": budget.learning_rate}
+    own["precision"] = budget.precision
     return [
-        {"title": variant.title, "model": variant.model, **own, "seed": seed, "test error %": error}
-        for variant, runs in errors.items()
-        for seed, error in runs.items()
+        {"title": variant.title, "model": variant.model, **own, "seed": seed}
+        | {"training loss": run.loss, "test error %": run.error}
+        for variant, each in runs.items()
+        for seed, run in each.items()
     ]
 
 
