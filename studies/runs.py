@@ -77,7 +77,7 @@ def trained(output: Path, run: str, most: int = 1000) -> tuple[keras.Model, np.n
 
     done = Run(output, run)
     config, network = read(done.config), checkpoint_network(done, chosen_checkpoint(done))
-    data = load(config.source, config.augmenting.crop == "resized", config.recipe.seed)
+    data = load(config.source, config.augmenting.streamed, config.recipe.seed)
     return network.model, *examples(data, most, network.preprocessing)
 
 

@@ -70,7 +70,7 @@ def main(arguments: argparse.Namespace) -> None:
     tuning = tuned(config, str(path), arguments.epochs, arguments.learning_rate)
     tuning = replace(tuning, files=old.code_files(config.code, {}))
     trained = checkpoint_network(old, checkpoint)
-    data = load(config.source, config.augmenting.crop == "resized", config.recipe.seed, earlier=old.earlier)
+    data = load(config.source, config.augmenting.streamed, config.recipe.seed, earlier=old.earlier)
     ranking = examples(data.testing_on("validation" if data.selects else "train"), RANKING, trained.preprocessing)
     with one_line(f"--by={arguments.by} --budget={arguments.budget:g}"):
         pruned = surgery.prune(

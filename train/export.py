@@ -161,7 +161,7 @@ def opened(arguments: argparse.Namespace, serving: Serving):
     config, network, data = read(run.config), checkpoint_network(run, checkpoint), None
     serving = Serving(**{**config.serving.given, **serving.given})
     if serving.formats or serving.faster:
-        data = load(config.source, config.augmenting.crop == "resized", config.recipe.seed, earlier=run.earlier)
+        data = load(config.source, config.augmenting.streamed, config.recipe.seed, earlier=run.earlier)
         require_own_data(run, identity(data))
     return network, given or run.saved_models, serving, data
 

@@ -78,7 +78,7 @@ def pipeline(config, run, asked, place, again: str) -> dict[str, float]:
     with ExitStack() as stack:
         if place.is_chief:
             stack.enter_context(run.claimed())
-        data = load(config.source, config.augmenting.crop == "resized", config.recipe.seed, earlier=run.earlier)
+        data = load(config.source, config.augmenting.streamed, config.recipe.seed, earlier=run.earlier)
         config = config.resolved(data.image_shape, data.train_count, data.class_names, resumed=run.begun)
         require_divisible(config.recipe.batch_size, place.strategy.num_replicas_in_sync)
         seen = identity(data)
@@ -314,7 +314,7 @@ def report(run, state: str, exported, again: str) -> None:
     """Print the folders of the results, and commands to try next."""
     tries = [f"{python()} -m tensorboard.main --logdir {shlex.quote(str(run.tensorboard))}"]
     if exported is None:
-        told = f"not this state yet: {again.replace(' --noexport', '').replace(' --export=none', '')}"
+        told = f"no; to export this state: {again.replace(' --noexport', '').replace(' --export=none', '')}"
     else:
         version, told = exported
         if run.example.exists():

@@ -81,7 +81,7 @@ def test_a_run_leaves_all_its_files_the_next_takes_the_next_name_and_resume_cont
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == [RUN, f"{RUN}-2"]
     same = read_history(tmp_path / "runs" / f"{RUN}-2" / "history.csv")
     assert {name: same[name] for name in NUMBERS} == {name: history[name] for name in NUMBERS}  # the same seed
-    (exports,) = re.findall(r"^exported +not this state yet: \S+ (.*)", again.out, re.MULTILINE)
+    (exports,) = re.findall(r"^exported +no; to export this state: \S+ (.*)", again.out, re.MULTILINE)
     exporting = finished("train", *shlex.split(exports)[2:])
     assert_done(exporting)
     assert versions(tmp_path, f"{RUN}-2") == ["1"] and "epoch 1/1" not in exporting.out

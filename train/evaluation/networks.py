@@ -52,7 +52,7 @@ def view_of(config: Config) -> str:
     >>> view_of(Config())
     'stretch'
     """
-    if config.augmenting.crop != "resized":
+    if not config.augmenting.streamed:
         return "stretch"
     return "central" if config.source.test_view == "central" else "paper"
 
@@ -182,7 +182,7 @@ def checkpoint_network(run: Run, path: Path) -> Network:
 
 def _told_by_data(config: Config) -> dict[str, Any]:
     """The values that a checkpoint of an earlier version lacks, from the run's data."""
-    data = load(config.source, config.augmenting.crop == "resized", earlier=True)  # it is of an earlier version
+    data = load(config.source, config.augmenting.streamed, earlier=True)  # it is of an earlier version
     mean, variance = data.statistics()
     names = list(data.class_names or ())
     return {"image_shape": data.image_shape, "class_names": names, "mean": mean, "variance": variance}

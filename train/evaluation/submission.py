@@ -92,8 +92,8 @@ class Submission:
     def __str__(self) -> str:
         if self.labels is None:
             return f"ids in column {self.ids!r}, probabilities in {len(self.classes)} columns by the names of classes"
-        what = f"the probability of {self.classes[1]!r}" if self.positive else f"classes as {_shown(self.classes)}"
-        return f"ids in column {self.ids!r}, {what} in {self.labels!r}"
+        what = f"the probability of {self.classes[1]!r}" if self.positive else f"classes ({_shown(self.classes)})"
+        return f"ids in column {self.ids!r}, {what} in column {self.labels!r}"
 
     @property
     def header(self) -> Sequence[str]:

@@ -243,6 +243,11 @@ class Augmenting(Section):
         0.0, "The share of the true class's probability that is spread over all classes.", least=0, most=1
     )
 
+    @property
+    def streamed(self) -> bool:
+        """Whether crops are of images at their full size, which stay encoded until they are needed."""
+        return self.crop == "resized"
+
 
 DEEPEST = 10_000
 """The depth of the deepest published networks (Xiao et al. 2018, arXiv 1806.05393); He et al. go to 1,202."""

@@ -62,7 +62,7 @@ def loaded(parse):
     def loaded(dataset, *arguments):
         parse(f"--dataset={dataset}", *arguments)
         config = resolve()
-        return load(config.source, streamed=config.augmenting.crop == "resized")
+        return load(config.source, streamed=config.augmenting.streamed)
 
     return loaded
 

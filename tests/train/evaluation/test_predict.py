@@ -167,7 +167,7 @@ def test_a_submission_keeps_ids_order_and_names(predict, net, model, folder, tmp
     assert outcome.code == 0, outcome.err
     answers = np.array(NAMES)[expected(model, folder, FILES).argmax(1)]
     assert rows(tmp_path / "out.csv") == [["id", "breed"], *(list(pair) for pair in zip(IDS, answers, strict=True))]
-    assert "ids in column 'id', classes as cat, dog, eel in 'breed'" in outcome.out
+    assert "ids in column 'id', classes (cat, dog, eel) in column 'breed'" in outcome.out
 
 
 def test_a_submission_of_numbers_before_the_ids_keeps_its_columns(predict, net, model, folder, tmp_path):
@@ -206,7 +206,7 @@ def test_classes_that_are_numbers_are_never_counted_from_0(predict, model, folde
     save_classifier(model, tmp_path / "net.keras", ["1", "2", "3"], keras.layers.Rescaling(1 / 64, -2))
     given = sample(tmp_path / "sample.csv", ["id", "label"], [placeholder])
     outcome = predict(tmp_path / "net.keras", folder, f"--submission={given}")
-    assert outcome.code == 0 and "classes as 1, 2, 3 in 'label'" in outcome.out, outcome.err
+    assert outcome.code == 0 and "classes (1, 2, 3) in column 'label'" in outcome.out, outcome.err
     answers = expected(model, folder, FILES).argmax(1) + 1
     assert [row[1] for row in rows(tmp_path / "out.csv")[1:]] == list(map(str, answers))
     given.write_text(given.read_text().replace(f"3,{placeholder}", "3,7"))
