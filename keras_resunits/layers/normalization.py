@@ -110,39 +110,47 @@ class BatchNormalization(keras.layers.BatchNormalization):
 def _normalized_together(inputs, scale, offset, epsilon: float):
     """Return `(outputs, mean, variance)`, normalised over the batch of all replicas.
 
-    The gradient is written out (Ioffe and Szegedy 2015, sec. 3), with its two means taken over all replicas. The tape
-    would add three terms in one sum, whose order is not fixed. Replicas may hold shares of different sizes.
+    The gradient (Ioffe and Szegedy 2015, sec. 3) is the fused kernel's for constant statistics, and what flows through
+    the two statistics, which is linear in the normalised inputs. Replicas may hold shares of different sizes.
     """
 
     @tf.custom_gradient
     def normalized(x, gamma, beta):
-        values = tf.cast(x, tf.float32)
-        mean, variance, count = _moments_together(values)
-        inverse = tf.math.rsqrt(variance + epsilon)
-        standard = (values - mean) * inverse
+        mean, variance, count = _moments_together(x)
+        constants = {"epsilon": epsilon, "is_training": False}
+
+        def scaled(scale, offset):
+            kernel = tf.raw_ops.FusedBatchNormV3
+            return kernel(x=x, scale=scale, offset=offset, mean=mean, variance=variance, **constants).y
 
         def gradient(d_outputs, *_):
-            d = tf.cast(d_outputs, tf.float32)
-            d_beta, d_gamma = tf.reduce_sum(d, [0, 1, 2]), tf.reduce_sum(d * standard, [0, 1, 2])
-            of_ones, of_values = tf.split(_summed_together(tf.concat([d_beta, d_gamma], 0)), 2)
-            d_inputs = gamma * inverse * ((d - of_ones / count) - standard * (of_values / count))
-            return tf.cast(d_inputs, x.dtype), d_gamma, d_beta
+            d_inputs, d_gamma, d_beta, *_ = tf.raw_ops.FusedBatchNormGradV3(
+                y_backprop=d_outputs,
+                x=x,
+                scale=gamma,
+                reserve_space_1=mean,
+                reserve_space_2=variance,
+                reserve_space_3=tf.zeros([0]),  # cuDNN's, of a batch
+                **constants,
+            )
+            of_mean, of_variance = tf.split(_summed_together(tf.concat([d_beta, d_gamma], 0)), 2)
+            share = -gamma * tf.math.rsqrt(variance + epsilon) / count
+            return d_inputs + scaled(share * of_variance, share * of_mean), d_gamma, d_beta
 
-        return (tf.cast(standard * gamma + beta, x.dtype), mean, variance), gradient
+        return (scaled(gamma, beta), mean, variance), gradient
 
     return normalized(inputs, scale, offset)
 
 
-def _moments_together(values):
+def _moments_together(x):
     """Return `(mean, variance, count)` over the batch of all replicas.
 
     Each replica measures its own share around its own mean, and the shares are merged around the mean of all (Chan,
     Golub and LeVeque 1979): E[x^2] - E[x]^2 loses every digit where the mean is far above the deviation.
     """
-    channels = values.shape[-1]
-    count = tf.cast(tf.size(values) // channels, tf.float32)
-    own = tf.reduce_sum(values, [0, 1, 2]) / tf.maximum(count, 1.0)  # a share may be empty
-    squares = tf.reduce_sum(tf.square(values - own), [0, 1, 2])
+    channels = x.shape[-1]
+    count = tf.cast(tf.size(x) // channels, tf.float32)
+    own, squares = (_squares_under_xla if _under_xla() else _squares)(x, count)
     context = tf.distribute.get_replica_context()
     row = tf.one_hot(context.replica_id_in_sync_group, context.num_replicas_in_sync)[:, tf.newaxis]
     table = _summed_together(row * tf.concat([own, squares, [count]], 0))  # a row a replica
@@ -151,6 +159,22 @@ def _moments_together(values):
     mean = tf.reduce_sum(counts * means, 0) / total
     variance = tf.reduce_sum(squares + counts * tf.square(means - mean), 0) / total
     return mean, variance, total
+
+
+def _squares(x, count):
+    """Return the mean of each channel, and the sum of squares around it, of the fused kernel."""
+    ones = tf.ones([x.shape[-1]])
+    batch = tf.raw_ops.FusedBatchNormV3(x=x, scale=ones, offset=ones, mean=ones, variance=ones, is_training=True)
+    filled = count > 0  # the kernel says NaN of an empty share
+    unbiased = tf.maximum(count - 1.0, 0.0)
+    return tf.where(filled, batch.batch_mean, 0.0), tf.where(filled, batch.batch_variance * unbiased, 0.0)
+
+
+def _squares_under_xla(x, count):
+    """The same; the fused kernel would compute E[x^2] - E[x]^2."""
+    values = tf.cast(x, tf.float32)
+    own = tf.reduce_sum(values, [0, 1, 2]) / tf.maximum(count, 1.0)
+    return own, tf.reduce_sum(tf.square(values - own), [0, 1, 2])
 
 
 def _summed_together(tensor):
