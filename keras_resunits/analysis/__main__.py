@@ -80,7 +80,7 @@ def examples(path: Path, most: int) -> tuple[np.ndarray, np.ndarray]:
         with np.load(path, allow_pickle=False) as arrays:
             for images, labels in NAMES:
                 if {images, labels} <= set(arrays):
-                    return arrays[images][:most].astype("float32"), arrays[labels][:most].ravel()
+                    return arrays[images][:most].astype("float32"), arrays[labels][:most]
             found = ", ".join(arrays) or "nothing"
     except (zipfile.BadZipFile, ValueError, EOFError, AttributeError, OSError) as error:
         why = getattr(error, "strerror", None) or error

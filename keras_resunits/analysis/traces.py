@@ -20,6 +20,7 @@ import numpy as np
 from keras import ops
 
 from keras_resunits.analysis.chains import Chain
+from keras_resunits.layers.arrays import array
 from keras_resunits.layers.modes import in_mode
 from keras_resunits.layers.pullback import Back, pullback
 from keras_resunits.units.unit import Unit
@@ -119,8 +120,3 @@ def mode_of(chain: Chain, training: bool | None) -> bool:
 def norm(tensor) -> float:
     """Return the Euclidean norm of all values."""
     return float(np.linalg.norm(array(tensor)))
-
-
-def array(tensor) -> np.ndarray:
-    """Return a tensor as a float64 array."""
-    return ops.convert_to_numpy(tensor).astype("float64")
