@@ -267,3 +267,11 @@ def test_progress_is_told_every_five_seconds(monkeypatch, capsys):
     monkeypatch.setattr("keras_resunits.analysis.progress.time", own)
     assert list(progress("abcde", "lens: batch")) == list("abcde")
     assert capsys.readouterr().err == "lens: batch 1 of 5\nlens: batch 4 of 5\n"
+
+
+def test_credits_and_propagation_tell_their_progress(residual, monkeypatch, capsys):
+    monkeypatch.setattr("keras_resunits.analysis.progress.EVERY", -1.0)
+    kr.analysis.credits(residual, IMAGES, classes=[0, 1])
+    assert capsys.readouterr().err == "credits: batch 0 of 1\ncredits: class 0 of 2\ncredits: class 1 of 2\n"
+    kr.analysis.propagation(residual, IMAGES, LABELS)
+    assert capsys.readouterr().err == "".join(f"propagation: unit {i} of 6\n" for i in range(6))

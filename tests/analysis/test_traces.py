@@ -150,6 +150,24 @@ def test_the_policy_of_the_session_changes_no_analysis(policy):
             np.testing.assert_array_equal(inside[name].arrays[key], values, err_msg=f"{name}: {key}")
 
 
+def test_a_network_in_float64_is_measured_in_float64():
+    """Through float32, 1e-7 of the gradient were left."""
+    keras.config.set_dtype_policy("float64")
+    model = net(2, tail=kr.residual_gate)
+    images, labels = np.random.default_rng(0).normal(size=(3, 8, 8, 3)).astype("float32"), np.array([0, 1, 2])
+    chain = chain_of(model, "law")
+    found = kr.analysis.paths(model, images, labels).arrays["gradients"].sum(0)
+
+    def loss(x):
+        for unit in chain.units:
+            x = unit(x)
+        return (keras.ops.mean(keras.losses.sparse_categorical_crossentropy(labels, chain.logits(x), True)),)
+
+    _, back = pullback(loss, chain.before(images))
+    (gradient,) = back(1.0)
+    np.testing.assert_allclose(found, gradient, rtol=0, atol=1e-14 * np.abs(gradient).max())
+
+
 def test_a_cast_that_the_next_layer_repeats_is_no_link_of_the_chain():
     """Keras 3.8 records one where the network's precision is not that of its images."""
     x, model = keras.Input((8, 8, 3)), net(1)
