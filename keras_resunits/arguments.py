@@ -103,6 +103,22 @@ require_limit = Kind(
 )
 require_bool = Kind("True or False", lambda value: type(value).__name__ in ("bool", "bool_"), bool)
 require_text: Kind[str] = Kind("a string that is not empty", lambda value: isinstance(value, str) and value != "")
+
+
+def require_names(values, name: str, where: str) -> tuple[str, ...] | None:
+    """Return names as a tuple, given as one name or a sequence of one or more; `None` stays.
+
+    >>> require_names("unit000", "units", "lesions"), require_names(["a", "b"], "units", "lesions")
+    (('unit000',), ('a', 'b'))
+    """
+    if values is None:
+        return None
+    names = (values,) if isinstance(values, str) else require_text.each(values, name, where)
+    if not names:
+        raise ValueError(f"`{name}` must hold at least one name. Received: none ({where}).")
+    return names
+
+
 require_path: Kind[str | os.PathLike] = Kind(
     "a path, as a string or `os.PathLike`",
     lambda value: isinstance(value, os.PathLike) or (isinstance(value, str) and value != ""),

@@ -63,11 +63,21 @@ def analyse(arguments: argparse.Namespace) -> None:
     images, labels = examples(arguments.data, arguments.images)
     if arguments.model.suffix != ".keras" or not arguments.model.is_file():
         raise ValueError(f"MODEL must be a .keras file. Received: '{arguments.model}'.")
-    page = report(keras.saving.load_model(arguments.model, compile=False), images, labels)
+    page = report(_loaded(arguments.model), images, labels)
     unfinished = arguments.report.with_name(f"{arguments.report.name}.unfinished-{os.getpid()}")
     unfinished.write_text(page)
     unfinished.replace(arguments.report)
     print(f"{len(images):,} images -> {arguments.report}")
+
+
+def _loaded(path: Path) -> keras.Model:
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except Exception as error:  # whatever the file's content makes Keras raise
+        why = str(error).strip().partition("\n")[0]
+        raise ValueError(
+            f"MODEL must be a .keras file of a network of this package. Received: '{path}': {why}"
+        ) from error
 
 
 def examples(path: Path, most: int) -> tuple[np.ndarray, np.ndarray]:
@@ -80,9 +90,9 @@ def examples(path: Path, most: int) -> tuple[np.ndarray, np.ndarray]:
         with np.load(path, allow_pickle=False) as arrays:
             for images, labels in NAMES:
                 if {images, labels} <= set(arrays):
-                    return arrays[images][:most].astype("float32"), arrays[labels][:most].ravel()
+                    return arrays[images][:most].astype("float32"), arrays[labels][:most]
             found = ", ".join(arrays) or "nothing"
-    except (zipfile.BadZipFile, ValueError, EOFError, AttributeError, OSError) as error:
+    except (zipfile.BadZipFile, ValueError, EOFError, AttributeError, IndexError, OSError) as error:
         why = getattr(error, "strerror", None) or error
         raise ValueError(f"DATA must be an .npz file of arrays. Received: '{path}' ({why}).") from error
     wanted = ", or ".join(" and ".join(pair) for pair in NAMES)

@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 
 from keras_resunits.arguments import near_matches, require_text
-from keras_resunits.layers.links import unlike_a_link
+from keras_resunits.layers.links import casts_for, unlike_a_link
 from keras_resunits.layers.nesting import inside
 from keras_resunits.units.unit import Unit
 
@@ -152,6 +152,9 @@ def layers_of(model: keras.Model, where: str) -> list[keras.layers.Layer]:
     while tensor is not model.inputs[0]:
         operation, at, _ = tensor._keras_history
         node = operation._inbound_nodes[at]
+        if layers and casts_for(operation, layers[-1]):
+            tensor = node.input_tensors[0]
+            continue
         if problem := unlike_a_link(operation, node) or (operation in layers and "which is called twice"):
             raise ValueError(
                 f"`{where}` requires a chain of layers, as this package builds. Received: '{operation.name}' {problem} "
@@ -162,9 +165,17 @@ def layers_of(model: keras.Model, where: str) -> list[keras.layers.Layer]:
     return layers[::-1]
 
 
+def _array(values, name: str, where: str) -> np.ndarray:
+    """Return values as an array; refuse those that have no shape."""
+    try:
+        return np.asarray(ops.convert_to_numpy(values) if hasattr(values, "shape") else values)
+    except ValueError as error:
+        raise ValueError(f"`{name}` must be an array, or lists of equal length. Received: {error} ({where}).") from None
+
+
 def require_images(images, model: keras.Model, where: str) -> np.ndarray:
     """Return images as float32; refuse what the model does not take."""
-    array = np.asarray(ops.convert_to_numpy(images) if hasattr(images, "shape") else images)
+    array = _array(images, "images", where)
     wanted = tuple(model.inputs[0].shape[1:])
     known = array.ndim == len(wanted) + 1 and all(
         side in (None, given) for side, given in zip(wanted, array.shape[1:], strict=True)
@@ -188,12 +199,13 @@ def require_labels(labels, count: int, classes: int, where: str) -> np.ndarray:
         raise ValueError(
             f"`labels` require a network with an output for each class, two or more. Received: {classes} ({where})."
         )
-    array = np.asarray(ops.convert_to_numpy(labels) if hasattr(labels, "shape") else labels)
+    array = _array(labels, "labels", where)
     array = array[:, 0] if array.shape == (count, 1) else array
     if array.shape != (count,) or array.dtype.kind not in "iu":
+        hint = " One-hot labels become ints by `labels.argmax(-1)`." if array.shape == (count, classes) else ""
         raise ValueError(
             f"`labels` must be ints, one for each of the {count} images. Received: shape {array.shape}, {array.dtype} "
-            f"({where})."
+            f"({where}).{hint}"
         )
     if array.min() < 0 or array.max() >= classes:
         raise ValueError(

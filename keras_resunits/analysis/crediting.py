@@ -10,9 +10,11 @@ from keras import ops
 
 from keras_resunits.analysis.chains import Chain, batches, chain_of, require_images
 from keras_resunits.analysis.drawing import COLOURS, axes_or_new, finished
+from keras_resunits.analysis.progress import progress
 from keras_resunits.analysis.records import Record, rows_of
-from keras_resunits.analysis.traces import Step, Trace, array, traced
+from keras_resunits.analysis.traces import Step, Trace, traced
 from keras_resunits.arguments import checked, require_index, require_network
+from keras_resunits.layers.arrays import array
 from keras_resunits.layers.carries import carried
 from keras_resunits.layers.modes import in_mode
 from keras_resunits.layers.pullback import pullback
@@ -96,7 +98,7 @@ def credits(model: keras.Model, images, classes=None) -> Credits:
             f"`classes` must be classes of the network, 0 to {chain.classes - 1}. "
             f"Received: classes={classes} (credits)."
         )
-    parts = [_credited(chain, some, classes) for some, _ in batches(images, images)]
+    parts = [_credited(chain, some, classes) for some, _ in progress(list(batches(images, images)), "credits: batch")]
     found, logits = (np.concatenate(each, axis) for each, axis in zip(zip(*parts, strict=True), (1, 0), strict=True))
     sources = ("stem", *chain.names, CONSTANTS, UNEXPLAINED)
     rows = rows_of(sources, "source", mean=found.mean((1, 2)), absolute=np.abs(found).mean((1, 2)))
@@ -116,7 +118,7 @@ def _walked(chain: Chain, trace: Trace, classes: tuple[int, ...], logits) -> tup
     exits = [_leaves(flattened(step.unit.exit), step.y) for step in trace.steps]
     carries = [_carry_leaves(step) for step in trace.steps]
     found = np.zeros((len(trace.steps) + 3, len(logits), len(classes)))
-    for c, which in enumerate(classes):
+    for c, which in enumerate(progress(classes, "credits: class")):
         gradient = ops.one_hot(np.full(len(logits), which), chain.classes, dtype=scores.dtype)
         rests = _Rests(len(logits))
         gradient = rests.through(gradient, scores, _value(ends, trace.steps[-1].out), of_scores, CONSTANTS)

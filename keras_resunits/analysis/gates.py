@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator
 
 import keras
-from keras import ops
 
 from keras_resunits.arguments import checked, require_model
+from keras_resunits.layers.arrays import array
 from keras_resunits.units.gates import ScalarGate
 
 
@@ -60,4 +60,4 @@ def gates(model: keras.Model) -> dict[str, float]:
     {'unit000': 1.0, 'unit001': 1.0, 'unit002': 1.0}
     """
     found = scalar_gates(model)
-    return {name: math.prod(float(ops.convert_to_numpy(gate.value())) for gate in found[name]) for name in found}
+    return {name: math.prod(float(array(gate.value())) for gate in found[name]) for name in found}

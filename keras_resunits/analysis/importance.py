@@ -14,8 +14,9 @@ from keras_resunits.analysis.gates import gates
 from keras_resunits.analysis.progress import progress
 from keras_resunits.analysis.records import Record, rows_of
 from keras_resunits.analysis.scoring import plan_without, scored
-from keras_resunits.analysis.traces import array, traced
-from keras_resunits.arguments import checked, near_matches, require_index, require_network
+from keras_resunits.analysis.traces import traced
+from keras_resunits.arguments import checked, near_matches, require_index, require_names, require_network
+from keras_resunits.layers.arrays import array
 
 TRACED = 50
 """Images of a batch where Jacobians are kept."""
@@ -78,7 +79,7 @@ class Importance(Record):
         return ax
 
 
-@checked(model=require_network, seed=require_index)
+@checked(model=require_network, criteria=require_names, seed=require_index)
 def importance(
     model: keras.Model, images, labels, criteria: str | Sequence[str] | None = None, seed: int = 0
 ) -> Importance:
@@ -114,7 +115,7 @@ def importance(
     chain = chain_of(model, "importance")
     images = require_images(images, model, "importance")
     labels = require_labels(labels, len(images), chain.classes, "importance")
-    names = _criteria(criteria, model)
+    names = _criteria(criteria, model)  # type: ignore[arg-type]
     evaluated = _Evaluated(chain, images, labels, seed)
     arrays = {name: CRITERIA[name](evaluated) for name in names}
     rows = rows_of(chain.names, "unit", **arrays)
@@ -124,25 +125,22 @@ def importance(
     return Importance(rows, {**arrays, "agreement": agreement}, scores, removable)
 
 
-def _criteria(criteria: str | Sequence[str] | None, model: keras.Model) -> list[str]:
+def _criteria(criteria: Sequence[str] | None, model: keras.Model) -> list[str]:
     """Return the names of criteria; refuse unknown ones, and gates that the network has not."""
     if criteria is None:
         return [name for name in CRITERIA if name != "gate" or gates(model)]
-    names = [criteria] if isinstance(criteria, str) else list(criteria)
-    for name in names:
+    for name in criteria:
         if name not in CRITERIA:
             raise ValueError(
                 f"a criterion must be one of {', '.join(CRITERIA)}. Received: {name!r} (importance)."
-                f"{near_matches(str(name), CRITERIA)}"
+                f"{near_matches(name, CRITERIA)}"
             )
-    if not names:
-        raise ValueError(f"`criteria` must hold one of {', '.join(CRITERIA)}. Received: none (importance).")
-    if "gate" in names and not gates(model):
+    if "gate" in criteria and not gates(model):
         raise ValueError(
             f"criterion 'gate' requires units with scalar gates, as `GatedResNet` has. Received: '{model.name}', which "
             "has none (importance)."
         )
-    return names
+    return list(criteria)
 
 
 class _Evaluated:

@@ -14,8 +14,9 @@ from keras_resunits.analysis.importance import TRACED
 from keras_resunits.analysis.progress import progress
 from keras_resunits.analysis.records import Record, rows_of
 from keras_resunits.analysis.scoring import wrong_and_loss
-from keras_resunits.analysis.traces import Trace, array, traced
+from keras_resunits.analysis.traces import Trace, traced
 from keras_resunits.arguments import checked, require_network
+from keras_resunits.layers.arrays import array
 from keras_resunits.layers.modes import in_mode
 
 

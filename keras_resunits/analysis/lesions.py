@@ -17,7 +17,7 @@ from keras_resunits.analysis.drawing import COLOURS, axes_or_new, finished, name
 from keras_resunits.analysis.importance import CRITERIA, importance
 from keras_resunits.analysis.records import Record, rows_of
 from keras_resunits.analysis.scoring import plan_without, scored
-from keras_resunits.arguments import checked, require_index, require_network, require_positive_int
+from keras_resunits.arguments import checked, require_index, require_names, require_network, require_positive_int
 
 
 @dataclass(frozen=True, repr=False)
@@ -48,8 +48,8 @@ class Lesions(Record):
         return finished(ax, "One unit deleted", "unit", "error, %")
 
 
-@checked(model=require_network)
-def lesions(model: keras.Model, images, labels, units: Sequence[str] | None = None) -> Lesions:
+@checked(model=require_network, units=require_names)
+def lesions(model: keras.Model, images, labels, units: str | Sequence[str] | None = None) -> Lesions:
     """Measure the error without each unit, at inference (Veit et al. 2016, sec. 4.1).
 
     A deleted unit outputs its input where it keeps the shape; where it changes the shape, its branch is 0.
@@ -58,7 +58,7 @@ def lesions(model: keras.Model, images, labels, units: Sequence[str] | None = No
         model: A network of the package with its classifier; it does not change.
         images: `[images, height, width, channels]`, as the model takes them.
         labels: A class for each image, ints.
-        units: Names of units to delete, one at a time. Defaults to all.
+        units: One or more names of units to delete, one at a time. Defaults to all.
 
     Returns:
         Errors are shares in [0, 1], losses mean cross-entropies.
@@ -115,7 +115,7 @@ class Removal(Record):
         return finished(ax, "Units removed, least important first", "units removed", "error, %")
 
 
-@checked(model=require_network, seed=require_index)
+@checked(model=require_network, by=require_names, seed=require_index)
 def removal(model: keras.Model, images, labels, by: str | Sequence[str] | None = None, seed: int = 0) -> Removal:
     """Measure the error as units are removed one after the other, least important first, by one or more criteria.
 

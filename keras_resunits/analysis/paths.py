@@ -25,7 +25,7 @@ class Paths(Record):
             the sum of the norms; `binomial`, the share of paths of this length, Binomial(L, 1/2). Where paths were
             sampled, also `sampled`, Veit's estimate of the gradient's size, and `sampled_share`. `arrays["gradients"]`
             is `[length, image, ...]`: their sum over the lengths is the gradient.
-        effective_length: Mean length, weighted by the norms.
+        effective_length: Mean length, weighted by the norms. Like the shares, it is NaN where the gradient is 0.
         sampled_length: The same, weighted by Veit's estimates; `None` where no paths were sampled.
         training: Whether the network was evaluated in training mode.
     """
@@ -95,11 +95,11 @@ def paths(
     gradients = _by_length(trace, labels)
     count = len(chain.units)
     arrays = {"norm": np.array([norm(each) for each in gradients]), "binomial": _binomial(count)}
-    arrays["share"] = arrays["norm"] / arrays["norm"].sum()
+    arrays["share"] = _shares(arrays["norm"])
     if sampled:
         sizes = _sampled(trace, labels, sampled, np.random.default_rng(seed))
         arrays["sampled"] = sizes * _binomial(count) * 2.0**count
-        arrays["sampled_share"] = arrays["sampled"] / arrays["sampled"].sum()
+        arrays["sampled_share"] = _shares(arrays["sampled"])
     rows = rows_of([str(k) for k in range(count + 1)], "length", **arrays)
     lengths = np.arange(count + 1)
     arrays["gradients"] = np.stack([keras.ops.convert_to_numpy(each) for each in gradients])
@@ -110,6 +110,15 @@ def paths(
         float(arrays["sampled_share"] @ lengths) if sampled else None,
         training,
     )
+
+
+def _shares(sizes: np.ndarray) -> np.ndarray:
+    """Return sizes over their sum; NaN where all are 0.
+
+    >>> _shares(np.array([1.0, 3.0])).tolist(), _shares(np.zeros(2)).tolist()
+    ([0.25, 0.75], [nan, nan])
+    """
+    return sizes / sizes.sum() if sizes.any() else np.full_like(sizes, np.nan)
 
 
 def _binomial(count: int) -> np.ndarray:

@@ -10,9 +10,11 @@ import numpy as np
 
 from keras_resunits.analysis.chains import chain_of, require_images, require_labels
 from keras_resunits.analysis.drawing import COLOURS, axes_or_new, finished, panels
+from keras_resunits.analysis.progress import progress
 from keras_resunits.analysis.records import Record, rows_of
-from keras_resunits.analysis.traces import Step, array, mode_of, norm, traced
+from keras_resunits.analysis.traces import Step, mode_of, norm, traced
 from keras_resunits.arguments import checked, require_bool, require_mapping, require_network
+from keras_resunits.layers.arrays import array
 
 
 @dataclass(frozen=True, repr=False)
@@ -38,15 +40,14 @@ class Propagation(Record):
             The axes.
         """
         ax = axes_or_new(ax)
-        end = self.arrays["gradient"][-1]
         for name, label, style, colour in (
             ("gradient", "gradient dE/dx", "-", COLOURS[0]),
             ("direct", "its direct term", "--", COLOURS[1]),
         ):
-            values = np.maximum(self.arrays[name] / end, _FAR_BELOW)  # a line to 0 leaves the picture
+            values = np.maximum(_share(self, name), _FAR_BELOW)  # a line to 0 leaves the picture
             ax.plot(range(len(values)), values, style, color=colour, label=label, marker="." * (len(values) < 12))
         ax.set_yscale("log")
-        ax.set_ylim(bottom=max(_shown(self).min() / 2, _LOWEST))
+        ax.set_ylim(bottom=max(_shown(self).min(initial=1.0) / 2, _LOWEST))
         return finished(ax, "Gradient by unit", "unit", "norm over that at the end")
 
 
@@ -86,7 +87,7 @@ def propagation(model: keras.Model, images, labels, training: bool | None = None
     total = direct = trace.loss_gradient(labels)
     end = norm(total)
     found = [{"gradient": end, "direct": end, "branches": 0.0, "predicted": end, **_signal(trace.steps[-1].out)}]
-    for step in reversed(trace.steps):
+    for step in progress(trace.steps[::-1], "propagation: unit"):
         parts = step.back(total)
         factor = norm(parts.carried) / max(norm(parts.y), np.finfo("float64").tiny)
         total, direct = parts.carried + parts.branched, step.direct(direct)
@@ -143,7 +144,9 @@ class Comparison(Record):
                 each.set_ylabel("")
                 each.get_legend().remove()
         shown = np.concatenate([_shown(found) for found in self.networks.values()])
-        axes[0].set_ylim(max(shown.min() / 2, _LOWEST), 2 * shown.max())  # all share it: the first fixed it for itself
+        axes[0].set_ylim(
+            max(shown.min(initial=1.0) / 2, _LOWEST), 2 * shown.max(initial=1.0)
+        )  # all share it: the first fixed it for itself
         return axes[0]
 
 
@@ -151,9 +154,14 @@ _LOWEST, _FAR_BELOW = 1e-8, 1e-30
 """The bottom of the logarithmic axis, and what is drawn for 0."""
 
 
+def _share(found: Propagation, name: str) -> np.ndarray:
+    """A gradient's norm at every unit over that at the end; 0 where that is 0."""
+    return found.arrays[name] / (found.arrays["gradient"][-1] or 1.0)
+
+
 def _shown(found: Propagation) -> np.ndarray:
     """The values above 0 that a picture shows."""
-    shares = np.concatenate([found.arrays["gradient"], found.arrays["direct"]]) / found.arrays["gradient"][-1]
+    shares = np.concatenate([_share(found, name) for name in ("gradient", "direct")])
     return shares[shares > 0]
 
 

@@ -17,7 +17,6 @@ from keras_resunits.analysis.drawing import COLOURS, axes_or_new, finished
 from keras_resunits.analysis.inside import outputs_of
 from keras_resunits.analysis.progress import progress
 from keras_resunits.analysis.records import Record, rows_of
-from keras_resunits.analysis.traces import array
 from keras_resunits.arguments import (
     checked,
     require_function,
@@ -26,6 +25,7 @@ from keras_resunits.arguments import (
     require_network,
     require_positive_int,
 )
+from keras_resunits.layers.arrays import array
 from keras_resunits.layers.centering import Centering
 from keras_resunits.layers.modes import in_mode
 from keras_resunits.layers.pullback import pullback

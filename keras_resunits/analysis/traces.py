@@ -16,10 +16,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 from keras import ops
 
 from keras_resunits.analysis.chains import Chain
+from keras_resunits.layers.arrays import array
 from keras_resunits.layers.modes import in_mode
 from keras_resunits.layers.pullback import Back, pullback
 from keras_resunits.units.unit import Unit
@@ -77,8 +79,9 @@ class Trace:
 
     def loss_gradient(self, labels: np.ndarray):
         """Return the gradient of the mean cross-entropy of the images at the output of the last unit."""
-        truth = ops.one_hot(labels, self.logits.shape[-1])
-        return self.of_logits((ops.softmax(ops.cast(self.logits, "float32")) - truth) / len(labels))[0]
+        exact = "float64" if keras.backend.standardize_dtype(self.logits.dtype) == "float64" else "float32"
+        truth = ops.one_hot(labels, self.logits.shape[-1], dtype=exact)
+        return self.of_logits((ops.softmax(ops.cast(self.logits, exact)) - truth) / len(labels))[0]
 
 
 def traced(chain: Chain, images: np.ndarray, training: bool) -> Trace:
@@ -119,8 +122,3 @@ def mode_of(chain: Chain, training: bool | None) -> bool:
 def norm(tensor) -> float:
     """Return the Euclidean norm of all values."""
     return float(np.linalg.norm(array(tensor)))
-
-
-def array(tensor) -> np.ndarray:
-    """Return a tensor as a float64 array."""
-    return ops.convert_to_numpy(tensor).astype("float64")

@@ -5,6 +5,14 @@ from __future__ import annotations
 import keras
 
 
+def casts_for(operation, layer: keras.layers.Layer) -> bool:
+    """Whether an operation is the cast to the precision of the layer behind it, which the layer repeats in every call.
+
+    Keras 3.8 records it in a model of its own accord, later ones do not.
+    """
+    return type(operation).__name__ == "Cast" and layer.autocast and operation.dtype == layer.compute_dtype
+
+
 def unlike_a_link(operation, node) -> str | None:
     """Return why a call in a model is not that of a layer with its input only; `None` if it is."""
     (_, *others), named = node.arguments.args or [None], node.arguments.kwargs

@@ -31,7 +31,7 @@ class _Mode(keras.layers.Layer):
     """Calls a function as a layer's body: Keras hands a layer's mode to the layers that it calls."""
 
     def __init__(self, function: Callable):
-        super().__init__(autocast=False, name="mode")
+        super().__init__(autocast=False, dtype="float32", name="mode")  # the layers keep their own precisions
         self.body = (lambda *inputs: function(*inputs)) if isinstance(function, keras.layers.Layer) else function
         self.built = True
 

@@ -6,8 +6,8 @@ from functools import singledispatch
 
 import keras
 import numpy as np
-from keras import ops
 
+from keras_resunits.layers.arrays import array
 from keras_resunits.layers.centering import Centering
 from keras_resunits.layers.randomness import Dropout
 from keras_resunits.units.gates import ScalarGate
@@ -32,33 +32,28 @@ def affine(layer: keras.layers.Layer) -> Affine | None:
     return None
 
 
-def number(value) -> np.ndarray:
-    """Return a value or tensor in float64."""
-    return np.asarray(ops.convert_to_numpy(value), "float64")
-
-
 @affine.register
 def _(layer: keras.layers.BatchNormalization) -> Affine | None:
     if layer.axis not in (-1, 3):
         return None
-    scale = (number(layer.gamma) if layer.scale else 1.0) / np.sqrt(number(layer.moving_variance) + layer.epsilon)
-    return scale, (number(layer.beta) if layer.center else 0.0) - number(layer.moving_mean) * scale
+    scale = (array(layer.gamma) if layer.scale else 1.0) / np.sqrt(array(layer.moving_variance) + layer.epsilon)
+    return scale, (array(layer.beta) if layer.center else 0.0) - array(layer.moving_mean) * scale
 
 
 @affine.register
 def _(layer: keras.layers.Rescaling) -> Affine:
-    return number(layer.scale), number(layer.offset)
+    return array(layer.scale), array(layer.offset)
 
 
 @affine.register
 def _(layer: StochasticDepth) -> Affine:
-    return number(layer.survival if layer.scaling == "paper" else 1.0), number(0.0)
+    return array(layer.survival if layer.scaling == "paper" else 1.0), array(0.0)
 
 
-affine.register(Centering, lambda layer: (number(1.0), number(layer.beta) - number(layer.moving_mean)))
-affine.register(ScalarGate, lambda layer: (number(layer.value()), number(0.0)))
-affine.register(LayerScale, lambda layer: (number(layer.gamma), number(0.0)))
-affine.register(Scale, lambda layer: (number(layer.scale), number(0.0)))
-affine.register(Bias, lambda layer: (number(1.0), number(layer.bias)))
-affine.register(Dropout, lambda layer: (number(1.0), number(0.0)))
-affine.register(keras.layers.Dropout, lambda layer: (number(1.0), number(0.0)))
+affine.register(Centering, lambda layer: (array(1.0), array(layer.beta) - array(layer.moving_mean)))
+affine.register(ScalarGate, lambda layer: (array(layer.value()), array(0.0)))
+affine.register(LayerScale, lambda layer: (array(layer.gamma), array(0.0)))
+affine.register(Scale, lambda layer: (array(layer.scale), array(0.0)))
+affine.register(Bias, lambda layer: (array(1.0), array(layer.bias)))
+affine.register(Dropout, lambda layer: (array(1.0), array(0.0)))
+affine.register(keras.layers.Dropout, lambda layer: (array(1.0), array(0.0)))

@@ -18,6 +18,7 @@ from keras_resunits.arguments import (
     require_network,
     require_positive_int,
 )
+from keras_resunits.layers.arrays import array
 from keras_resunits.layers.series import flattened
 from keras_resunits.models.depths import IMAGENET_UNITS
 from keras_resunits.surgery.chains import Part, Parts, put_together, take_apart
@@ -65,6 +66,7 @@ def deepen(
 
     Returns:
         A new model. Old units keep their weights, survival probabilities and slots; new ones have no `origin`.
+        They are trainable, also where old ones are frozen.
 
     Raises:
         ValueError: if the depth is not reached by whole units, a stage would lose units, or new units would change the
@@ -186,6 +188,7 @@ def _identity(parts: Parts, stage: _Stage, before: Part, recipe) -> Part:
         )
     else:
         part = Part(fresh(pattern.layer, stage.shape, origin=None), stage.shape)
+        part.layer.trainable = True  # the pattern may be frozen
     unit = part.layer
     values = _values(before)
     _require_open(unit, values, place)
@@ -217,7 +220,7 @@ def _difference(found, expected) -> float:
     if tuple(found.shape) != tuple(expected.shape):
         return float("inf")
     largest = ops.maximum(ops.max(ops.abs(expected)), 1e-30)
-    return float(ops.convert_to_numpy(ops.max(ops.abs(found - expected)) / largest))
+    return float(array(ops.max(ops.abs(found - expected)) / largest))
 
 
 def _require_open(unit: Unit, values, place: str) -> None:

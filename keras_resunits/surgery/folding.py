@@ -14,9 +14,10 @@ import keras
 import numpy as np
 
 from keras_resunits.arguments import checked, require_network
+from keras_resunits.layers.arrays import array
 from keras_resunits.layers.nesting import inside
 from keras_resunits.layers.series import Series, flattened
-from keras_resunits.surgery.affine import affine, number
+from keras_resunits.surgery.affine import affine
 from keras_resunits.surgery.chains import Part, put_together, take_apart
 from keras_resunits.surgery.copies import carry, inner_layers, weights_of
 
@@ -84,7 +85,7 @@ def same(old: keras.layers.Layer, new: keras.layers.Layer, shape) -> bool:
     """Whether two layers compute the same of random numbers at inference, up to rounding."""
     sides = [side or SIDE for side in shape[1:]]
     x = np.random.default_rng(0).normal(size=(2, *sides)).astype("float32")
-    expected, got = number(old(x)), number(new(x))
+    expected, got = array(old(x)), array(new(x))
     close = CLOSE_IN_16_BITS if "16" in old.compute_dtype else CLOSE
     return bool(np.abs(got - expected).max() <= close * np.abs(expected).max())
 
@@ -129,8 +130,8 @@ class _Changes:
 
     def _take(self, weights, scale, shift, path: str) -> None:
         prefix = f"{path}/" if path else ""
-        kernel = self.values.get(f"{prefix}kernel", number(weights.kernel))
-        own = number(weights.bias) if weights.use_bias else np.zeros(kernel.shape[-1])
+        kernel = self.values.get(f"{prefix}kernel", array(weights.kernel))
+        own = array(weights.bias) if weights.use_bias else np.zeros(kernel.shape[-1])
         bias = self.values.get(f"{prefix}bias", own)
         self.values |= {f"{prefix}kernel": kernel * scale, f"{prefix}bias": bias * scale + shift}
         self.biased.add(path)

@@ -8,9 +8,9 @@ import keras
 from keras import ops
 
 from keras_resunits.arguments import checked, require_activation, require_network, require_number
+from keras_resunits.layers.arrays import array
 from keras_resunits.layers.serialization import serialized
 from keras_resunits.layers.series import flattened, series
-from keras_resunits.surgery.affine import number
 from keras_resunits.surgery.chains import Part, put_together, take_apart
 from keras_resunits.surgery.copies import carry, carry_states, fresh, weights_of
 from keras_resunits.surgery.policies import in_its_policy
@@ -25,7 +25,7 @@ def to_gated(model: keras.Model, g: str | Callable = "relu", initial: float = 1.
     """Return a network with one open scalar gate in every unit, as in Savarese et al. 2016.
 
     A unit that adds gets `g(k)` at the end of its branch, a unit of a plain network `g(k) F + (1 - g(k)) h`. Units that
-    already have a scalar gate keep it.
+    already have a scalar gate keep it. The gate of a frozen unit is frozen, too.
 
     Args:
         model: A network of the package.
@@ -48,7 +48,7 @@ def to_gated(model: keras.Model, g: str | Callable = "relu", initial: float = 1.
     {'unit000': 1.0, 'unit001': 1.0, 'unit002': 1.0}
     """
     function = require_activation(g, "g", "to_gated")
-    opened = float(number(function(ops.convert_to_tensor(initial))))
+    opened = float(array(function(ops.convert_to_tensor(initial))))
     if opened != 1.0:
         raise ValueError(f"`to_gated` requires open gates, g(initial) = 1. Received: g({initial}) = {opened}.")
     parts = take_apart(model)
@@ -128,7 +128,7 @@ def _ungated(part: Part) -> Part:
     if leaves and any(isinstance(leaf, ScalarGate) for leaf in leaves):
         slots["branch"] = series([each for layer in unit.branch.layers for each in _constant(layer)], name="branch")
     if isinstance(unit.merge, ScalarHighway):
-        slots |= _opened(unit, float(number(unit.merge.gate.value())), slots.get("branch", unit.branch))
+        slots |= _opened(unit, float(array(unit.merge.gate.value())), slots.get("branch", unit.branch))
     return with_slots(part, **slots) if slots else part
 
 
@@ -136,7 +136,7 @@ def _constant(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     """Return what stands for a gate: nothing where it is open, else its value as a factor."""
     if not isinstance(layer, ScalarGate):
         return [layer]
-    value = float(number(layer.value()))
+    value = float(array(layer.value()))
     return [] if value == 1.0 else [keras.layers.Rescaling(value, name=layer.name, dtype=layer.dtype_policy.name)]
 
 

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 
 from keras_resunits.arguments import checked, require_network
+from keras_resunits.layers.arrays import array
 from keras_resunits.layers.series import Series, flattened
-from keras_resunits.surgery.affine import number
 from keras_resunits.surgery.chains import Part, put_together, take_apart
 from keras_resunits.surgery.folding import LINEAR, folded, same
 from keras_resunits.surgery.gating import with_slots
@@ -69,12 +69,12 @@ def _plain(part: Part) -> Part:
     matrix, shift = _pixelwise(unit, shape)
     branch, merge = Series([remade(weights, use_bias=True)], name="branch"), BranchOnly(name="merge")
     made = with_slots(part, branch=branch, shortcut=keras.layers.Identity(name="shortcut"), merge=merge)
-    kernel = number(weights.kernel)
+    kernel = array(weights.kernel)
     centre = tuple(side // 2 for side in kernel.shape[:-2])
     kernel[centre] += matrix
     (new,) = flattened(made.layer.branch)
     new.kernel.assign(kernel)
-    new.bias.assign((number(weights.bias) if weights.use_bias else 0.0) + shift)
+    new.bias.assign((array(weights.bias) if weights.use_bias else 0.0) + shift)
     if not same(unit, made.layer, part.input_shape):
         raise _refusal(unit, f"its shortcut is not linear in each pixel. Received: {type(unit.shortcut).__name__}")
     return made
@@ -84,7 +84,7 @@ def _pixelwise(unit: Unit, shape) -> tuple[np.ndarray, np.ndarray]:
     """Return the matrix `[channels, filters]` and the shift of a shortcut, read from its outputs for single pixels."""
     channels = shape[-1]
     pixels = np.concatenate([np.zeros((1, channels)), np.eye(channels)]).astype("float32")
-    outputs = number(unit.shortcut(pixels.reshape(channels + 1, *[1] * (len(shape) - 2), channels)))
+    outputs = array(unit.shortcut(pixels.reshape(channels + 1, *[1] * (len(shape) - 2), channels)))
     outputs = outputs.reshape(channels + 1, -1)
     return outputs[1:] - outputs[0], outputs[0]
 

@@ -93,13 +93,18 @@ def insert(model: keras.Model, unit: Unit, before: str | None = None) -> keras.M
     last = parts.units[list(parts.units)[-1]]
     at = names.index(last.name) + 1 if before is None else names.index(parts.unit(before).name)
     shape = parts.chain[at].input_shape if before else last.output_shape
-    part = unit_part(unit, shape, origin=unit.origin or (unit.name if unit.built else None))
+    part = unit_part(unit, shape, origin=_origin(unit))
     if not part.keeps_shape:
         raise ValueError(
             f"surgery must not change shapes: an inserted unit must keep {shape}. Received: unit '{unit.name}', which "
             f"returns {part.output_shape} (surgery on '{parts.name}')."
         )
     return put_together(parts.with_chain([*parts.chain[:at], part, *parts.chain[at:]]))
+
+
+def _origin(unit: Unit) -> str | None:
+    """Return what a unit remembers of where it came from; a unit that is not built comes from nowhere."""
+    return unit.origin or (unit.name if unit.built else None)
 
 
 def unit_part(unit: Unit, shape, **changes) -> Part:
@@ -155,7 +160,8 @@ def replace(model: keras.Model, units: Mapping[str, Unit]) -> keras.Model:
             not built get new ones.
 
     Returns:
-        A new model. Nothing is carried from a unit that is replaced.
+        A new model. Nothing is carried from a unit that is replaced. The `origin` of a built unit is the name that it
+        had in its network.
 
     Raises:
         ValueError: if a name is unknown, or a new unit would change the shape at its place.
@@ -173,7 +179,9 @@ def replace(model: keras.Model, units: Mapping[str, Unit]) -> keras.Model:
     """
     parts = take_apart(model)
     new = {
-        name: unit_part(require_unit(unit, f"units[{name!r}]", "replace"), parts.unit(name).input_shape)
+        name: unit_part(
+            require_unit(unit, f"units[{name!r}]", "replace"), parts.unit(name).input_shape, origin=_origin(unit)
+        )
         for name, unit in units.items()
     }
     for name, part in new.items():

@@ -57,8 +57,16 @@ def test_a_plain_unit_that_changes_the_shape_cannot_be_deleted():
 
 
 def test_an_unknown_unit_is_refused_with_near_matches(residual):
-    with pytest.raises(ValueError, match=r"unit000 to unit005.*Received: unit='unit01'.*Did you mean 'unit001'"):
-        kr.analysis.lesions(residual, IMAGES, LABELS, units=["unit01"])
+    for units, message in [
+        (["unit01"], r"unit000 to unit005.*Received: unit='unit01'.*Did you mean 'unit001'"),
+        ("unit01", r"Received: unit='unit01'.*Did you mean 'unit001'"),
+        ([], r"`units` must hold at least one name. Received: none \(lesions\)"),
+        (3, "`units` must be a sequence. Received: units=3"),
+        ([None], r"`units\[0\]` must be a string"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            kr.analysis.lesions(residual, IMAGES, LABELS, units=units)
+    assert [row["unit"] for row in kr.analysis.lesions(residual, IMAGES, LABELS, units="unit003").rows] == ["unit003"]
 
 
 def test_removal_goes_by_the_ranking_and_keeps_units_that_change_the_shape(residual):
@@ -118,7 +126,8 @@ def test_criteria_that_do_not_fit_are_refused(residual):
     for by, message in [
         ("gates", "'gates'.*Did you mean 'gate'"),
         ("gate", "requires units with scalar gates"),
-        ([], "must hold one of"),
+        ([], "`criteria` must hold at least one name. Received: none"),
+        (3, "`criteria` must be a sequence. Received: criteria=3"),
     ]:
         with pytest.raises(ValueError, match=message):
             kr.analysis.importance(residual, IMAGES, LABELS, by)
@@ -258,3 +267,11 @@ def test_progress_is_told_every_five_seconds(monkeypatch, capsys):
     monkeypatch.setattr("keras_resunits.analysis.progress.time", own)
     assert list(progress("abcde", "lens: batch")) == list("abcde")
     assert capsys.readouterr().err == "lens: batch 1 of 5\nlens: batch 4 of 5\n"
+
+
+def test_credits_and_propagation_tell_their_progress(residual, monkeypatch, capsys):
+    monkeypatch.setattr("keras_resunits.analysis.progress.EVERY", -1.0)
+    kr.analysis.credits(residual, IMAGES, classes=[0, 1])
+    assert capsys.readouterr().err == "credits: batch 0 of 1\ncredits: class 0 of 2\ncredits: class 1 of 2\n"
+    kr.analysis.propagation(residual, IMAGES, LABELS)
+    assert capsys.readouterr().err == "".join(f"propagation: unit {i} of 6\n" for i in range(6))

@@ -72,6 +72,21 @@ def test_a_comparison_draws_a_panel_for_each_network():
         kr.analysis.compare({}, IMAGES, LABELS)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_gradient_of_0_is_drawn_and_has_no_lengths():
+    model = net(2)
+    model.layers[-1].kernel.assign(1e6 * model.layers[-1].kernel)
+    right = np.asarray(model(IMAGES)).argmax(1)
+    found = kr.analysis.propagation(model, IMAGES, right)
+    assert not found.arrays["gradient"].any()
+    found.plot()
+    kr.analysis.compare({"sure": model}, IMAGES, right).plot()
+    paths = kr.analysis.paths(model, IMAGES, right, sampled=1)
+    assert [row["share"] for row in paths.rows] == [row["sampled_share"] for row in paths.rows] == [None] * 3
+    assert np.isnan([paths.effective_length, paths.sampled_length]).all()
+    paths.plot()
+
+
 @pytest.mark.parametrize("order", [("plain", "residual"), ("residual", "plain")])
 def test_a_comparison_shows_every_gradient_whatever_the_order(order):
     nets = {"plain": same_shape(8, merge=kr.branch_only), "residual": same_shape(2)}

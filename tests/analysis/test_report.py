@@ -1,10 +1,21 @@
 """The page of all analyses, and the command that writes it."""
 
+import zipfile
+
+import keras
 import numpy as np
 import pytest
 
 import keras_resunits as kr
 from keras_resunits.analysis.__main__ import main
+
+
+class Unknown(keras.layers.Layer):
+    """A layer of somebody else, which Keras does not know when it reads a file."""
+
+    def call(self, x):
+        return x
+
 
 IMAGES = np.random.default_rng(0).normal(size=(8, 8, 8, 3)).astype("float32")
 LABELS = np.arange(8) % 5
@@ -19,6 +30,11 @@ def files(tmp_path_factory):
     np.savez(folder / "small.npz", images=IMAGES[:, :4], labels=LABELS)
     np.savez(folder / "objects.npz", images=np.array([{}], object), labels=LABELS)  # loading could run any code
     (folder / "no.npz").write_text("no archive")
+    np.savez(folder / "onehot.npz", images=IMAGES, labels=np.eye(5)[LABELS])
+    np.savez(folder / "number.npz", images=3, labels=0)
+    x = keras.Input((8, 8, 3))
+    keras.Model(x, Unknown()(x)).save(folder / "others.keras")
+    zipfile.ZipFile(folder / "empty.keras", "w").close()
     return folder
 
 
@@ -41,6 +57,16 @@ def test_a_page_shows_every_analysis_and_the_reason_where_one_is_not_defined(fil
         (("plain.keras", "no.npz"), "DATA must be an .npz file of arrays"),
         (("plain.keras", "objects.npz"), "Object arrays cannot be loaded"),
         (("plain.keras", "small.npz"), "`images` must be"),
+        (("plain.keras", "onehot.npz"), "Received: shape (8, 5), float64 (propagation). One-hot labels become ints"),
+        (("plain.keras", "number.npz"), "DATA must be an .npz file of arrays. Received: 'number.npz' (too many"),
+        (
+            ("others.keras", "set.npz"),
+            "MODEL must be a .keras file of a network of this package. Received: 'others.keras'",
+        ),
+        (
+            ("empty.keras", "set.npz"),
+            "MODEL must be a .keras file of a network of this package. Received: 'empty.keras'",
+        ),
         (("plain.keras", "gone.npz"), "DATA must be an .npz file of arrays. Received: 'gone.npz' (No such file"),
         (("plain.keras", "."), "DATA must be an .npz file of arrays. Received: '.' (Is a directory)"),
         (("gone.keras", "set.npz"), "MODEL must be a .keras file. Received: "),

@@ -104,10 +104,6 @@ def unmoved(model, weights, images, steps):
     return sorted(left)
 
 
-@pytest.mark.skipif(
-    tuple(map(int, keras.__version__.split(".")[:2])) < (3, 13),
-    reason="Keras 3.8 casts the input by an operation outside the chain",
-)
 @over(NETWORKS, quick=("Fixup", "FractalNet", "GatedResNet"))
 def test_a_folded_network_computes_the_same_with_fewer_layers(case):
     keras.config.set_dtype_policy("float64")  # in float32 the networks' own rounding is as large as 1e-6
@@ -160,4 +156,112 @@ def test_features_and_new_heads_keep_the_backbone_bit_for_bit(case):
         assert [unit.origin for unit in copies] == [unit.name for unit in units]
         assert {w.path for w in copy.weights} <= {w.path for w in model.weights} | {"classifier/bias"}
         copy.set_weights([0 * weight for weight in copy.get_weights()])  # weights of its own
+    assert state(model) == before
+
+
+def units_of(model):
+    return [layer for layer in model.layers if isinstance(layer, kr.Unit)]
+
+
+def staged(case: Case):
+    """A network with random weights, with two units per stage where the catalog's has one, and images."""
+    model = (deeper(case) if case in STAGED.values() else case).make()
+    randomize(model)
+    return model, case.arrays()[0]
+
+
+def keeping(model):
+    """The names of the units that keep the shape."""
+    return [unit.name for unit in units_of(model) if unit.input.shape == unit.output.shape]
+
+
+@over(NETWORKS, quick=("Fixup", "FractalNet", "GatedPlainNet"))
+def test_units_are_dropped_moved_and_replaced_and_come_back_bit_for_bit(case):
+    model, images = staged(case)
+    before, expected, names = state(model), model(images, training=False), [unit.name for unit in units_of(model)]
+
+    def same(found):
+        np.testing.assert_array_equal(found(images, training=False), expected)
+        assert [weight.path for weight in found.weights] == [weight.path for weight in model.weights]
+        assert [unit.origin for unit in units_of(found)] == names
+
+    for i, name in enumerate(names):
+        if name not in keeping(model):
+            with pytest.raises(ValueError, match=rf"unit '{name}' of .* cannot be dropped"):
+                kr.surgery.drop(model, name)
+            continue
+        shorter = kr.surgery.drop(model, name)
+        assert [unit.origin for unit in units_of(shorter)] == [*names[:i], *names[i + 1 :]]
+        same(kr.surgery.insert(shorter, model.get_layer(name), before=name if i + 1 < len(names) else None))
+    same(kr.surgery.replace(model, {names[0]: model.get_layer(names[0])} | {names[-1]: model.get_layer(names[-1])}))
+    for a, b in zip(keeping(model), keeping(model)[1:], strict=False):
+        if model.get_layer(a).output is model.get_layer(b).input:
+            order = [{a: b, b: a}.get(name, name) for name in names]
+            moved = kr.surgery.reorder(model, order)
+            assert [unit.origin for unit in units_of(moved)] == order
+            same(kr.surgery.reorder(moved, order))
+    assert state(model) == before
+
+
+CHANGING = {"BnAfterAdd", "ResNet-C", "shortcut_gating", "zero_gamma"}
+"""Networks whose units change what passes, even where their branch returns 0."""
+
+
+@over(NETWORKS, quick=("GatedPlainNet", "GatedResNet", "StochasticDepthResNet"))
+def test_units_behind_closed_gates_are_dropped_bit_for_bit(case, request):
+    model, images = staged(case)
+    try:
+        gated = kr.surgery.to_gated(model)
+    except ValueError as error:
+        assert "requires units that add, or plain units with edges of one shape" in str(error)
+        return
+    closed = keeping(gated)[: len(units_of(gated)) - 1]
+    for name in closed:
+        for gate in kr.scalar_gates(gated)[name]:
+            gate.k.assign(0.0)
+    for found in (
+        kr.surgery.drop(gated, *closed),
+        kr.surgery.prune(gated, "gate", keep=len(units_of(gated)) - len(closed)).model,
+    ):
+        same = np.array_equal(found(images, training=False), gated(images, training=False))
+        assert same or request.node.callspec.id in CHANGING
+
+
+SERIES = "requires a branch that is a series of weight layers"
+UNSWAPPED = {
+    ("DenseNet", "swap_shortcut"): "must not change shapes",
+    ("DenseNet-plain", "swap_shortcut"): "must not change shapes",
+    ("FractalNet", "set_order"): SERIES,
+    ("FractalNet-authors", "set_order"): SERIES,
+}
+"""Networks and operations that do not fit, and why."""
+
+
+@over(NETWORKS, quick=("FractalNet", "HighwayNet", "squeeze_excite"))
+def test_units_in_another_order_or_with_another_shortcut_keep_the_rest(case, request):
+    model, images = staged(case)
+    before = state(model)
+    for operation, kept in [
+        (partial(kr.surgery.set_order, order="post_act"), ("/kernel",)),
+        (partial(kr.surgery.set_order, order="full_pre_act"), ("/kernel",)),
+        (
+            partial(kr.surgery.swap_shortcut, shortcut="projection", order="post_act"),
+            ("/branch/", "/merge/", "/entry/", "/exit/"),
+        ),
+    ]:
+        reason = UNSWAPPED.get((request.node.callspec.id, operation.func.__name__))
+        if reason:
+            with pytest.raises(ValueError, match=reason):
+                operation(model)
+            continue
+        found = operation(model)
+        values = {weight.path: weight.numpy() for weight in model.weights}
+        assert set(found.not_carried) <= set(values)
+        for weight in found.model.weights:
+            assert (weight.path in values and weight.path not in found.not_carried) or weight.path in found.new
+            if weight.path not in found.new:
+                np.testing.assert_array_equal(weight.numpy(), values[weight.path])
+        lost = [path for path in found.not_carried if any(part in path for part in kept)]
+        assert not lost, lost
+        assert np.isfinite(np.asarray(found.model(images, training=False))).all()
     assert state(model) == before

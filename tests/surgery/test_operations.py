@@ -80,6 +80,9 @@ def test_units_change_places_and_are_replaced():
     back = reorder(other, ["unit000", "unit002", "unit001", "unit003", "unit004"])
     np.testing.assert_array_equal(back(IMAGES), model(IMAGES))
     same = replace(model, {"unit001": model.get_layer("unit001")})
+    assert origins(same) == UNITS[:5]
+    slot = model.get_layer("unit001").slot
+    assert origins(replace(model, {"unit001": kr.Recipe(kr.basic, kr.FullPreAct(), kr.identity)(slot)}))[1] is None
     np.testing.assert_array_equal(same(IMAGES), model(IMAGES))
 
 
@@ -224,6 +227,32 @@ def test_new_layers_have_the_precision_of_the_network(own, of_session):
     ):
         assert {layer.compute_dtype for layer in found._flatten_layers()} == {own}
     assert keras.config.dtype_policy().name == of_session
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "bfloat16"])
+def test_networks_in_bfloat16_are_operated_on(policy):
+    """TensorFlow's scalars in bfloat16 do not turn into NumPy's."""
+    keras.config.set_dtype_policy(policy)
+    model = kr.GatedResNet([2, 1, 1], **SMALL)
+    randomize(model)
+    expected = np.asarray(keras.ops.cast(model(IMAGES), "float32"))
+    for operation, near in [
+        (lambda model: deepen(model, units_per_stage=[3, 1, 1]), 0),
+        (kr.surgery.from_gated, 0.02),
+        (fold, 0.05),
+        (lambda model: prune(model, "gate", keep=4).model, 0),
+    ]:
+        found = np.asarray(keras.ops.cast(operation(model)(IMAGES), "float32"))
+        assert np.abs(found - expected).max() <= near * np.abs(expected).max()
+
+
+def test_new_units_learn_in_a_frozen_network():
+    model = kr.PreActResNet([2, 1, 1], **SMALL)
+    kr.freeze(model)
+    deeper = deepen(model, units_per_stage=[3, 1, 1])
+    learning = [layer.origin for layer in deeper.layers if isinstance(layer, kr.Unit) and layer.trainable_weights]
+    assert learning == [None]
+    assert len(deeper.get_layer("unit002").trainable_weights) == 6
 
 
 @keras.saving.register_keras_serializable("tests")
