@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -10,7 +10,7 @@ import numpy as np
 
 from ..process.backend import tf
 from ..process.errors import BadInput, first_line
-from .keyed import DRAWS, replayed, stateful
+from .keyed import DRAWS, keyed, stateful, traced
 
 TRIED = 4  # images
 OF_LABELS = {"CutMix": "--cutmix", "FourierMix": "--mixup", "MixUp": "--mixup", "Mosaic": "--cutmix"}
@@ -55,7 +55,7 @@ class LayerAugmentation:
                 )
             for each in layer._flatten_layers():
                 each.dtype_policy = "float32"  # bfloat16 has 8 bits, too few for pixels
-        self._replays: set[int] = set()  # numbers of the layers that draw by TensorFlow's operations
+        self._replayed: set[int] = set()  # the numbers of layers that draw by TensorFlow's operations
         images = np.random.default_rng(0).integers(0, 256, (TRIED, *image_shape)).astype("float32")
         for number, layer in enumerate(self.layers):
             self._require_fit(number, layer, images)
@@ -79,27 +79,17 @@ class LayerAugmentation:
     def _applied(self, number: int, layer: keras.layers.Layer, images: tf.Tensor, step: tf.Tensor | int) -> tf.Tensor:
         own = _states(layer)
         values = [self._state(number, i, step, state.dtype) for i, state in enumerate(own)]
-
-        def augmented(images: tf.Tensor) -> tf.Tensor:
-            with keras.StatelessScope(state_mapping=list(zip(own, values, strict=True))) as scope:
-                found = layer(images, training=True)
-            if scope.state_mapping.keys() - {id(state) for state in own}:
-                raise BadInput(
-                    f"--augment: {layer.name} changes variables other than the states of its own generators, such as "
-                    "those of Keras' global one, which the step would lose. Pass seed=keras.random.SeedGenerator() to "
-                    "its draws."
-                )
-            return found
-
-        if number not in self._replays:
-            return augmented(images)
-
-        @tf.function
-        def replay(images: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
-            traced = _traced(augmented, images)
-            return replayed(traced.graph, [images, *traced.captured_inputs], key)[0]
-
-        return replay(images, self._state(number, len(own), step, "int32"))
+        with keras.StatelessScope(state_mapping=list(zip(own, values, strict=True))) as scope:
+            if number in self._replayed:
+                augmented = keyed(layer, images, self._state(number, len(own), step, "int32"))
+            else:
+                augmented = layer(images, training=True)
+        if scope.state_mapping.keys() - {id(state) for state in own}:
+            raise BadInput(
+                f"--augment: {layer.name} changes variables other than the states of its own generators, such as those "
+                "of Keras' global one, which the step would lose. Pass seed=keras.random.SeedGenerator() to its draws."
+            )
+        return augmented
 
     def _state(self, number: int, generator: int, step: tf.Tensor | int, dtype: str) -> tf.Tensor:
         """The state of one of a layer's generators in a step."""
@@ -114,13 +104,15 @@ class LayerAugmentation:
         """Refuse a layer that does not return such images, or not the same ones for one step."""
         try:
             layer(images, training=True)  # builds it
-            kinds = stateful(_traced(lambda images: layer(images, training=True), images).graph)
+            with keras.StatelessScope():
+                kinds = stateful(traced(layer, images).graph)
             if kinds & DRAWS.keys():
-                self._replays.add(number)
-                if unknown := sorted(kinds - DRAWS.keys()):
+                if unknown := kinds - DRAWS.keys():
                     raise BadInput(
-                        f"--augment: {layer.name} uses TensorFlow's {', '.join(unknown)}, whose state no step can set."
+                        f"--augment: {layer.name} uses TensorFlow's {', '.join(sorted(unknown))}, whose state no step "
+                        "can set."
                     )
+                self._replayed.add(number)
             first, again = (np.asarray(self._applied(number, layer, images, 0)) for _ in range(2))
         except BadInput:
             raise
@@ -133,11 +125,6 @@ class LayerAugmentation:
                 f"--augment: {layer.name} draws random numbers that are not of its own generators "
                 "(keras.random.SeedGenerator), so the run could not resume to the last bit."
             )
-
-
-def _traced(function: Callable[[tf.Tensor], tf.Tensor], images: tf.Tensor) -> Any:
-    """The function, traced for such images."""
-    return tf.function(function).get_concrete_function(tf.TensorSpec(images.shape, tf.float32))
 
 
 def _states(layer: keras.layers.Layer) -> list[keras.Variable]:

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from typing import Any
 
+import keras
 from tensorflow.python.ops.control_flow_util_v2 import get_func_graph  # TensorFlow has no public name for it
 
 from ..process.backend import tf
@@ -95,7 +97,7 @@ def functions(op: tf.Operation) -> list[tf.Graph]:
 
 
 def stateful(graph: tf.Graph) -> set[str]:
-    """The types of a function's operations that draw, or that TensorFlow holds for stateful; called functions included."""
+    """The types of the operations of a function, and of those it calls, whose result may depend on a state."""
     found = set()
     for op in graph.get_operations():
         if op.op_def.is_stateful and op.type not in {*CALLS, *COPIED}:
@@ -105,17 +107,32 @@ def stateful(graph: tf.Graph) -> set[str]:
     return found
 
 
-def replayed(graph: tf.Graph, inputs: Sequence[tf.Tensor], key: tf.Tensor) -> list[tf.Tensor]:
-    """Run a traced function with draws from a key.
+def traced(layer: keras.layers.Layer, images: tf.Tensor) -> Any:
+    """A layer in training, as a function of images of this shape."""
+    function = tf.function(lambda images: layer(images, training=True))
+    return function.get_concrete_function(tf.TensorSpec(images.shape, images.dtype))
 
-    Args:
-        graph: The function's graph, of whose `stateful` operations `DRAWS` has all.
-        inputs: A value for each of `graph.inputs`.
-        key: Two int32.
 
-    Returns:
-        A value for each of `graph.outputs`.
+def keyed(layer: keras.layers.Layer, images: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+    """What a layer returns in training, with draws from a key: two int32.
+
+    `DRAWS` must have all that is `stateful` in it.
+
+    >>> noise = keras.layers.Lambda(lambda x: x + tf.random.normal(tf.shape(x)))
+    >>> a, b, c = (keyed(noise, tf.zeros((2, 3)), tf.constant(key)) for key in ([0, 1], [0, 1], [0, 2]))
+    >>> bool(tf.reduce_all(a == b)), bool(tf.reduce_all(a == c))
+    (True, False)
     """
+
+    def replay(images: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+        function = traced(layer, images)
+        return replayed(function.graph, [images, *function.captured_inputs], key)[0]
+
+    return tf.function(replay, autograph=False)(images, key)
+
+
+def replayed(graph: tf.Graph, inputs: Sequence[tf.Tensor], key: tf.Tensor) -> list[tf.Tensor]:
+    """A traced function's outputs for inputs, with draws from a key."""
     values = {old.ref(): new for old, new in zip(graph.inputs, inputs, strict=True)}
     here, numbers = tf.compat.v1.get_default_graph(), itertools.count()
     for op in graph.get_operations():
