@@ -53,8 +53,6 @@ class LayerAugmentation:
                 raise BadInput(
                     f"--augment: {type(layer).__name__} changes labels too, which layers do not get: {instead}."
                 )
-            for each in layer._flatten_layers():
-                each.dtype_policy = "float32"  # bfloat16 has 8 bits, too few for pixels
         self._replayed: set[int] = set()  # the numbers of layers that draw by TensorFlow's operations
         images = np.random.default_rng(0).integers(0, 256, (TRIED, *image_shape)).astype("float32")
         for number, layer in enumerate(self.layers):
@@ -81,7 +79,7 @@ class LayerAugmentation:
         values = [self._state(number, i, step, state.dtype) for i, state in enumerate(own)]
         with keras.StatelessScope(state_mapping=list(zip(own, values, strict=True))) as scope:
             if number in self._replayed:
-                augmented = keyed(layer, images, self._state(number, len(own), step, "int32"))
+                augmented = keyed(layer, images, self._state(number, 0, step, "int32"))
             else:
                 augmented = layer(images, training=True)
         if scope.state_mapping.keys() - {id(state) for state in own}:
@@ -103,6 +101,8 @@ class LayerAugmentation:
     def _require_fit(self, number: int, layer: keras.layers.Layer, images: np.ndarray) -> None:
         """Refuse a layer that does not return such images, or not the same ones for one step."""
         try:
+            for each in layer._flatten_layers():
+                each.dtype_policy = "float32"  # bfloat16 has 8 bits, too few for pixels
             layer(images, training=True)  # builds it
             with keras.StatelessScope():
                 kinds = stateful(traced(layer, images).graph)
@@ -111,6 +111,11 @@ class LayerAugmentation:
                     raise BadInput(
                         f"--augment: {layer.name} uses TensorFlow's {', '.join(sorted(unknown))}, whose state no step "
                         "can set."
+                    )
+                if _states(layer):  # which all turns of a loop would share
+                    raise BadInput(
+                        f"--augment: {layer.name} draws by TensorFlow's operations and by Keras' generators. A layer "
+                        "must draw by one of the two."
                     )
                 self._replayed.add(number)
             first, again = (np.asarray(self._applied(number, layer, images, 0)) for _ in range(2))
