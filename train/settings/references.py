@@ -167,7 +167,7 @@ def _made(function: Any, option: str, *given: Any, **named: Any) -> Any:
     (((0, 255), 0.2), ((0, 1), 0.5))
     """
     if option == "augment" and isinstance(function, type):
-        signature = inspect.signature(function.__init__)
+        signature = inspect.signature(function.__init__)  # type: ignore[misc]
         ranged = signature.parameters.get("value_range")
         free = "value_range" not in signature.bind_partial(None, *given, **named).arguments
         if ranged and ranged.default is ranged.empty and free:
