@@ -140,7 +140,7 @@ def replayed(graph: tf.Graph, inputs: Sequence[tf.Tensor], key: tf.Tensor) -> li
             continue  # an input
         given = [values[each.ref()] for each in op.inputs]
         if op.type in DRAWS:
-            made = [DRAWS[op.type](fold(key, next(numbers)), op, *given)]
+            made: Sequence[tf.Tensor] = [DRAWS[op.type](fold(key, next(numbers)), op, *given)]
         elif op.type in CALLS:
             made = CALLS[op.type](fold(key, next(numbers)), op, *given)
         else:
