@@ -139,9 +139,12 @@ def test_a_users_shortcut_trains_resumes_evaluates_and_exports_without_its_file(
 
 
 @pytest.mark.slow
-def test_a_resumed_run_ends_as_an_unbroken_one(command, files, written, tmp_path):
+@pytest.mark.parametrize("given", [(), ("--augment=keras_cv:GridMask",)], ids=["keras", "keras_cv"])
+def test_a_resumed_run_ends_as_an_unbroken_one(command, files, written, tmp_path, given):
+    if given:
+        pytest.importorskip("keras_cv")
     data, mine = files.npz(tmp_path / "set.npz", **files.arrays(train=32)), written(KINDS)
-    line = (f"--dataset={data}", f"--output={tmp_path}", "--noexport", f"--config={mine}")
+    line = (f"--dataset={data}", f"--output={tmp_path}", "--noexport", f"--config={mine}", *given)
     whole = command(*line, "--run=mine", "--checkpoint_every=2", "--keep=9")
     assert "heard 0 True\n" in whole.out and "heard 1 True\n" in whole.out
     assert "epoch 2/5" in whole.out and "epoch 3/5" not in whole.out  # the callback ended it

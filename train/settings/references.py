@@ -15,6 +15,7 @@ import ast
 import functools
 import importlib
 import importlib.util
+import inspect
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -39,6 +40,8 @@ NAMESPACES = {
     "schedule": "optimizers.schedules",
 }
 """What `keras:NAME` means for an option: a name of `keras.NAMESPACE`."""
+RANGE = (0, 255)
+"""The `value_range` of a layer of `augment` that requires one, as those of keras-cv do, and is not given it."""
 HEAVY = re.compile(r"^\s*(?:from|import)\s+(?:keras|tensorflow)", re.MULTILINE)
 
 
@@ -109,7 +112,7 @@ def _as_list(value: Any, option: str, text: str) -> Sequence[Any]:
     """The objects of an option that takes several: a list, one object, or a function or class that makes them."""
     if callable(value) and (isinstance(value, type) or type(value).__name__ in ("function", "partial")):
         try:
-            value = value()
+            value = _made(value, option)
         except TypeError as error:
             raise BadInput(f"--{option}={text}: {first_line(error)}. Let a function in a file make it.") from error
     return value if isinstance(value, (list, tuple)) else [value]
@@ -151,19 +154,37 @@ def find(reference: str, option: str, files: Mapping[str, Path]) -> Any:
         found = getattr(found, part)
     if parts["key"]:
         return called_for(found, where)[parts["key"]]
-    return found if parts["arguments"] is None else _called(found, parts["arguments"], where)
+    return found if parts["arguments"] is None else _called(found, option, parts["arguments"], where)
 
 
-def _called(function: Any, arguments: str, where: str) -> Any:
+def _made(function: Any, option: str, *given: Any, **named: Any) -> Any:
+    """What a function or class returns; a layer of `augment` that requires a `value_range` gets `RANGE`.
+
+    >>> class Layer:
+    ...     def __init__(self, value_range, factor=0.5):
+    ...         self.given = value_range, factor
+    >>> _made(Layer, "augment", factor=0.2).given, _made(Layer, "augment", (0, 1)).given
+    (((0, 255), 0.2), ((0, 1), 0.5))
+    """
+    if option == "augment" and isinstance(function, type):
+        signature = inspect.signature(function.__init__)  # type: ignore[misc]
+        ranged = signature.parameters.get("value_range")
+        free = "value_range" not in signature.bind_partial(None, *given, **named).arguments
+        if ranged and ranged.default is ranged.empty and free:
+            named["value_range"] = RANGE
+    return function(*given, **named)
+
+
+def _called(function: Any, option: str, arguments: str, where: str) -> Any:
     """What a function returns for arguments that are written as in Python.
 
-    >>> _called(dict, "a=1", "--augment")
+    >>> _called(dict, "optimizer", "a=1", "--optimizer")
     {'a': 1}
     """
     try:
         call: Any = ast.parse(f"f({arguments})", mode="eval").body
         given = [ast.literal_eval(each) for each in call.args]
-        return function(*given, **{each.arg: ast.literal_eval(each.value) for each in call.keywords})
+        return _made(function, option, *given, **{each.arg: ast.literal_eval(each.value) for each in call.keywords})
     except Exception as error:  # whatever the function raises for them
         raise BadInput(f"{where}: {type(error).__name__}: {first_line(error)}.") from error
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..process.backend import tf
 from ..process.errors import BadInput, first_line
+from .keyed import DRAWS, keyed, stateful, traced
 
 TRIED = 4  # images
 OF_LABELS = {"CutMix": "--cutmix", "FourierMix": "--mixup", "MixUp": "--mixup", "Mosaic": "--cutmix"}
@@ -20,7 +21,8 @@ class LayerAugmentation:
     """Layers whose draws follow from the seed, the number of the step, and the replica.
 
     Keras' random layers keep the state of their generators in variables. Here every call computes these states anew, in
-    place of the variables, so that a run that resumes draws what it would have drawn. A replica's images are augmented
+    place of the variables, so that a run that resumes draws what it would have drawn. Layers that draw by TensorFlow's
+    operations, as keras-cv's do, are replayed with draws from a key (`keyed`). A replica's images are augmented
     together, and the draws of an image depend on its place among them. So results depend on the number of replicas,
     unlike those of the flags that augment single images.
 
@@ -51,8 +53,7 @@ class LayerAugmentation:
                 raise BadInput(
                     f"--augment: {type(layer).__name__} changes labels too, which layers do not get: {instead}."
                 )
-            for each in layer._flatten_layers():
-                each.dtype_policy = "float32"  # bfloat16 has 8 bits, too few for pixels
+        self._replayed: set[int] = set()  # the numbers of layers that draw by TensorFlow's operations
         images = np.random.default_rng(0).integers(0, 256, (TRIED, *image_shape)).astype("float32")
         for number, layer in enumerate(self.layers):
             self._require_fit(number, layer, images)
@@ -77,7 +78,10 @@ class LayerAugmentation:
         own = _states(layer)
         values = [self._state(number, i, step, state.dtype) for i, state in enumerate(own)]
         with keras.StatelessScope(state_mapping=list(zip(own, values, strict=True))) as scope:
-            augmented = layer(images, training=True)
+            if number in self._replayed:
+                augmented = keyed(layer, images, self._state(number, 0, step, "int32"))
+            else:
+                augmented = layer(images, training=True)
         if scope.state_mapping.keys() - {id(state) for state in own}:
             raise BadInput(
                 f"--augment: {layer.name} changes variables other than the states of its own generators, such as those "
@@ -97,7 +101,23 @@ class LayerAugmentation:
     def _require_fit(self, number: int, layer: keras.layers.Layer, images: np.ndarray) -> None:
         """Refuse a layer that does not return such images, or not the same ones for one step."""
         try:
+            for each in layer._flatten_layers():
+                each.dtype_policy = "float32"  # bfloat16 has 8 bits, too few for pixels
             layer(images, training=True)  # builds it
+            with keras.StatelessScope():
+                kinds = stateful(traced(layer, images).graph)
+            if kinds & DRAWS.keys():
+                if unknown := kinds - DRAWS.keys():
+                    raise BadInput(
+                        f"--augment: {layer.name} uses TensorFlow's {', '.join(sorted(unknown))}, whose state no step "
+                        "can set."
+                    )
+                if _states(layer):  # which all turns of a loop would share
+                    raise BadInput(
+                        f"--augment: {layer.name} draws by TensorFlow's operations and by Keras' generators. A layer "
+                        "must draw by one of the two."
+                    )
+                self._replayed.add(number)
             first, again = (np.asarray(self._applied(number, layer, images, 0)) for _ in range(2))
         except BadInput:
             raise

@@ -10,6 +10,8 @@ import pytest
 import tensorflow as tf
 
 from train.process.errors import BadInput
+from train.settings.references import realized
+from train.settings.sections import Augmenting
 from train.step.augmenting import LayerAugmentation
 from train.step.trainer import Trainer
 
@@ -71,9 +73,18 @@ def test_steps_leave_the_states_of_the_layers_alone():
         np.testing.assert_array_equal(variable.numpy(), old)
 
 
-def test_replicas_draw_differently_and_repeatably(two_devices):
+class Noise(LAYERS.Layer):
+    """Noise by a TensorFlow generator, and as much by an operation; another for each image."""
+
+    def call(self, x):
+        generator = tf.random.get_global_generator()
+        return tf.map_fn(lambda image: image + tf.random.uniform(()) + generator.uniform(()), x)
+
+
+@pytest.mark.parametrize("make", [lambda: LAYERS.RandomRotation(0.5), Noise], ids=["keras", "tensorflow"])
+def test_replicas_draw_differently_and_repeatably(two_devices, make):
     with two_devices.scope():
-        augment = LayerAugmentation([LAYERS.RandomRotation(0.5)], 0, SHAPE)
+        augment = LayerAugmentation([make()], 0, SHAPE)
 
     def each():
         return two_devices.experimental_local_results(
@@ -129,10 +140,125 @@ def test_what_does_not_augment_images_is_refused(layer, line):
         LayerAugmentation([layer], 0, SHAPE)
 
 
+class TwoWays(keras.layers.Layer):
+    """Draws by Keras' generators and by TensorFlow's operations."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.generator = keras.random.SeedGenerator(0)
+
+    def call(self, x):
+        return x + keras.random.uniform((), seed=self.generator) + tf.random.uniform(())
+
+
+class Poisson(keras.layers.Layer):
+    """Draws by an operation that cannot be replaced, and by one that can."""
+
+    def call(self, x):
+        return x + tf.random.uniform(()) + tf.random.poisson((), 3.0)
+
+
+class Traced(keras.layers.Layer):
+    """Draws one number when it is traced, and others in the step."""
+
+    def call(self, x):
+        return x + tf.random.uniform(()) + np.random.uniform()
+
+
+@pytest.mark.parametrize(
+    ("layer", "line"),
+    [
+        (TwoWays(name="two"), r"^--augment: two draws by TensorFlow's operations and by Keras' generators\. A layer"),
+        (
+            Poisson(name="poisson"),
+            r"^--augment: poisson uses TensorFlow's RandomPoissonV2, whose state no step",
+        ),
+        (Traced(name="traced"), r"^--augment: traced draws random numbers that are not of its own generators"),
+    ],
+)
+def test_tensorflows_draws_that_no_step_can_set_are_refused(layer, line):
+    with pytest.raises(BadInput, match=line):
+        LayerAugmentation([layer], 0, SHAPE)
+
+
+KERAS_CV = {  # by the arguments of `--augment=keras_cv:NAME(...)`
+    "AugMix": "",
+    "ChannelShuffle": "",
+    "GridMask": "",
+    "RandAugment": "",
+    "RandomBrightness": "(0.5)",
+    "RandomChannelShift": "(factor=0.5)",
+    "RandomColorDegeneration": "(0.5)",
+    "RandomColorJitter": "(brightness_factor=0.5, contrast_factor=0.5, saturation_factor=0.5, hue_factor=0.5)",
+    "RandomContrast": "(factor=0.5)",
+    "RandomCutout": "(0.5, 0.5, 'gaussian_noise')",
+    "RandomFlip": "('horizontal_and_vertical')",
+    "RandomGaussianBlur": "(3, 1.0)",
+    "RandomHue": "(0.5)",
+    "RandomJpegQuality": "((10, 90))",
+    "RandomRotation": "(0.5)",
+    "RandomSaturation": "(0.5)",
+    "RandomSharpness": "(0.5)",
+    "RandomShear": "(0.5, 0.5)",
+    "RandomTranslation": "(0.3, 0.3)",
+    "RandomZoom": "(0.5)",
+    "Solarization": "(addition_factor=100, threshold_factor=200)",
+}
+
+
+def named(*names: str) -> list[keras.layers.Layer]:
+    pytest.importorskip("keras_cv")
+    section = Augmenting(augment=[f"keras_cv:{name}" for name in names])
+    return realized(section, {}).augment
+
+
 @pytest.mark.slow
-def test_keras_cvs_layers_that_keep_their_draws_elsewhere_are_refused():
+@pytest.mark.parametrize("name", KERAS_CV)
+def test_keras_cvs_layers_by_name_draw_by_seed_step_and_image(name):
+    alike = tf.repeat(images(1), 8, axis=0)
+
+    def augmented(*steps: int) -> list[np.ndarray]:
+        """By a layer that is new, as after a new start."""
+        augment = tf.function(LayerAugmentation(named(name + KERAS_CV[name]), 0, SHAPE))
+        return [augment(alike, tf.constant(step, tf.int64)).numpy() for step in steps]
+
+    (first, other), (again,) = augmented(5, 6), augmented(5)
+    np.testing.assert_array_equal(first, again)
+    assert first.dtype == np.float32 and (first != alike.numpy()).any() and (first != other).any()
+    assert len({image.tobytes() for image in first}) > 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["AutoContrast", "Equalization", "Grayscale(3)", "Posterization(bits=3)"])
+def test_keras_cvs_layers_without_draws_are_applied_as_they_are(name):
+    (layer,) = named(name)
+    found = LayerAugmentation([layer], 0, SHAPE)(images(), 0).numpy()
+    np.testing.assert_array_equal(found, layer(tf.cast(images(), tf.float32)))
+    assert (found != images().numpy()).any()
+
+
+@pytest.mark.slow
+def test_keras_cvs_layers_of_layers_draw_for_every_image():
     keras_cv = pytest.importorskip("keras_cv")
-    with pytest.raises(BadInput, match=r"draws random numbers that are not of its own generators"):
-        LayerAugmentation([keras_cv.layers.GridMask()], 0, SHAPE)
-    grey = LayerAugmentation([keras_cv.layers.Grayscale(output_channels=3)], 0, SHAPE)(images(), 0).numpy()
-    np.testing.assert_array_equal(grey[..., 0], grey[..., 1])
+    choice = keras_cv.layers.RandomChoice([keras_cv.layers.RandomHue(0.5, (0, 255)), keras_cv.layers.GridMask()])
+    augment = LayerAugmentation([keras_cv.layers.RandomApply(choice, 0.9)], 0, SHAPE)
+    alike = tf.repeat(images(1), 8, axis=0)
+    first, again = (augment(alike, 0).numpy() for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    assert len({image.tobytes() for image in first}) > 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("CutMix", r"CutMix changes labels too, .*: --cutmix\.$"),
+        ("MixUp", r"MixUp changes labels too, .*: --mixup\.$"),
+        ("GridMask(fill_mode='gaussian_noise')", r"grid_mask.*: AttributeError: "),
+        ("RandomCropAndResize((4, 4), (0.5, 1), (1, 1))", r"must keep the shape \(4, 8, 8, 3\); got \(4, 4, 4, 3\)"),
+        ("Augmenter([])", r"--augment: augmenter.*: AttributeError: "),
+    ],
+)
+def test_keras_cvs_layers_that_cannot_serve_are_refused(name, line):
+    with pytest.raises(BadInput, match=line):
+        LayerAugmentation(named(name), 0, SHAPE)
