@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import fields
 from types import NoneType, UnionType
@@ -9,7 +10,7 @@ from typing import Any, get_args, get_type_hints
 
 from absl import flags
 
-from .sections import SECTIONS, Bounds, Command, Section, is_reference
+from .sections import ARGUMENTS, SECTIONS, Bounds, Command, Section, is_reference
 
 FLAGS = flags.FLAGS
 
@@ -59,6 +60,20 @@ class Named(flags.EnumParser):
         raise ValueError(f"expected {', '.join(self.enum_values)}, keras:NAME or FILE.py:NAME")
 
 
+class References(flags.ListParser):
+    """A flag parser for references to objects, separated by commas; arguments of a call may hold commas too.
+
+    >>> References().parse("keras:RandomZoom(0.2, 0.3),my.py:made")
+    ['keras:RandomZoom(0.2, 0.3)', 'my.py:made']
+    """
+
+    def parse(self, argument):
+        """The references in a text or list."""
+        if not isinstance(argument, str):
+            return super().parse(argument)
+        return [each.strip() for each in re.findall(rf"(?:[^(),]|\({ARGUMENTS}\)|[()])+", argument)]
+
+
 class _Switch(flags.Flag):
     """A flag with and without a value: `--name`, `--noname`, `--name=choice`."""
 
@@ -77,6 +92,8 @@ def _define(name: str, hint: Any, default: Any, help: str, bounds: Bounds) -> No
         flags.DEFINE(Named(choices), name, default, help)
     elif choices:
         flags.DEFINE_enum(name, default, choices, help)
+    elif bounds.unnamed and kind == list[str]:
+        flags.DEFINE(References(), name, default, help, serializer=flags.ListSerializer(","))
     elif kind == list[float]:
         flags.DEFINE(Numbers(), name, default, help, serializer=flags.CsvListSerializer(","))
     else:

@@ -14,7 +14,11 @@ from typing import Any, ClassVar
 
 from ..process.errors import BadInput
 
-REFERENCE = re.compile(r"(?P<place>.+?):(?P<name>[A-Za-z_][\w.]*)(?:\(\)\.(?P<key>\w+)|\((?P<arguments>[^()]*)\))?")
+ARGUMENTS = r"(?:[^()]|\([^()]*\))*"
+"""Of a call, which may hold tuples."""
+REFERENCE = re.compile(
+    rf"(?P<place>.+?):(?P<name>[A-Za-z_][\w.]*)(?:\(\)\.(?P<key>\w+)|\((?P<arguments>{ARGUMENTS})\))?"
+)
 
 
 def is_reference(value: Any) -> bool:
@@ -35,6 +39,7 @@ class Bounds:
         above, below: Exclusive bounds; none by default.
         choices: The only allowed values; any by default.
         objects: Whether objects are allowed, and references to them, besides `choices`.
+        unnamed: Whether nothing else is: no name stands for an object.
     """
 
     least: float | None = None
@@ -43,11 +48,14 @@ class Bounds:
     below: float | None = None
     choices: tuple[str, ...] = ()
     objects: bool = False
+    unnamed: bool = False
 
     def allows(self, value) -> bool:
         """Whether a value, which is not `None`, is allowed."""
         if self.objects and (is_reference(value) or not isinstance(value, str)):
             return True
+        if self.unnamed:
+            return False
         if self.choices:
             return value in self.choices
         if isinstance(value, float) and not math.isfinite(value):
@@ -60,6 +68,8 @@ class Bounds:
         )
 
     def __str__(self) -> str:
+        if self.unnamed:
+            return "keras:NAME or FILE.py:NAME"
         if self.choices:
             return f"one of {', '.join(self.choices)}{', or MODULE:NAME' * self.objects}"
         lower = {"least": ">=", "above": ">"}
@@ -235,6 +245,7 @@ class Augmenting(Section):
         "Layers that augment whole batches on the device, separated by commas: keras:RandAugment, FILE.py:NAME of a "
         "layer or of a function that makes one or several.",
         objects=True,
+        unnamed=True,
     )
     erasing: float = option(0.0, "Probability of erasing a rectangle of a training image.", least=0, most=1)
     mixup: float = option(0.0, "MixUp's alpha (0.2 on ImageNet); 0 for none.", least=0)
@@ -383,9 +394,13 @@ class Recipe(Section):
         None,
         "FILE.py:NAME of a function (labels, logits) -> [batch], or of a Keras loss; by default the cross-entropy.",
         objects=True,
+        unnamed=True,
     )
     callbacks: list[str] | None = option(
-        None, "Keras callbacks, separated by commas: FILE.py:NAME, or keras:TerminateOnNaN.", objects=True
+        None,
+        "Keras callbacks, separated by commas: FILE.py:NAME, or keras:TerminateOnNaN.",
+        objects=True,
+        unnamed=True,
     )
     momentum: float = option(0.9, "SGD's momentum, or Nadam's first decay rate.", needs=OF_PAPERS, least=0, most=1)
     nesterov: bool = option(True, "Nesterov momentum, as in the authors' code.", needs=Needs("optimizer", ("sgd",)))

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-from tensorflow.python.ops.control_flow_util_v2 import get_func_graph  # TensorFlow has no public name for it
 
 from ..process.backend import tf
 
@@ -91,6 +90,9 @@ def fold(key: tf.Tensor, number: tf.Tensor | int) -> tf.Tensor:
 
 def functions(op: tf.Operation) -> list[tf.Graph]:
     """The functions that an operation calls: a loop's condition and body, a choice's branches in order."""
+    # TensorFlow has no public name for it; imported here, so that another backend is refused by name
+    from tensorflow.python.ops.control_flow_util_v2 import get_func_graph
+
     names = [op.get_attr(each.name) for each in op.op_def.attr if each.type in ("func", "list(func)")]
     listed = itertools.chain.from_iterable(each if isinstance(each, list) else [each] for each in names)
     return [get_func_graph(op, None, each.name) for each in listed]

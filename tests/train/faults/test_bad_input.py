@@ -68,6 +68,14 @@ FLAGS = [
         ("--optimizer=adam",),
         r"^train: --optimizer=adam: expected sgd, nadam, keras:NAME or FILE\.py:NAME\.$",
     ),
+    *(
+        Case(
+            f"{flag} without a module",
+            (f"--{flag}=Noise",),
+            rf"^train: --{flag} must be keras:NAME or FILE\.py:NAME, got",
+        )
+        for flag in ("augment", "callbacks", "loss")
+    ),
     Case("unknown crop", ("--crop=random",), r"--crop=random.*pad\|resized"),
     Case("unknown view", ("--test_view=dense",), r"--test_view=dense.*paper\|central\|ten_crop"),
     Case("too strong RandAugment", ("--randaugment=31",), r"--randaugment must be >= 0 and <= 30, got 31\.0"),
