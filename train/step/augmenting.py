@@ -104,25 +104,14 @@ class LayerAugmentation:
             for each in layer._flatten_layers():
                 each.dtype_policy = "float32"  # bfloat16 has 8 bits, too few for pixels
             layer(images, training=True)  # builds it
-            with keras.StatelessScope():
-                kinds = stateful(traced(layer, images).graph)
-            if kinds & DRAWS.keys():
-                if unknown := kinds - DRAWS.keys():
-                    raise BadInput(
-                        f"--augment: {layer.name} uses TensorFlow's {', '.join(sorted(unknown))}, whose state no step "
-                        "can set."
-                    )
-                if _states(layer):  # which all turns of a loop would share
-                    raise BadInput(
-                        f"--augment: {layer.name} draws by TensorFlow's operations and by Keras' generators. A layer "
-                        "must draw by one of the two."
-                    )
+            if _draws_by_operations(layer, images):
                 self._replayed.add(number)
             first, again = (np.asarray(self._applied(number, layer, images, 0)) for _ in range(2))
         except BadInput:
             raise
         except Exception as error:  # whatever the layer raises
-            raise BadInput(f"--augment: {layer.name}: {type(error).__name__}: {first_line(error)}.") from error
+            name = getattr(layer, "name", type(layer).__name__)  # keras-cv's `Augmenter` has none
+            raise BadInput(f"--augment: {name}: {type(error).__name__}: {first_line(error)}.") from error
         if first.shape != images.shape:
             raise BadInput(f"--augment: {layer.name} must keep the shape {images.shape}; got {first.shape}.")
         if not np.array_equal(first, again):
@@ -130,6 +119,28 @@ class LayerAugmentation:
                 f"--augment: {layer.name} draws random numbers that are not of its own generators "
                 "(keras.random.SeedGenerator), so the run could not resume to the last bit."
             )
+
+
+def _draws_by_operations(layer: keras.layers.Layer, images: np.ndarray) -> bool:
+    """Whether a layer draws random numbers by operations of TensorFlow, all of which can be replayed.
+
+    Raises:
+        BadInput: if only some can.
+    """
+    with keras.StatelessScope():
+        kinds = stateful(traced(layer, images).graph)
+    if not kinds & DRAWS.keys():
+        return False
+    if unknown := kinds - DRAWS.keys():
+        raise BadInput(
+            f"--augment: {layer.name} uses TensorFlow's {', '.join(sorted(unknown))}, whose state no step can set."
+        )
+    if _states(layer):  # which all turns of a loop would share
+        raise BadInput(
+            f"--augment: {layer.name} draws by TensorFlow's operations and by Keras' generators. A layer must draw by "
+            "one of the two."
+        )
+    return True
 
 
 def _states(layer: keras.layers.Layer) -> list[keras.Variable]:
