@@ -1,9 +1,11 @@
 """Measure the memory and the time of a training step against the depth, with and without `remat`, and draw them.
 
     python -m benchmarks.remat docs/images/remat.png --depths=20,38,56,74,110 --remat=none,auto,norms --rounds=3
+    python -m benchmarks.remat OUT.png --block=bottleneck --depths=110,164,542,1001 --rounds=1 --steps=3
+    python -m benchmarks.remat OUT.png --model=densenet_bc100_12_cifar --block= --depths=100 --remat=none,3,norms
 
-Every measurement has a process of its own: PreActResNets with units of one kind (basic), the training program's step,
-the same batch over and over. Memory is the growth of the process, at its peak, from before the first step; it includes
+Every measurement has a process of its own: networks with units of one kind, the training program's step, the same batch
+over and over. Memory is the growth of the process, at its peak, from before the first step; it includes
 the step's graph. A row also has the program's estimate of it. Time is the median of the steps after the first. The
 table has the medians of the rounds, each of which measures every row once.
 """
@@ -23,7 +25,7 @@ from pathlib import Path
 MIB = 2**20
 
 
-def measure(depth: int, remat: str, batch: int, steps: int) -> dict[str, float]:
+def measure(model: str, block: str, depth: int, remat: str, batch: int, steps: int) -> dict[str, float]:
     """In this process: bytes, estimated bytes and seconds of a step, and seconds until the first has ended."""
     import keras
     import numpy as np
@@ -38,10 +40,10 @@ def measure(depth: int, remat: str, batch: int, steps: int) -> dict[str, float]:
     from train.step.trainer import Trainer
 
     trace_lightly()
-    chosen = Network(model="PreActResNet", depth=depth, block="basic")
+    chosen = Network(model=model, depth=depth, block=block or None)
     began = time.perf_counter()
-    model = network(chosen, (32, 32, 3), 10, remat=None if remat == "none" else remat)
-    trainer = Trainer(model, keras.layers.Rescaling(1 / 255), optimizer(Recipe(epochs=1), steps, model))
+    built = network(chosen, (32, 32, 3), 10, remat=None if remat == "none" else remat)
+    trainer = Trainer(built, keras.layers.Rescaling(1 / 255), optimizer(Recipe(epochs=1), steps, built))
     rng = np.random.default_rng(0)
     images = tf.constant(rng.integers(0, 256, (batch, 32, 32, 3), np.uint8))
     arguments = images, tf.constant(rng.integers(0, 10, batch)), tf.constant(0.0)
@@ -69,7 +71,7 @@ def _status(name: str) -> int:
 def measured(depth: int, remat: str, args: argparse.Namespace) -> dict[str, float]:
     """The same in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.remat", "-", f"--depths={depth}", f"--remat={remat}", "--alone"]
-    command += [f"--batch={args.batch}", f"--steps={args.steps}"]
+    command += [f"--model={args.model}", f"--block={args.block}", f"--batch={args.batch}", f"--steps={args.steps}"]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
     if done.returncode:
@@ -87,7 +89,7 @@ def table(rows: dict[tuple[int, str], dict[str, float]]) -> str:
     return "\n".join(lines)
 
 
-def draw(path: str, rows: dict[tuple[int, str], dict[str, float]], batch: int) -> None:
+def draw(path: str, rows: dict[tuple[int, str], dict[str, float]], args: argparse.Namespace) -> None:
     """Memory and time against the depth, a line for each `remat`."""
     from matplotlib.figure import Figure
 
@@ -97,7 +99,7 @@ def draw(path: str, rows: dict[tuple[int, str], dict[str, float]], batch: int) -
         for remat in dict.fromkeys(remat for _, remat in rows):
             points = [(depth, row[name] / unit) for (depth, kind), row in rows.items() if kind == remat]
             axes.plot(*zip(*points, strict=True), marker="o", label=f"remat={remat}")
-        axes.set(xlabel=f"depth of PreActResNet, batch {batch}", ylabel=label, ylim=(0, None))
+        axes.set(xlabel=f"depth of {args.model}, batch {args.batch}", ylabel=label, ylim=(0, None))
         axes.grid(alpha=0.3)
         axes.legend()
     figure.savefig(path, dpi=150)
@@ -107,7 +109,9 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("picture", help="the file to draw")
-    parser.add_argument("--depths", default="20,38,56,74,110", help="6n+2, separated by commas")
+    parser.add_argument("--model", default="PreActResNet", help="a family or a name, built at each depth")
+    parser.add_argument("--block", default="basic", help="the units' branch; empty for the model's own")
+    parser.add_argument("--depths", default="20,38,56,74,110", help="separated by commas; 6n+2 for basic units")
     parser.add_argument("--remat", default="none,auto,norms", help="values of `remat`, separated by commas")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--steps", type=int, default=8, help="timed steps in each process")
@@ -117,7 +121,7 @@ def main() -> None:
     depths = [int(depth) for depth in args.depths.split(",")]
     pairs = [(depth, remat) for depth in depths for remat in args.remat.split(",")]
     if args.alone:
-        print(json.dumps(measure(*pairs[0], args.batch, args.steps)))
+        print(json.dumps(measure(args.model, args.block, *pairs[0], args.batch, args.steps)))
         return
     seen: dict[tuple[int, str], list[dict[str, float]]] = {pair: [] for pair in pairs}
     for i in range(args.rounds):
@@ -129,7 +133,7 @@ def main() -> None:
         for pair, figures in seen.items()
     }
     print(table(rows))
-    draw(args.picture, rows, args.batch)
+    draw(args.picture, rows, args)
 
 
 if __name__ == "__main__":
