@@ -10,7 +10,8 @@ from typing import Any, get_args, get_type_hints
 
 from absl import flags
 
-from .sections import ARGUMENTS, SECTIONS, Bounds, Command, Section, is_reference
+from .options import ARGUMENTS, Bounds, Section, is_reference
+from .sections import SECTIONS, Command
 
 FLAGS = flags.FLAGS
 

@@ -28,7 +28,8 @@ from ..process.errors import BadInput, first_line
 from ..process.files import digest
 from ..process.startup import importing
 from .names import near
-from .sections import REFERENCE, SECTIONS, Section, is_reference
+from .options import REFERENCE, Section, is_reference
+from .sections import SECTIONS
 
 S = TypeVar("S", bound=Section)
 OBJECTS = tuple(each.name for record in SECTIONS.values() for each in fields(record) if each.metadata["bounds"].objects)

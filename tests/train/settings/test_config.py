@@ -14,8 +14,9 @@ from train.process.errors import BadInput
 from train.process.files import digest
 from train.settings.config import Config, fingerprint_of, read
 from train.settings.flags import command, defined
+from train.settings.options import Section
 from train.settings.resolving import _require_same_code, resolve
-from train.settings.sections import Command, Section
+from train.settings.sections import Command
 
 
 @pytest.fixture
@@ -168,7 +169,8 @@ BEYOND = {">=": -1e-9, ">": -1e-9, "<=": 1e-9, "<": 1e-9}
 
 def test_every_bounded_number_has_these_bounds():
     options = [each for section in Section.__subclasses__() for each in fields(section)]
-    bounds = {each.name: each.metadata["bounds"] for each in options if not each.metadata["bounds"].choices}
+    all_bounds = {each.name: each.metadata["bounds"] for each in options}
+    bounds = {name: each for name, each in all_bounds.items() if not (each.choices or each.unnamed)}
     assert {name: str(each) for name, each in bounds.items() if str(each) != "finite"} == BOUNDS
     for name, text in BOUNDS.items():
         for sign, written in re.findall(r"([<>]=?) (\S+)", text):
