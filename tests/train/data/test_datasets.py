@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import tarfile
 from pathlib import Path
 from typing import ClassVar
@@ -10,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
-from PIL import Image
+from PIL import Image, ImageOps
 
 from tests.support.paths import ROOT
 from train.data.datasets import identity, load
@@ -333,6 +334,27 @@ class Shades(tfds.core.GeneratorBasedBuilder):
             yield i, {picture: np.full((6 + i * self.ragged, 6, 3), 10 + 60 * (i % 2) + i, np.uint8), label: i % 2}
 
 
+class Portraits(Shades):
+    """JPEG files, every other one taken with the camera upside down."""
+
+    features: ClassVar = {
+        "image": tfds.features.Image(shape=(24, 16, 3), encoding_format="jpeg"),
+        "label": LIGHT_AND_DARK,
+    }
+
+    @staticmethod
+    def contents(number: int) -> bytes:
+        exif, file = Image.Exif(), io.BytesIO()
+        exif[0x0112] = 3 if number % 2 else 1
+        noise = np.random.default_rng(number).integers(0, 256, (24, 16, 3), np.uint8)
+        Image.fromarray(noise).save(file, "JPEG", exif=exif, quality=75)
+        return file.getvalue()
+
+    def _generate_examples(self):
+        for i in range(4):
+            yield i, {"image": io.BytesIO(self.contents(i)), "label": i % 2}
+
+
 class ShadesToValidate(Shades):
     splits = ("train", "validation")
 
@@ -403,6 +425,13 @@ def test_a_set_of_many_sizes_is_resized_where_asked(loaded, tmp_path):
     data = loaded("shades_of_many_sizes", f"--data_dir={tmp_path}", "--image_size=4")
     assert data.image_shape == (4, 4, 3)
     np.testing.assert_array_equal(data.train[0][:, 0, 0, 0], [10, 71, 12, 73])
+
+
+def test_jpegs_of_a_set_are_upright_and_have_pils_pixels(loaded, tmp_path):
+    images, _ = loaded("portraits", f"--data_dir={tmp_path}").train
+    for number, image in enumerate(images):
+        theirs = ImageOps.exif_transpose(Image.open(io.BytesIO(Portraits.contents(number))))
+        np.testing.assert_array_equal(image, theirs)
 
 
 def test_labels_without_names_are_numbered(loaded, tmp_path):

@@ -94,10 +94,22 @@ def decoded(contents, window, exact: bool = True):
         if not exact:
             return straight()
         tag = orientation(contents)
-        whole = lambda: tf.image.decode_jpeg(contents, channels=3, dct_method=DCT)  # noqa: E731
-        return tf.cond(tf.equal(tag, 1), straight, lambda: cut(upright(whole(), tag)))
+        return tf.cond(tf.equal(tag, 1), straight, lambda: cut(_whole_jpeg(contents, 3, tag)))
 
     return tf.cond(tf.io.is_jpeg(contents), of_jpeg, lambda: cut(_whole(contents)))
+
+
+def whole(contents, channels: int):
+    """The decoded image, uint8 `[height, width, channels]`, upright; JPEGs have PIL's pixels."""
+    return tf.cond(
+        tf.io.is_jpeg(contents),
+        lambda: _whole_jpeg(contents, channels, orientation(contents)),
+        lambda: _whole(contents, channels),
+    )
+
+
+def _whole_jpeg(contents, channels: int, tag):
+    return upright(tf.image.decode_jpeg(contents, channels=channels, dct_method=DCT), tag)
 
 
 def _jpeg_window(contents, top, left, rows, columns, exact: bool):
@@ -109,8 +121,8 @@ def _jpeg_window(contents, top, left, rows, columns, exact: bool):
     return pixels[:, left - first : left - first + columns]
 
 
-def _whole(contents):
-    return tf.io.decode_image(contents, channels=3, expand_animations=False)
+def _whole(contents, channels: int = 3):
+    return tf.io.decode_image(contents, channels=channels, expand_animations=False)
 
 
 def _cut(image, top, left, size: int):

@@ -14,6 +14,7 @@ from keras_resunits.arguments import near_matches
 from ...process.backend import tf
 from ...process.errors import BadInput, first_line
 from ..pipelines import untuned
+from .decoding import whole
 from .encoded import DEFAULT_SIZE, EncodedData, EncodedSplit
 from .images import ImageData, tell_narrow
 from .records import records
@@ -40,7 +41,8 @@ def load_tfds(
         streamed: Whether images that differ in size, or are to be resized, stay encoded on the disk and are decoded
             when needed; `image_size` is then the size of the views, 224 by default.
         protocol: The test view of streamed images, one of `decoding.VIEWS`.
-        exact: See `EncodedData`. If false, a validation split beside a test split is left out, as in earlier versions.
+        exact: See `EncodedData`; of images in memory too. If false, a validation split beside a test split is left out,
+            as in earlier versions.
 
     Raises:
         BadInput: if the set does not exist, cannot be downloaded, or has no labelled images; or if the images differ in
@@ -73,7 +75,7 @@ def load_tfds(
             test_protocol=protocol or "paper",
             exact=exact,
         )
-    arrays = {split: _arrays(builder, part, pair, image_size) for split, part in splits.items()}
+    arrays = {split: _arrays(builder, part, pair, image_size, exact) for split, part in splits.items()}
     return ImageData.of_splits(arrays, class_names=names)
 
 
@@ -164,9 +166,14 @@ def _encoded(builder, split: str, pair: tuple[str, str]) -> EncodedSplit:
     return EncodedSplit(count, example, lambda number: f"record {number} of '{split}' in {builder.data_dir}")
 
 
-def _arrays(builder, split: str, pair: tuple[str, str], image_size: int | None):
+def _arrays(builder, split: str, pair: tuple[str, str], image_size: int | None, exact: bool):
+    feature = builder.info.features[pair[0]]
+    of_jpeg = feature.np_dtype == np.uint8 and feature.shape[-1] in (1, 3)
+    own = exact and of_jpeg  # TensorFlow Datasets decodes JPEGs faster, to other pixels, and does not turn them
+
     def of_one_size(record):
         image, label = (record[key] for key in pair)
+        image = whole(image, feature.shape[-1]) if own else image
         highest = tf.reduce_max(image) if image.dtype == tf.uint16 else tf.constant(0, tf.uint16)
         if image_size and image.dtype == tf.uint16:  # to 8 bits first: the resized image has them
             image = tf.cast(tf.cast(image, tf.int32) // 257, tf.uint8)
@@ -175,7 +182,8 @@ def _arrays(builder, split: str, pair: tuple[str, str], image_size: int | None):
             image = tf.cast(tf.clip_by_value(tf.round(image), 0, 255), tf.uint8)
         return image, label, highest
 
-    wanted = tfds.decode.PartialDecoding(dict.fromkeys(pair, True))
+    encoded = {pair[0]: tfds.decode.SkipDecoding()} if own else None
+    wanted = tfds.decode.PartialDecoding(dict.fromkeys(pair, True), encoded)
     dataset = builder.as_dataset(split=split, decoders=wanted).map(of_one_size, num_parallel_calls=tf.data.AUTOTUNE)
     try:
         images, labels, highest = zip(*untuned(dataset.batch(READ_AT_ONCE)).as_numpy_iterator(), strict=True)
