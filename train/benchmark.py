@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
-from typing import NoReturn
 
-from .process.commands import Parser, command, positive, reported
+from .process.commands import Entry, Parser, command, positive
 from .process.errors import BadInput
 from .process.files import local, whole
 from .process.startup import importing
@@ -70,15 +68,7 @@ def main(arguments: argparse.Namespace) -> None:
         print(f"plot          {plot}")
 
 
-def run_main(argv: list[str]) -> int:
-    """Parse and measure; return the exit code."""
-    return reported("benchmark", lambda: main(parse(argv)))
-
-
-def entry() -> NoReturn:
-    """The command `keras-resunits-benchmark`, and `python -m train.benchmark`."""
-    sys.exit(run_main(sys.argv[1:]))
-
+entry = Entry("benchmark", parse, main)
 
 if __name__ == "__main__":
     entry()

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 from dataclasses import fields, replace
-from typing import NoReturn
 
-from .process.commands import Parser, command, positive, reported
+from .process.commands import Entry, Parser, command, positive
 from .process.errors import BadInput
-from .process.files import digest, outlive_full_disks, stored, whole
+from .process.files import digest, stored, whole
 from .process.startup import importing, require_tensorflow_backend
 from .run.folder import Run, new_run
 from .settings.config import Config, read
@@ -125,16 +123,7 @@ def examples(data, count: int, preprocessing):
     return np.asarray(preprocessing(pixels)), np.concatenate(labels).astype("int64")
 
 
-def run_main(argv: list[str]) -> int:
-    """Parse and compress; return the exit code."""
-    return reported("compress", lambda: main(parse(argv)))
-
-
-def entry() -> NoReturn:
-    """The command `keras-resunits-compress`, and `python -m train.compress`."""
-    outlive_full_disks()
-    sys.exit(run_main(sys.argv[1:]))
-
+entry = Entry("compress", parse, main)
 
 if __name__ == "__main__":
     entry()

@@ -9,11 +9,10 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
 
-from .process.commands import Parser, add_state, command, positive, reported, separated
+from .process.commands import Entry, Parser, add_state, command, positive, separated
 from .process.errors import BadInput
-from .process.files import local, outlive_full_disks, stored, whole
+from .process.files import local, stored, whole
 from .process.startup import importing, require_tensorflow_backend
 from .run.folder import Run
 from .settings.config import Config, read
@@ -187,16 +186,7 @@ def default_output(model: str) -> Path:
     return Path("evaluations") / name
 
 
-def run_main(argv: list[str]) -> int:
-    """Parse and evaluate; return the exit code."""
-    return reported("evaluate", lambda: main(parse(argv)))
-
-
-def entry() -> NoReturn:
-    """The command `keras-resunits-evaluate`, and `python -m train.evaluate`."""
-    outlive_full_disks()
-    sys.exit(run_main(sys.argv[1:]))
-
+entry = Entry("evaluate", parse, main)
 
 if __name__ == "__main__":
     entry()

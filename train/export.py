@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from .process.commands import Parser, add_state, command, positive, reported, separated
+from .process.commands import Entry, Parser, add_state, command, positive, separated
 from .process.errors import BadInput
-from .process.files import local, outlive_full_disks, stored
+from .process.files import local, stored
 from .process.startup import importing, require_tensorflow_backend
 from .settings.sections import Serving, Source
 
@@ -170,16 +169,7 @@ def _sizes(text: str) -> list[int]:
     return [positive(part) for part in text.split(",")]
 
 
-def run_main(argv: list[str]) -> int:
-    """Parse and export; return the exit code."""
-    return reported("export", lambda: main(parse(argv)))
-
-
-def entry() -> NoReturn:
-    """The command `keras-resunits-export`, and `python -m train.export`."""
-    outlive_full_disks()
-    sys.exit(run_main(sys.argv[1:]))
-
+entry = Entry("export", parse, main)
 
 if __name__ == "__main__":
     entry()

@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import NoReturn
 
-from .process.commands import Parser, add_state, command, positive, reported, separated
+from .process.commands import Entry, Parser, add_state, command, positive, separated
 from .process.errors import BadInput
-from .process.files import local, outlive_full_disks, stored
+from .process.files import local, stored
 from .process.startup import importing, require_tensorflow_backend
 
 INTRODUCTION = """Classify images with a trained network, and write the classes to a csv file.
@@ -192,16 +191,7 @@ def output_of(arguments: argparse.Namespace) -> Path:
     return output
 
 
-def run_main(argv: list[str]) -> int:
-    """Parse and predict; return the exit code."""
-    return reported("predict", lambda: main(parse(argv)))
-
-
-def entry() -> NoReturn:
-    """The command `keras-resunits-predict`, and `python -m train.predict`."""
-    outlive_full_disks()
-    sys.exit(run_main(sys.argv[1:]))
-
+entry = Entry("predict", parse, main)
 
 if __name__ == "__main__":
     entry()

@@ -163,12 +163,12 @@ def test_flips_answer_with_the_mean_over_image_and_mirror(command, files, tmp_pa
     assert np.abs(found - plain.answer(images)).max() > 1e-4
     crops = np.stack([images, images], axis=1)
     np.testing.assert_allclose(with_mirrors(plain).probabilities(crops), wanted, atol=1e-6)
-    assert evaluate.run_main([str(folder), "--flips"]) == 0
+    assert evaluate.entry.run([str(folder), "--flips"]) == 0
     assert "mean over image and mirror" in capsys.readouterr().out
     np.save(tmp_path / "images.npy", images)
     output = tmp_path / "predictions.csv"
     options = ["--flips", "--probabilities", f"--output={output}"]
-    assert predict.run_main([str(folder), str(tmp_path / "images.npy"), *options]) == 0
+    assert predict.entry.run([str(folder), str(tmp_path / "images.npy"), *options]) == 0
     rows = [row.split(",") for row in output.read_text().splitlines()[1:]]
     np.testing.assert_allclose([[float(each) for each in row[-2:]] for row in rows], wanted, atol=1e-4)
 

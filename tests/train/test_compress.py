@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from train.compress import examples, run_main, tuned
+from train.compress import entry, examples, tuned
 from train.process.errors import BadInput
 from train.run.folder import Run
 from train.settings.config import Config, read
@@ -25,7 +25,7 @@ def test_training_on_keeps_the_recipe_but_for_its_length_its_rate_and_what_is_of
     assert (made.network.initial_model, made.network.model, made.network.depth) == ("a.keras", None, None)
     with pytest.raises(BadInput, match="--learning_rate must be > 0"):
         tuned(whole, "a.keras", 2, 0.0)
-    assert run_main(["no-such-run"]) == 2
+    assert entry.run(["no-such-run"]) == 2
     assert "no-such-run must be a run with a checkpoint" in capsys.readouterr().err
 
 
@@ -40,11 +40,11 @@ def test_a_run_is_pruned_trained_on_and_exported(command, files, tmp_path, capsy
         (folder, "--by=ratio", "--budget=0.01"): "`budget` cannot be met",
         (str(data),): "must be a run with a checkpoint",
     }.items():
-        assert run_main([*arguments]) == 2
+        assert entry.run([*arguments]) == 2
         assert wrong in capsys.readouterr().err, arguments
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["mine"]
 
-    assert run_main([folder, "--by=ratio", "--budget=0.8", "--epochs=1"]) == 0
+    assert entry.run([folder, "--by=ratio", "--budget=0.8", "--epochs=1"]) == 0
     out = capsys.readouterr().out
     new = Run(tmp_path, "mine-pruned")
     trained, pruned, tuned = (

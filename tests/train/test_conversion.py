@@ -186,12 +186,12 @@ def test_a_run_keeps_what_it_needs_and_ends_alike_however_often_it_is_stopped(co
     states = [re.search(r"^state +(\w+)", each.out, re.MULTILINE)[1] for each in (whole, resumed)]
     assert states[0] == states[1]
 
-    assert evaluate.run_main([str(run.folder)]) == 0
-    assert export.run_main([str(run.folder)]) == 0
-    assert predict.run_main([str(run.folder), str(run.example), f"--output={tmp_path / 'out.csv'}"]) == 0
+    assert evaluate.entry.run([str(run.folder)]) == 0
+    assert export.entry.run([str(run.folder)]) == 0
+    assert predict.entry.run([str(run.folder), str(run.example), f"--output={tmp_path / 'out.csv'}"]) == 0
     network = checkpoint_network(run, chosen_checkpoint(run))
     np.testing.assert_array_equal(network.preprocessing(pixels()), pixels())  # its first layer normalises them
-    assert compress.run_main([str(run.folder), "--by=ratio", "--epochs=1"]) == 0
+    assert compress.entry.run([str(run.folder), "--by=ratio", "--epochs=1"]) == 0
     run.initial.unlink()
     with pytest.raises(BadInput, match=r"initial\.keras is missing: restore it \(SHA-256 "):
         checkpoint_network(run, chosen_checkpoint(run))

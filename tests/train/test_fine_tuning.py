@@ -110,8 +110,8 @@ def test_a_file_that_normalises_gets_pixels_also_where_it_is_evaluated_and_expor
     path.unlink()
     run = Run(tmp_path, "set-pixels")
     (run.saved_models / "1").rename(tmp_path / "exported")
-    assert evaluate.run_main([str(run.folder)]) == 0  # of the checkpoint
-    assert export.run_main([str(run.folder)]) == 0
+    assert evaluate.entry.run([str(run.folder)]) == 0  # of the checkpoint
+    assert export.entry.run([str(run.folder)]) == 0
     network = checkpoint_network(run, chosen_checkpoint(run))
     assert normalizing(network.model).name == "normalization"
     images = np.array(files.arrays()["x_test"], "float32")

@@ -133,8 +133,8 @@ def test_a_users_shortcut_trains_resumes_evaluates_and_exports_without_its_file(
     assert again.code == 0, again.err
     run = Run(tmp_path, "mine")
     assert "scale" in shortcuts(checkpoint_network(run, chosen_checkpoint(run)).model)
-    assert evaluate.run_main([str(run.folder)]) == 0
-    assert export.run_main([str(run.folder)]) == 0
+    assert evaluate.entry.run([str(run.folder)]) == 0
+    assert export.entry.run([str(run.folder)]) == 0
     assert kr.load(run.folder).predict(files.arrays()["x_test"]).shape == (8, 2)
 
 

@@ -69,7 +69,7 @@ def test_images_are_classified_by_a_trained_network_by_name(tmp_path, capsys):
     record = kr.pretrained("preactresnet20:digits")
     images, labels = load_digits().test
     np.save(tmp_path / "images.npy", images)
-    assert predict.run_main([record.name, str(tmp_path / "images.npy"), f"--output={tmp_path / 'out.csv'}"]) == 0
+    assert predict.entry.run([record.name, str(tmp_path / "images.npy"), f"--output={tmp_path / 'out.csv'}"]) == 0
     rows = [row.split(",") for row in (tmp_path / "out.csv").read_text().splitlines()[1:]]
     right = np.mean([name == record.class_names[label] for (_, name, _), label in zip(rows, labels, strict=True)])
     assert right == pytest.approx(record.accuracy, abs=1e-4)
@@ -78,7 +78,7 @@ def test_images_are_classified_by_a_trained_network_by_name(tmp_path, capsys):
 @pytest.mark.parametrize("program", [evaluate, export, predict], ids=["evaluate", "export", "predict"])
 def test_a_trained_network_that_is_not_there_is_refused_in_one_line(program, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert program.run_main(["preactresnet20:digit", *(["digits"] if program is not export else [])]) == 2
+    assert program.entry.run(["preactresnet20:digit", *(["digits"] if program is not export else [])]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "no trained network 'preactresnet20:digit'. Did you mean 'preactresnet20:digits'" in line
     assert list(tmp_path.iterdir()) == []

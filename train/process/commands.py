@@ -7,9 +7,14 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, NoReturn, TypeVar
 
 from .errors import BadInput, RunError, one_line
+from .files import outlive_full_disks
+
+A = TypeVar("A")
 
 CONSOLE = "keras-resunits"  # prefix of the installed commands
 PACKAGE = __name__.partition(".")[0]
@@ -107,3 +112,26 @@ def reported(name: str, work: Callable[[], None]) -> int:
         print(f"{name}: interrupted.", file=sys.stderr)
         return 130
     return 0
+
+
+@dataclass(frozen=True)
+class Entry(Generic[A]):
+    """A command: `keras-resunits-NAME`, and `python -m train.NAME`.
+
+    Args:
+        name: Its name.
+        parse: Makes its arguments of the words after the name.
+        main: What it does with them.
+    """
+
+    name: str
+    parse: Callable[[list[str]], A]
+    main: Callable[[A], None]
+
+    def run(self, argv: list[str]) -> int:
+        """Parse and work; return the exit code."""
+        return reported(self.name, lambda: self.main(self.parse(argv)))
+
+    def __call__(self) -> NoReturn:
+        outlive_full_disks()
+        sys.exit(self.run(sys.argv[1:]))

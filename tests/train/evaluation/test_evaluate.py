@@ -21,7 +21,7 @@ from tests.support.configs import changed
 from tests.train.conftest import Files, Outcome
 from train.data.batches import test_batches
 from train.data.datasets import ImageData, load
-from train.evaluate import parse, run_main
+from train.evaluate import entry, parse
 from train.evaluation.judge import picked
 from train.evaluation.judgement import SIDE, Judgement, draw_confusion, draw_mistakes
 from train.process.errors import BadInput
@@ -41,7 +41,7 @@ def evaluate(capsys):
 
     def evaluate(*arguments) -> Outcome:
         capsys.readouterr()
-        return Outcome(run_main([str(argument) for argument in arguments]), *capsys.readouterr())
+        return Outcome(entry.run([str(argument) for argument in arguments]), *capsys.readouterr())
 
     return evaluate
 

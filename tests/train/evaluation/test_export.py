@@ -20,7 +20,7 @@ from tests.train.conftest import Files, Outcome
 from train.data.datasets import load
 from train.evaluation.classifiers import Classifier
 from train.evaluation.exporting import require_exportable
-from train.export import run_main
+from train.export import entry
 from train.process.errors import BadInput
 from train.run.checkpoints import Checkpoints, Position
 from train.settings.config import Config, read
@@ -40,7 +40,7 @@ def export(capsys):
 
     def export(*arguments) -> Outcome:
         capsys.readouterr()
-        return Outcome(run_main([str(argument) for argument in arguments]), *capsys.readouterr())
+        return Outcome(entry.run([str(argument) for argument in arguments]), *capsys.readouterr())
 
     return export
 

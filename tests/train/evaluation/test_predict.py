@@ -23,7 +23,7 @@ from train.data.datasets.folder import pixels
 from train.evaluation.inputs import Inputs
 from train.evaluation.predicting import in_words, read_batches
 from train.evaluation.submission import _is_share
-from train.predict import run_main
+from train.predict import entry
 
 NAMES = ["cat", "dog", "eel"]
 SHAPE = (8, 8, 3)
@@ -61,7 +61,7 @@ def predict(capsys, tmp_path):
     def predict(*arguments) -> Outcome:
         capsys.readouterr()
         given = [str(argument) for argument in (*arguments, f"--output={tmp_path / 'out.csv'}")]
-        return Outcome(run_main(given), *capsys.readouterr())
+        return Outcome(entry.run(given), *capsys.readouterr())
 
     return predict
 

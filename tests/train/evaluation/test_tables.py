@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from train.evaluate import run_main
+from train.evaluate import entry
 from train.evaluation.calibration import Calibration, draw_calibration
 from train.evaluation.judgement import Judgement, draw_mistakes
 from train.evaluation.tables import class_scores, in_lines, write_classes, write_images
@@ -143,7 +143,7 @@ def test_evaluating_a_folder_names_files_in_the_rows(files, tmp_path, capsys):
     root = files.image_folder(tmp_path / "pets", shape=(8, 8, 3))
     save_classifier(PreActResNet(8, (8, 8, 3), 2), tmp_path / "net.keras", ["dog", "cat"])
     line = [tmp_path / "net.keras", root, "--normalize=none", f"--output={tmp_path / 'out'}"]
-    assert run_main(list(map(str, line))) == 0
+    assert entry.run(list(map(str, line))) == 0
     _, *found = rows(tmp_path / "out" / "images.csv")
     files_of = [str(root / "test" / kind / f"{i}.png") for kind in ("cat", "dog") for i in range(2)]
     assert [row[:2] for row in found] == [[file, Path(file).parent.name] for file in files_of]

@@ -16,7 +16,7 @@ import pytest
 from keras_resunits import PreActResNet
 from tests.support.processes import finished
 from tests.train.conftest import Files
-from train.evaluate import run_main as evaluate
+from train.evaluate import entry as evaluate
 from train.run.history import cut_history, read_history
 
 pytestmark = pytest.mark.slow
@@ -109,11 +109,11 @@ def test_renamed_class_folders_are_other_data(command, files, tmp_path):
 
 
 def test_a_checkpoint_is_judged_with_the_statistics_it_was_trained_with(own, trained, capsys):
-    assert evaluate([str(own / "runs" / "mine")]) == 0
+    assert evaluate.run([str(own / "runs" / "mine")]) == 0
     right = accuracy(capsys.readouterr().out)
     arrays = dict(np.load(trained / "set.npz"))
     np.savez(own / "darker.npz", **{**arrays, "x_train": arrays["x_train"] // 4})  # the same test images
-    assert evaluate([str(own / "runs" / "mine"), str(own / "darker.npz")]) == 0
+    assert evaluate.run([str(own / "runs" / "mine"), str(own / "darker.npz")]) == 0
     assert accuracy(capsys.readouterr().out) == right
 
 
@@ -124,7 +124,7 @@ def test_a_run_is_not_judged_on_data_that_changed(own, trained, capsys):
     try:
         arrays = dict(np.load(data))
         np.savez(data, **{**arrays, "x_train": arrays["x_train"] // 4})
-        assert evaluate([str(own / "runs" / "mine")]) == 2
+        assert evaluate.run([str(own / "runs" / "mine")]) == 2
         assert "the data are not those that the run started with: digest was" in capsys.readouterr().err
     finally:
         data.write_bytes(kept)
@@ -134,12 +134,12 @@ def test_a_run_is_not_judged_on_data_that_changed(own, trained, capsys):
 def test_the_newest_state_is_judged_whatever_the_times_of_the_files(own, command, capsys):
     mine = own / "runs" / "mine"
     assert resumed(command, own).code == 0  # exports the state after two epochs
-    assert evaluate([str(mine)]) == 0
+    assert evaluate.run([str(mine)]) == 0
     assert "SavedModel" in capsys.readouterr().out
     assert resumed(command, own, "--epochs=3", "--noexport").code == 0
     for path in (own / "saved_models").rglob("*"):
         os.utime(path)  # as a copy leaves them: newer than the checkpoint
-    assert evaluate([str(mine)]) == 0
+    assert evaluate.run([str(mine)]) == 0
     assert "checkpoint" in capsys.readouterr().out
 
 
@@ -149,7 +149,7 @@ def test_a_network_that_answers_nan_is_not_judged(tmp_path, files, capsys):
     kernel = model.get_layer("classifier").kernel
     kernel.assign(np.full(kernel.shape, np.nan))
     model.save(tmp_path / "net.keras")
-    assert evaluate([str(tmp_path / "net.keras"), str(data), f"--output={tmp_path / 'out'}"]) == 3
+    assert evaluate.run([str(tmp_path / "net.keras"), str(data), f"--output={tmp_path / 'out'}"]) == 3
     assert capsys.readouterr().err.splitlines()[-1].endswith("answers 6 of 6 images with NaN or infinity.")
     assert not (tmp_path / "out").exists()
     assert keras.backend.backend() == "tensorflow"

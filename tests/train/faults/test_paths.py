@@ -17,7 +17,7 @@ import pytest
 from keras_resunits import PreActResNet, export_saved_model
 from tests.support.paths import ROOT, python_path
 from train.data.datasets import load
-from train.evaluate import run_main as evaluate
+from train.evaluate import entry as evaluate
 from train.process.errors import BadInput, StorageError
 from train.process.files import local
 from train.settings.config import Config
@@ -58,7 +58,7 @@ def test_the_users_folder_is_expanded_everywhere(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert local("~/x", "--output") == tmp_path / "x"
     PreActResNet(8, (8, 8, 1), 10).save(tmp_path / "net.keras")
-    assert evaluate(["~/net.keras", "digits", "--output=~/out"]) == 0, capsys.readouterr().err
+    assert evaluate.run(["~/net.keras", "digits", "--output=~/out"]) == 0, capsys.readouterr().err
     assert (tmp_path / "out" / "evaluation.json").is_file()
 
 
@@ -69,7 +69,7 @@ def test_bytes_that_are_not_utf_8_are_refused():
 
 def test_an_empty_data_set_is_not_the_runs_own(tmp_path, capsys):
     Config().save(tmp_path / "config.json")
-    assert evaluate([str(tmp_path), ""]) == 2
+    assert evaluate.run([str(tmp_path), ""]) == 2
     assert "DATA is empty" in capsys.readouterr().err
 
 

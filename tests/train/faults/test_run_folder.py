@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.forks import Forked
 from tests.train.conftest import Files
-from train.evaluate import run_main as evaluate
+from train.evaluate import entry as evaluate
 
 FILES = (  # of a run that ended and was exported
     "runs/mine/config.json",
@@ -94,7 +94,7 @@ def exported(own: Path, command) -> tuple[int, str, str]:
 
 def evaluated(own: Path, command, capsys) -> tuple[int, str, str]:
     capsys.readouterr()
-    code = evaluate([str(own / "runs" / "mine"), f"--output={own}"])
+    code = evaluate.run([str(own / "runs" / "mine"), f"--output={own}"])
     return (code, *capsys.readouterr())
 
 

@@ -20,7 +20,7 @@ from tests.support.forks import Forked
 from tests.support.paths import ROOT
 from tests.support.processes import begun
 from tests.train.run.test_checkpoints import saved, small
-from train.evaluate import run_main
+from train.evaluate import entry
 from train.evaluation.check import check_answers
 from train.process.errors import BadInput, StorageError
 from train.run.checkpoints import Position, newest_checkpoint, require_checkpoint
@@ -212,7 +212,7 @@ def test_an_evaluation_on_a_full_disk_is_reported_in_one_line(disk, files, tmp_p
     fill(folder / "ballast")
     model, data = tmp_path / "model.keras", files.npz(tmp_path / "set.npz")
     PreActResNet(8, (8, 8, 1), classes=2).save(model)
-    assert run_main([str(model), str(data), f"--output={folder}/found"]) == 4
+    assert entry.run([str(model), str(data), f"--output={folder}/found"]) == 4
     assert re.fullmatch(r"evaluate: disk full writing \S+/found\.\n", capsys.readouterr().err)
     assert [path.name for path in folder.iterdir()] == ["ballast"]
 
