@@ -349,6 +349,11 @@ def test_the_study_of_nested_families_refuses_epochs_that_do_not_divide(tmp_path
     [
         ("shortcuts_and_orders.csv", "study.png", ()),
         ("tables_depth110.csv", "study110.png", ("--depth=110", "--learning_rate=0.01")),
+        (
+            "tables_depth110_cifar.csv",
+            "study110_cifar.png",
+            ("--depth=110", "--learning_rate=0.01", "--precision=mixed_bfloat16"),
+        ),
     ],
 )
 def test_the_studys_picture_is_drawn_from_the_committed_rows(tmp_path, rows, picture, budget):

@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import keras_resunits as kr
 from keras_resunits.serving.benchmark import SERVER, Benchmark, Runtime, Timed, _by_turns, benchmark
-from train.benchmark import run_main
+from train.benchmark import entry
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def version(tmp_path_factory):
 def test_the_command_prints_a_table_and_draws_it(version, tmp_path, capsys):
     plot = tmp_path / "speed.png"
     arguments = [str(version.parent), "--batches=1,3", "--rounds=2", "--requests=2", f"--plot={plot}"]
-    assert run_main(arguments) == 0, capsys.readouterr().err
+    assert entry.run(arguments) == 0, capsys.readouterr().err
     out = capsys.readouterr().out
     assert [line.split()[:2] for line in out.splitlines() if line.startswith("savedmodel")][1:] == [
         ["savedmodel", "1"],
@@ -90,7 +90,7 @@ def test_runtimes_take_turns_and_the_first_requests_are_not_timed():
 )
 def test_a_mistake_is_one_line(arguments, line, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert run_main(list(arguments)) == 2
+    assert entry.run(list(arguments)) == 2
     error = capsys.readouterr().err
     assert error.startswith("benchmark: ") and line in error and error.count("\n") == 1
 
@@ -98,9 +98,9 @@ def test_a_mistake_is_one_line(arguments, line, tmp_path, monkeypatch, capsys):
 def test_the_newest_version_is_measured_as_asked(tmp_path, monkeypatch, capsys):
     given = []
     monkeypatch.setattr("keras_resunits.serving.benchmark.benchmark", lambda *asked: given.append(asked))
-    assert run_main([str(tmp_path)]) == 0
+    assert entry.run([str(tmp_path)]) == 0
     for version in ("2", "9", "10"):
         (tmp_path / version).mkdir()
         (tmp_path / version / "saved_model.pb").touch()
-    assert run_main([str(tmp_path), "--batches=2,4", "--rounds=3", "--requests=6"]) == 0
+    assert entry.run([str(tmp_path), "--batches=2,4", "--rounds=3", "--requests=6"]) == 0
     assert given == [(tmp_path, [1, 8, 32], 5, 10), (tmp_path / "10", [2, 4], 3, 6)]
