@@ -23,6 +23,24 @@ from keras_resunits.analysis.records import Record, cell
 
 CREDITED = 32
 """Images whose logits are attributed; their rows are one for each source."""
+TRACED = 128
+"""Images whose gradients are followed, for which all units keep what they computed."""
+
+
+def spread(values, count: int):
+    """Return up to `count` values, spread over all of them, since files are often sorted by class.
+
+    Example:
+
+    >>> spread([0, 0, 1, 1, 2], 3), spread([0, 1], 3)
+    ([0, 1, 2], [0, 1])
+    """
+    return values[:: -(-len(values) // count)]
+
+
+def of_some(analysis: Callable[..., Record], count: int) -> Callable[..., Record]:
+    """Return an analysis of up to `count` images."""
+    return lambda model, images, labels: analysis(model, spread(images, count), spread(labels, count))
 
 
 @dataclass(frozen=True)
@@ -44,20 +62,20 @@ SECTIONS = (
     Section(
         "Propagation",
         "How signal and gradient pass the units. The direct term is the gradient that reaches a unit through shortcuts "
-        "alone; where it stays, depth does not weaken it (He et al. 2016, Eq. 4 to 8).",
-        propagation,
+        f"alone; where it stays, depth does not weaken it (He et al. 2016, Eq. 4 to 8). Of up to {TRACED} images.",
+        of_some(propagation, TRACED),
     ),
     Section(
         "Paths",
         "A residual network is a sum over paths. The exact gradient by path length shows which lengths train it; "
-        "Binomial(L, 1/2) is the number of paths of each length (Veit et al. 2016).",
-        paths,
+        f"Binomial(L, 1/2) is the number of paths of each length (Veit et al. 2016). Of up to {TRACED} images.",
+        of_some(paths, TRACED),
     ),
     Section(
         "Credits",
         "What each unit adds to the logit of an image's class. Sources sum to the logit; what activations keep from "
-        "being attributed is a source of its own.",
-        lambda model, images, labels: credits(model, images[:CREDITED], labels[:CREDITED]),
+        f"being attributed is a source of its own. Of up to {CREDITED} images.",
+        of_some(credits, CREDITED),
     ),
     Section(
         "Lesions",
