@@ -144,9 +144,8 @@ class Comparison(Record):
                 each.set_ylabel("")
                 each.get_legend().remove()
         shown = np.concatenate([_shown(found) for found in self.networks.values()])
-        axes[0].set_ylim(
-            max(shown.min(initial=1.0) / 2, _LOWEST), 2 * shown.max(initial=1.0)
-        )  # all share it: the first fixed it for itself
+        lowest, highest = shown.min(initial=1.0), shown.max(initial=1.0)
+        axes[0].set_ylim(max(lowest / 2, _LOWEST), 2 * highest)  # all share it: the first fixed it for itself
         return axes[0]
 
 
