@@ -20,7 +20,8 @@ INTRODUCTION = """Make a trained network smaller: rank its units, drop the least
         drop units of a run, by name or folder, until 70 % of its multiply-adds are left; train 5 epochs, export
 
 Units are ranked on validation images, or on training images where there is no validation split.
-Writes runs/NAME/ and saved_models/NAME/ beside those of the run; the pruned network is runs/NAME/initial.keras.
+Writes runs/NAME/ and saved_models/NAME/ beside those of the run. The pruned network is runs/NAME/initial.keras; accuracy
+and latency on the way are in runs/NAME/pruning.csv and pruning.png.
 Exit codes: those of the training command.
 """
 RANKING, MEASURING = 512, 2000
@@ -49,12 +50,13 @@ def main(arguments: argparse.Namespace) -> None:
     require_tensorflow_backend()
     with importing():
         from keras_resunits import surgery
-        from keras_resunits.surgery.pruning import costs, table
+        from keras_resunits.surgery.costs import table
 
         from .data.datasets import load
         from .evaluation.classifiers import near_runs, run_folder
         from .evaluation.exporting import one_line
         from .evaluation.networks import checkpoint_network, chosen_checkpoint
+        from .evaluation.tables import write_table
         from .program import train
 
     folder = run_folder(arguments.model)
@@ -87,9 +89,15 @@ def main(arguments: argparse.Namespace) -> None:
     path.unlink()  # the new run has a copy
     last = chosen_checkpoint(new)
     assert last is not None  # it has just been trained
-    models = {"trained": trained.model, "pruned": pruned.model, "tuned": checkpoint_network(new, last).model}
     images, labels = examples(data, MEASURING, trained.preprocessing)
-    print(f"\n{table(costs(models, images, labels))}\nmeasured on {len(labels):,} {data.tested} images")
+    network = checkpoint_network(new, last).model
+    curve = surgery.pruning_curve(trained.model, pruned.dropped, images, labels, tuned=network)
+    rows, picture = new.pruning
+    write_table(rows, list(curve.rows[0]), (row.values() for row in curve.rows))
+    with whole(picture) as unfinished:
+        curve.plot().figure.savefig(unfinished)
+    print(f"\n{table(curve.costs)}\nmeasured on {len(labels):,} {data.tested} images")
+    print(f"curve         {picture}, {rows.name}")
 
 
 def tuned(config: Config, path: str, epochs: int, rate: float | None) -> Config:

@@ -2,6 +2,7 @@
 
 from keras_resunits.surgery.chains import put_together, take_apart
 from keras_resunits.surgery.columns import deepest_column
+from keras_resunits.surgery.curve import pruning_curve
 from keras_resunits.surgery.deepening import deepen
 from keras_resunits.surgery.folding import fold
 from keras_resunits.surgery.gating import from_gated, to_gated
@@ -22,6 +23,7 @@ __all__ = [
     "insert",
     "new_head",
     "prune",
+    "pruning_curve",
     "put_together",
     "reorder",
     "replace",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -26,35 +24,11 @@ from keras_resunits.arguments import (
     require_share,
 )
 from keras_resunits.surgery.chains import Parts, put_together, take_apart
+from keras_resunits.surgery.costs import Cost, costs, table
 from keras_resunits.surgery.rearranging import removable
 from keras_resunits.units.unit import Unit
 
 Criterion = Mapping[str, float] | Callable[..., Mapping[str, float]] | str
-TURNS = 7
-"""How often each network is timed."""
-AT_ONCE = 256
-"""Images that are classified at a time, and the most that are timed."""
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a network costs, and what it achieves.
-
-    Args:
-        network: Which network: "before" or "after".
-        units: Number of its units.
-        parameters: Number of its parameters and moving statistics.
-        multiply_adds: Multiply-adds for one image; `None` if the size of images is not known.
-        latency: Seconds for the images, the median of the turns; `None` without images.
-        accuracy: Share of right answers; `None` without labels.
-    """
-
-    network: str
-    units: int
-    parameters: int
-    multiply_adds: int | None
-    latency: float | None = None
-    accuracy: float | None = None
 
 
 @dataclass(frozen=True)
@@ -81,19 +55,6 @@ class Pruned:
 
     def __str__(self) -> str:
         return f"{table((self.before, self.after))}\ndropped: {', '.join(self.dropped) or 'nothing'}"
-
-
-def table(rows: Iterable[Cost]) -> str:
-    """Return the costs of networks as text, one in a line."""
-    lines = [f"{'':<8}{'units':>6}{'parameters':>13}{'multiply-adds':>16}{'latency':>11}{'accuracy':>10}"]
-    for cost in rows:
-        latency = "" if cost.latency is None else f"{cost.latency * 1e3:.1f} ms"
-        accuracy = "" if cost.accuracy is None else f"{cost.accuracy:.2%}"
-        adds = "?" if cost.multiply_adds is None else f"{cost.multiply_adds:,}"
-        lines.append(
-            f"{cost.network:<8}{cost.units:>6}{cost.parameters:>13,}{adds:>16}{latency:>11}{accuracy:>10}".rstrip()
-        )
-    return "\n".join(lines)
 
 
 @checked(
@@ -153,20 +114,25 @@ def prune(
 
 
 def _examples(model: keras.Model, parts: Parts, images, labels) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Return images and labels as arrays, where there are any."""
+    if labels is not None:
+        return require_examples(model, parts, images, labels, "prune")
+    return None if images is None else require_images(images, model, "prune"), None
+
+
+def require_examples(model: keras.Model, parts: Parts, images, labels, where: str) -> tuple[np.ndarray, np.ndarray]:
     """Return images and labels as arrays; refuse images that the model does not take, and labels that do not fit."""
-    images = None if images is None else require_images(images, model, "prune")
-    if labels is None:
-        return images, None
     if images is None:
-        raise ValueError("`labels` require the `images` that they belong to. Received: no images (prune).")
+        raise ValueError(f"`labels` require the `images` that they belong to. Received: no images ({where}).")
+    images = require_images(images, model, where)
     last = max(i for i, part in enumerate(parts.chain) if part.is_unit)
     shape = model.output_shape
     if len(shape) != 2 or not any(isinstance(part.layer, keras.layers.Dense) for part in parts.chain[last:]):
         raise ValueError(
             f"`labels` require a network that ends in a classifier. Received: '{model.name}', whose last layer is "
-            f"'{parts.chain[-1].name}', with outputs {shape[1:]} (prune)."
+            f"'{parts.chain[-1].name}', with outputs {shape[1:]} ({where})."
         )
-    return images, require_labels(labels, len(images), shape[-1], "prune")
+    return images, require_labels(labels, len(images), shape[-1], where)
 
 
 def _scores(model: keras.Model, parts: Parts, by: Criterion, images, labels) -> dict[str, float]:
@@ -222,42 +188,6 @@ def _chosen(model, parts: Parts, scores: dict[str, float], keep, budget, of: str
             f"{left / whole:.1%} of its {of.replace('_', '-')}. Received: budget={budget} (prune)."
         )
     return dropped
-
-
-def costs(models: Mapping[str, keras.Model], images=None, labels=None) -> list[Cost]:
-    """Return the costs of networks by name; latencies are measured by turns.
-
-    Args:
-        models: The networks by name.
-        images: Images that all of them take; without them, there is no latency.
-        labels: The classes of the images; without them, there is no accuracy.
-    """
-    seconds = latencies(models, images[:AT_ONCE]) if images is not None else {}
-    found = []
-    for name, model in models.items():
-        table = describe(model)
-        units = sum(isinstance(layer, Unit) for layer in model.layers)
-        right = None if labels is None else accuracy(model, images, labels)
-        found.append(Cost(name, units, table.parameters, table.multiply_adds, seconds.get(name), right))
-    return found
-
-
-def latencies(models: Mapping[str, keras.Model], images) -> dict[str, float]:
-    """Return the median seconds in which each model answers for images; the models take turns."""
-    taken: dict[str, list[float]] = {name: [] for name in models}
-    for turn in range(TURNS + 1):
-        for name, model in models.items():
-            start = time.perf_counter()
-            model.predict(images, batch_size=AT_ONCE, verbose=0)
-            if turn:  # the first compiles
-                taken[name].append(time.perf_counter() - start)
-    return {name: statistics.median(each) for name, each in taken.items()}
-
-
-def accuracy(model: keras.Model, images, labels) -> float:
-    """Return the share of images whose largest output is that of their class."""
-    answers = model.predict(images, batch_size=AT_ONCE, verbose=0)
-    return float((answers.argmax(-1) == np.asarray(labels)).mean())
 
 
 def by_gate(model: keras.Model, images, labels) -> Mapping[str, float]:

@@ -22,7 +22,8 @@ from keras_resunits.surgery import (
     to_plain,
 )
 from keras_resunits.surgery.deepening import _units_of
-from keras_resunits.surgery.pruning import Cost, Pruned, latencies, table
+from keras_resunits.surgery.costs import Cost, latencies, table
+from keras_resunits.surgery.pruning import Pruned
 from tests.catalog import SMALL, randomize
 from tests.support.backends import under
 
@@ -143,7 +144,7 @@ def test_latency_is_the_median_of_seven_turns_after_the_first():
 
         asked = 0
 
-        def predict(self, images, batch_size, verbose):
+        def predict_on_batch(self, images):
             self.asked += 1
             time.sleep(0.2 if self.asked == 1 else 0.001)
 

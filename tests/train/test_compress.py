@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from types import SimpleNamespace
 
 import keras
+import matplotlib.image
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -47,15 +49,21 @@ def test_a_run_is_pruned_trained_on_and_exported(command, files, tmp_path, capsy
     assert entry.run([folder, "--by=ratio", "--budget=0.8", "--epochs=1"]) == 0
     out = capsys.readouterr().out
     new = Run(tmp_path, "mine-pruned")
-    trained, pruned, tuned = (
-        re.search(rf"^{name} .*", out, re.M)[0].split() for name in ("trained", "pruned", "tuned")
-    )
+    trained, pruned, tuned = (re.search(rf"^{name} .*", out, re.M)[0].split() for name in ("whole", "-1", "tuned"))
     assert trained[1:2] + pruned[1:2] + tuned[1:2] == ["3", "2", "2"] and pruned[2:4] == tuned[2:4]
     assert int(pruned[3].replace(",", "")) <= 0.8 * int(trained[3].replace(",", ""))
     assert keras.saving.load_model(new.initial).count_params() == int(pruned[2].replace(",", ""))
     assert read(new.config).recipe.learning_rate == 0.01 and read(new.config).recipe.freeze is None
     assert json.loads((new.saved_models / "1" / "metadata.json").read_text())["step"] == 8
     assert [path.name for path in (tmp_path / "runs" / "mine").glob("*.keras")] == ["model.keras"]
+    rows = list(csv.DictReader((new.folder / "pruning.csv").open()))
+    assert [(row["network"], row["dropped"], row["units"]) for row in rows] == [
+        ("whole", "0", "3"),
+        ("-1", "1", "2"),
+        ("tuned", "1", "2"),
+    ]
+    assert [f"{float(row['accuracy']):.2%}" for row in rows] == [each[-1] for each in (trained, pruned, tuned)]
+    assert matplotlib.image.imread(new.folder / "pruning.png").std() > 0
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.metrics import precision_recall_fscore_support
@@ -55,7 +56,7 @@ def class_scores(judgement: Judgement) -> list[ClassScore]:
 
 def write_classes(scores: Iterable[ClassScore], path: Path) -> None:
     """Write a row for each class; a score that is not defined is an empty cell."""
-    _write(path, CLASSES, ([row.name, *map(_cell, astuple(row)[1:4]), str(row.support)] for row in scores))
+    write_table(path, CLASSES, ([row.name, *map(_cell, astuple(row)[1:4]), str(row.support)] for row in scores))
 
 
 def write_images(judgement: Judgement, path: Path, file_of: Callable[[int], str | None]) -> None:
@@ -66,7 +67,7 @@ def write_images(judgement: Judgement, path: Path, file_of: Callable[[int], str 
         [file_of(i) or str(i), names[judgement.labels[i]], names[answers[i]], written(sure[i]), written(of_truth[i])]
         for i in range(len(answers))
     )
-    _write(path, IMAGES, rows)
+    write_table(path, IMAGES, rows)
 
 
 def in_lines(scores: Sequence[ClassScore]) -> list[str]:
@@ -95,7 +96,8 @@ def _cell(share: float) -> str:
     return "" if np.isnan(share) else written(share)
 
 
-def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a csv file, whole or not at all."""
     with (
         whole(path) as unfinished,
         open(unfinished, "w", newline="", encoding="utf-8", errors="surrogateescape") as file,

@@ -74,6 +74,11 @@ class Run:
         return self.folder / "curves.png"
 
     @property
+    def pruning(self) -> tuple[Path, Path]:
+        """What pruning cost and gained before this run, a table and a picture; absent where nothing was pruned."""
+        return self.folder / "pruning.csv", self.folder / "pruning.png"
+
+    @property
     def example(self) -> Path:
         """A test image, to try the export with."""
         return self.folder / "example.png"
