@@ -20,8 +20,8 @@ INTRODUCTION = """Make a trained network smaller: rank its units, drop the least
         drop units of a run, by name or folder, until 70 % of its multiply-adds are left; train 5 epochs, export
 
 Units are ranked on validation images, or on training images where there is no validation split.
-Writes runs/NAME/ and saved_models/NAME/ beside those of the run. The pruned network is runs/NAME/initial.keras; accuracy
-and latency on the way are in runs/NAME/pruning.csv and pruning.png.
+Writes runs/NAME/ and saved_models/NAME/ beside those of the run. The pruned network is runs/NAME/initial.keras;
+accuracy and latency on the way are in runs/NAME/pruning.csv and pruning.png.
 Exit codes: those of the training command.
 """
 RANKING, MEASURING = 512, 2000
@@ -93,7 +93,7 @@ def main(arguments: argparse.Namespace) -> None:
     network = checkpoint_network(new, last).model
     curve = surgery.pruning_curve(trained.model, pruned.dropped, images, labels, tuned=network)
     rows, picture = new.pruning
-    write_table(rows, list(curve.rows[0]), (row.values() for row in curve.rows))
+    write_table(rows, list(curve.rows[0]), [[*row.values()] for row in curve.rows])
     with whole(picture) as unfinished:
         curve.plot().figure.savefig(unfinished)
     print(f"\n{table(curve.costs)}\nmeasured on {len(labels):,} {data.tested} images")

@@ -60,9 +60,7 @@ class PruningCurve(Record):
         return ax
 
 
-@checked(
-    model=require_network, dropped=require_text.each, tuned=require_network.or_none, points=require_positive_int
-)
+@checked(model=require_network, dropped=require_text.each, tuned=require_network.or_none, points=require_positive_int)
 def pruning_curve(
     model: keras.Model,
     dropped: Sequence[str],
@@ -84,7 +82,8 @@ def pruning_curve(
         points: The most networks to measure between `model` and the last one, which is included. Defaults to 10.
 
     Raises:
-        ValueError: if a unit is unknown, changes the shape or is named twice, or the model, the images or the labels do not fit.
+        ValueError: if a unit is unknown, changes the shape or is named twice, or the model, the images or the labels do
+            not fit.
 
     Example:
 

@@ -21,8 +21,8 @@ from keras_resunits.surgery import (
     take_apart,
     to_plain,
 )
-from keras_resunits.surgery.deepening import _units_of
 from keras_resunits.surgery.costs import Cost, latencies, table
+from keras_resunits.surgery.deepening import _units_of
 from keras_resunits.surgery.pruning import Pruned
 from tests.catalog import SMALL, randomize
 from tests.support.backends import under
