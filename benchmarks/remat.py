@@ -5,9 +5,10 @@
     python -m benchmarks.remat OUT.png --model=densenet_bc100_12_cifar --block= --depths=100 --remat=none,3,norms
 
 Every measurement has a process of its own: networks with units of one kind, the training program's step, the same batch
-over and over. Memory is the growth of the process, at its peak, from before the first step; it includes
-the step's graph. A row also has the program's estimate of it. Time is the median of the steps after the first. The
-table has the medians of the rounds, each of which measures every row once.
+over and over. Tensors are the peak of TensorFlow's allocator in a step, in a second process with the allocator that
+counts. Memory is the growth of the process, at its peak, from before the first step; it includes the step's graph. A
+row also has the program's estimate of it. Time is the median of the steps after the first. The table has the medians of
+the rounds, each of which measures every row once.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 MIB = 2**20
 
 
-def measure(model: str, block: str, depth: int, remat: str, batch: int, steps: int) -> dict[str, float]:
-    """In this process: bytes, estimated bytes and seconds of a step, and seconds until the first has ended."""
+def begun(model: str, block: str, depth: int, remat: str, batch: int) -> tuple[Any, tuple]:
+    """A trainer, and the arguments of its step."""
     import keras
     import numpy as np
     import tensorflow as tf
@@ -34,19 +36,25 @@ def measure(model: str, block: str, depth: int, remat: str, batch: int, steps: i
     import train  # noqa: F401  (says how TensorFlow starts)
     from train.process.startup import trace_lightly
     from train.settings.sections import Network, Recipe
-    from train.step.activations import estimated_bytes
     from train.step.network import network
     from train.step.optimizer import optimizer
     from train.step.trainer import Trainer
 
     trace_lightly()
     chosen = Network(model=model, depth=depth, block=block or None)
-    began = time.perf_counter()
     built = network(chosen, (32, 32, 3), 10, remat=None if remat == "none" else remat)
-    trainer = Trainer(built, keras.layers.Rescaling(1 / 255), optimizer(Recipe(epochs=1), steps, built))
+    trainer = Trainer(built, keras.layers.Rescaling(1 / 255), optimizer(Recipe(epochs=1), 100, built))
     rng = np.random.default_rng(0)
     images = tf.constant(rng.integers(0, 256, (batch, 32, 32, 3), np.uint8))
-    arguments = images, tf.constant(rng.integers(0, 10, batch)), tf.constant(0.0)
+    return trainer, (images, tf.constant(rng.integers(0, 10, batch)), tf.constant(0.0))
+
+
+def measure(steps: int, *chosen) -> dict[str, float]:
+    """In this process: bytes, estimated bytes and seconds of a step, and seconds until the first has ended."""
+    began = time.perf_counter()
+    trainer, arguments = begun(*chosen)
+    from train.step.activations import estimated_bytes
+
     Path("/proc/self/clear_refs").write_text("5")  # the peak is now what is in use
     before = _status("VmRSS")
     estimate = estimated_bytes(trainer.train_step.get_concrete_function(*arguments).graph)
@@ -60,6 +68,21 @@ def measure(model: str, block: str, depth: int, remat: str, batch: int, steps: i
     return {"bytes": grown, "estimate": estimate, "seconds": statistics.median(seconds), "start": start}
 
 
+COUNTING = {"TF_CPU_ALLOCATOR_USE_BFC": "1"}
+"""The allocator of the CPU counts only with this in the environment."""
+
+
+def allocated(*chosen) -> dict[str, float]:
+    """In this process, which has `COUNTING`: the peak of what TensorFlow allocates in a second step."""
+    import tensorflow as tf
+
+    trainer, arguments = begun(*chosen)
+    trainer.train_step(*arguments).numpy()
+    tf.config.experimental.reset_memory_stats("CPU:0")
+    trainer.train_step(*arguments).numpy()
+    return {"tensors": tf.config.experimental.get_memory_info("CPU:0")["peak"]}
+
+
 def _status(name: str) -> int:
     """A size in /proc/self/status, in bytes."""
     found = re.search(rf"^{name}:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
@@ -69,10 +92,16 @@ def _status(name: str) -> int:
 
 
 def measured(depth: int, remat: str, args: argparse.Namespace) -> dict[str, float]:
-    """The same in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.remat", "-", f"--depths={depth}", f"--remat={remat}", "--alone"]
+    """The same in two processes of their own."""
+    return alone("time", {}, depth, remat, args) | alone("tensors", COUNTING, depth, remat, args)
+
+
+def alone(what: str, environment: dict[str, str], depth: int, remat: str, args: argparse.Namespace) -> dict[str, float]:
+    """One measurement in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.remat", "-", f"--depths={depth}", f"--remat={remat}"]
     command += [f"--model={args.model}", f"--block={args.block}", f"--batch={args.batch}", f"--steps={args.steps}"]
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
+    command += [f"--alone={what}"]
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", **environment}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         sys.exit(f"depth {depth}, remat={remat} failed; its own lines say why")
@@ -81,10 +110,11 @@ def measured(depth: int, remat: str, args: argparse.Namespace) -> dict[str, floa
 
 def table(rows: dict[tuple[int, str], dict[str, float]]) -> str:
     """The rows as Markdown."""
-    lines = ["| depth | remat | memory, MiB | estimate, MiB | step, ms | start, s |", "|---:|---|" + "---:|" * 4]
+    head = "| depth | remat | tensors, MiB | memory, MiB | estimate, MiB | step, ms | start, s |"
+    lines = [head, "|---:|---|" + "---:|" * 5]
     for (depth, remat), row in rows.items():
-        memory, estimate = row["bytes"] / MIB, row["estimate"] / MIB
-        figures = f"{memory:.0f} | {estimate:.0f} | {1000 * row['seconds']:.0f} | {row['start']:.1f}"
+        sizes = " | ".join(f"{row[name] / MIB:.0f}" for name in ("tensors", "bytes", "estimate"))
+        figures = f"{sizes} | {1000 * row['seconds']:.0f} | {row['start']:.1f}"
         lines.append(f"| {depth} | {remat} | {figures} |")
     return "\n".join(lines)
 
@@ -94,7 +124,7 @@ def draw(path: str, rows: dict[tuple[int, str], dict[str, float]], args: argpars
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4), layout="constrained")
-    panels = (("bytes", MIB, "peak memory of a step, MiB"), ("seconds", 1 / 1000, "time of a step, ms"))
+    panels = (("tensors", MIB, "tensors of a step, MiB at their peak"), ("seconds", 1 / 1000, "time of a step, ms"))
     for axes, (name, unit, label) in zip(figure.subplots(1, 2), panels, strict=True):
         for remat in dict.fromkeys(remat for _, remat in rows):
             points = [(depth, row[name] / unit) for (depth, kind), row in rows.items() if kind == remat]
@@ -116,12 +146,13 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--steps", type=int, default=8, help="timed steps in each process")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--alone", choices=("time", "tensors"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     depths = [int(depth) for depth in args.depths.split(",")]
     pairs = [(depth, remat) for depth in depths for remat in args.remat.split(",")]
     if args.alone:
-        print(json.dumps(measure(args.model, args.block, *pairs[0], args.batch, args.steps)))
+        chosen = args.model, args.block, *pairs[0], args.batch
+        print(json.dumps(measure(args.steps, *chosen) if args.alone == "time" else allocated(*chosen)))
         return
     seen: dict[tuple[int, str], list[dict[str, float]]] = {pair: [] for pair in pairs}
     for i in range(args.rounds):
