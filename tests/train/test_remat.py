@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
 
 import keras
 import numpy as np
 import pytest
 
+from benchmarks.remat import COUNTING
 from keras_resunits import PreActResNet
 from keras_resunits.models.rematerialized import remat_of
+from tests.support.paths import ROOT, python_path
 from tests.support.processes import finished
 from train.process.errors import BadInput
 from train.run.history import read_history
@@ -44,6 +50,19 @@ def test_a_run_begun_without_remat_resumes_with_it_and_the_reverse_to_the_same_b
     assert state(begun[0]) != state(ended[0])
     saved = [(tmp_path / "runs" / run / "config.json").read_text() for run in "ab"]
     assert saved[0] == saved[1] and '"remat"' not in saved[0]
+
+
+@pytest.mark.slow
+def test_a_step_allocates_less():
+    """By TensorFlow's allocator; segments take the least, and norms alone less than nothing recomputed."""
+    peaks = {}
+    for remat in ("none", "3", "norms"):
+        chosen = ("--depths=38", "--batch=16", f"--remat={remat}", "--alone=tensors")
+        line = [sys.executable, "-m", "benchmarks.remat", "-", *chosen]
+        environment = {**os.environ, "PYTHONPATH": python_path(), "TF_CPP_MIN_LOG_LEVEL": "3", **COUNTING}
+        done = subprocess.run(line, capture_output=True, text=True, check=True, env=environment, cwd=ROOT)
+        peaks[remat] = json.loads(done.stdout.splitlines()[-1])["tensors"]
+    assert peaks["3"] < 0.45 * peaks["none"] and peaks["norms"] < 0.7 * peaks["none"]
 
 
 @pytest.mark.long  # tests/laws/test_replicas.py has the step
