@@ -42,6 +42,7 @@ from .step.conversion import converted
 from .step.network import check_network, network, synchronize
 from .step.optimizer import optimizer
 from .step.parts import freeze, frozen_in_words, rate_factors
+from .step.sizes import planned_sizes, require_sizes
 from .step.targets import require_loss
 from .step.trainer import Trainer
 from .step.weighting import class_weights
@@ -93,6 +94,7 @@ def pipeline(config, run, asked, place, again: str) -> dict[str, float]:
             if asked.export:
                 require_exportable(config.serving, model, data.classes)
             plan = planned(config, data)
+            require_sizes(model, plan.sizes, data.image_shape[-1])
             parts = Parts.of(made, data, model, plan)
             if place.is_chief:
                 parts.tell()
@@ -167,7 +169,9 @@ def planned(config, data) -> Plan:
     """The plan of a run: its length, saves, and reaction to NaN."""
     steps = data.train_count // config.recipe.batch_size
     survival = config.survival
-    return Plan(config.recipe.epochs, steps, survival.checkpoint_every, survival.on_nan, config.recipe.patience)
+    sizes = planned_sizes(config.recipe.sizes, data.image_shape)
+    recipe = config.recipe
+    return Plan(recipe.epochs, steps, survival.checkpoint_every, survival.on_nan, recipe.patience, sizes)
 
 
 def introduce(config, run, data, model, plan, place) -> None:

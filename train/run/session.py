@@ -40,6 +40,7 @@ class Plan:
             last checkpoint and continue without that batch; or "skip" the step. If only a later save or test finds it,
             in the weights or statistics, "skip" rolls back too.
         patience: Epochs without a better score after which the run ends; `None` (default) never ends it early.
+        sizes: Heights and widths of training images, each for an equal part of the run; `None` is their own size.
     """
 
     epochs: int
@@ -47,6 +48,20 @@ class Plan:
     every: int | None = None
     on_nan: str = "stop"
     patience: int | None = None
+    sizes: Sequence[tuple[int, int] | None] = (None,)
+
+    def size(self, step: int) -> tuple[int, int] | None:
+        """The size of the training images of a step.
+
+        >>> [Plan(epochs=2, steps=3, sizes=((16, 16), None)).size(step) for step in range(6)]
+        [(16, 16), (16, 16), (16, 16), None, None, None]
+        """
+        return self.sizes[step * len(self.sizes) // (self.epochs * self.steps)]
+
+    @property
+    def largest(self) -> tuple[int, int] | None:
+        """The largest of the sizes."""
+        return None if None in self.sizes else max(size for size in self.sizes if size)
 
 
 class Session:
@@ -166,7 +181,7 @@ class Session:
         with self.place.watch("a training step"):
             if not self._traced:
                 self._warn_of_shortage(*batch)
-            told = self.trainer.train_step(*batch, self._asked(), self._number(step))
+            told = self.trainer.train_step(*batch, self._asked(), self._number(step), self.plan.size(step))
             loss, right, images, asked, self._rate = told.numpy().tolist()
         mean = loss / images
         norm = self.trainer.gradient_norm
@@ -187,7 +202,8 @@ class Session:
         self._traced, free = True, free_memory()
         if free is None or {device.device_type for device in tf.config.list_physical_devices()} != {"CPU"}:
             return
-        graph = self.trainer.train_step.get_concrete_function(*batch, self._asked(), self._number(0)).graph  # reused
+        arguments = *batch, self._asked(), self._number(0), self.plan.largest
+        graph = self.trainer.train_step.get_concrete_function(*arguments).graph  # reused
         if warning := shortage(estimated_bytes(graph), free, self.feed.batch_size, remat_of(self.trainer.model)):
             say(warning)
 

@@ -17,7 +17,15 @@ FLAGS = flags.FLAGS
 
 
 class Numbers(flags.ListParser):
-    """A flag parser for numbers separated by commas."""
+    """A flag parser for numbers separated by commas.
+
+    Args:
+        kind: `float`, or `int` for whole ones.
+    """
+
+    def __init__(self, kind: type[int] | type[float]):
+        super().__init__()
+        self.kind = kind
 
     def parse(self, argument):
         """The numbers in a text or list.
@@ -26,11 +34,12 @@ class Numbers(flags.ListParser):
             ValueError: for anything else.
         """
         try:
-            numbers = [float(part) for part in (argument if isinstance(argument, tuple) else super().parse(argument))]
+            given = argument if isinstance(argument, tuple) else super().parse(argument)
+            numbers = [self.kind(str(part)) for part in given]
         except (ValueError, TypeError):
             numbers = []
         if not numbers or not isinstance(argument, (str, list, tuple)):
-            raise ValueError("expected numbers, separated by commas")
+            raise ValueError(f"expected {'whole ' * (self.kind is int)}numbers, separated by commas")
         return numbers
 
 
@@ -95,8 +104,8 @@ def _define(name: str, hint: Any, default: Any, help: str, bounds: Bounds) -> No
         flags.DEFINE_enum(name, default, choices, help)
     elif bounds.unnamed and kind == list[str]:
         flags.DEFINE(References(), name, default, help, serializer=flags.ListSerializer(","))
-    elif kind == list[float]:
-        flags.DEFINE(Numbers(), name, default, help, serializer=flags.CsvListSerializer(","))
+    elif kind in (list[float], list[int]):
+        flags.DEFINE(Numbers(get_args(kind)[0]), name, default, help, serializer=flags.CsvListSerializer(","))
     else:
         define: dict[Any, Callable] = {
             bool: flags.DEFINE_bool,

@@ -233,6 +233,12 @@ class Recipe(Section):
         "at least 16 steps.",
         least=1,
     )
+    sizes: list[int] | None = option(
+        None,
+        "Train on smaller images first: sizes of their shorter side, each for an equal part of the run, separated by "
+        "commas (16,24,32 for images of 32). Tests and the export have the full size.",
+        least=1,
+    )
     learning_rate: float = option(0.1, "The highest rate; --schedule determines how it rises and falls.", above=0)
     schedule: str = option(
         "steps",

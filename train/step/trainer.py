@@ -9,6 +9,7 @@ import numpy as np
 
 from ..process.backend import tf
 from .average import Average
+from .sizes import answered, resized
 from .targets import answers, hits, losses_of
 from .weighting import weights_of
 
@@ -52,10 +53,10 @@ class Trainer:
         optimizer.build(model.trainable_variables)
 
     @tf.function
-    def train_step(self, images, labels, asked, step=0):
-        """One training step; `step` is its number, on which the augmentation depends."""
+    def train_step(self, images, labels, asked, step=0, size=None):
+        """One training step; `step` is its number, on which the augmentation depends, `size` that of the images."""
         rate = tf.cast(self.optimizer.learning_rate, tf.float32)  # before it counts this update
-        return tf.concat([self._over_replicas(self._trained, (images, labels, asked, step)), [rate]], axis=0)
+        return tf.concat([self._over_replicas(self._trained, (images, labels, asked, step, size)), [rate]], axis=0)
 
     @tf.function(reduce_retracing=True)
     def test_step(self, images, labels, weights, asked):
@@ -65,11 +66,12 @@ class Trainer:
     def _over_replicas(self, step, arguments):
         return self.strategy.reduce(tf.distribute.ReduceOp.SUM, self.strategy.run(step, arguments), axis=None)
 
-    def _train(self, images, labels, asked, step):
+    def _train(self, images, labels, asked, step, size):
         if self.augment:
             images = self.augment(images, step)
+        images = self.preprocessing(resized(images, size))
         with tf.GradientTape() as tape:
-            logits = self.model(self.preprocessing(images), training=True)
+            logits = answered(self.model, images, training=True)
             losses = self.loss(labels, logits)
             if self.class_weights is not None:
                 losses *= weights_of(labels, self.class_weights)
