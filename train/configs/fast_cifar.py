@@ -1,6 +1,6 @@
 """PreActResNet-20 on CIFAR-10 in a quarter of an hour on two cores.
 
-Command: python -m train --config=fast_cifar --dataset=FOLDER
+Command: python -m train --config=fast_cifar
 Time: see docs/results/fast.md.
 Result: see docs/results/fast.md.
 
