@@ -3,6 +3,8 @@
 import csv
 import importlib.util
 import itertools
+import json
+import re
 import runpy
 import shutil
 import subprocess
@@ -11,6 +13,7 @@ from collections import Counter
 from types import SimpleNamespace
 
 import keras
+import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -247,6 +250,9 @@ def test_the_benchmarks_networks_are_of_one_size():
     native = sum(w.numel() for w in native_torch.PreActResNet(20).parameters())
     assert int(ours) == int(stock) == native
     assert isinstance(native_torch.PreActResNet(11), torch.nn.Module)
+    basic = native_torch.PreActResNet(20, basic=True)
+    assert sum(w.numel() for w in basic.parameters()) == 269_722
+    assert basic(torch.zeros(2, 3, 24, 24)).shape == (2, 10)
 
 
 @pytest.mark.slow
@@ -336,6 +342,45 @@ def test_the_story_is_told_before_training_and_after(study, tmp_path):
     with open(tmp_path / "rows.csv", newline="") as file:
         assert Counter(row["when"] for row in csv.DictReader(file)) == {"before training": 8, "after training": 8}
     assert (tmp_path / "story.png").stat().st_size > 10_000
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder of two classes, 16 images for training and 8 for tests, of 32x32."""
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 16), ("test", 8)):
+        for number in range(count):
+            path = tmp_path / "photos" / split / ("cat", "dog")[number % 2] / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(path)
+    return tmp_path / "photos"
+
+
+@pytest.mark.slow
+def test_the_study_of_the_fast_recipe_leaves_out_a_part_at_a_time(study, photos, tmp_path):
+    asked = ("fast_cifar", f"--dataset={photos}", "--depth=8", "--epochs=1", "--seeds=1", "--only=full,full size")
+    head, _, full, without = study(*asked, f"--output={tmp_path}").splitlines()[-5:-1]
+    assert head.startswith("| | epochs | runs |") and full.startswith("| full | 1 | 1 |")
+    assert without.startswith("| full size | 1 | 1 |")
+    saved = [tmp_path / "runs" / run / "config.json" for run in ("full-0", "full_size-0")]
+    assert [json.loads(path.read_text())["sizes"] for path in saved] == [[16, 24, 32], [32]]
+
+
+@pytest.mark.peers
+@pytest.mark.long
+def test_the_fast_recipe_trains_in_pytorch(photos):
+    pytest.importorskip("torch")
+    last = run("studies.fast_cifar.in_torch", photos, "--epochs=2", "--depth=8", "--batch=8").splitlines()[-1]
+    assert re.match(r"epoch 2/2  loss \d\.\d+  test accuracy \d+\.\d+%  mirrored ", last)
+
+
+@pytest.mark.peers
+@pytest.mark.long
+def test_the_benchmark_of_pytorchs_workers_measures_each_number(tmp_path):
+    pytest.importorskip("torch")
+    small = ("--rounds=1", "--steps=1", "--depth=8", "--batch=4")
+    rows = run("benchmarks.torch_workers", *small, folder=tmp_path).splitlines()[2:]
+    assert [row.split("|")[1].strip() for row in rows] == ["1", "2"]
 
 
 def test_the_study_of_nested_families_refuses_epochs_that_do_not_divide(tmp_path):

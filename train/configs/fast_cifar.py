@@ -5,8 +5,8 @@ Time: see docs/results/fast.md.
 Result: see docs/results/fast.md.
 
 The rate goes through one cycle. A third of the run each trains on images of 16, 24 and 32 pixels. bfloat16 is faster on
-processors with instructions for it; on others, pass --precision=float32. `python -m train.evaluate RUN --flips` averages
-over mirrored test images.
+processors with instructions for it; on others, pass --precision=float32. What each part gives is measured in
+docs/results/fast.md. `python -m train.evaluate RUN --flips` averages over mirrored test images.
 """
 
 from __future__ import annotations
