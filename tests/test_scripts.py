@@ -346,9 +346,9 @@ def test_the_story_is_told_before_training_and_after(study, tmp_path):
 
 @pytest.fixture
 def photos(tmp_path):
-    """A folder of two classes, 16 images for training and 8 for tests, of 32x32."""
+    """A folder of two classes, 128 images for training and 8 for tests, of 32x32."""
     rng = np.random.default_rng(0)
-    for split, count in (("train", 16), ("test", 8)):
+    for split, count in (("train", 128), ("test", 8)):
         for number in range(count):
             path = tmp_path / "photos" / split / ("cat", "dog")[number % 2] / f"{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
