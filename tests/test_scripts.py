@@ -144,6 +144,7 @@ def test_the_pages_tell_what_is_published_exactly_from_what_is_only_stated():
 
 
 PEERS = {
+    "ours_remat": 'keras_resunits, `remat="auto"`',
     "stock_keras": "stock Keras layers",
     "bare_kernels": "TensorFlow's kernels alone",
     "native_torch": "native PyTorch, `channels_last`",

@@ -4,10 +4,10 @@
     python -m benchmarks.training_step --rounds=5 --peers stock_keras bare_kernels native_torch
 
 Every measurement is a process of its own; a round runs all contenders once, one after the other, so that a machine that
-drifts is unjust to none. Two figures a process: seconds from its start to the end of the first step, and images a
-second, from the median of the steps after that. The table gives the median over the rounds, and the median of the
-ratios round by round. Five rounds of the second line take about 20 minutes on 2 cores; without oneDNN, bfloat16 takes
-several times as long as float32.
+drifts is unjust to none. Three figures a process: seconds from its start to the end of the first step, images a second,
+from the median of the steps after that, and the most memory that it had. The table gives the median over the rounds,
+and the median of the ratios round by round. Five rounds of the second line take about 20 minutes on 2 cores; without
+oneDNN, bfloat16 takes several times as long as float32.
 
 Ours runs as the training program does: with oneDNN's kernels (`train/__init__.py`), without imports that nothing uses
 and without two of TensorFlow's graph optimisers (`train/process/startup.py`). Stock Keras runs as
@@ -22,6 +22,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -32,6 +33,7 @@ from benchmarks.machine import machine
 BATCH = 64
 PEERS = {  # module, what it is started with, name
     "ours": ("ours", {"TF_ENABLE_ONEDNN_OPTS": "1"}, "keras_resunits"),
+    "ours_remat": ("ours_remat", {"TF_ENABLE_ONEDNN_OPTS": "1"}, 'keras_resunits, `remat="auto"`'),
     "ours_without": ("ours", {"TF_ENABLE_ONEDNN_OPTS": "0"}, "keras_resunits, without oneDNN"),
     "stock_keras": ("stock_keras", {}, "stock Keras layers"),
     "stock_keras_onednn": ("stock_keras", {"TF_ENABLE_ONEDNN_OPTS": "1"}, "stock Keras layers, oneDNN"),
@@ -47,7 +49,7 @@ PRECISIONS = ("float32", "bfloat16")
 
 
 def measure(peer: str, depth: int, precision: str, steps: int, began: float) -> dict[str, float]:
-    """In this process: seconds to the first step's end, then images a second."""
+    """In this process: seconds to the first step's end, images a second after it, and the most memory, in MiB."""
     import numpy as np
 
     rng = np.random.default_rng(0)
@@ -60,7 +62,8 @@ def measure(peer: str, depth: int, precision: str, steps: int, began: float) -> 
         start = time.perf_counter()
         step(images, labels)
         seconds.append(time.perf_counter() - start)
-    return {"first": first, "rate": BATCH / statistics.median(seconds)}
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"first": first, "rate": BATCH / statistics.median(seconds), "memory": memory}
 
 
 def _torch(peer, depth, precision, images, labels):
@@ -99,18 +102,18 @@ def measured(peer: str, depth: int, precision: str, steps: int) -> dict[str, flo
 def table(results: dict[tuple[str, str], list[dict[str, float]]]) -> str:
     """Medians, and medians of the ratios to this package, as Markdown."""
     lines = [
-        "| | precision | images/s | ours is faster by | s to the first step's end | ours is sooner by |",
-        "|---|---|---:|---:|---:|---:|",
+        "| | precision | images/s | ours is faster by | s to the first step's end | ours is sooner by | memory, MiB |",
+        "|---|---|---:|---:|---:|---:|---:|",
     ]
     for precision in dict.fromkeys(precision for _, precision in results):
         ours = results["ours", precision]
         for peer in dict.fromkeys(peer for peer, _ in results):
             theirs, title = results[peer, precision], PEERS[peer][2]
-            rate = statistics.median(r["rate"] for r in theirs)
-            first = statistics.median(r["first"] for r in theirs)
+            rate, first, memory = (statistics.median(r[name] for r in theirs) for name in ("rate", "first", "memory"))
             faster = statistics.median(o["rate"] / t["rate"] for o, t in zip(ours, theirs, strict=True))
             sooner = statistics.median(t["first"] / o["first"] for o, t in zip(ours, theirs, strict=True))
-            lines.append(f"| {title} | {precision} | {rate:.1f} | {faster:.2f}x | {first:.1f} | {sooner:.2f}x |")
+            ratios = f"{rate:.1f} | {faster:.2f}x | {first:.1f} | {sooner:.2f}x | {memory:,.0f}"
+            lines.append(f"| {title} | {precision} | {ratios} |")
     return "\n".join(lines)
 
 

@@ -8,6 +8,6 @@ with importing():
     from . import tape_step
 
 
-def compile_step(depth: int):
+def compile_step(depth: int, remat: str | None = None):
     """One training step, `(images, labels) -> loss`, with the papers' SGD."""
-    return tape_step.compile_step(PreActResNet(depth, block="bottleneck"), CoupledSGD(0.1))
+    return tape_step.compile_step(PreActResNet(depth, block="bottleneck", remat=remat), CoupledSGD(0.1))

@@ -20,7 +20,7 @@ from .files import why
 UNUSED = ("jax", "matplotlib", "sklearn")
 ENVIRONMENT = {
     # On CPUs without AVX512_VNNI or similar, TensorFlow disables these kernels; on one such CPU, training was 1.6 times
-    # as fast with them (docs/results/measured.md).
+    # as fast with them (docs/results/speed.md).
     "TF_ENABLE_ONEDNN_OPTS": "1",
     "TF_CPP_MIN_LOG_LEVEL": "3",  # hides messages about drivers that TensorFlow did not find
 }
