@@ -80,13 +80,16 @@ def main(arguments: argparse.Namespace) -> None:
     with stored(str(path)), whole(path) as unfinished:
         pruned.model.save(unfinished)
     again = f"{command('train')} {shlex.join([f'--output={old.output}', f'--run={new.name}', '--resume'])}"
-    train(
-        replace(tuning, initial_digest=digest(path), initial_copy=None),
-        new,
-        Command(output=str(old.output), run=new.name),
-        again,
-    )
-    path.unlink()  # the new run has a copy
+    try:
+        train(
+            replace(tuning, initial_digest=digest(path), initial_copy=None),
+            new,
+            Command(output=str(old.output), run=new.name),
+            again,
+        )
+    finally:
+        if new.initial.exists() or not new.begun:  # a run has its copy once it trains
+            path.unlink()
     last = chosen_checkpoint(new)
     assert last is not None  # it has just been trained
     images, labels = examples(data, MEASURING, trained.preprocessing)

@@ -20,6 +20,8 @@ from keras_resunits.layers.arrays import array
 
 TRACED = 50
 """Images of a batch where Jacobians are kept."""
+UNDEFINED = {"ratio": "whose carry is dropped, or 0 for an image", "gate": "which has no gate"}
+"""Which units a criterion does not score."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -55,9 +57,10 @@ class Importance(Record):
             raise ValueError(f"`by` must be one of {', '.join(self.scores)}. Received: by={by!r} (ranking).")
         if by not in self.complete:
             missing = next(name for name in self.removable if name not in self.scores[by])
+            others = f" Others do: {', '.join(self.complete)}." if self.complete else ""
             raise ValueError(
-                f"criterion '{by}' must score every unit that keeps the shape. Received: none for '{missing}', where "
-                f"it is not defined (ranking). Others do: {', '.join(self.complete)}."
+                f"criterion '{by}' must score every unit that keeps the shape. Received: none for '{missing}', "
+                f"{UNDEFINED.get(by, 'where it is NaN')} (ranking).{others}"
             )
         return sorted(self.removable, key=self.scores[by].__getitem__)
 

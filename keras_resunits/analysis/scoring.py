@@ -58,13 +58,14 @@ def _planned(chain: Chain, reached: list, plan: Plan):
 
 
 def wrong_and_loss(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return for each image whether its class is wrong, and its cross-entropy.
+    """Return for each image whether its class is wrong, and its cross-entropy. An answer that is NaN is wrong.
 
-    >>> wrong_and_loss(np.zeros((1, 2)), np.array([1])).round(3).tolist()
-    [[1.0, 0.693]]
+    >>> wrong_and_loss(np.array([[0.0, 0.0], [np.nan, 0.0]]), np.array([1, 0])).round(3).tolist()
+    [[1.0, 0.693], [1.0, nan]]
     """
     logits = logits.astype("float64")
     highest = logits.max(1, keepdims=True)
     logs = logits - highest - np.log(np.exp(logits - highest).sum(1, keepdims=True))
     own = logs[np.arange(len(labels)), labels]
-    return np.stack([logits.argmax(1) != labels, -own], 1)
+    wrong = (logits.argmax(1) != labels) | np.isnan(logits).any(1)
+    return np.stack([wrong, -own], 1)

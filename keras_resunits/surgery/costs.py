@@ -30,7 +30,7 @@ class Cost:
         parameters: Number of its parameters and moving statistics.
         multiply_adds: Multiply-adds for one image; `None` if the size of images is not known.
         latency: Seconds for the images, the median of the turns; `None` without images.
-        accuracy: Share of right answers; `None` without labels.
+        accuracy: Share of right answers, of which NaN is none; `None` without labels.
     """
 
     network: str
@@ -68,10 +68,15 @@ def costs(models: Mapping[str, keras.Model], images=None, labels=None) -> list[C
     found = []
     for name, model in models.items():
         table = describe(model)
-        units = sum(isinstance(layer, Unit) for layer in model.layers)
         right = None if labels is None else accuracy(model, images, labels)
-        found.append(Cost(name, units, table.parameters, table.multiply_adds, seconds.get(name), right))
+        counted = unit_count(model), table.parameters, table.multiply_adds
+        found.append(Cost(name, *counted, seconds.get(name), right))
     return found
+
+
+def unit_count(model: keras.Model) -> int:
+    """Return the number of units of a network."""
+    return sum(isinstance(layer, Unit) for layer in model.layers)
 
 
 def latencies(models: Mapping[str, keras.Model], images) -> dict[str, float]:
@@ -87,6 +92,7 @@ def latencies(models: Mapping[str, keras.Model], images) -> dict[str, float]:
 
 
 def accuracy(model: keras.Model, images, labels) -> float:
-    """Return the share of images whose largest output is that of their class."""
+    """Return the share of images whose largest output is that of their class. An answer that is NaN is wrong."""
     answers = model.predict(images, batch_size=AT_ONCE, verbose=0)
-    return float((answers.argmax(-1) == np.asarray(labels)).mean())
+    right = (answers.argmax(-1) == np.asarray(labels)) & ~np.isnan(answers).any(-1)
+    return float(right.mean())

@@ -12,7 +12,7 @@ from keras_resunits.analysis.drawing import COLOURS, axes_or_new, finished
 from keras_resunits.analysis.records import Record
 from keras_resunits.arguments import checked, require_network, require_positive_int, require_text
 from keras_resunits.surgery.chains import take_apart
-from keras_resunits.surgery.costs import Cost, costs
+from keras_resunits.surgery.costs import Cost, costs, unit_count
 from keras_resunits.surgery.pruning import require_examples
 from keras_resunits.surgery.rearranging import drop, require_removable
 
@@ -78,12 +78,13 @@ def pruning_curve(
         dropped: The units to drop, in this order: `dropped` of `prune`, or an order of `analysis.removal`.
         images: Images `[images, height, width, channels]` as the model takes them.
         labels: Their classes, ints `[images]`.
-        tuned: The last network after training on, to measure as well. Defaults to `None`.
+        tuned: The last network after training on, to measure as well: without the dropped units, with the same inputs
+            and outputs. Defaults to `None`.
         points: The most networks to measure between `model` and the last one, which is included. Defaults to 10.
 
     Raises:
-        ValueError: if a unit is unknown, changes the shape or is named twice, or the model, the images or the labels do
-            not fit.
+        ValueError: if a unit is unknown, changes the shape or is named twice, or the model, `tuned`, the images or the
+            labels do not fit.
 
     Example:
 
@@ -104,8 +105,22 @@ def pruning_curve(
     counts = sorted({round(each) for each in np.linspace(0, len(dropped), points + 1)})
     models = {"whole": model} | {f"-{n}": drop(model, *dropped[:n]) for n in counts[1:]}
     if tuned is not None:
+        _require_tuned(tuned, list(models.values())[-1])
         models[TUNED], counts = tuned, [*counts, len(dropped)]
     found = tuple(costs(models, images, labels))
     rows = [{"network": cost.network, "dropped": n, **asdict(cost)} for n, cost in zip(counts, found, strict=True)]
     columns = [name for name in rows[0] if name != "network"]
     return PruningCurve(rows, {name: np.array([row[name] for row in rows], float) for name in columns}, found)
+
+
+def _require_tuned(tuned: keras.Model, last: keras.Model) -> None:
+    """Refuse a network that is not the last one after training on."""
+    wanted, found = (
+        f"{unit_count(each)} units, inputs {each.input_shape[1:]} and outputs {each.output_shape[1:]}"
+        for each in (last, tuned)
+    )
+    if found != wanted:
+        raise ValueError(
+            f"`tuned` must be the network without the dropped units, after training on: {wanted}. Received: "
+            f"'{tuned.name}' with {found} (pruning_curve)."
+        )

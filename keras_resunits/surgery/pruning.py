@@ -79,7 +79,7 @@ def prune(
     Args:
         model: A trained network of the package.
         by: The importance of units, of which the lowest go first: a mapping from names to numbers, a function `(model,
-            images, labels) -> mapping`, or a name. "gate" is `g(k)` (Savarese et al. 2016), "random" a fixed order by
+            images, labels) -> mapping`, or a name. "gate" is `|g(k)|` (Savarese et al. 2016), "random" a fixed order by
             chance; "lesion", "ratio" and "taylor", which require images and labels, are those of `analysis.importance`.
         keep: Number of units to keep. Either this or `budget`.
         budget: Share of the network's cost to keep, in (0, 1].
@@ -191,11 +191,11 @@ def _chosen(model, parts: Parts, scores: dict[str, float], keep, budget, of: str
 
 
 def by_gate(model: keras.Model, images, labels) -> Mapping[str, float]:
-    """Return the value of every unit's scalar gate."""
+    """Return the absolute value of every unit's scalar gate, as `analysis.importance` does."""
     found = gates(model)
     if not found:
         raise ValueError(f"the criterion 'gate' requires scalar gates. Received: '{model.name}' without one (prune).")
-    return found
+    return {name: abs(value) for name, value in found.items()}
 
 
 def at_random(model: keras.Model, images, labels) -> Mapping[str, float]:
@@ -208,7 +208,8 @@ def by_importance(name: str, model: keras.Model, images, labels) -> Mapping[str,
     """Return the scores of a criterion of `analysis.importance`."""
     if images is None or labels is None:
         raise ValueError(f"the criterion '{name}' requires `images` and `labels`. Received: none (prune).")
-    return importance(model, images, labels, name).scores[name]
+    found = importance(model, images, labels, name)
+    return {unit: found.scores[name][unit] for unit in found.ranking(name)}
 
 
 CRITERIA: dict[str, Callable[..., Mapping[str, float]]] = {

@@ -48,6 +48,14 @@ def test_a_lesion_is_the_network_without_the_unit(residual):
     assert found.rows[4]["loss"] == pytest.approx(loss(x), rel=1e-5)
 
 
+def test_an_answer_that_is_nan_is_an_error():
+    broken = net(2, 2)
+    broken.get_layer("unit001").weights[0].assign(np.nan * broken.get_layer("unit001").weights[0])
+    found = kr.analysis.lesions(broken, IMAGES, LABELS)
+    assert found.whole == found.rows[0]["error"] == 1 and found.rows[0]["loss"] is None
+    assert found.rows[1]["error"] < 1
+
+
 def test_a_plain_unit_that_changes_the_shape_cannot_be_deleted():
     found = kr.analysis.lesions(
         net(1, 1, merge=kr.branch_only, shortcut=kr.identity), IMAGES, LABELS, units=["unit001", "unit000"]

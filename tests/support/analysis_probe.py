@@ -15,12 +15,18 @@ SAMPLED = {"paths": {"sampled": 2}, "reorder": {"runs": 4}}
 
 
 def measured(model, images, labels) -> dict[str, np.ndarray]:
-    """The arrays of every analysis of one network, named `analysis/array`; in training mode also the propagation."""
+    """The arrays of every analysis of one network, named `analysis/array`; in training mode also the propagation.
+
+    With them, what its units cost as they are dropped by their ratio, but for the time, which differs.
+    """
     found = {"credits": kr.analysis.credits(model, images)}
     for name in ("propagation", "paths", "lesions", "removal", "reorder", "importance", "lens"):
         found[name] = getattr(kr.analysis, name)(model, images, labels, **SAMPLED.get(name, {}))
     found["training"] = kr.analysis.propagation(model, images, labels, training=True)
-    return {f"{name}/{key}": array for name, record in found.items() for key, array in record.arrays.items()}
+    found["pruning"] = kr.surgery.pruning_curve(model, found["removal"].orders["ratio"], images, labels)
+    arrays = {f"{name}/{key}": array for name, record in found.items() for key, array in record.arrays.items()}
+    del arrays["pruning/latency"]
+    return arrays
 
 
 if __name__ == "__main__":

@@ -59,6 +59,13 @@ def test_the_tuned_network_is_a_row_and_a_star(gated):
     assert names == ["accuracy", "accuracy, trained on", "latency", "latency, trained on"]
 
 
+def test_an_answer_that_is_nan_is_wrong(gated):
+    broken = drop(gated)
+    bias = broken.get_layer("classifier").bias
+    bias.assign(np.nan * np.asarray(bias))
+    assert pruning_curve(broken, ["unit000"], IMAGES, LABELS).arrays["accuracy"].tolist() == [0, 0]
+
+
 def test_nothing_dropped_is_the_whole_network(gated):
     whole = prune(gated, "gate", keep=6).dropped
     assert [row["network"] for row in pruning_curve(gated, whole, IMAGES, LABELS).rows] == ["whole"]
@@ -77,6 +84,10 @@ def test_a_curve_that_cannot_be_measured_is_refused(gated):
     ]:
         with pytest.raises(ValueError, match=text):
             pruning_curve(gated, dropped, images, labels)
+    fewer = kr.GatedResNet([2, 1, 1], input_shape=SMALL["input_shape"], classes=3)
+    for tuned in (gated, fewer, kr.GatedResNet([1, 1, 1], **SMALL, include_top=False)):
+        with pytest.raises(ValueError, match=r"`tuned` must be .*: 4 units, .*\(5,\)\. Received: '.* units.*_curve"):
+            pruning_curve(gated, ORDER[:2], IMAGES, LABELS, tuned=tuned)
     with pytest.raises(ValueError, match="`points` must be"):
         pruning_curve(gated, ORDER, IMAGES, LABELS, points=0)
     with pytest.raises(ValueError, match="`tuned`"):

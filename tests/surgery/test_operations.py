@@ -120,6 +120,14 @@ def test_pruning_to_what_is_there_drops_nothing_and_a_fixed_order_is_fixed(gated
     assert prune(gated, "random", keep=2).dropped == ("unit005", "unit001", "unit000", "unit003")
 
 
+def test_a_gate_below_zero_is_as_important_as_one_above():
+    model = kr.GatedResNet([3, 1, 1], g="linear", **SMALL)
+    for gate, value in zip(kr.scalar_gates(model).values(), (-2.0, 0.5, 1.0, 3.0, 3.0), strict=True):
+        gate[0].k.assign(value)
+    assert prune(model, "gate", keep=3).dropped == ("unit001", "unit002")
+    assert prune(model, "gate", keep=4).scores == {"unit000": 2.0, "unit001": 0.5, "unit002": 1.0}
+
+
 def test_of_a_single_stage_one_unit_is_kept():
     model = kr.FullyConnectedResNet(6, filters=4)
     with pytest.raises(ValueError, match="`budget` cannot be met: without all 2 units"):
@@ -183,6 +191,8 @@ def test_pruning_that_cannot_be_done_is_refused(gated):
     ]:
         with pytest.raises(ValueError, match=text):
             prune(gated, **arguments)
+    with pytest.raises(ValueError, match=r"'ratio' .* none for 'unit000', whose carry is dropped.* \(ranking\)\.$"):
+        prune(kr.PlainNet([2, 1, 1], **SMALL), "ratio", keep=3, images=IMAGES, labels=LABELS)
 
 
 @pytest.mark.slow

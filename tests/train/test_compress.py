@@ -31,8 +31,12 @@ def test_training_on_keeps_the_recipe_but_for_its_length_its_rate_and_what_is_of
     assert "no-such-run must be a run with a checkpoint" in capsys.readouterr().err
 
 
+def failing(*_):
+    raise BadInput("no memory")
+
+
 @pytest.mark.slow
-def test_a_run_is_pruned_trained_on_and_exported(command, files, tmp_path, capsys):
+def test_a_run_is_pruned_trained_on_and_exported(command, files, tmp_path, capsys, monkeypatch):
     data = files.npz(tmp_path / "set.npz")
     begun = ("--depth=8", f"--dataset={data}", f"--output={tmp_path}", "--epochs=1", "--run=mine", "--noexport")
     assert command(*begun, "--freeze=stem").code == 0
@@ -45,6 +49,12 @@ def test_a_run_is_pruned_trained_on_and_exported(command, files, tmp_path, capsy
         assert entry.run([*arguments]) == 2
         assert wrong in capsys.readouterr().err, arguments
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["mine"]
+
+    with monkeypatch.context() as patch:
+        patch.setattr("train.program.train", failing)
+        assert entry.run([folder, "--by=ratio", "--budget=0.8"]) == 2
+    assert "no memory" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "runs" / "mine").glob("*.keras")] == ["model.keras"]
 
     assert entry.run([folder, "--by=ratio", "--budget=0.8", "--epochs=1"]) == 0
     out = capsys.readouterr().out

@@ -33,7 +33,8 @@ def check_answers(
         RuntimeError: if it is larger than the network's precision allows, or the other process fails.
     """
     with tf.device("CPU"):  # both on the CPU: an accelerator rounds differently, and its memory may be in use
-        expected = tf.nn.softmax(tf.cast(model(preprocessing(images), training=False), tf.float32)).numpy()
+        outputs = model(preprocessing(images), training=False)
+        expected = probabilities(tf.cast(outputs, tf.float32), _head(saved_model)).numpy()
     with tempfile.TemporaryDirectory() as folder:
         asked, answered = f"{folder}/images.npy", f"{folder}/answers.npz"
         np.save(asked, images)
@@ -61,14 +62,18 @@ def check_on_noise(saved_model: Path, model: keras.Model, preprocessing: keras.l
     """
     shape = [8, *(side or 64 for side in model.input_shape[1:])]
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    head = json.loads((saved_model / "metadata.json").read_text())["head"]
     with tf.device("CPU"):
         pixels = tf.cast(images, tf.float32)
         outputs = model(preprocessing(pixels) if preprocessing else pixels, training=False)
-        expected = probabilities(tf.cast(outputs, tf.float32), head).numpy()
+        expected = probabilities(tf.cast(outputs, tf.float32), _head(saved_model)).numpy()
         loaded = tf.saved_model.load(str(saved_model))
         found = loaded.signatures["serving_default"](images=tf.constant(images))["probabilities"].numpy()
     return _close(saved_model, model, found, expected)
+
+
+def _head(saved_model: Path) -> str:
+    """What the network's outputs are, as the export states it."""
+    return json.loads((saved_model / "metadata.json").read_text())["head"]
 
 
 def _close(saved_model: Path, model: keras.Model, found: np.ndarray, expected: np.ndarray) -> float:

@@ -43,6 +43,12 @@ def test_the_exported_model_answers_like_the_trained_one(exported, images):
     assert 0 <= check_answers(*exported, images) <= 1e-5
 
 
+def test_independent_probabilities_are_compared_as_such(images, tmp_path):
+    model, scaled = network(0), keras.layers.Rescaling(1 / 255)
+    path = export_saved_model(model, tmp_path, preprocessing=scaled, head="sigmoid_logits")
+    assert check_answers(path, model, scaled, images) <= 1e-5
+
+
 def test_another_network_is_detected(exported, images):
     path, _, preprocessing = exported
     with pytest.raises(RuntimeError, match=r"/1: its answers differ from the trained network's by 0\.\d+\."):

@@ -47,7 +47,9 @@ class EncodedSplit:
         """Some of the images."""
         places = tf.constant(numbers, tf.int64)
         labels = None if self.labels is None else self.labels[numbers]
-        return EncodedSplit(len(numbers), lambda i: self.read(places[i]), lambda i: self.name(int(numbers[i])), labels)
+        return EncodedSplit(
+            len(numbers), lambda i: self.read(places[i]), lambda at: self.name(int(numbers[at])), labels
+        )
 
 
 @dataclass(frozen=True)
@@ -165,8 +167,8 @@ def from_files(
     names, numbers = tf.constant([os.fsencode(path) for path in paths]), tf.constant(labels, tf.int64)
 
     def split(contents: Callable[[tf.Tensor], tf.Tensor]) -> EncodedSplit:
-        return EncodedSplit(
-            len(paths), lambda i: (contents(i), numbers[i]), lambda i: str(paths[i]), np.array(labels, np.int64)
+        return EncodedSplit(  # AutoGraph warns of two lambdas in a statement that have the same arguments
+            len(paths), lambda i: (contents(i), numbers[i]), lambda at: str(paths[at]), np.array(labels, np.int64)
         )
 
     if sum(path.stat().st_size for path in paths) <= MEMORY_SHARE * memory():
