@@ -58,7 +58,11 @@ def test_the_smoke_version_is_the_experiment_except_for_its_size(name, parse):
     whole, smoke = experiment(name), experiment(name, smoke=True)
     assert whole.keys() <= smoke.keys()
     size = {"dataset", "image_size", "class_names", "depth", "width", "block", "epochs", "batch_size"}
-    assert {key for key in smoke if smoke[key] != whole.get(key)} <= size
+
+    def named(value):  # each reading of the file makes its functions again
+        return value.__qualname__ if callable(value) else value
+
+    assert {key for key in smoke if named(smoke[key]) != named(whole.get(key))} <= size
     parse(f"--config={name}", "--smoke")
     check_network(resolve().network)
 
