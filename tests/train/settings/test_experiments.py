@@ -62,7 +62,8 @@ def test_the_smoke_version_is_the_experiment_except_for_its_size(name, parse):
     objects = {key: value.replace(":smoke().", ":config().") for key, value in smoke.items() if is_reference(value)}
     assert {key for key, value in (smoke | objects).items() if value != whole.get(key)} <= size
     parse(f"--config={name}", "--smoke")
-    check_network(resolve().network)
+    resolved = resolve()
+    check_network(resolved.realized(resolved.files).network)
 
 
 @pytest.mark.slow
