@@ -139,7 +139,8 @@ def _folder(reading: Reading) -> ImageData | EncodedData:
         data = load_files(layout, source.image_size, source.skip_bad_images, source.test_view, not reading.earlier)
     else:
         data = decoded(layout, source.image_size, source.skip_bad_images, not reading.earlier)
-    print(f"data: {layout}", flush=True)
+    counts = {"validation": data.validation_count, data.tested: data.test_count, "train": data.train_count}
+    print(f"data: {layout.in_words(counts)}", flush=True)
     return data
 
 

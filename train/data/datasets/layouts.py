@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from unicodedata import normalize
@@ -48,8 +49,9 @@ class Layout:
         """The number of images of a split."""
         return sum(map(len, self.files[split]))
 
-    def __str__(self) -> str:
-        parts = [f"{split} from {self.places[split]} ({self.count(split):,} images)" for split in self.files]
+    def in_words(self, counts: Mapping[str, int]) -> str:
+        """What was taken for what, with the number of images of each split that are used."""
+        parts = [f"{split} from {self.places[split]} ({counts[split]:,} images)" for split in self.files]
         return f"{len(self.classes)} classes, {', '.join(parts)}"
 
 
@@ -111,7 +113,7 @@ def _divided(layout: Layout, source: Source, seed: int) -> Layout:
 def class_folders(root: Path, held: bool = False) -> Layout:
     """The files of a folder of class folders, with or without folders of splits above these.
 
-    Prints how many images in deeper folders, and how many files of other formats, are ignored.
+    Prints how many images elsewhere, and how many files of other formats, are ignored.
 
     Args:
         root: The folder.
@@ -130,18 +132,22 @@ def class_folders(root: Path, held: bool = False) -> Layout:
         splits = {"train": top}
     elif set(splits) == {"train"} and not held:
         raise BadInput(f"{top / 'test'} is missing; {_wanted(top / 'test')}, or --validation=0.2.")
-    unlabelled = [split for split, folder in splits.items() if split != "train" and not _folders(folder)]
-    for split in unlabelled:
-        if held or len(splits) - len(unlabelled) > 1:
-            print(f"{splits[split]} has no folders of classes: not used", file=sys.stderr)
-            del splits[split]
+    unlabelled = {split: folder for split, folder in splits.items() if split != "train" and not _folders(folder)}
+    if unlabelled and not held and len(splits) - len(unlabelled) < 2:
+        folder = next(iter(unlabelled.values()))
+        raise BadInput(f"{folder} has no class; {_wanted(folder)}, or --validation=0.2 to leave it aside.")
+    for split, folder in unlabelled.items():
+        print(f"{folder} has no folders of classes: not used", file=sys.stderr)
+        del splits[split]
     classes = {split: _classes(folder) for split, folder in splits.items()}
     for split in classes:
         if classes[split].keys() != classes["train"].keys():
             raise BadInput(_class_difference(root, split, set(classes["train"]), set(classes[split])))
     names = sorted(classes["train"])
     files = {split: [_images(classes[split][name]) for name in names] for split in splits}
-    _tell_passed_over([folder for each in classes.values() for name in names for folder in each[name]])
+    used = [folder for each in classes.values() for name in names for folder in each[name]]
+    _tell_passed_over(used)
+    _tell_beside(root, {*used, *unlabelled.values()})
     return Layout(names, files, {split: f"{folder}" for split, folder in splits.items()})
 
 
@@ -237,6 +243,22 @@ def _tell_passed_over(folders: Sequence[Path]) -> None:
         counted = f"{len(deeper)} image{'s' * (len(deeper) > 1)}"
         print(f"ignored {counted} deeper than <class>/* ({deeper[0]}{', ...' * (len(deeper) > 1)})", file=sys.stderr)
     tell_other_formats([path for folder in folders for path in sorted(folder.iterdir())])
+
+
+def _tell_beside(root: Path, known: Collection[Path]) -> None:
+    """Print how many images lie outside the folders that are used, or were mentioned."""
+    beside = []
+    for place, inside, names in os.walk(root):
+        paths = sorted(map(Path(place).joinpath, names))
+        beside += [path for path in paths if names_an_image(path)]
+        folders = map(Path(place).joinpath, inside)
+        inside[:] = sorted(
+            each.name for each in folders if each not in known and _is_data(each) and each.name[0] != "."
+        )
+    if beside:
+        counted = f"{len(beside)} image{'s' * (len(beside) > 1)}"
+        more = ", ..." * (len(beside) > 1)
+        print(f"ignored {counted} outside the folders of classes ({beside[0]}{more})", file=sys.stderr)
 
 
 def tell_other_formats(paths: Sequence[Path]) -> None:
