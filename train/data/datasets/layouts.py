@@ -51,11 +51,12 @@ class Layout:
 
     def in_words(self, counts: Mapping[str, int]) -> str:
         """What was taken for what, with the number of images of each split that are used."""
-        parts = [f"{split} from {self.places[split]} ({counts[split]:,} images)" for split in self.files]
+        splits = [split for split in self.files if split != "train" or self.files.get("test") is not self.files[split]]
+        parts = [f"{split} from {self.places[split]} ({counts[split]:,} images)" for split in splits]
         return f"{len(self.classes)} classes, {', '.join(parts)}"
 
 
-def finished(layout: Layout, source: Source, seed: int, ordered: bool = True) -> Layout:
+def finished(layout: Layout, source: Source, seed: int, ordered: bool = True, lone: bool = False) -> Layout:
     """The layout with its classes in the order asked for, and a validation split if one is asked for.
 
     Args:
@@ -63,6 +64,7 @@ def finished(layout: Layout, source: Source, seed: int, ordered: bool = True) ->
         source: The options.
         seed: The run's seed.
         ordered: Whether `--class_names` is the order of the classes; in runs of earlier versions it renamed them.
+        lone: Whether images without a split are those to test on.
 
     Raises:
         BadInput: if the class names are not those of the data, or no image is left to test on.
@@ -71,6 +73,9 @@ def finished(layout: Layout, source: Source, seed: int, ordered: bool = True) ->
         layout = _ordered(layout, source.class_names)
     if interval(source):
         layout = _divided(layout, source, seed)
+    if len(layout.files) == 1 and lone:
+        split, place = layout.files["train"], layout.places["train"]
+        return replace(layout, files={"train": split, "test": split}, places={"train": place, "test": place})
     if len(layout.files) == 1:
         raise BadInput(
             f"{source.dataset} has images to train on ({layout.places['train']}), and none to test on. Pass "
@@ -149,6 +154,11 @@ def class_folders(root: Path, held: bool = False) -> Layout:
     _tell_passed_over(used)
     _tell_beside(root, {*used, *unlabelled.values()})
     return Layout(names, files, {split: f"{folder}" for split, folder in splits.items()})
+
+
+def has_splits(root: Path) -> bool:
+    """Whether the folder has folders of splits."""
+    return bool(_splits(_unwrapped(root)))
 
 
 def _unwrapped(root: Path) -> Path:
