@@ -129,7 +129,7 @@ def main(arguments: argparse.Namespace) -> None:
     output = beside if arguments.output is None else local(arguments.output, "--output")
     # images of any size are streamed, not resized to one
     streamed = bool(arguments.test_view) or config.augmenting.streamed
-    data = load(source, streamed, config.recipe.seed, earlier=bool(own and own.earlier))
+    data = load(source, streamed, config.recipe.seed, bool(own and own.earlier), lone=arguments.data is not None)
     if own:
         require_own_data(own, identity(data))
     split = arguments.split or data.tested

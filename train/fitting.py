@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import re
 import signal
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from matplotlib.figure import Figure
 from . import evaluate, export, predict
 from .__main__ import configure, parse
 from .cluster.discovery import check_strategy
-from .process.errors import BadInput, RunError
+from .process.errors import BadInput, RunError, first_line
 from .process.files import stored, whole
 from .process.startup import FRUITLESS, importing, require_tensorflow_backend
 from .run.folder import Run
@@ -183,6 +184,7 @@ def fit(
     _require_known(options)
     require_tensorflow_backend()
     with flagsaver.flagsaver(), _guarded():
+        _require_data(dataset)
         if _is_pair(dataset) or test is not None or _is_pair(validation):
             dataset, validation = _kept(Path(output).expanduser(), dataset, test, validation), _share(validation)
         values = {"dataset": dataset, "validation": validation, "output": output, "run": run, **options}
@@ -278,6 +280,37 @@ def _is_pair(value: Any) -> bool:
     return isinstance(value, (tuple, list)) and len(value) == 2
 
 
+def _require_data(dataset: Any) -> None:
+    """Refuse a dataset that is neither a name nor a pair, whose values would be taken for a name.
+
+    Raises:
+        BadInput: with what it is.
+    """
+    if isinstance(dataset, (str, os.PathLike)) or _is_pair(dataset):
+        return
+    kind = type(dataset).__name__ + (f" of {len(dataset)}" if isinstance(dataset, (tuple, list)) else "")
+    raise BadInput(
+        f"dataset must be a path, a name, or a pair (images, labels); got {kind}. Other pairs: test=(images, labels) "
+        "and validation=(images, labels)."
+    )
+
+
+def _array(values: Any, name: str) -> np.ndarray:
+    """Values as an array of numbers or text, such as those that pandas keeps as objects.
+
+    Raises:
+        BadInput: if they have several shapes, or are other objects.
+    """
+    try:
+        array = np.asarray(values)
+        array = np.array(array.tolist()) if array.dtype.hasobject else array
+    except ValueError as error:  # of several shapes
+        raise BadInput(f"{name} must have one shape: {first_line(error)}.") from error
+    if array.dtype.hasobject:
+        raise BadInput(f"{name} must be numbers; got objects such as {type(np.asarray(values).flat[0]).__name__}.")
+    return array
+
+
 def _share(validation: Any) -> float | None:
     return None if _is_pair(validation) else validation
 
@@ -286,7 +319,7 @@ def _kept(output: Path, train: Any, test: Pair | None, validation: Any) -> Path:
     """Write arrays to a file named by their content, which a resumed run and `evaluate` read again.
 
     Raises:
-        BadInput: if arrays and a path are mixed.
+        BadInput: if arrays and a path are mixed, or values are no arrays.
     """
     splits = {"train": train, "test": test, "validation": validation if _is_pair(validation) else None}
     if not _is_pair(train):
@@ -294,7 +327,8 @@ def _kept(output: Path, train: Any, test: Pair | None, validation: Any) -> Path:
     arrays: dict[str, Any] = {}
     for split, pair in splits.items():
         if pair is not None:
-            arrays |= {f"x_{split}": np.asarray(pair[0]), f"y_{split}": np.asarray(pair[1])}
+            for part, kind, values in zip("xy", ("images", "labels"), pair, strict=True):
+                arrays[f"{part}_{split}"] = _array(values, f"{split} {kind}")
     digest = hashlib.sha256()
     for name, array in arrays.items():
         digest.update(f"{name} {array.dtype} {array.shape}".encode())

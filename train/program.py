@@ -149,7 +149,8 @@ def build(config, run, data, place, remat: str | None = None, initial: Path | No
     """Build `(network, normalisation)` for the data's images, from a `.keras` file if there is one."""
     told = say if place.is_chief and not run.begun else silent
     of_file = silent if config.initial_copy else told  # a conversion has told what it did
-    model = network(config.network, data.image_shape, data.classes, initial, of_file, remat)
+    names = data.class_names or ()
+    model = network(config.network, data.image_shape, data.classes, initial, of_file, remat, names)
     patterns = config.recipe.freeze or ()
     freeze(model, patterns)
     rate_factors(model, config.recipe.factors)  # refused before any file is written

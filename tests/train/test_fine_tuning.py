@@ -8,6 +8,7 @@ import pytest
 
 import keras_resunits as kr
 from keras_resunits.converters.statistics import Statistics, normalized, normalizing
+from keras_resunits.serving.classifiers import save_classifier
 from train import evaluate, export
 from train.evaluation.networks import checkpoint_network, chosen_checkpoint
 from train.process.errors import BadInput
@@ -96,6 +97,49 @@ def test_a_head_of_other_classes_is_replaced_and_a_softmax_left_out(pruned, tmp_
     outputs = logits.predict(images, verbose=0)
     np.testing.assert_allclose(keras.ops.softmax(outputs), inner.predict(images, verbose=0), atol=1e-6)
     assert not np.allclose(outputs.sum(1), 1) and "without its softmax" in lines[1]
+
+
+def test_a_head_is_kept_for_its_own_classes_alone(tmp_path):
+    """As many classes are not the same ones: a cat's output is no dog's."""
+    lines: list[str] = []
+    model, path = kr.PreActResNet(depth=8, input_shape=SHAPE, classes=3), tmp_path / "net.keras"
+    save_classifier(model, path, ["eel", "cat", "dog"])
+    images = np.random.default_rng(0).normal(size=(4, *SHAPE)).astype("float32")
+    before = model.predict(images, verbose=0)
+
+    def outputs(names):
+        return initial_network(path, SHAPE, 3, lines.append, names).predict(images, verbose=0)
+
+    for names in (["eel", "cat", "dog"], ["0", "1", "2"], []):
+        np.testing.assert_array_equal(outputs(names), before)
+        assert "the head of 3 classes is kept; pixels" in lines[-1]
+    np.testing.assert_allclose(outputs(["cat", "dog", "eel"]), before[:, [1, 2, 0]], rtol=1e-6)
+    assert "is kept, and its classes (eel, cat, dog) take the order of the data; pixels" in lines[-1]
+    other = initial_network(path, SHAPE, 3, lines.append, ["cat", "cow", "dog"])
+    assert "a new head of 3 classes replaces that of 3 (eel, cat, dog)" in lines[-1]
+    assert not np.allclose(other.layers[-1].kernel, model.layers[-1].kernel)
+    save_classifier(model, path, ["0", "1", "2"])
+    np.testing.assert_array_equal(outputs(["cat", "dog", "eel"]), before)  # numbers are no names
+    tail = keras.layers.Softmax()(model.output)
+    save_classifier(keras.Model(model.input, tail), path, ["eel", "cat", "dog"])
+    with pytest.raises(BadInput):
+        outputs(["cat", "dog", "eel"])
+
+
+@pytest.mark.slow
+def test_a_run_that_begins_from_a_run_of_other_classes_resumes_and_is_evaluated(command, files, tmp_path):
+    for name, classes in (("first", "0,1"), ("second", "dark,bright"), ("third", "bright,dark")):
+        data = files.npz(tmp_path / f"{name}.npz")
+        initial = [f"--initial_model={tmp_path}/runs/first/model.keras"] if name != "first" else ["--depth=8"]
+        if name == "third":
+            initial = [f"--initial_model={tmp_path}/runs/second/model.keras"]
+        line = (f"--dataset={data}", f"--output={tmp_path}", f"--class_names={classes}", f"--run={name}", "--noexport")
+        done = command(*line, *initial, "--epochs=1", "--batch_size=4")
+        assert done.code == 0, done.err
+        assert ("take the order of the data" in done.err) == (name == "third")
+        again = command(*line, *initial, "--epochs=2", "--batch_size=4", "--resume")
+        assert again.code == 0, again.err
+        assert evaluate.entry.run([str(tmp_path / "runs" / name)]) == 0
 
 
 @pytest.mark.slow

@@ -120,6 +120,30 @@ def test_arrays_and_paths_are_not_mixed(arrays, tmp_path):
         fit("digits", test=arrays[1], output=tmp_path)
 
 
+def test_what_is_neither_a_name_nor_a_pair_is_refused(arrays, tmp_path):
+    (images, labels), _ = arrays
+    for dataset, wrong in (
+        ((images, labels, labels), r"dataset must be a path, a name, or a pair \(images, labels\); got tuple of 3"),
+        (images, "got ndarray"),
+        (None, "got NoneType"),
+        (([images[0], images[1][:5]], [0, 1]), "train images must have one shape: "),
+        ((images, np.array([object()] * len(images))), "train labels must be numbers; got objects such as object"),
+        ((images, labels.astype(str).astype(object)), r"train labels must be integers \[n\]; got <U1 .* np\.unique"),
+    ):
+        with pytest.raises(BadInput, match=wrong) as error:
+            fit(dataset, validation=0.25, output=tmp_path, **FAST)
+        assert len(str(error.value)) < 400
+
+
+def test_integers_that_are_objects_are_labels(arrays, tmp_path):
+    """As pandas keeps them in a column of several types."""
+    (images, labels), _ = arrays
+    fit((list(images), labels.astype(object)), validation=0.25, output=tmp_path, run="objects", **FAST)
+    fit((images, labels), validation=0.25, output=tmp_path, run="integers", **FAST)
+    kept = [Fitted(tmp_path / "runs" / name).history["loss"] for name in ("objects", "integers")]
+    assert kept[0] == kept[1] and len(list((tmp_path / "arrays").iterdir())) == 1
+
+
 def test_errors_speak_of_keywords(run, arrays, tmp_path, capsys):
     for options, wrong in (
         ({"learning_rate": -1.0}, r"^learning_rate must be > 0"),

@@ -18,7 +18,7 @@ from ..data.datasets.folder import pixels
 from ..data.datasets.images import way_out
 from ..data.datasets.layouts import names_an_image, tell_other_formats
 from ..data.datasets.npz import IMAGES
-from ..data.datasets.tables import Table, key_of, listed, read_table, walked
+from ..data.datasets.tables import Table, key_of, listed, naming, read_table, require_header, walked
 from ..process.backend import tf
 from ..process.errors import BadInput, first_line
 
@@ -171,27 +171,27 @@ def matched(
     Args:
         table: The table.
         inputs: The images; names match with or without suffix.
-        column: The column; by default the one that names most images, of equals the first.
+        column: The column; by default the one that names most images.
         argument: The argument that chooses the column, for messages.
 
     Raises:
-        BadInput: if no column names images, or a name is there twice, has no image, or several.
+        BadInput: if no column names images, or several name others, or a name is there twice, has no image, or several.
     """
     if column is not None and column not in table.header:
         raise BadInput(f"{argument}={column}: {table.path} has no such column; it has {', '.join(table.header)}.")
-    cells = {name: [key_of(cell) for cell in table.column(name)] for name in ([column] if column else table.header)}
-    ways = [(name, way) for name in cells for way in range(len(inputs.keys))]
-    hits = {(name, way): len(inputs.keys[way].keys() & set(cells[name])) for name, way in ways}
-    name, way = max(hits, key=lambda each: hits[each])
-    if not hits[name, way]:
+    cells = {name: table.keys(name) for name in ([column] if column else table.header)}
+    hits = {name: [len(key.keys() & set(cells[name])) for key in inputs.keys] for name in cells}
+    most = {name: max(counts) for name, counts in hits.items()}
+    if not any(most.values()):
         first = ", ".join(f"{each}={cell}" for each, cell in zip(table.header, table.rows[0], strict=True))
         raise BadInput(
             f"no column of {table.path} names one of the {len(inputs.names)} images (its first row: {first[:80]}; the "
             f"first image: {inputs.names[0]})."
         )
-    key, shown, where = inputs.keys[way], table.column(name), f"column {name!r} of {table.path}"
-    if key_of(name) in key:
-        raise BadInput(f"the first row of {table.path} names an image ({name}): expected a header above it.")
+    name = naming(table, most, argument.removeprefix("--"))
+    key = inputs.keys[hits[name].index(most[name])]
+    shown, where = table.column(name), f"column {name!r} of {table.path}"
+    require_header(table, name, key)
     _refuse_repeated(cells[name], where)
     if missing := [text for text, cell in zip(shown, cells[name], strict=True) if cell not in key]:
         raise BadInput(f"{len(missing)} of {len(shown)} names in {where} have no image: {listed(missing)}.")

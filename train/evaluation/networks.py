@@ -163,7 +163,7 @@ def checkpoint_network(run: Run, path: Path) -> Network:
     shape, names = tuple(told["image_shape"]), list(told["class_names"])
     initial = run.initial_file(config.network.initial_model, config.initial_known)
     made = config.realized(run.code_files(config.code, {}))
-    model = network(made.network, shape, len(names), initial)
+    model = network(made.network, shape, len(names), initial, class_names=names)
     ema = config.recipe.ema
     average = Average(model, optimizer(made.recipe, 1, model), ema) if ema else None
     parts = {"model": model, **({"average": average} if average else {})}

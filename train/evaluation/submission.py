@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from unicodedata import normalize
 
 import numpy as np
 
-from ..data.datasets.tables import Table, listed, read_table
+from ..data.datasets.tables import Table, is_number, listed, read_table
 from ..process.errors import BadInput
 from .inputs import Inputs, matched
 
@@ -149,9 +148,12 @@ def _with_labels(table: Table, ids: str, labels: str, classes: Sequence[str]) ->
     """The form of a sample with one column beside the ids: names of classes, their numbers, or a probability."""
     found = sorted({normalize("NFC", cell) for cell in table.column(labels)})
     names, numbers = list(map(_composed, classes)), [str(number) for number in range(len(classes))]
-    numbered = all(map(_is_number, names))  # then 0 in every row stands for a name, not for its place
-    if set(found) <= set(names) or (numbered and len(found) == 1 and _is_int(found[0])):
+    numbered = all(map(is_number, names))  # then 0 in every row stands for a name, not for its place
+    if set(found) <= set(names):
         return Submission(table, ids, labels, names)
+    placeholder = len(found) == 1 and _is_int(found[0])
+    if numbered and (alike := _alike(names, found)) and (placeholder or set(found) <= set(alike)):
+        return Submission(table, ids, labels, alike)
     if set(found) <= set(numbers) and not numbered:
         return Submission(table, ids, labels, numbers)
     if len(classes) == 2 and all(map(_is_share, found)):
@@ -174,18 +176,25 @@ def written(probability: float) -> str:
 
 
 def _is_share(cell: str) -> bool:
-    return _is_number(cell) and 0 <= float(cell) <= 1
+    return is_number(cell) and 0 <= float(cell) <= 1
+
+
+def _alike(names: Sequence[str], cells: Sequence[str]) -> list[str]:
+    """Names that are numbers, written as these cells are: 3 or 3.0; empty if these are written in another way.
+
+    >>> _alike(["0.0", "1.0"], ["0"]), _alike(["0", "1", "2"], ["0.0", "2.0"]), _alike(["0", "1"], ["0.0"])
+    (['0', '1'], ['0.0', '1.0', '2.0'], [])
+    """
+    if any(float(name) % 1 for name in names):
+        return []
+    if all(map(_is_int, cells)):
+        return [name if _is_int(name) else str(int(float(name))) for name in names]
+    decimal = len(names) > 2 and all(cell.endswith(".0") and _is_int(cell[:-2]) for cell in cells)  # of two: a share
+    return [f"{int(float(name))}.0" for name in names] if decimal else []
 
 
 def _is_int(cell: str) -> bool:
     return cell.removeprefix("-").isdecimal()
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        return math.isfinite(float(cell))
-    except ValueError:
-        return False
 
 
 def _composed(name: str) -> str:

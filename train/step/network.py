@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ def network(
     initial: Path | None = None,
     told: Callable[[str], None] = lambda text: None,
     remat: str | None = None,
+    class_names: Sequence[str] = (),
 ) -> keras.Model:
     """Build the network, or read it from a file.
 
@@ -55,12 +56,13 @@ def network(
         initial: The `.keras` file to take the network from; none by default.
         told: Called with what is done to the file's network.
         remat: What training computes again in the backward pass, as in `--remat`; nothing by default.
+        class_names: The names of the classes, by which a file's head is kept or not; see `initial_network`.
 
     Raises:
         BadInput: for a choice that does not exist, or that the family does not accept.
     """
     if initial:
-        model = initial_network(initial, image_shape, classes, told)
+        model = initial_network(initial, image_shape, classes, told, class_names)
         return model if remat is None else _with_remat(model, remat)
     assert chosen.model is not None  # only a file's network has no name
     again: dict[str, Any] = {} if remat is None else {"remat": _recomputed(remat)}

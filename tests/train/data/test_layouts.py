@@ -140,6 +140,14 @@ def test_folders_of_one_class_are_refused(tmp_path):
         read(tmp_path, validation=0.3)
 
 
+def test_a_test_folder_without_classes_needs_a_share(tmp_path):
+    root = Files.image_folder(tmp_path, train=9, test=1)
+    shutil.rmtree(root / "test")
+    Files.image(root / "test" / "0.png", np.zeros((8, 8), np.uint8))
+    with pytest.raises(BadInput, match=r"test has no class; expected .*, or --validation=0\.2 to leave it aside"):
+        read(root)
+
+
 def test_a_test_folder_without_classes_is_not_used(tmp_path, capsys):
     root = Files.image_folder(tmp_path, train=10)
     shutil.rmtree(root / "test")
@@ -211,6 +219,27 @@ def test_other_formats_are_read_and_files_of_no_format_are_counted(tmp_path, cap
         np.testing.assert_array_equal(view, found[streamed.file_of("train", i)])
 
 
+def test_images_outside_the_folders_of_classes_are_counted(tmp_path, capsys):
+    root = Files.image_folder(tmp_path)
+    read(root)
+    assert "ignored" not in capsys.readouterr().err
+    for name in ("a.png", "train/b.png", "seg_pred/seg_pred/c.png", "train/.d.png", ".e/e.png", "__MACOSX/f.png"):
+        Files.image(root / name, np.zeros((8, 8), np.uint8))
+    read(root)
+    assert f"ignored 3 images outside the folders of classes ({root}/a.png, ...)\n" in capsys.readouterr().err
+    Files.image(root / "train" / "cat" / "deeper" / "0.png", np.zeros((8, 8), np.uint8))
+    read(root)
+    said = capsys.readouterr().err
+    assert "ignored 1 image deeper than" in said and "ignored 3 images outside" in said
+
+
+def test_the_line_about_the_data_counts_the_images_that_are_used(tmp_path, capsys):
+    root = Files.image_folder(tmp_path)
+    (root / "train" / "cat" / "0.png").write_bytes(b"?")
+    read(root, skip_bad_images=True)
+    assert "train (5 images), test from" in capsys.readouterr().out
+
+
 def test_an_image_is_upright_whichever_of_eight_ways_the_camera_was_held(tmp_path):
     shades = np.linspace(0, 255, 12 * 20 * 3).reshape(12, 20, 3).astype(np.uint8)
     shades[:6, :10] = 0
@@ -255,6 +284,17 @@ def test_sixteen_bits_are_scaled_and_a_range_hardly_used_is_told(tmp_path, capsy
         Files.image(path, np.full((8, 8), 3000, np.uint16))
     assert read(root).train[0].max() == 3000 // 257
     assert "the images of 16 bits only use 0..3000 of 0..65535" in capsys.readouterr().err
+    read(root, streamed=True, image_size=8)
+    assert "the images of 16 bits only use 0..3000 of 0..65535" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [{}, {"streamed": True, "image_size": 8}], ids=["in memory", "streamed"])
+def test_eight_bits_in_files_of_sixteen_are_refused_not_trained_on_as_black(tmp_path, options):
+    root = Files.image_folder(tmp_path, train=1, test=1)
+    for path in root.rglob("*.png"):
+        Files.image(path, np.full((8, 8), 200, np.uint16))
+    with pytest.raises(BadInput, match=r"of 16 bits only use 0\.\.200 of 0\.\.65535, .* black\. Save them with 8 bits"):
+        read(root, **options)
 
 
 @pytest.mark.parametrize(

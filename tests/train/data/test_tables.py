@@ -75,6 +75,57 @@ def test_what_was_guessed_is_said_and_may_be_overridden(folder, capsys):
 def test_numbers_are_classes_in_their_order(folder):
     write(folder, [(name, 8 + i % 3) for i, (name, _) in enumerate(ROWS)])
     assert found(folder).classes == ["8", "9", "10"]
+    write(folder, [(name, f"{8 + i % 3}.0") for i, (name, _) in enumerate(ROWS)])
+    assert found(folder).classes == ["8.0", "9.0", "10.0"]
+
+
+NUMBERED = [(4, "cat"), (2, "dog"), (0, "cat"), (5, "dog"), (1, "cat"), (3, "dog")]
+
+
+@pytest.fixture
+def numbered(tmp_path):
+    """Images `0.png` to `5.png` in `a/`."""
+    for number in range(6):
+        Files.image(tmp_path / "a" / f"{number}.png", np.full((8, 8), number, np.uint8))
+    return tmp_path
+
+
+def stems(layout):
+    return [[int(path.stem) for path in paths] for paths in layout.files["train"]]
+
+
+def test_the_numbers_of_rows_and_labels_are_not_taken_for_ids(numbered):
+    rows = [(i, name, label) for i, (name, label) in enumerate(NUMBERED)]
+    write(numbered, rows, ("", "id", "label"))  # as pandas writes them
+    assert stems(found(numbered)) == [[0, 1, 4], [2, 3, 5]]
+    write(numbered, rows, ("", "key", "label"))
+    with pytest.raises(
+        BadInput, match=r"columns '' and 'key' of .* name images, .* '0' and '4': pass --image_column\."
+    ):
+        found(numbered)
+    assert stems(found(numbered, image_column="key")) == [[0, 1, 4], [2, 3, 5]]
+    write(numbered, [(i % 2, i) for i in range(6)], ("what", "key"))
+    assert stems(found(numbered)) == [[0, 2, 4], [1, 3, 5]]
+    write(numbered, [(f"{name}.png", name, label) for name, label in NUMBERED], ("picture", "key", "label"))
+    assert stems(found(numbered)) == [[0, 1, 4], [2, 3, 5]]  # both name the same
+
+
+def test_labels_are_never_joined_to_the_images_of_another_folder(numbered):
+    """`test/0.png` is not the image that a table of labels means by 0."""
+    write(numbered, NUMBERED, ("id", "label"))
+    (numbered / "train.csv").rename(numbered / "labels.csv")
+    for number in range(6):
+        Files.image(numbered / "b" / f"{number}.png", np.full((8, 8), number, np.uint8))
+    source = Source(dataset=str(numbered), labels="labels.csv")
+    with pytest.raises(BadInput, match=r"names images in .*/a and in .*/b: pass the one that is meant as --dataset"):
+        labelled(source)
+    (numbered / "a").rename(numbered / "test")
+    (numbered / "b").rename(numbered / "train")
+    (numbered / "train" / "3.png").unlink()  # so that test/ has more of the images
+    with pytest.raises(BadInput, match=r"1 of 6 names in column 'id' of .* have no file in .*/train: '3'"):
+        labelled(source)
+    Files.image(numbered / "train" / "3.png", np.zeros((8, 8), np.uint8))
+    assert {path.parent.name for paths in labelled(source).files["train"] for path in paths} == {"train"}
 
 
 BROKEN = {
@@ -95,6 +146,12 @@ BROKEN = {
     "nothing fits": (lambda f: write(f, [("q", "w"), ("e", "r")]), {}, "no column of .* names images in"),
     "ids twice": (lambda f: write(f, [*ROWS, ROWS[0]]), {}, "must name each image once; several rows name 'img0'"),
     "a label missing": (lambda f: write(f, [("img0", ""), *ROWS[1:]]), {}, "column 'breed' is empty in 1 rows.*img0"),
+    "no header": (lambda f: write(f, ROWS[1:], ROWS[0]), {}, r"the first row .* names an image \(img0\): expected a h"),
+    "one number twice": (
+        lambda f: write(f, [(n, "1.0" if n == "img0" else i % 2) for i, (n, _) in enumerate(ROWS, 1)]),
+        {},
+        "column 'breed' of .* has '1' and '1.0', which are one number",
+    ),
     "one class": (lambda f: write(f, [(n, "cat") for n, _ in ROWS]), {}, "has one class, 'cat'"),
     "several columns": (
         lambda f: write(f, [(n, c, c) for n, c in ROWS], ("id", "a", "b")), {}, "several columns .*: pass --label_col",

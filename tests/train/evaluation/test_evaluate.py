@@ -16,7 +16,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from keras_resunits import PreActResNet, ResNet, export_saved_model
+from keras_resunits import load as load_classifier
 from keras_resunits.converters.statistics import Statistics, normalized
+from keras_resunits.serving.classifiers import save_classifier
 from tests.support.configs import changed
 from tests.train.conftest import Files, Outcome
 from train.data.batches import test_batches
@@ -196,6 +198,28 @@ def test_classes_are_matched_by_name_where_names_agree(evaluate, data, model, tm
     )
     assert outcome.code == 0, outcome.err
     assert_judged(tmp_path / "out", expected(model, data))
+
+
+def test_images_of_no_split_are_judged_as_a_whole(evaluate, files, tmp_path):
+    """A folder of classes alone, or a table of labels, in another order of classes than the network's."""
+    model, path = PreActResNet(8, SHAPE, 2), tmp_path / "net.keras"
+    save_classifier(model, path, ["dog", "cat"], keras.layers.Rescaling(1 / 64, -2))
+    root = files.image_folder(tmp_path / "pets", train=7, test=1)
+    pictures = sorted((root / "train").glob("*/*.png"))
+    images = np.stack([np.asarray(Image.open(picture)) for picture in pictures])[..., np.newaxis]
+    answers = load_classifier(path).predict(images).argmax(1)
+    right = np.mean([["dog", "cat"][answer] == p.parent.name for answer, p in zip(answers, pictures, strict=True)])
+    table = tmp_path / "labels.csv"
+    table.write_text("file,label\n" + "".join(f"{p.parent.name}/{p.name},{p.parent.name}\n" for p in pictures))
+    for arguments in ([root / "train"], [root / "train", f"--labels={table}"]):
+        outcome = evaluate(path, *arguments, f"--output={tmp_path / 'out'}")
+        assert outcome.code == 0, outcome.err
+        assert "data: 2 classes, test from" in outcome.out
+        found = results(tmp_path / "out")
+        assert (found["images"], found["accuracy"]) == (14, pytest.approx(right))
+    shutil.rmtree(root / "test")
+    refused = evaluate(path, root)  # not its training images, unasked
+    assert refused.code == 2 and "test is missing" in refused.err
 
 
 @pytest.fixture

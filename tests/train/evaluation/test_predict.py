@@ -214,6 +214,44 @@ def test_classes_that_are_numbers_are_never_counted_from_0(predict, model, folde
     assert_refused(refused, r"has .*'7'.*: expected classes of the model \(1, 2, 3\)\.")
 
 
+@pytest.mark.parametrize(
+    ("names", "cells", "wanted"),
+    [
+        (["0.0", "1.0", "2.0"], ["0", "1", "2"], ["0", "1", "2"]),
+        (["0.0", "1.0", "2.0"], ["0"], ["0", "1", "2"]),
+        (["1", "2", "3"], ["1.0", "3.0"], ["1.0", "2.0", "3.0"]),
+        (["0.5", "1.0", "2.0"], ["0"], None),
+        (["1", "2", "3"], ["1.0", "7.0"], None),
+    ],
+)
+def test_numbers_are_written_as_the_samples(predict, model, folder, tmp_path, names, cells, wanted):
+    save_classifier(model, tmp_path / "net.keras", names, keras.layers.Rescaling(1 / 64, -2))
+    given = tmp_path / "sample.csv"
+    given.write_text("id,label\n" + "".join(f"{each},{cells[i % len(cells)]}\n" for i, each in enumerate(IDS)))
+    outcome = predict(tmp_path / "net.keras", folder, f"--submission={given}")
+    if wanted is None:
+        assert_refused(outcome, "expected classes of the model")
+        return
+    assert outcome.code == 0, outcome.err
+    answers = expected(model, folder, FILES).argmax(1)
+    assert [row[1] for row in rows(tmp_path / "out.csv")[1:]] == [wanted[answer] for answer in answers]
+
+
+def test_the_numbers_of_rows_are_not_taken_for_ids(predict, net, folder, tmp_path):
+    """Pictures 0 to 5, and a table as pandas writes it, with a column of 0 to 5 without a name."""
+    order, table = [4, 2, 0, 5, 1, 3], tmp_path / "test.csv"
+    for name in ("image_id", "key"):
+        table.write_text(f",{name}\n" + "".join(f"{i},{each}\n" for i, each in enumerate(order)))
+        outcome = predict(net, table, f"--images={folder}")
+        if name == "key":
+            assert_refused(
+                outcome, r"columns '' and 'key' of .* both name images, in row 2 '0' and '4': pass --column\."
+            )
+        else:
+            assert [row[0] for row in rows(tmp_path / "out.csv")] == ["image_id", *map(str, order)], outcome.err
+    assert predict(net, table, f"--images={folder}", "--column=key").code == 0
+
+
 def test_a_share_is_a_number_from_0_to_1():
     assert [text for text in ("0", "1", "0.5", "1e-3", "-0.1", "1.1", "nan", "yes", "") if _is_share(text)] == [
         "0",

@@ -19,7 +19,7 @@ from .files import load_files
 from .folder import decoded
 from .idx import holds_idx, load_idx
 from .images import ImageData, check_names, checked
-from .layouts import class_folders, finished
+from .layouts import class_folders, finished, has_splits
 from .npz import load_npz
 from .splitting import asked, held_out, interval
 from .tables import labelled
@@ -41,7 +41,9 @@ def identity(data: ImageData | EncodedData) -> dict[str, Any]:
     }
 
 
-def load(source: Source, streamed: bool = False, seed: int = 0, earlier: bool = False) -> ImageData | EncodedData:
+def load(
+    source: Source, streamed: bool = False, seed: int = 0, earlier: bool = False, lone: bool = False
+) -> ImageData | EncodedData:
     """Load and check the images that `--dataset` names.
 
     Args:
@@ -49,6 +51,8 @@ def load(source: Source, streamed: bool = False, seed: int = 0, earlier: bool = 
         streamed: Whether images of any size stay encoded and are decoded when needed, where the source allows it.
         seed: The run's seed, by which `--validation` and `--fold` choose images.
         earlier: Whether to read them as versions without validation splits did, for runs that these began.
+        lone: Whether images without a split are those to test on: folders of classes alone, or a table of labels. The
+            split `train` repeats them.
 
     Raises:
         BadInput: if they are missing, or cannot be used for training.
@@ -58,7 +62,7 @@ def load(source: Source, streamed: bool = False, seed: int = 0, earlier: bool = 
         unread = [flag for flag in OPTIONS - kind.reads if getattr(source, flag)]
         if unread:
             raise BadInput(f"--{min(unread)} has no effect on {kind.title} (--dataset={source.dataset}).")
-        data = kind.load(Reading(source, streamed, seed, earlier))
+        data = kind.load(Reading(source, streamed, seed, earlier, lone))
     except PermissionError as error:
         raise BadInput(f"--dataset={source.dataset}: {error.filename} cannot be read ({error.strerror}).") from None
     alone = data.test is data.train
@@ -118,6 +122,7 @@ class Reading:
     streamed: bool = False
     seed: int = 0
     earlier: bool = False
+    lone: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,16 +135,17 @@ class _Kind:
 
 
 def _folder(reading: Reading) -> ImageData | EncodedData:
-    source = reading.source
-    held = interval(source) is not None
-    found = labelled(source) if source.labels else class_folders(Path(source.dataset), held)
-    layout = finished(found, source, reading.seed, ordered=not reading.earlier)
+    source, root = reading.source, Path(reading.source.dataset)
+    held = interval(source) is not None or (reading.lone and not has_splits(root))
+    found = labelled(source) if source.labels else class_folders(root, held)
+    layout = finished(found, source, reading.seed, not reading.earlier, reading.lone)
     data: ImageData | EncodedData
     if reading.streamed:
         data = load_files(layout, source.image_size, source.skip_bad_images, source.test_view, not reading.earlier)
     else:
         data = decoded(layout, source.image_size, source.skip_bad_images, not reading.earlier)
-    print(f"data: {layout}", flush=True)
+    counts = {"validation": data.validation_count, data.tested: data.test_count, "train": data.train_count}
+    print(f"data: {layout.in_words(counts)}", flush=True)
     return data
 
 

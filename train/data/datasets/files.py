@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,9 +16,10 @@ from ...process.errors import BadInput
 from ...process.machine import memory
 from .encoded import DEFAULT_SIZE, MEMORY_SHARE, EncodedData, EncodedSplit, from_files, why_undecodable
 from .folder import UNREADABLE, decoded, opened, pixels, report_bad, require_readable
-from .images import ImageData
+from .images import ImageData, tell_narrow
 from .layouts import Layout
 
+LOOKED_AT = 64  # images of 16 bits
 TAGGED = 0x0112  # EXIF's orientation
 DIRECT = {"JPEG": {"L", "RGB"}, "MPO": {"L", "RGB"}, "PNG": {"1", "L", "LA", "P", "RGB", "RGBA"}}
 """The modes of PIL that TensorFlow decodes to the same pixels, by format."""
@@ -48,6 +50,8 @@ def load_files(
         bad |= _undecodable(headers)
     report_bad(bad, skip_bad_images)
     require_readable(layout, bad)
+    if exact:
+        _tell_narrow(headers)
     others = {path for path, header in headers.items() if not header.direct} if exact else set()
     parts = {split: _split(lists, bad, others) for split, lists in layout.files.items()}
     return EncodedData.of_splits(
@@ -63,11 +67,23 @@ class Header(NamedTuple):
     size: tuple[int, int]
     direct: bool
     """Whether TensorFlow decodes the file as PIL does."""
+    deep: bool = False
+    """Whether it has 16 bits of grey."""
 
 
 def _fit(headers: dict[Path, Header]) -> bool:
     sizes = [header.size for header in headers.values()]
     return len(set(sizes)) == 1 and sum(3 * width * height for width, height in sizes) <= MEMORY_SHARE * memory()
+
+
+def _tell_narrow(headers: Mapping[Path, Header]) -> None:
+    """Look at some images of 16 bits, whether they use the range."""
+    deep = [path for path, header in headers.items() if header.deep]
+    highest = []
+    for path in deep[:: max(len(deep) // LOOKED_AT, 1)]:
+        with suppress(*UNREADABLE):  # which reading reports
+            highest.append(pixels(path)[1] or 0)
+    tell_narrow(highest)
 
 
 def _split(files: Sequence[Sequence[Path]], bad, others: set[Path]) -> EncodedSplit:
@@ -109,7 +125,7 @@ def read_headers(files: list[Path]) -> tuple[dict[Path, Header], dict[Path, str]
                 turned = _orientation(image)
                 size = image.size[::-1] if turned > 4 else image.size
                 direct = image.mode in DIRECT.get(image.format or "", ()) and (image.format != "PNG" or turned == 1)
-                return path, Header(size, direct), ""
+                return path, Header(size, direct, image.mode.startswith("I")), ""
         except UNREADABLE as error:
             return path, None, str(error) or type(error).__name__
 

@@ -258,7 +258,15 @@ def tell_narrow(highest: Sequence[int]) -> None:
 
     Args:
         highest: The highest value of each image.
+
+    Raises:
+        BadInput: if all have 8 bits, of which scaling would leave nothing.
     """
+    if highest and max(highest) <= 255:
+        raise BadInput(
+            f"the images of 16 bits only use 0..{max(highest)} of 0..65535, so that scaled to 8 bits they would be "
+            "black. Save them with 8 bits."
+        )
     if highest and max(highest) < 2**13:
         print(
             f"the images of 16 bits only use 0..{max(highest)} of 0..65535: scaled to 8 bits they are nearly black, "

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from unicodedata import normalize
@@ -48,12 +49,14 @@ class Layout:
         """The number of images of a split."""
         return sum(map(len, self.files[split]))
 
-    def __str__(self) -> str:
-        parts = [f"{split} from {self.places[split]} ({self.count(split):,} images)" for split in self.files]
+    def in_words(self, counts: Mapping[str, int]) -> str:
+        """What was taken for what, with the number of images of each split that are used."""
+        splits = [split for split in self.files if split != "train" or self.files.get("test") is not self.files[split]]
+        parts = [f"{split} from {self.places[split]} ({counts[split]:,} images)" for split in splits]
         return f"{len(self.classes)} classes, {', '.join(parts)}"
 
 
-def finished(layout: Layout, source: Source, seed: int, ordered: bool = True) -> Layout:
+def finished(layout: Layout, source: Source, seed: int, ordered: bool = True, lone: bool = False) -> Layout:
     """The layout with its classes in the order asked for, and a validation split if one is asked for.
 
     Args:
@@ -61,6 +64,7 @@ def finished(layout: Layout, source: Source, seed: int, ordered: bool = True) ->
         source: The options.
         seed: The run's seed.
         ordered: Whether `--class_names` is the order of the classes; in runs of earlier versions it renamed them.
+        lone: Whether images without a split are those to test on.
 
     Raises:
         BadInput: if the class names are not those of the data, or no image is left to test on.
@@ -69,6 +73,9 @@ def finished(layout: Layout, source: Source, seed: int, ordered: bool = True) ->
         layout = _ordered(layout, source.class_names)
     if interval(source):
         layout = _divided(layout, source, seed)
+    if len(layout.files) == 1 and lone:
+        split, place = layout.files["train"], layout.places["train"]
+        return replace(layout, files={"train": split, "test": split}, places={"train": place, "test": place})
     if len(layout.files) == 1:
         raise BadInput(
             f"{source.dataset} has images to train on ({layout.places['train']}), and none to test on. Pass "
@@ -111,7 +118,7 @@ def _divided(layout: Layout, source: Source, seed: int) -> Layout:
 def class_folders(root: Path, held: bool = False) -> Layout:
     """The files of a folder of class folders, with or without folders of splits above these.
 
-    Prints how many images in deeper folders, and how many files of other formats, are ignored.
+    Prints how many images elsewhere, and how many files of other formats, are ignored.
 
     Args:
         root: The folder.
@@ -130,19 +137,28 @@ def class_folders(root: Path, held: bool = False) -> Layout:
         splits = {"train": top}
     elif set(splits) == {"train"} and not held:
         raise BadInput(f"{top / 'test'} is missing; {_wanted(top / 'test')}, or --validation=0.2.")
-    unlabelled = [split for split, folder in splits.items() if split != "train" and not _folders(folder)]
-    for split in unlabelled:
-        if held or len(splits) - len(unlabelled) > 1:
-            print(f"{splits[split]} has no folders of classes: not used", file=sys.stderr)
-            del splits[split]
+    unlabelled = {split: folder for split, folder in splits.items() if split != "train" and not _folders(folder)}
+    if unlabelled and not held and len(splits) - len(unlabelled) < 2:
+        folder = next(iter(unlabelled.values()))
+        raise BadInput(f"{folder} has no class; {_wanted(folder)}, or --validation=0.2 to leave it aside.")
+    for split, folder in unlabelled.items():
+        print(f"{folder} has no folders of classes: not used", file=sys.stderr)
+        del splits[split]
     classes = {split: _classes(folder) for split, folder in splits.items()}
     for split in classes:
         if classes[split].keys() != classes["train"].keys():
             raise BadInput(_class_difference(root, split, set(classes["train"]), set(classes[split])))
     names = sorted(classes["train"])
     files = {split: [_images(classes[split][name]) for name in names] for split in splits}
-    _tell_passed_over([folder for each in classes.values() for name in names for folder in each[name]])
+    used = [folder for each in classes.values() for name in names for folder in each[name]]
+    _tell_passed_over(used)
+    _tell_beside(root, {*used, *unlabelled.values()})
     return Layout(names, files, {split: f"{folder}" for split, folder in splits.items()})
+
+
+def has_splits(root: Path) -> bool:
+    """Whether the folder has folders of splits."""
+    return bool(_splits(_unwrapped(root)))
 
 
 def _unwrapped(root: Path) -> Path:
@@ -237,6 +253,22 @@ def _tell_passed_over(folders: Sequence[Path]) -> None:
         counted = f"{len(deeper)} image{'s' * (len(deeper) > 1)}"
         print(f"ignored {counted} deeper than <class>/* ({deeper[0]}{', ...' * (len(deeper) > 1)})", file=sys.stderr)
     tell_other_formats([path for folder in folders for path in sorted(folder.iterdir())])
+
+
+def _tell_beside(root: Path, known: Collection[Path]) -> None:
+    """Print how many images lie outside the folders that are used, or were mentioned."""
+    beside = []
+    for place, inside, names in os.walk(root):
+        paths = sorted(map(Path(place).joinpath, names))
+        beside += [path for path in paths if names_an_image(path)]
+        folders = map(Path(place).joinpath, inside)
+        inside[:] = sorted(
+            each.name for each in folders if each not in known and _is_data(each) and each.name[0] != "."
+        )
+    if beside:
+        counted = f"{len(beside)} image{'s' * (len(beside) > 1)}"
+        more = ", ..." * (len(beside) > 1)
+        print(f"ignored {counted} outside the folders of classes ({beside[0]}{more})", file=sys.stderr)
 
 
 def tell_other_formats(paths: Sequence[Path]) -> None:

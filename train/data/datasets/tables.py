@@ -5,22 +5,27 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import math
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
+from typing import Any
 from unicodedata import normalize
 
 from ...process.errors import BadInput
 from ...settings.sections import Source
 from .images import require_file
-from .layouts import SUFFIXES, Layout, names_an_image
+from .layouts import SPELLINGS, SUFFIXES, Layout, names_an_image
 
 SEPARATORS = ",;\t|"
 LABELS = ("label", "labels", "class", "class_name", "classname", "target", "category", "y")
+IMAGES = ("id", "image", "image_id", "image_name", "img", "file", "filename", "file_name", "filepath", "path")
 TRIED = 50  # rows, to find the column and the folder of the images
+RIVAL = 0.5  # of the images that the best column or folder has: then it takes more than a count to choose
 SHOWN = 3
 
 
@@ -45,6 +50,10 @@ class Table:
         place = self.header.index(name)
         return [row[place].strip() for row in self.rows]
 
+    def keys(self, name: str) -> list[str]:
+        """The cells of a column of names of images; see `key_of`."""
+        return [key_of(cell) for cell in self.column(name)]
+
     def require(self, flag: str, name: str) -> str:
         """Check the name of a column.
 
@@ -66,7 +75,7 @@ def labelled(source: Source) -> Layout:
     root = Path(source.dataset)
     table = read_table(_path(root, source.labels or ""))
     index = _Index(root)
-    images, folder = _images(table, index, source.image_column)
+    images, folder = _images(table, index, source.image_column, source.label_column)
     label = _label(table, images, source.label_column)
     files = _files(table, images, index.files[folder], folder, source.skip_bad_images)
     classes, lists = _classes(table, label, files)
@@ -163,30 +172,85 @@ def key_of(name: str) -> str:
     return str(path.with_suffix("") if path.suffix.lower() in SUFFIXES else path)
 
 
-def _images(table: Table, index: _Index, asked: str | None) -> tuple[str, Path]:
+def _images(table: Table, index: _Index, asked: str | None, label: str | None) -> tuple[str, Path]:
     """The column that names images, and the folder from which it names them."""
     columns = [table.require("image_column", asked)] if asked else list(table.header)
-    best, found = (columns[0], next(iter(index.files))), 0
-    for column in columns:
-        cells = table.column(column)
-        step = max(len(cells) // TRIED, 1)
-        keys = [key_of(cell) for cell in cells[::step]]
-        for folder, files in index.files.items():
-            hits = sum(key in files for key in keys)
-            # of folders that have as many, `train/` for train.csv, then the one nearest to the root
-            if (hits, _akin(folder, table)) > (found, _akin(best[1], table)) and hits:
-                best, found = (column, folder), hits
-    if not found:
+    step = max(len(table.rows) // TRIED, 1)
+    tried = {name: set(table.keys(name)[::step]) for name in columns}
+    hits = {name: {place: len(tried[name] & files.keys()) for place, files in index.files.items()} for name in columns}
+    most = {name: max(places.values()) for name, places in hits.items()}
+    if not any(most.values()):
         shown = ", ".join(f"{column}={table.rows[0][table.header.index(column)]}" for column in columns[:4])
         raise BadInput(
             f"no column of {table.path} names images in {next(iter(index.files))} (its first row: {shown}). Pass "
             "--image_column, and the folder that holds the images as --dataset."
         )
+    others = {name: count for name, count in most.items() if name != label}
+    column = naming(table, others if any(others.values()) else most, "image_column")
+    folder = _folder(table, column, hits[column])
+    require_header(table, column, index.files[folder])
+    return column, folder
+
+
+def naming(table: Table, hits: Mapping[str, int], flag: str) -> str:
+    """The column that names images.
+
+    Args:
+        table: The table.
+        hits: How many images each column names.
+        flag: The argument that chooses the column, for messages.
+
+    Raises:
+        BadInput: if two columns name many, and not the same, such as ids and the numbers of the rows.
+    """
+    best = max(hits, key=lambda name: hits[name])
+    rivals = [name for name in hits if hits[name] >= RIVAL * hits[best] and name.casefold() not in LABELS]
+    known = [name for name in rivals if name.casefold() in IMAGES]
+    if len(known) == 1:
+        return known[0]
+    keys = table.keys(best)
+    if other := [name for name in rivals if table.keys(name) != keys]:
+        raise BadInput(
+            f"columns {best!r} and {other[0]!r} of {table.path} both name images, in row 2 {table.column(best)[0]!r} "
+            f"and {table.column(other[0])[0]!r}: pass --{flag}."
+        )
     return best
+
+
+def _folder(table: Table, column: str, hits: Mapping[Path, int]) -> Path:
+    """The folder from which a column names images, by how many it names from each: the root is the first.
+
+    Of several, it is the root, or else `train/` for train.csv, or else the only one of training images.
+    """
+    most = max(hits.values())
+    rivals = [folder for folder, count in hits.items() if count >= RIVAL * most]
+    if len(rivals) == 1 or rivals[0] == next(iter(hits)):
+        return rivals[0]
+    for fits in (_akin, _trains):
+        if len(fitting := [folder for folder in rivals if fits(folder, table)]) == 1:
+            return fitting[0]
+    raise BadInput(
+        f"column {column!r} of {table.path} names images in {rivals[0]} and in {rivals[1]}: pass the one that is meant "
+        "as --dataset, with the path of the table as --labels."
+    )
 
 
 def _akin(folder: Path, table: Table) -> bool:
     return folder.name.casefold().startswith(table.path.stem.casefold()[:5])
+
+
+def _trains(folder: Path, table: Table) -> bool:
+    return SPELLINGS.get(folder.name.casefold()) == "train"
+
+
+def require_header(table: Table, column: str, known: Mapping[str, Any]) -> None:
+    """Refuse a table whose first row names an image, as the others do.
+
+    Raises:
+        BadInput: if it does.
+    """
+    if key_of(column) in known:
+        raise BadInput(f"the first row of {table.path} names an image ({column}): expected a header above it.")
 
 
 def _label(table: Table, images: str, asked: str | None) -> str:
@@ -205,7 +269,7 @@ def _label(table: Table, images: str, asked: str | None) -> str:
 def _files(table: Table, images: str, files: Mapping[str, Sequence[Path]], folder: Path, skip: bool) -> dict[int, Path]:
     """The file of each row, by its number; those without are left out if `skip`."""
     cells = table.column(images)
-    keys = [key_of(cell) for cell in cells]
+    keys = table.keys(images)
     if twice := [key for key, count in Counter(keys).items() if count > 1]:
         raise BadInput(
             f"column {images!r} of {table.path} must name each image once; several rows name {listed(twice)}. "
@@ -246,13 +310,12 @@ def listed(names: Sequence[str]) -> str:
 
 
 def _classes(table: Table, label: str, files: Mapping[int, Path]) -> tuple[list[str], list[list[Path]]]:
-    """The classes, whole numbers in their order, and the files of each."""
+    """The classes, numbers in their order, and the files of each."""
     cells = [normalize("NFC", cell) for cell in table.column(label)]
     if empty := [number for number in files if not cells[number]]:
         raise BadInput(f"{table.path}: column {label!r} is empty in {len(empty)} rows, the first of {files[empty[0]]}.")
     found = {cells[number] for number in files}
-    whole = all(name.isdecimal() for name in found)
-    classes = sorted(found, key=(lambda name: (int(name), name)) if whole else None)
+    classes = _in_order(found, f"column {label!r} of {table.path}")
     if len(classes) < 2:
         raise BadInput(f"column {label!r} of {table.path} has one class, {classes[0]!r}; expected two or more.")
     if len(classes) > len(files) // 2 and len(files) > 20:
@@ -264,3 +327,25 @@ def _classes(table: Table, label: str, files: Mapping[int, Path]) -> tuple[list[
     for number, path in files.items():
         lists[cells[number]].append(path)
     return classes, [sorted(paths) for paths in lists.values()]
+
+
+def _in_order(names: Collection[str], where: str) -> list[str]:
+    """The names of classes in order: numbers by their value.
+
+    Raises:
+        BadInput: if two are one number, such as 1 and 1.0.
+    """
+    if not all(map(is_number, names)):
+        return sorted(names)
+    ordered = sorted(names, key=lambda name: (float(name), name))
+    if same := [pair for pair in pairwise(ordered) if float(pair[0]) == float(pair[1])]:
+        raise BadInput(f"{where} has {same[0][0]!r} and {same[0][1]!r}, which are one number: write them alike.")
+    return ordered
+
+
+def is_number(cell: str) -> bool:
+    """Whether a cell is a finite number."""
+    try:
+        return math.isfinite(float(cell))
+    except ValueError:
+        return False
