@@ -173,7 +173,7 @@ def compare(models: Mapping[str, keras.Model], images, labels, training: bool | 
         images, labels, training: As for `propagation`.
 
     Raises:
-        ValueError: as `propagation`, or if there are no models.
+        ValueError: as `propagation`, with the network's name, or if there are no models.
 
     Example:
 
@@ -185,7 +185,12 @@ def compare(models: Mapping[str, keras.Model], images, labels, training: bool | 
     """
     if not models:
         raise ValueError("`models` must hold at least one network. Received: none (compare).")
-    found = {name: propagation(model, images, labels, training) for name, model in models.items()}
+    found = {}
+    for name, model in models.items():
+        try:
+            found[name] = propagation(model, images, labels, training)
+        except ValueError as error:
+            raise ValueError(f"`models[{name!r}]`: {error}") from error
     rows = [{"network": name, **row} for name, each in found.items() for row in each.rows]
     arrays = {f"{name}/{key}": values for name, each in found.items() for key, values in each.arrays.items()}
     return Comparison(rows, arrays, found)
