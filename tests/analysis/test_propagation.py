@@ -71,7 +71,7 @@ def test_a_comparison_draws_a_panel_for_each_network():
     assert "gradient" in str(found).splitlines()[0]
     with pytest.raises(ValueError, match="at least one network"):
         kr.analysis.compare({}, IMAGES, LABELS)
-    with pytest.raises(ValueError, match=r"`models\['other'\]`: .*\(propagation\)"):
+    with pytest.raises(ValueError, match=r"`models\['other'\]`: `propagation` requires"):
         kr.analysis.compare({"other": keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])}, IMAGES, LABELS)
 
 
