@@ -3,8 +3,8 @@
 python tools/pretrained.py runs/fashion-mnist-preactresnet20 preactresnet20:fashion-mnist
 python tools/pretrained.py                                      only write the cards again
 
-The file is the run's network with its normalisation in front; kernels are stored in float16, all else in float32. The
-accuracy in the table is that of the file on the test images, loaded as users load it, by `kr.create(NAME)`.
+The file is the run's network in float32, with its normalisation in front; kernels are stored in float16. The accuracy
+in the table is that of the file on the test images, loaded as users load it, by `kr.create(NAME)`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
+import keras
 import numpy as np
 
 from train.process.startup import importing
@@ -31,11 +32,12 @@ with importing():
     from keras_resunits.zoo.networks import MODELS
     from keras_resunits.zoo.pretrained import FOLDER, TABLE, Pretrained, table
     from train.data.datasets import load
-    from train.evaluation.networks import checkpoint_network, chosen_checkpoint
+    from train.evaluation.networks import Network, checkpoint_network, chosen_checkpoint
     from train.process.errors import BadInput
     from train.process.files import whole
     from train.run.folder import Run
     from train.settings.config import Config, read
+    from train.settings.experiments import experiment
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "guide" / "pretrained.md"
@@ -138,10 +140,26 @@ def statistics_of(normalization) -> Statistics:
 
 def command_of(config: Config, data: DataSet) -> str:
     """The command that trained a run."""
-    usual = Config().flat
-    given = {name: value for name, value in config.flat.items() if name not in RESOLVED and value != usual[name]}
-    flags = [f"--{name}={value}" for name, value in given.items()]
-    return shlex.join(["python", "-m", "train", f"--dataset={data.spelled}", *flags])
+    usual = {**Config().flat, **(experiment(config.config) if config.config else {})}
+    own = RESOLVED | {"config"}
+    given = {name: value for name, value in config.flat.items() if name not in own and value != usual[name]}
+    flags = [
+        f"--{name}={','.join(map(str, value)) if isinstance(value, list) else value}" for name, value in given.items()
+    ]
+    begun = [f"--config={config.config}"] if config.config else []
+    return shlex.join(["python", "-m", "train", *begun, f"--dataset={data.spelled}", *flags])
+
+
+def in_float32(network: Network) -> Network:
+    """The network in float32, in whatever precision it was trained."""
+    keras.config.set_dtype_policy("float32")
+    model = network.model
+    if model.dtype_policy.name == "float32":
+        return network
+    settings = json.loads(model.to_json().replace(f'"name": "{model.dtype_policy.name}"', '"name": "float32"'))
+    twin = keras.saving.deserialize_keras_object(settings)
+    twin.set_weights(model.get_weights())
+    return replace(network, model=twin)
 
 
 def made(run: Run, name: str, data: DataSet) -> Pretrained:
@@ -149,7 +167,7 @@ def made(run: Run, name: str, data: DataSet) -> Pretrained:
     checkpoint = chosen_checkpoint(run)
     if checkpoint is None:
         raise BadInput(f"{run.folder} has no checkpoint.")
-    config, network = read(run.config), checkpoint_network(run, checkpoint)
+    config, network = read(run.config), in_float32(checkpoint_network(run, checkpoint))
     chosen = config.network
     family = MODELS[chosen.model].factory.__name__ if chosen.model in MODELS else chosen.model
     arguments = {**(MODELS[chosen.model].arguments if chosen.model in MODELS else {}), **chosen.choices}
