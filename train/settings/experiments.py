@@ -29,8 +29,8 @@ CHOICES = list(SECTION_OF)
 def names() -> list[str]:
     """The names of the experiments that come with the project.
 
-    >>> names()
-    ['cifar10_preactresnet164', 'cifar10_resnet110', 'cifar10_wrn28_10', 'digits', 'fashion_mnist', 'imagenet_resnet50']
+    >>> names()[:4]
+    ['cifar10_preactresnet164', 'cifar10_resnet110', 'cifar10_wrn28_10', 'digits']
     """
     return sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))
 

@@ -145,6 +145,7 @@ BOUNDS = {
     "width": ">= 1 and <= 100000",
     "epochs": ">= 1 and <= 1000000",
     "batch_size": ">= 1",
+    "sizes": ">= 1",
     "learning_rate": "> 0",
     "warm_up": ">= 0",
     "drop_factor": "> 0 and < 1",
