@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from keras_resunits import FullyConnectedResNet, PreActResNet
+from tests.support.processes import finished
 from train.process.errors import BadInput
 from train.run.session import Plan
 from train.step.sizes import answered, planned_sizes, require_sizes, resized
@@ -82,16 +83,14 @@ class Once(keras.callbacks.Callback):
 
 
 @pytest.mark.slow
-def test_a_run_that_stops_between_sizes_ends_as_one_that_does_not(command, files, tmp_path, monkeypatch):
+def test_a_run_that_stops_between_sizes_ends_as_one_that_does_not(files, tmp_path):
     data = files.npz(tmp_path / "set.npz", **files.arrays(train=32, shape=(16, 16, 3)))
     (tmp_path / "stopping.py").write_text(STOPPING)
     line = [f"--dataset={data}", f"--output={tmp_path}", "--depth=8", "--batch_size=8", "--sizes=8,12,16", "--epochs=3"]
     line += ["--noexport", f"--callbacks={tmp_path}/stopping.py:Once"]
-    whole = command(*line, "--run=whole")
-    monkeypatch.setenv("STOPS", "1")
-    stopped = command(*line, "--run=stopped")
-    monkeypatch.delenv("STOPS")
-    again = command(*line, "--run=stopped", "--resume")
+    whole = finished("train", *line, "--run=whole")
+    stopped = finished("train", *line, "--run=stopped", STOPS="1")
+    again = finished("train", *line, "--run=stopped", "--resume")
     assert [each.code for each in (whole, stopped, again)] == [0, 42, 0]
     assert "saved at step 5" in stopped.err or "saved at step 6" in stopped.err
     hashes = [re.search(r"^state +(\w{12}) ", each.out, re.M)[1] for each in (whole, again)]
