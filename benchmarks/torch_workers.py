@@ -3,7 +3,7 @@
     python -m benchmarks.torch_workers --workers=1,2 --rounds=5
 
 A round measures every number of workers once. Every worker trains on one batch over and over, and its batch norms have
-local statistics: PyTorch has no synchronised norm for processors. Efficiency is the images a second over those of as
+local statistics: PyTorch has no synchronised norm on the CPU. Efficiency is the images a second over those of as
 many workers that each have the machine to themselves.
 """
 

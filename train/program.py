@@ -168,10 +168,8 @@ def build(config, run, data, place, remat: str | None = None, initial: Path | No
 
 def planned(config, data) -> Plan:
     """The plan of a run: its length, saves, and reaction to NaN."""
-    steps = data.train_count // config.recipe.batch_size
-    survival = config.survival
-    sizes = planned_sizes(config.recipe.sizes, data.image_shape)
-    recipe = config.recipe
+    recipe, survival = config.recipe, config.survival
+    steps, sizes = data.train_count // recipe.batch_size, planned_sizes(recipe.sizes, data.image_shape)
     return Plan(recipe.epochs, steps, survival.checkpoint_every, survival.on_nan, recipe.patience, sizes)
 
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from keras_resunits.analysis.describe import describe
 from keras_resunits.analysis.progress import progress
-from keras_resunits.units.unit import Unit
+from keras_resunits.analysis.scoring import wrong_and_loss
+from keras_resunits.units.unit import units_of
 
 TURNS = 7
 """How often each network is timed."""
@@ -69,14 +70,9 @@ def costs(models: Mapping[str, keras.Model], images=None, labels=None) -> list[C
     for name, model in models.items():
         table = describe(model)
         right = None if labels is None else accuracy(model, images, labels)
-        counted = unit_count(model), table.parameters, table.multiply_adds
+        counted = len(units_of(model)), table.parameters, table.multiply_adds
         found.append(Cost(name, *counted, seconds.get(name), right))
     return found
-
-
-def unit_count(model: keras.Model) -> int:
-    """Return the number of units of a network."""
-    return sum(isinstance(layer, Unit) for layer in model.layers)
 
 
 def latencies(models: Mapping[str, keras.Model], images) -> dict[str, float]:
@@ -94,5 +90,4 @@ def latencies(models: Mapping[str, keras.Model], images) -> dict[str, float]:
 def accuracy(model: keras.Model, images, labels) -> float:
     """Return the share of images whose largest output is that of their class. An answer that is NaN is wrong."""
     answers = model.predict(images, batch_size=AT_ONCE, verbose=0)
-    right = (answers.argmax(-1) == np.asarray(labels)) & ~np.isnan(answers).any(-1)
-    return float(right.mean())
+    return float((wrong_and_loss(answers, np.asarray(labels))[:, 0] == 0).mean())

@@ -12,9 +12,10 @@ from keras_resunits.analysis.drawing import COLOURS, axes_or_new, finished
 from keras_resunits.analysis.records import Record
 from keras_resunits.arguments import checked, require_network, require_positive_int, require_text
 from keras_resunits.surgery.chains import take_apart
-from keras_resunits.surgery.costs import Cost, costs, unit_count
+from keras_resunits.surgery.costs import Cost, costs
 from keras_resunits.surgery.pruning import require_examples
 from keras_resunits.surgery.rearranging import drop, require_removable
+from keras_resunits.units.unit import units_of
 
 TUNED = "tuned"
 """The name of the network that was trained on."""
@@ -116,7 +117,7 @@ def pruning_curve(
 def _require_tuned(tuned: keras.Model, last: keras.Model) -> None:
     """Refuse a network that is not the last one after training on."""
     wanted, found = (
-        f"{unit_count(each)} units, inputs {each.input_shape[1:]} and outputs {each.output_shape[1:]}"
+        f"{len(units_of(each))} units, inputs {each.input_shape[1:]} and outputs {each.output_shape[1:]}"
         for each in (last, tuned)
     )
     if found != wanted:
