@@ -35,9 +35,9 @@ def export(depth: int, stock: bool, folder: Path) -> dict[str, float]:
     """In this process: export a PreActResNet to `folder/1`."""
     import keras_resunits as kr
     from benchmarks.serving import trained
-    from benchmarks.training_step.stock_keras import preact_resnet
+    from benchmarks.training_step.stock_keras import preact_bottleneck
 
-    model = trained(preact_resnet(depth) if stock else kr.PreActResNet(depth))
+    model = trained(preact_bottleneck(depth) if stock else kr.PreActResNet(depth))
     for variable in model.variables:
         if variable.name == "gamma":
             variable.assign(GAMMA * variable)

@@ -28,7 +28,7 @@ import numpy as np
 
 import keras_resunits as kr
 from benchmarks.loading import Served
-from benchmarks.training_step.stock_keras import preact_resnet
+from benchmarks.training_step.stock_keras import preact_bottleneck
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Network:
 
 
 NETWORKS = {
-    "PreActResNet-164": Network(lambda: kr.PreActResNet(164), lambda: preact_resnet(164), (1, 64)),
+    "PreActResNet-164": Network(lambda: kr.PreActResNet(164), lambda: preact_bottleneck(164), (1, 64)),
     "ResNet-50": Network(
         lambda: kr.ResNet(50, (224, 224, 3), 1000, stem="imagenet"),
         lambda: keras.applications.ResNet50(weights=None, classifier_activation=None),

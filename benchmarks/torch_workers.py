@@ -28,11 +28,11 @@ def measure(number: int, workers: int, address: str, args: argparse.Namespace) -
     from torch.nn import functional as F
     from torch.nn.parallel import DistributedDataParallel
 
-    from benchmarks.training_step.native_torch import PreActResNet
+    from benchmarks.training_step.native_torch import preact_basic
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    model = PreActResNet(args.depth, basic=True).to(memory_format=torch.channels_last)
+    model = preact_basic(args.depth).to(memory_format=torch.channels_last)
     distributed.init_process_group("gloo", f"tcp://{address}", rank=number, world_size=workers)
     shared = DistributedDataParallel(model) if workers > 1 else model
     optimizer = torch.optim.SGD(shared.parameters(), 0.1, 0.9, nesterov=True, weight_decay=1e-4)

@@ -156,10 +156,11 @@ PEERS = {
 @pytest.mark.parametrize("peers", [["native_torch"], pytest.param([*PEERS], marks=pytest.mark.long)], ids=len)
 def test_the_benchmark_runs_the_contenders_on_one_network(tmp_path, peers):
     pytest.importorskip("torch")
-    small = ("--rounds=1", "--steps=1", "--depth=11", "--precision=float32")
+    small = ("--rounds=1", "--steps=1", "--networks", "preact_bottleneck-11", "wide-10", "--precision=float32")
     table = run("benchmarks.training_step", *small, "--peers", *peers, folder=tmp_path)
-    rows = [line for line in table.splitlines() if "| float32 |" in line]
-    assert [row.split("|")[1].strip() for row in rows] == ["keras_resunits", *(PEERS[peer] for peer in peers)]
+    rows = [[cell.strip() for cell in line.split("|")[1:3]] for line in table.splitlines() if "| float32 |" in line]
+    titles = ["keras_resunits", *(PEERS[peer] for peer in peers)]
+    assert rows == [[network, title] for network in ("preact_bottleneck-11", "wide-10") for title in titles]
 
 
 @pytest.mark.long
@@ -242,18 +243,25 @@ def test_the_guards_benchmark_compares_the_session_with_the_bare_step(tmp_path):
 
 
 @pytest.mark.peers
-def test_the_benchmarks_networks_are_of_one_size():
+@pytest.mark.parametrize(
+    ("family", "depth"), [("preact_bottleneck", 20), ("preact_basic", 20), ("wide", 16), ("dense", 22)]
+)
+def test_the_benchmarks_networks_are_of_one_size(family, depth):
     torch = pytest.importorskip("torch")
-    from benchmarks.training_step import native_torch, stock_keras
+    from benchmarks.training_step import native_torch, ours, stock_keras
 
-    ours = sum(keras.ops.size(w) for w in kr.PreActResNet(20, block="bottleneck").trainable_weights)
-    stock = sum(keras.ops.size(w) for w in stock_keras.preact_resnet(20).trainable_weights)
-    native = sum(w.numel() for w in native_torch.PreActResNet(20).parameters())
-    assert int(ours) == int(stock) == native
-    assert isinstance(native_torch.PreActResNet(11), torch.nn.Module)
-    basic = native_torch.PreActResNet(20, basic=True)
-    assert sum(w.numel() for w in basic.parameters()) == 269_722
-    assert basic(torch.zeros(2, 3, 24, 24)).shape == (2, 10)
+    mine, stock = (module.NETWORKS[family](depth) for module in (ours, stock_keras))
+    native = native_torch.NETWORKS[family](depth)
+    sizes = [sum(int(keras.ops.size(w)) for w in model.trainable_weights) for model in (mine, stock)]
+    assert sizes == [sum(w.numel() for w in native.parameters())] * 2
+    assert native(torch.zeros(2, 3, 24, 24)).shape == (2, 10)
+
+
+@pytest.mark.peers
+def test_the_benchmark_refuses_a_network_that_it_does_not_have(tmp_path):
+    forked = Forked("benchmarks.training_step", "--networks=wide", cwd=tmp_path, PYTHONPATH=python_path())
+    outcome = Process(forked).ended(within=60)
+    assert outcome.code == 2 and "with a depth, as in wide-16; got wide" in outcome.err.splitlines()[-1]
 
 
 @pytest.mark.slow

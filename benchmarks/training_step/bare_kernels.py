@@ -1,4 +1,4 @@
-"""PreActResNet of TensorFlow's kernels alone: one layer a kernel, and nothing of what training wants beside them.
+"""A network of TensorFlow's kernels alone: one layer a kernel, and nothing of what training wants beside them.
 
 A functional model of Keras' convolutions, ReLUs and sums. Its normalisation is the fused kernel alone, which keeps no
 moving statistics, so that the network cannot be tested or served; its optimiser is Keras' SGD without weight decay.
@@ -26,7 +26,7 @@ class FusedNorm(keras.layers.Layer):
         return tf.compat.v1.nn.fused_batch_norm(x, scale, offset, epsilon=1e-5)[0]
 
 
-def compile_step(depth: int):
+def compile_step(network: str, depth: int):
     """One training step, `(images, labels) -> loss`."""
-    model = stock_keras.preact_resnet(depth, norm=FusedNorm)
+    model = stock_keras.NETWORKS[network](depth, norm=FusedNorm)
     return tape_step.compile_step(model, keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True))

@@ -1,4 +1,6 @@
-"""PreActResNet in native PyTorch, for images in `channels_last` memory."""
+"""The benchmark's networks in native PyTorch, for images in `channels_last` memory."""
+
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -9,75 +11,112 @@ def _conv(in_filters, filters, size, stride=1):
     return nn.Conv2d(in_filters, filters, size, stride, padding=size // 2, bias=False)
 
 
-class Basic(nn.Module):
-    """He et al. 2016's basic unit; in the first one of a stage both paths share norm and activation.
+def _norm(filters):
+    return nn.Sequential(nn.BatchNorm2d(filters), nn.ReLU())
 
-    Where the shape changes, the shortcut has every second pixel, and channels of zeros.
-    """
 
-    def __init__(self, in_filters, filters, stride, first):
+def _basic(in_filters, filters, stride):
+    return nn.Sequential(_conv(in_filters, filters, 3, stride), _norm(filters), _conv(filters, filters, 3))
+
+
+def _bottleneck(in_filters, filters, stride):
+    narrow = filters // 4
+    first, last = _conv(in_filters, narrow, 1, stride), _norm(narrow)
+    return nn.Sequential(first, last, _conv(narrow, narrow, 3), _norm(narrow), _conv(narrow, filters, 1))
+
+
+def _projection(in_filters, filters, stride):
+    return _conv(in_filters, filters, 1, stride)
+
+
+class _Padding(nn.Module):
+    """Every second pixel where the stride is 2, and zeros for new channels."""
+
+    def __init__(self, in_filters, filters, stride):
         super().__init__()
-        self.norm1, self.conv1 = nn.BatchNorm2d(in_filters), _conv(in_filters, filters, 3, stride)
-        self.norm2, self.conv2 = nn.BatchNorm2d(filters), _conv(filters, filters, 3)
-        self.stride, self.more, self.first = stride, filters - in_filters, first
+        self.more, self.stride = filters - in_filters, stride
+
+    def forward(self, z):
+        return F.pad(z[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.more)) if self.more else z
+
+
+class _Unit(nn.Module):
+    """He et al. 2016's unit; in the first one of a stage both paths share norm and activation."""
+
+    def __init__(self, in_filters, branch: nn.Module, shortcut: nn.Module | None):
+        super().__init__()
+        self.norm, self.branch, self.shortcut = _norm(in_filters), branch, shortcut
 
     def forward(self, x):
-        z = F.relu(self.norm1(x))
-        shortcut = z if self.first else x
-        if self.more:
-            shortcut = F.pad(shortcut[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.more))
-        return shortcut + self.conv2(F.relu(self.norm2(self.conv1(z))))
+        z = self.norm(x)
+        return (x if self.shortcut is None else self.shortcut(z)) + self.branch(z)
 
 
-class Bottleneck(nn.Module):
-    """He et al. 2016's bottleneck unit; in the first one of a stage both paths share norm and activation."""
-
-    def __init__(self, in_filters, filters, stride, first):
+class _DenseUnit(nn.Module):
+    def __init__(self, in_filters, growth):
         super().__init__()
-        narrow = filters // 4
-        self.norm1, self.conv1 = nn.BatchNorm2d(in_filters), _conv(in_filters, narrow, 1, stride)
-        self.norm2, self.conv2 = nn.BatchNorm2d(narrow), _conv(narrow, narrow, 3)
-        self.norm3, self.conv3 = nn.BatchNorm2d(narrow), _conv(narrow, filters, 1)
-        self.project = _conv(in_filters, filters, 1, stride) if first else None
+        narrow = 4 * growth
+        self.branch = nn.Sequential(
+            _norm(in_filters), _conv(in_filters, narrow, 1), _norm(narrow), _conv(narrow, growth, 3)
+        )
 
     def forward(self, x):
-        z = F.relu(self.norm1(x))
-        shortcut = x if self.project is None else self.project(z)
-        y = self.conv1(z)
-        y = self.conv2(F.relu(self.norm2(y)))
-        y = self.conv3(F.relu(self.norm3(y)))
-        return shortcut + y
+        return torch.cat([x, self.branch(x)], 1)
 
 
-class PreActResNet(nn.Module):
-    """`[batch, 3, 32, 32]` to logits `[batch, 10]`; at depth 164 1,703,258 parameters.
-
-    Args:
-        depth: 9n + 2, or 6n + 2 with basic units.
-        basic: Whether units are basic, of 16 to 64 filters, or bottlenecks, of 64 to 256 (default).
-    """
-
-    def __init__(self, depth, basic=False):
+class _Classifier(nn.Module):
+    def __init__(self, in_filters):
         super().__init__()
-        unit, layers, stages = (Basic, 6, (16, 32, 64)) if basic else (Bottleneck, 9, (64, 128, 256))
-        units, in_filters = [], 16
-        for filters in stages:
-            for i in range((depth - 2) // layers):
-                units.append(unit(in_filters, filters, stride=2 if i == 0 and units else 1, first=i == 0))
-                in_filters = filters
-        self.stem = _conv(3, 16, 3)
-        self.units = nn.Sequential(*units)
-        self.norm = nn.BatchNorm2d(in_filters)
-        self.classifier = nn.Linear(in_filters, 10)
+        self.norm, self.dense = _norm(in_filters), nn.Linear(in_filters, 10)
 
     def forward(self, x):
-        x = F.relu(self.norm(self.units(self.stem(x))))
-        return self.classifier(x.mean((2, 3)))
+        return self.dense(self.norm(x).mean((2, 3)))
 
 
-def compile_step(depth: int, bfloat16: bool):
+def _residual(units: int, stages: Sequence[int], branch: Callable, shortcut: Callable) -> nn.Module:
+    layers, in_filters = [_conv(3, 16, 3)], 16
+    for filters in stages:
+        for i in range(units):
+            shape = (in_filters, filters, 2 if i == 0 and filters > stages[0] else 1)
+            layers.append(_Unit(in_filters, branch(*shape), shortcut(*shape) if i == 0 else None))
+            in_filters = filters
+    return nn.Sequential(*layers, _Classifier(in_filters))
+
+
+def preact_bottleneck(depth: int) -> nn.Module:
+    """PreActResNet of depth 9n + 2: `[batch, 3, 32, 32]` to logits `[batch, 10]`."""
+    return _residual((depth - 2) // 9, (64, 128, 256), _bottleneck, _projection)
+
+
+def preact_basic(depth: int) -> nn.Module:
+    """PreActResNet of depth 6n + 2, with zeros for new channels."""
+    return _residual((depth - 2) // 6, (16, 32, 64), _basic, _Padding)
+
+
+def wide(depth: int) -> nn.Module:
+    """WRN of depth 6n + 4 and width 4."""
+    return _residual((depth - 4) // 6, (64, 128, 256), _basic, _projection)
+
+
+def dense(depth: int) -> nn.Module:
+    """DenseNet-BC of depth 6n + 4 and growth 12."""
+    layers, filters = [_conv(3, 24, 3)], 24
+    for block in range(3):
+        for _ in range((depth - 4) // 6):
+            layers.append(_DenseUnit(filters, 12))
+            filters += 12
+        if block < 2:
+            layers += [_norm(filters), _conv(filters, filters // 2, 1), nn.AvgPool2d(2)]
+            filters //= 2
+    return nn.Sequential(*layers, _Classifier(filters))
+
+
+NETWORKS = {each.__name__: each for each in (preact_bottleneck, preact_basic, wide, dense)}
+
+
+def compile_step(network: str, depth: int, bfloat16: bool):
     """One training step, `(images, labels) -> loss`, with the papers' SGD."""
-    model = PreActResNet(depth).to(memory_format=torch.channels_last)
+    model = NETWORKS[network](depth).to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-4)
 
     def step(images, labels):

@@ -3,6 +3,6 @@
 from . import ours
 
 
-def compile_step(depth: int):
+def compile_step(network: str, depth: int):
     """One training step, `(images, labels) -> loss`, with the papers' SGD."""
-    return ours.compile_step(depth, remat="auto")
+    return ours.compile_step(network, depth, remat="auto")

@@ -10,7 +10,7 @@ with importing():
     from . import stock_keras
 
 
-def compile_step(depth: int):
+def compile_step(network: str, depth: int):
     """`stock_keras`' step."""
     trace_lightly()
-    return stock_keras.compile_step(depth)
+    return stock_keras.compile_step(network, depth)

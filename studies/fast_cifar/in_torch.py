@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `benchmarks`, from whatever folder it is started
 
-from benchmarks.training_step.native_torch import PreActResNet
+from benchmarks.training_step.native_torch import preact_basic
 from train.configs.fast_cifar import config
 
 PAD = 4
@@ -37,7 +37,7 @@ def pixels(folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
 
 def network(depth: int) -> nn.Module:
     """PreActResNet, initialised as He et al. 2015 do."""
-    model = PreActResNet(depth, basic=True)
+    model = preact_basic(depth)
     for layer in model.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight)
