@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
 
 import pytest
 from google.protobuf import text_format
@@ -139,6 +140,41 @@ def test_the_manifest_of_kubernetes_is_consistent(kit):
     assert "cpu" in container["resources"]["requests"]  # else the autoscaler has nothing to compare with
 
 
+@pytest.fixture(scope="module", params=["My_digits.v2", "2024-01-01", "1e5", "on", "null", "a" * 49 + "_b"])
+def odd_kit(exported, tmp_path_factory, request):
+    """The kit of a model whose name YAML could read as a number, a date or a truth value, or is long."""
+    root = tmp_path_factory.mktemp("models") / request.param
+    shutil.copytree(exported, root / "1")
+    return kr.serving_kit(root)
+
+
+@pytest.mark.peers
+def test_kubernetes_allows_the_manifest(odd_kit):
+    validator = pytest.importorskip("kubernetes_validate", reason="kubernetes-validate is not installed")
+    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
+    for each in yaml.safe_load_all((odd_kit / "kubernetes.yaml").read_text()):
+        validator.validate(each, validator.latest_version(), strict=True)
+        # stricter than the schema: the name of a service is a label of DNS
+        assert re.fullmatch(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", each["metadata"]["name"])
+
+
+@pytest.mark.peers
+def test_docker_compose_allows_the_services(odd_kit):
+    specification = pytest.importorskip("compose_spec", reason="compose-spec is not installed")
+    compose = specification.PyCompose.from_yaml((odd_kit / "compose.yaml").read_text())
+    assert compose.service_names() == ["serving", "prometheus"]
+    # without a name, all kits are one project, and each replaces the other's containers
+    assert compose.name in (odd_kit / "kubernetes.yaml").read_text()
+
+
+@pytest.mark.peers
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
+def test_prometheus_allows_its_configuration(odd_kit):
+    check = ["promtool", "check", "config", str(odd_kit / "prometheus.yml")]
+    done = subprocess.run(check, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
 def test_triton_forms_batches_up_to_the_largest_size(kit):
     assert sorted(os.listdir(kit / "triton")) == ["My_digits.v2", "My_digits.v2_serve_bytes"]
     assert sorted(os.listdir(kit / "triton" / "My_digits.v2")) == ["10", "config.pbtxt"]
@@ -170,7 +206,7 @@ def test_a_name_of_many_letters_is_cut_for_kubernetes_and_a_version_without_meta
     version = shutil.copytree(exported, root / "1")
     (version / "metadata.json").unlink()  # as earlier versions of this package exported
     kit = kr.serving_kit(root)
-    (label,) = set(re.findall(r"app: ([\w-]+)", (kit / "kubernetes.yaml").read_text()))
+    (label,) = set(re.findall(r'app: "([\w-]+)"', (kit / "kubernetes.yaml").read_text()))
     assert label == "a" * 49
     assert "max_batch_size: 64\n" in (kit / "triton" / root.name / "config.pbtxt").read_text()
 

@@ -66,13 +66,22 @@ def serving_kit(path: str | os.PathLike) -> Path:
             f"`path` must end in a name of letters, digits and _ . -, the first a letter or digit. Received: {path}."
         )
     _renew_triton(kit / "triton", found, name)  # refuses what it cannot read before it writes
-    label = re.sub(r"[^a-z0-9]+", "-", name.lower())[:50].strip("-")
-    values = {"name": name, "label": label, "stable": found[-2:][0].name, "canary": found[-1].name}
+    values = {"name": name, "label": _label(name), "stable": found[-2:][0].name, "canary": found[-1].name}
     _write(kit / "models.config", templates.MODELS, values)
     for file, template in GENERATED_ONCE.items():
         if not (kit / file).exists():
             _write(kit / file, template, values)
     return kit
+
+
+def _label(name: str) -> str:
+    """A model's name as Kubernetes allows it: lower case, a letter first, at most 63 signs with `-models`.
+
+    >>> _label("My_digits.v2"), _label("2024")
+    ('my-digits-v2', 'model-2024')
+    """
+    label = re.sub(r"[^a-z0-9]+", "-", name.lower())[:50].strip("-")
+    return label if label[0].isalpha() else f"model-{label}"
 
 
 def _write(path: Path, template: str, values: dict[str, str]) -> None:

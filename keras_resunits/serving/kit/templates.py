@@ -1,4 +1,7 @@
-"""Files for servers, as templates: `$name` is the model, `$label` the same as Kubernetes allows it."""
+"""Files for servers, as templates: `$name` is the model, `$label` the same as Kubernetes allows it.
+
+Both are quoted in YAML, which reads `2024` or `on` as no string.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ prometheus_config {
 
 PROMETHEUS = """\
 scrape_configs:
-  - job_name: $name
+  - job_name: "$name"
     scrape_interval: 15s
     metrics_path: /monitoring/prometheus/metrics
     static_configs:
@@ -44,6 +47,7 @@ scrape_configs:
 
 COMPOSE = """\
 # docker compose -f kit/compose.yaml up
+name: "$label"
 services:
   serving:
     image: tensorflow/serving:latest
@@ -67,14 +71,14 @@ KUBERNETES = """\
 apiVersion: apps/v1
 kind: Deployment
 metadata:
-  name: $label
-  labels: {app: $label}
+  name: "$label"
+  labels: {app: "$label"}
 spec:
   selector:
-    matchLabels: {app: $label}
+    matchLabels: {app: "$label"}
   template:
     metadata:
-      labels: {app: $label}
+      labels: {app: "$label"}
       annotations:
         prometheus.io/scrape: "true"
         prometheus.io/port: "8501"
@@ -109,9 +113,9 @@ $flags
 apiVersion: v1
 kind: Service
 metadata:
-  name: $label
+  name: "$label"
 spec:
-  selector: {app: $label}
+  selector: {app: "$label"}
   ports:
     - {name: grpc, port: 8500, targetPort: grpc}
     - {name: rest, port: 8501, targetPort: rest}
@@ -119,9 +123,9 @@ spec:
 apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler
 metadata:
-  name: $label
+  name: "$label"
 spec:
-  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: $label}
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: "$label"}
   minReplicas: 2
   maxReplicas: 10
   metrics:
