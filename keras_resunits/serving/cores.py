@@ -51,7 +51,7 @@ def cores(model: keras.Model, preprocessing: keras.layers.Layer | None = None) -
     seen = model if features is None else keras.Model(model.inputs, {"outputs": model.output, "features": features})
 
     def function(pixels):
-        tensors = preprocessing(pixels) if preprocessing else pixels
+        tensors = preprocessing(pixels, training=False) if preprocessing else pixels
         found = seen(tensors, training=False)
         found = found if isinstance(found, dict) else {"outputs": found}
         found = {name: tf.cast(tensor, tf.float32) for name, tensor in found.items()}
@@ -62,7 +62,8 @@ def cores(model: keras.Model, preprocessing: keras.layers.Layer | None = None) -
     of_pixels = folded(_to(found, *names))
     outputs = of_pixels.only("outputs")
     tensors = source(found.outputs["tensors"])
-    of_tensors = folded(_from(_to(found, "outputs"), tensors)).only("outputs") if preprocessing else outputs
+    prepared = tensors.op.type != "Placeholder"  # else the pixels themselves, as behind noise of training
+    of_tensors = folded(_from(_to(found, "outputs"), tensors)).only("outputs") if prepared else outputs
     return Cores(outputs, of_tensors, None if features is None else of_pixels)
 
 

@@ -113,7 +113,7 @@ def export_saved_model(
         class_names: One name for each class, all different; bytes are decoded as UTF-8. A model with one output has two
             classes, the second of which it gives the probability of. Defaults to "0", "1", ...
         preprocessing: A layer from float32 pixels 0..255 to the model's input, such as a `keras.layers.Normalization`.
-            Defaults to none.
+            It is called with `training=False`. Defaults to none.
         top_k: Number of classes in `classes` and `scores`. Defaults to all.
         metadata: More content of `metadata.json`. `MODEL.md` shows "data", "data_digest", "accuracy" (of the split
             "accuracy_on", by default "test"), "licence", and "configuration", whose values by name include its
@@ -221,7 +221,7 @@ def _formats(model, preprocessing, head: str, formats: Sequence[str], images) ->
 
     def answers(asked: np.ndarray) -> np.ndarray:
         pixels = asked.astype("float32")
-        outputs = model(preprocessing(pixels) if preprocessing else pixels, training=False)
+        outputs = model(preprocessing(pixels, training=False) if preprocessing else pixels, training=False)
         return keras.ops.convert_to_numpy(probabilities(outputs, head))
 
     return lambda folder, core: write_formats(folder, names, core, head, np.asarray(images), answers)
@@ -262,6 +262,6 @@ def _images(model, preprocessing) -> Callable[[], Any]:
     def images():
         shape = [8, *(side or 64 for side in model.input_shape[1:])]
         pixels = np.random.default_rng(0).integers(0, 256, shape).astype("float32")
-        return preprocessing(pixels) if preprocessing else pixels
+        return preprocessing(pixels, training=False) if preprocessing else pixels
 
     return images

@@ -193,6 +193,14 @@ def test_preprocessing_may_be_a_layer_without_an_output_shape(tmp_path):
     np.testing.assert_allclose(answers_tf2(path, images)["probabilities"], wanted, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("layer", [keras.layers.RandomFlip, lambda: keras.layers.GaussianNoise(0.9)])
+def test_preprocessing_answers_as_in_inference_even_where_it_is_nothing_then(layer, tmp_path):
+    model, images = of_order(kr.PostAct())(), pixels((3, *IMAGES))
+    path = kr.export_saved_model(model, tmp_path, preprocessing=layer())
+    expected = answers_tf2(kr.export_saved_model(model, tmp_path), images)["probabilities"]
+    np.testing.assert_allclose(answers_tf2(path, images)["probabilities"], expected, atol=1e-6)
+
+
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_a_sixteen_bit_network_answers_in_float32(policy, tmp_path):
     keras.config.set_dtype_policy(policy)
