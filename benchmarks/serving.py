@@ -1,15 +1,17 @@
 """Time requests to exported networks: this package's export beside Keras' export of the same network of stock layers.
 
-    python -m benchmarks.serving --rounds=5 --precisions float32 bfloat16
+    python -m benchmarks.serving --rounds=5 --forms float32 bfloat16
 
 Each is loaded by TensorFlow's session loader, as TensorFlow Serving does, and answers by turns in one process. A figure
 is the median over the rounds of the ratio of the two median requests. Keras' export is in float32. Beside it stand CPU
 seconds of export and load, the size on the disk relative to the weights, and the number of operations of a request.
+The form "constants" has all weights as constants, where an export keeps more than 32 MB of them as variables.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 import tempfile
@@ -29,6 +31,7 @@ import numpy as np
 import keras_resunits as kr
 from benchmarks.loading import Served
 from benchmarks.training_step.stock_keras import preact_bottleneck
+from keras_resunits.serving import weights as placing
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,13 @@ class Network:
     stock: Callable[[], keras.Model]
     batches: tuple[int, ...]
 
+
+FORMS = {
+    "float32": ("float32", placing.LARGEST_CONSTANTS),
+    "bfloat16": ("bfloat16", placing.LARGEST_CONSTANTS),
+    "constants": ("float32", math.inf),
+}
+"""Of our export: the precision, and the most bytes of weights that are constants."""
 
 NETWORKS = {
     "PreActResNet-164": Network(lambda: kr.PreActResNet(164), lambda: preact_bottleneck(164), (1, 64)),
@@ -76,7 +86,7 @@ def exported(write: Callable[[], Path], weights: int) -> tuple[Served, str]:
     return served, f"{text}weights, {served.operations} operations"
 
 
-def compare(network: Network, rounds: int, requests: int, precisions: Sequence[str]) -> None:
+def compare(network: Network, rounds: int, requests: int, forms: Sequence[str]) -> None:
     """Measure one network and print its figures."""
     with tempfile.TemporaryDirectory() as folder:
         ours, stock = trained(network.ours()), trained(network.stock())
@@ -85,16 +95,11 @@ def compare(network: Network, rounds: int, requests: int, precisions: Sequence[s
         theirs, text = exported(lambda: _stock(stock, Path(folder) / "stock"), weights)
         print(f"  stock: {text}")
         mine = {}
-        for precision in precisions:
-            write = partial(
-                kr.export_saved_model,
-                ours,
-                Path(folder) / precision,
-                serving_precision=precision,
-                images=_images(4, shape),
-            )
-            mine[precision], text = exported(write, weights)
-            print(f"  ours, {precision}: {text}")
+        for form in forms:
+            precision, placing.LARGEST_CONSTANTS = FORMS[form]
+            write = partial(kr.export_saved_model, ours, Path(folder) / form, serving_precision=precision)
+            mine[form], text = exported(write, weights)
+            print(f"  ours, {form}: {text}")
         for batch in network.batches:
             images = _images(batch, shape)
             for served in (theirs, *mine.values()):
@@ -105,11 +110,11 @@ def compare(network: Network, rounds: int, requests: int, precisions: Sequence[s
             ]
             stock, *own = np.median(turns, 1).T  # of each round
             print(f"  batch {batch}: stock {1000 * np.median(stock):.1f} ms")
-            for precision, seconds in zip(mine, own, strict=True):
+            for form, seconds in zip(mine, own, strict=True):
                 ratios = stock / seconds
                 middle, low, high = np.median(ratios), ratios.min(), ratios.max()
                 took = 1000 * np.median(seconds)
-                print(f"    ours, {precision}: {took:.1f} ms, {middle:.2f}x ({low:.2f} to {high:.2f})")
+                print(f"    ours, {form}: {took:.1f} ms, {middle:.2f}x ({low:.2f} to {high:.2f})")
 
 
 def _images(count: int, shape: tuple[int, ...]) -> np.ndarray:
@@ -127,11 +132,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--requests", type=int, default=20, help="of either export in a round")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
-    parser.add_argument("--precisions", nargs="+", choices=("float32", "bfloat16"), default=["float32"], help="of ours")
+    parser.add_argument("--forms", nargs="+", choices=FORMS, default=["float32"], help="of our export")
     args = parser.parse_args()
     for name in args.networks:
         print(name)
-        compare(NETWORKS[name], args.rounds, args.requests, args.precisions)
+        compare(NETWORKS[name], args.rounds, args.requests, args.forms)
         sys.stdout.flush()
 
 
