@@ -60,19 +60,20 @@ def content(path: Path) -> bytes:
 def pixels(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     """A picture as uint8 `[height, width, channels]` of `shape`; resized with a triangle filter where it differs.
 
-    A side of -1 stays as it is. Of an animation, the first frame is taken; of 16 bits, the upper eight.
+    It is turned upright by its orientation tag. A side of -1 stays as it is. Of an animation, the first frame is taken;
+    of 16 bits, the upper eight.
 
     Raises:
         Unreadable: if Pillow cannot decode it, or its header claims more than 2**27 pixels.
     """
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     height, width, channels = shape
     try:
         with Image.open(path) as picture:
             if picture.width * picture.height > LARGEST:
                 raise Unreadable(f"the header claims {picture.width} x {picture.height} pixels")
-            picture = _of_eight_bits(picture).convert(MODES[channels])
+            picture = _of_eight_bits(ImageOps.exif_transpose(picture)).convert(MODES[channels])
             wanted = (picture.width if width == -1 else width, picture.height if height == -1 else height)
             if picture.size != wanted:
                 picture = picture.resize(wanted, Image.Resampling.BILINEAR)

@@ -46,7 +46,10 @@ def tensorflow() -> Any:
 
 
 def answer(saved_model: str, images) -> dict:
-    """The outputs of signature `serving_default`, by name, for uint8 images (an array or a function of the shape)."""
+    """The outputs by name, of signature `serving_default` for uint8 images; or for a list of the paths of pictures.
+
+    Pictures go to `serve_bytes`, if the export has it: it sees of them what the network's test saw.
+    """
     tf = tensorflow()
     graph = tf.Graph()
     with closing(tf.compat.v1.Session(graph=graph)) as session:
@@ -60,10 +63,27 @@ def answer(saved_model: str, images) -> dict:
                 raise ValueError("its signature 'serving_default' does not take uint8 images and return classes")
         except (OSError, RuntimeError, KeyError, ValueError, tf.errors.OpError) as error:
             refuse(f"{saved_model} is not a SavedModel of this program: {error}.")
-        if callable(images):  # outside the graph: decoding pictures requires eager execution
-            images = images(shape[1:])
-        require_images(images, shape)
-        return session.run({name: t.name for name, t in signature.outputs.items()}, {pixels.name: images})
+        paths = images if isinstance(images, list) else []
+        if paths and "serve_bytes" in loaded.signature_def:
+            signature = loaded.signature_def["serve_bytes"]
+            (pixels,), images = signature.inputs.values(), [content(path) for path in paths]
+        else:
+            images = pictures(paths, shape[1:]) if paths else images
+            require_images(images, shape)
+        answers = session.run({name: t.name for name, t in signature.outputs.items()}, {pixels.name: images})
+    for path, error in zip(paths, answers.get("error", ()), strict=False):
+        if error:
+            refuse(f"{path}: {error.decode()}.")
+    return answers
+
+
+def content(path: str) -> bytes:
+    """The bytes of a file."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        refuse(f"{path} cannot be read: {error.strerror}.")
 
 
 def require_images(images: np.ndarray, shape=(-1, "height", "width", "channels")) -> None:
@@ -81,20 +101,24 @@ def require_images(images: np.ndarray, shape=(-1, "height", "width", "channels")
 
 
 def pictures(paths, shape):
-    """Image files as uint8 `[n, height, width, channels]`, resized if they have another size."""
+    """Image files as uint8 `[n, height, width, channels]`, resized if they have another size; a side of -1 stays."""
     tf = tensorflow()
-    height, width, channels = shape
+    *sides, channels = shape
 
     def read(path):
         try:
             image = tf.io.decode_image(tf.io.read_file(path), channels=channels, expand_animations=False)
         except tf.errors.OpError:
             refuse(f"{path} must be an image that TensorFlow reads (PNG, JPEG, GIF, BMP).")
-        if image.shape[:2] != (height, width):
-            image = tf.cast(tf.round(tf.image.resize(image, (height, width), antialias=True)), tf.uint8)
+        wanted = [got if side == -1 else side for side, got in zip(sides, image.shape, strict=False)]
+        if image.shape[:2] != wanted:
+            image = tf.cast(tf.round(tf.image.resize(image, wanted, antialias=True)), tf.uint8)
         return image.numpy()
 
-    return np.stack([read(path) for path in paths])
+    found = [read(path) for path in paths]
+    if len(sizes := sorted({image.shape[:2] for image in found})) > 1:
+        refuse(f"the model takes images of any size, but one size in a batch; got {sizes[0]} and {sizes[1]}.")
+    return np.stack(found)
 
 
 def files_of(path):
@@ -159,7 +183,7 @@ def main(saved_model: str, *paths: str) -> None:
         write(answer(saved_model, array(paths[0])), paths[1])
         return
     shown = [each for path in paths for each in files_of(path)]
-    answers = answer(saved_model, lambda shape: pictures(shown, shape))
+    answers = answer(saved_model, shown)
     for path, classes, scores in zip(shown, answers["classes"], answers["scores"], strict=True):
         print(
             path, *(f"{name.decode()} {score:.1%}" for name, score in zip(classes[:3], scores, strict=False)), sep="  "

@@ -48,7 +48,7 @@ def cores(model: keras.Model, preprocessing: keras.layers.Layer | None = None) -
     if preprocessing:
         built(preprocessing, model.input_shape)
     features = features_of(model)
-    seen = model if features is None else keras.Model(model.inputs, {"outputs": model.output, "features": features})
+    seen = model if features is None else keras.Model(model.inputs, {"outputs": model.outputs[0], "features": features})
 
     def function(pixels):
         tensors = preprocessing(pixels, training=False) if preprocessing else pixels

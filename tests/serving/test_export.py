@@ -193,6 +193,18 @@ def test_preprocessing_may_be_a_layer_without_an_output_shape(tmp_path):
     np.testing.assert_allclose(answers_tf2(path, images)["probabilities"], wanted, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("given", ["shape", "build"])
+def test_a_sequential_model_that_is_built_is_served_with_its_features(given, tmp_path):
+    first = [keras.Input(IMAGES)] if given == "shape" else []
+    model = keras.Sequential([*first, keras.layers.Flatten(), keras.layers.Dense(6), keras.layers.Dense(4)])
+    model.build((None, *IMAGES))
+    images = pixels((3, *IMAGES))
+    path = kr.export_saved_model(model, tmp_path, preprocessing=preprocessing())
+    expected = keras.ops.softmax(model(images * np.float32(SCALE)))
+    np.testing.assert_allclose(answers_tf2(path, images)["probabilities"], expected, atol=1e-6)
+    assert tf.saved_model.load(str(path)).signatures["features"].structured_outputs["features"].shape == (None, 6)
+
+
 @pytest.mark.parametrize("layer", [keras.layers.RandomFlip, lambda: keras.layers.GaussianNoise(0.9)])
 def test_preprocessing_answers_as_in_inference_even_where_it_is_nothing_then(layer, tmp_path):
     model, images = of_order(kr.PostAct())(), pixels((3, *IMAGES))

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from keras_resunits import PreActResNet, export_saved_model
 from train import answer
@@ -64,6 +65,40 @@ def test_answers_match_the_network_and_classes_are_sorted_by_probability(exporte
 def test_pictures_of_the_models_size_are_read_unchanged(images, files, tmp_path):
     paths = [str(files.image(tmp_path / f"{i}.png", image)) for i, image in enumerate(images)]
     np.testing.assert_array_equal(answer.pictures(paths, SHAPE), images)
+
+
+def test_a_photograph_is_answered_as_a_server_does_upright_and_through_the_view_of_the_test(exported, tmp_path):
+    _, model, preprocessing = exported
+    path = export_saved_model(model, tmp_path / "model", NAMES, preprocessing, view="central")
+    photograph = Image.fromarray(np.random.default_rng(0).integers(0, 256, (30, 60, 3), dtype=np.uint8))
+    exif = photograph.getexif()
+    exif[0x0112] = 6
+    photograph.save(tmp_path / "turned.jpg", exif=exif)
+    served = tf.saved_model.load(str(path)).signatures["serve_bytes"]
+    expected = served(image_bytes=tf.constant([(tmp_path / "turned.jpg").read_bytes()]))["probabilities"]
+    found = answer.answer(str(path), [str(tmp_path / "turned.jpg")])["probabilities"]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_a_file_that_is_no_picture_is_named(exported, files, images, tmp_path, capsys):
+    good, bad = files.image(tmp_path / "0.png", images[0]), tmp_path / "1.png"
+    bad.write_bytes(b"no picture")
+    with pytest.raises(SystemExit, match="2"):
+        answer.main(str(exported[0]), str(good), str(bad))
+    assert capsys.readouterr().err.startswith(f"answer: {bad}: not an image: expected JPEG, PNG, GIF, or BMP")
+
+
+def test_a_model_of_any_size_answers_a_picture_of_its_own_size_and_refuses_several(files, tmp_path, capsys):
+    model = keras.Sequential([keras.Input((None, None, 3)), keras.layers.GlobalAveragePooling2D()])
+    model.add(keras.layers.Dense(4))
+    path = export_saved_model(model, tmp_path / "model", NAMES)
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 50, 3), dtype=np.uint8)
+    picture, other = files.image(tmp_path / "0.png", pixels), files.image(tmp_path / "1.png", pixels[:9])
+    found, expected = answer.answer(str(path), [str(picture)]), answer.answer(str(path), pixels[np.newaxis])
+    np.testing.assert_array_equal(found["probabilities"], expected["probabilities"])
+    with pytest.raises(SystemExit, match="2"):
+        answer.main(str(path), str(picture), str(other))
+    assert capsys.readouterr().err.endswith("but one size in a batch; got (9, 50) and (20, 50).\n")
 
 
 def test_grey_pictures_become_rgb_and_colour_pictures_become_grey(files, tmp_path):
