@@ -13,6 +13,8 @@ from keras_resunits.serving import triton_model
 
 DEFAULT = "serving_default"
 SIGNATURES = (DEFAULT, "serve_bytes")
+SAVED_MODEL = "model.savedmodel"
+"""The folder of the SavedModel in a version of Triton's."""
 
 
 def write_triton_repository(
@@ -67,11 +69,11 @@ def write_triton_repository(
     if not 0 <= max_delay < float("inf"):
         raise ValueError(f"`max_delay` must be finite seconds. Received: max_delay={max_delay!r}.")
     found = _signatures(version)
-    chosen = [each for each in SIGNATURES if each in found] if signatures is None else list(signatures)
+    chosen = list(model_names(version, name)) if signatures is None else list(signatures)
     if not chosen or (missing := [each for each in chosen if each not in found]):
         expected = ", ".join(missing if chosen else SIGNATURES)
         raise ValueError(f"`export` must have signature {expected}. Received: {version} with {', '.join(found)}.")
-    folders = {each: Path(repository) / (name if each == DEFAULT else f"{name}_{each}") for each in chosen}
+    folders = {each: Path(repository) / _model(name, each) for each in chosen}
     for folder in folders.values():
         if (folder / version.name).exists():
             raise ValueError(f"`repository` must not hold this version yet. Received: {folder / version.name}.")
@@ -80,6 +82,16 @@ def write_triton_repository(
         for each, folder in folders.items()
     }
     return [_written(version, folder, configurations[each]) for each, folder in folders.items()]
+
+
+def model_names(version: Path, name: str) -> dict[str, str]:
+    """Return the names of the models that are served by default, by the signature of a version."""
+    found = _signatures(version)
+    return {each: _model(name, each) for each in SIGNATURES if each in found}
+
+
+def _model(name: str, signature: str) -> str:
+    return name if signature == DEFAULT else f"{name}_{signature}"
 
 
 def _version(export: Path) -> Path:
@@ -138,7 +150,7 @@ def _written(version: Path, folder: Path, configuration: str) -> Path:
     unfinished, known = folder / f".unfinished-{os.getpid()}", folder / "config.pbtxt"
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        shutil.copytree(version, unfinished / "model.savedmodel")
+        shutil.copytree(version, unfinished / SAVED_MODEL)
         shutil.copyfile(triton_model.__file__, unfinished / "model.py")
         if not (known.exists() and known.read_text() == configuration):  # Triton loads all versions again for a new one
             (unfinished / known.name).write_text(configuration)

@@ -72,6 +72,14 @@ def test_jpegs_of_every_kind_are_near_tensorflows(tmp_path):
         assert np.abs(difference).max() <= 12, mode
 
 
+def test_a_photograph_is_turned_upright(tmp_path):
+    upright = Image.fromarray(np.arange(5 * 7 * 3, dtype="uint8").reshape(5, 7, 3))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter to the right makes it upright
+    upright.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "a.jpg", exif=exif, quality=100, subsampling=0)
+    assert np.abs(pixels(tmp_path / "a.jpg", RGB).astype(int) - np.asarray(upright)).max() <= 4
+
+
 def test_an_animation_is_its_first_frame(tmp_path):
     frames = [Image.new("RGB", (7, 5), colour) for colour in ("red", "blue")]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])

@@ -201,6 +201,21 @@ def test_a_second_call_moves_the_labels_and_keeps_what_was_edited(exported, tmp_
     assert sorted(kr.serving_kit(root).rglob("*")) == before
 
 
+def test_triton_gets_a_version_again_that_was_exported_again_or_added_in_part(exported, classifier, tmp_path):
+    root = tmp_path / "digits"
+    shutil.copytree(exported, root / "1")
+    triton = kr.serving_kit(root) / "triton"
+    shutil.rmtree(root / "1")
+    kr.export_saved_model(classifier[0], root)  # with other names, so other answers
+    kr.serving_kit(root)
+    manifest = (root / "1" / "manifest.sha256").read_text()
+    copies = [triton / model / "1" for model in ("digits", "digits_serve_bytes")]
+    assert [(copy / "model.savedmodel" / "manifest.sha256").read_text() for copy in copies] == [manifest] * 2
+    shutil.rmtree(copies[1])  # as after a kill between the two
+    kr.serving_kit(root)
+    assert (copies[1] / "model.py").is_file()
+
+
 def test_a_name_of_many_letters_is_cut_for_kubernetes_and_a_version_without_metadata_is_batched(exported, tmp_path):
     root = tmp_path / f"{'a' * 49}_b"
     version = shutil.copytree(exported, root / "1")

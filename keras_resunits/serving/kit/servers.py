@@ -11,7 +11,8 @@ from string import Template
 
 from keras_resunits.arguments import checked, require_path
 from keras_resunits.serving.kit import templates
-from keras_resunits.serving.triton import write_triton_repository
+from keras_resunits.serving.kit.manifest import FILE
+from keras_resunits.serving.triton import SAVED_MODEL, model_names, write_triton_repository
 from keras_resunits.serving.versions import UNFINISHED, versions
 
 GENERATED_ONCE = {
@@ -97,13 +98,25 @@ def _write(path: Path, template: str, values: dict[str, str]) -> None:
 
 
 def _renew_triton(repository: Path, found: list[Path], name: str) -> None:
-    """Add the newest version to a repository, and remove those that exist no more."""
+    """Add the newest version to a repository, and remove those that exist no more.
+
+    One that was added only in part, or was exported again under the same number, is added again.
+    """
     newest, numbers = found[-1], {version.name for version in found}
-    if not (repository / name / newest.name).exists():
+    copies = [repository / each / newest.name for each in model_names(newest, name).values()]
+    if not copies or any(_manifest(copy / SAVED_MODEL) != _manifest(newest) for copy in copies):
+        for copy in copies:
+            shutil.rmtree(copy, ignore_errors=True)
         write_triton_repository(newest, repository, name, max_batch_size=_largest_batch(newest))
     for version in repository.glob("*/*"):
         if version.name.isdecimal() and version.name not in numbers:
             shutil.rmtree(version)
+
+
+def _manifest(version: Path) -> str | None:
+    """What tells exports apart; of earlier ones, that there is one."""
+    manifest = version / FILE
+    return manifest.read_text() if manifest.exists() else str(version.exists())
 
 
 def _largest_batch(version: Path) -> int:
