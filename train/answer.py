@@ -71,9 +71,9 @@ def answer(saved_model: str, images) -> dict:
             images = pictures(paths, shape[1:]) if paths else images
             require_images(images, shape)
         answers = session.run({name: t.name for name, t in signature.outputs.items()}, {pixels.name: images})
-    for path, error in zip(paths, answers.get("error", ()), strict=False):
-        if error:
-            refuse(f"{path}: {error.decode()}.")
+    for path, why in zip(paths, answers.get("error", ()), strict=False):
+        if why:
+            refuse(f"{path}: {why.decode()}.")
     return answers
 
 

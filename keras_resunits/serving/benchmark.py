@@ -146,7 +146,7 @@ def benchmark(
 
     Args:
         version: The folder of a SavedModel that `export_saved_model` wrote, with the files of its `formats`.
-        batches: The numbers of images in a request.
+        batches: The numbers of images in a request; each is measured once.
         rounds: The number of turns. Defaults to 5.
         requests: Requests to each runtime in a turn. Defaults to 10.
         seed: Of the images. Defaults to 0.
@@ -155,7 +155,7 @@ def benchmark(
         Sizes, loads, requests, and what could not be measured.
 
     Raises:
-        ValueError: if the folder is no such version.
+        ValueError: if the folder is no such version, or lacks a file of its `formats`.
 
     Example:
 
@@ -165,7 +165,7 @@ def benchmark(
     >>> [(each.runtime, each.batch, len(each.seconds)) for each in found.timed]
     [('savedmodel', 1, 2), ('savedmodel', 2, 2)]
     """
-    metadata = _metadata(version)
+    metadata, batches = _metadata(version), list(dict.fromkeys(batches))
     runtimes, missing = _runtimes(version, metadata.get("formats", {}))
     shape, answers, loads = _image_shape(version), {}, {}
     for runtime in runtimes:
@@ -208,6 +208,8 @@ def _runtimes(version: Path, formats: dict[str, dict]) -> tuple[list[Runtime], d
             missing[name] = lacks
             continue
         file = version / told["file"]
+        if not file.is_file():
+            raise ValueError(f"{version} lacks {told['file']}, which its metadata.json names.")
         size = _size({file, *file.parent.glob(f"{file.stem}.bin")})
         found.append(Runtime(name, size, partial(opened, file), told["agreement"]))
     return found, missing

@@ -41,6 +41,23 @@ def test_a_format_that_this_machine_does_not_run_is_named(version, monkeypatch):
     assert str(found).endswith("not measured: onnx (no tf2onnx, onnx, onnxruntime)")
 
 
+@pytest.mark.slow
+def test_a_batch_that_is_given_twice_is_measured_once(version):
+    found = benchmark(version, [2, 1, 2], rounds=1, requests=1)
+    assert [each.batch for each in found.timed] == [2, 1]
+    assert str(found).endswith("fastest at batch 2: savedmodel\nfastest at batch 1: savedmodel")
+
+
+@pytest.mark.peers
+def test_a_file_that_is_gone_is_named(version, monkeypatch):
+    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    metadata = json.loads((version / "metadata.json").read_text())
+    gone = {"formats": {"openvino": {"file": "formats/model.xml", "agreement": 1.0}}}
+    monkeypatch.setattr("keras_resunits.serving.benchmark._metadata", lambda _: {**metadata, **gone})
+    with pytest.raises(ValueError, match=r"1 lacks formats/model\.xml, which its metadata\.json names"):
+        benchmark(version, [1], rounds=1, requests=1)
+
+
 def test_the_fastest_is_recommended_by_batch():
     timed = [
         Timed(SERVER, 1, [2.0, 4.0, 2.0]),
