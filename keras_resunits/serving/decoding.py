@@ -42,7 +42,7 @@ def images_of(
     """Decode and resize image files, as training and evaluation read them.
 
     Of an animation, the first frame is decoded; transparency is dropped; 16 bits become 8. Resizing is bilinear, with
-    antialiasing where the image shrinks. JPEGs are turned upright by their orientation tag.
+    antialiasing where the image shrinks. JPEGs and PNGs are turned upright by their orientation tag.
 
     Args:
         contents: The bytes of JPEG, PNG, GIF or BMP files, strings `[batch]`.
@@ -126,7 +126,7 @@ def _jpeg(content, channels: int):
 
 
 def _png(content, channels: int):
-    return tf.constant(OK), tf.image.decode_png(content, channels)
+    return tf.constant(OK), upright(tf.image.decode_png(content, channels), orientation(content))
 
 
 def _gif(content, channels: int):

@@ -37,16 +37,22 @@ def test_a_header_tells_the_format_and_claims_pixels():
 
 @pytest.mark.parametrize("tag", range(1, 9))
 @pytest.mark.parametrize("order", ["little", "big"])
-def test_a_jpeg_is_turned_as_pil_does(tag, order):
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_picture_is_turned_as_pil_does(tag, order, kind):
     picture = Image.fromarray(pictures.scene(8, 16))
     exif = Image.Exif()
     exif.endian = "<" if order == "little" else ">"
     exif[0x0110], exif[0x0112] = "a camera", tag
     file = io.BytesIO()
-    picture.save(file, "JPEG", exif=exif, quality=95)
+    picture.save(file, kind, exif=exif, icc_profile=bytes(300))
     assert int(orientation(tf.constant(file.getvalue()))) == tag
     turned = np.asarray(ImageOps.exif_transpose(Image.open(file)))
     np.testing.assert_array_equal(upright(tf.constant(np.asarray(Image.open(file))), tf.constant(tag)), turned)
+    status, image = decoding._decoded(
+        tf.constant(file.getvalue()), tf.constant({"JPEG": JPEG, "PNG": PNG}[kind]), channels=3
+    )
+    assert int(status) == OK
+    np.testing.assert_array_equal(image, turned)
 
 
 def test_what_states_no_orientation_is_upright():

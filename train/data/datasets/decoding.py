@@ -96,7 +96,11 @@ def decoded(contents, window, exact: bool = True):
         tag = orientation(contents)
         return tf.cond(tf.equal(tag, 1), straight, lambda: cut(_whole_jpeg(contents, 3, tag)))
 
-    return tf.cond(tf.io.is_jpeg(contents), of_jpeg, lambda: cut(_whole(contents)))
+    def of_other():
+        image = _whole(contents)
+        return cut(upright(image, orientation(contents)) if exact else image)
+
+    return tf.cond(tf.io.is_jpeg(contents), of_jpeg, of_other)
 
 
 def whole(contents, channels: int):
@@ -104,7 +108,7 @@ def whole(contents, channels: int):
     return tf.cond(
         tf.io.is_jpeg(contents),
         lambda: _whole_jpeg(contents, channels, orientation(contents)),
-        lambda: _whole(contents, channels),
+        lambda: upright(_whole(contents, channels), orientation(contents)),
     )
 
 
