@@ -15,7 +15,7 @@ if ON_TENSORFLOW:
     from tensorflow.python.ops import control_flow_util  # nor for this
 
 
-def recomputed(layers: Sequence[keras.layers.Layer], x):
+def recomputed(layers: Sequence[keras.layers.Layer], x, parts: Sequence = ()):
     """Apply layers in training; between forward and backward pass, only their input is kept (Chen et al. 2016).
 
     The layers run as a function of their weights and states. So the second pass sees the same weights and draws the
@@ -24,6 +24,8 @@ def recomputed(layers: Sequence[keras.layers.Layer], x):
     Args:
         layers: Built one-input layers, in order of application.
         x: Their input.
+        parts: What `x` is concatenated of, along the last axis: they are kept in its place, and `x` is concatenated
+            again (Pleiss et al. 2017). Defaults to `x` itself.
 
     Returns:
         The output of the last layer. Its gradient equals that without recomputation.
@@ -62,26 +64,33 @@ def recomputed(layers: Sequence[keras.layers.Layer], x):
         moved[:] = [states[i] for i in changed]
         return x, *(keras.ops.stop_gradient(after[i]) for i in changed)
 
-    x, *updates = _run(forward, x, *values)
+    x, *updates = _run(forward, x, parts or [x], values)
     for state, update in zip(moved, updates, strict=True):
         state.assign(update)
     return x
 
 
-def _on_jax(forward: Callable, *inputs):
+def _joined(parts: Sequence):
+    return keras.ops.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
+
+
+def _on_jax(forward: Callable, x, parts: Sequence, values: Sequence):
     import jax
 
-    return jax.checkpoint(forward)(*inputs)
+    return jax.checkpoint(lambda parts, values: forward(_joined(parts), *values))(parts, values)
 
 
-def _on_torch(forward: Callable, *inputs):
+def _on_torch(forward: Callable, x, parts: Sequence, values: Sequence):
     from torch.utils.checkpoint import checkpoint
 
-    return checkpoint(forward, *inputs, use_reentrant=False)
+    return checkpoint(lambda: forward(_joined(parts), *values), use_reentrant=False)
 
 
-def _on_tensorflow(forward: Callable, *inputs):
-    """Run `forward`; `tf.recompute_grad` adds a zero to each of its inputs, weights too."""
+def _on_tensorflow(forward: Callable, x, parts: Sequence, values: Sequence):
+    """Run `forward`; `tf.recompute_grad` adds a zero to each of its inputs, weights too.
+
+    The gradient is that of `x`. Each part would sum those of all units that read it, in an order that varies.
+    """
 
     @tf.custom_gradient
     def run(x, *values):
@@ -89,7 +98,7 @@ def _on_tensorflow(forward: Callable, *inputs):
             outputs = forward(x, *values)
 
         def gradient(d_output, *_):
-            again = _after(d_output, x)
+            again = _joined([_after(d_output, part) for part in parts])
             with tf.GradientTape() as tape:
                 tape.watch([again, *values])
                 output, *_ = forward(again, *values)
@@ -97,7 +106,7 @@ def _on_tensorflow(forward: Callable, *inputs):
 
         return outputs, gradient
 
-    return run(*inputs)
+    return run(x, *values)
 
 
 def _after(earlier, x):

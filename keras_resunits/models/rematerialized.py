@@ -8,9 +8,11 @@ from collections.abc import Sequence
 import keras
 
 from keras_resunits.arguments import Kind, is_int
+from keras_resunits.layers.forks import forks
 from keras_resunits.layers.recomputation import recomputed
 from keras_resunits.layers.serialization import register
 from keras_resunits.layers.series import Series, from_norms
+from keras_resunits.units.merges import Concat
 from keras_resunits.units.unit import Unit, units_of
 
 NAMES = ("unit", "auto", "norms")
@@ -66,10 +68,18 @@ class Rematerialized(keras.Model):
         if not training or self.remat == "norms":
             return super().call(inputs, training=training, mask=mask)
         (x,) = self._standardize_inputs(inputs)
+        parts: tuple = ()  # what x is concatenated of, after units that grow
         for segment in segments(self.layers[1:], units_a_segment(self.remat, len(units_of(self)))):
-            again = isinstance(segment[0], Unit)
+            first = segment[0]
+            if grows(first):
+                x, z = forks(x)
+                branch = recomputed([first.branch], z, parts)
+                parts = (*(parts or [x]), branch)
+                x = first.merge(x, branch, z)
+                continue
             # explicitly: `stateless_call` sets no mode that layers could inherit
-            x = recomputed(segment, x) if again else segment[0](x, training=True)
+            x = recomputed(segment, x, parts) if isinstance(first, Unit) else first(x, training=True)
+            parts = ()
         return x
 
     def get_config(self):
@@ -116,15 +126,33 @@ def units_a_segment(remat: int | str, units: int) -> int:
 
 
 def segments(layers, units: int) -> list[list[keras.layers.Layer]]:
-    """Return the layers in order, consecutive units in segments of at most `units`, all others alone."""
+    """Return the layers in order, consecutive units in segments of at most `units`, all others alone.
+
+    Units that grow are alone too: their outputs are kept anyway, as parts of the inputs that follow.
+    """
     found: list[list[keras.layers.Layer]] = []
     for layer in layers:
-        joins = isinstance(layer, Unit) and found and isinstance(found[-1][0], Unit) and len(found[-1]) < units
-        if joins:
+        if found and len(found[-1]) < units and _joins(layer) and _joins(found[-1][0]):
             found[-1].append(layer)
         else:
             found.append([layer])
     return found
+
+
+def _joins(layer: keras.layers.Layer) -> bool:
+    return isinstance(layer, Unit) and not grows(layer)
+
+
+def grows(layer: keras.layers.Layer) -> bool:
+    """Return whether a layer is a unit that adds channels to what it gets and changes nothing of it, `x' = [x, F(x)]`.
+
+    >>> import keras_resunits as kr
+    >>> [grows(layer) for layer in kr.DenseNet([1, 1, 1], (8, 8, 3)).layers[1:5]]
+    [False, True, False, True]
+    """
+    if not isinstance(layer, Unit) or not isinstance(layer.merge, Concat):
+        return False
+    return all(isinstance(each, keras.layers.Identity) for each in (layer.entry, layer.shortcut, layer.exit))
 
 
 def _recompute_norms(model: keras.Model, where: str) -> None:
