@@ -10,19 +10,29 @@ import tensorflow as tf
 
 import keras_resunits as kr
 from keras_resunits.models.family import FAMILIES
-from keras_resunits.models.rematerialized import segments
+from keras_resunits.models.rematerialized import grows, segments
 from tests.support.backends import under
 from tests.support.paths import ROOT
 
 SMALL = {"input_shape": (8, 8, 3)}
 
 
-def trained(remat, policy: str) -> list[np.ndarray]:
+def residual(remat) -> keras.Model:
+    """A network of units that add, with random numbers."""
+    return kr.PreActResNet(8, tail=kr.chained("branch_dropout", "stochastic_depth"), remat=remat, **SMALL)
+
+
+def dense(remat) -> keras.Model:
+    """A network of units that grow, three after each other and then one, with random numbers."""
+    return kr.DenseNet([3, 1], dropout=0.2, remat=remat, **SMALL)
+
+
+def trained(make, remat, policy: str) -> list[np.ndarray]:
     """All variables of a random network after two steps: weights, moving statistics, seeds."""
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(policy)
     try:
-        model = kr.PreActResNet(8, tail=kr.chained("branch_dropout", "stochastic_depth"), remat=remat, **SMALL)
+        model = make(remat)
     finally:
         keras.config.set_dtype_policy("float32")
     optimizer = keras.optimizers.SGD(0.1)
@@ -43,10 +53,11 @@ def trained(remat, policy: str) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
-def test_a_recomputing_network_trains_to_the_same_bits(policy):
-    kept = trained(None, policy)
+@pytest.mark.parametrize("make", [residual, dense])
+def test_a_recomputing_network_trains_to_the_same_bits(make, policy):
+    kept = trained(make, None, policy)
     for remat in (2, "norms"):
-        for variable, again in zip(kept, trained(remat, policy), strict=True):
+        for variable, again in zip(kept, trained(make, remat, policy), strict=True):
             np.testing.assert_array_equal(again, variable)
 
 
@@ -124,3 +135,18 @@ def test_units_that_follow_each_other_share_segments_and_all_else_is_alone():
     found = segments(order, 2)
     assert [layer for part in found for layer in part] == order
     assert [len(part) for part in found] == [1, 1, 2, 1, 1, 2, 1]
+
+
+def test_units_that_grow_are_alone():
+    model = kr.DenseNet([3, 3], **SMALL)
+    assert all(len(part) == 1 for part in segments(model.layers, 4))
+
+
+def test_only_the_equation_itself_grows():
+    class Reversed(kr.Concat):
+        def call(self, carry, branch, z):
+            return keras.ops.concatenate([branch, carry], -1)
+
+    same, act = keras.layers.Identity, keras.layers.ReLU
+    assert grows(kr.Unit(same(), merge=kr.Concat()))
+    assert not any(grows(unit) for unit in (kr.Unit(same(), merge=Reversed()), kr.Unit(same(), act(), kr.Concat())))
