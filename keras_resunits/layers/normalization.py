@@ -93,7 +93,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         )
         if not learn:
             return result.y, result.batch_mean, result.batch_variance
-        # oneDNN joins norm and ReLU; unless 16 divides the channels, that is slower, and keeps a mask of 4 bytes a value
+        # oneDNN joins norm and ReLU. Unless 16 divides the channels, that is slower, and keeps a float32 mask
         outputs = tf.ensure_shape(result.y, inputs.shape) if channels % 16 else result.y
         # The kernel averages the unbiased variance of the batch; Keras uses the biased one, (n - 1) / n of it.
         rest = 1.0 / _count(inputs)
