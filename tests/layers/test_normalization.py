@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.eager import context
 
 import keras_resunits as kr
 from keras_resunits.layers import normalization
@@ -215,3 +216,27 @@ def test_the_moments_of_a_share_are_right_where_the_mean_is_far(jit_compile):
     exact = x.astype("float64")
     np.testing.assert_allclose(mean, exact.mean((0, 1, 2)), rtol=1e-6)
     np.testing.assert_allclose(squares, 512 * exact.var((0, 1, 2)), rtol=1e-2)
+
+
+
+def test_norm_and_relu_stay_apart_where_16_does_not_divide_the_channels():
+    """Where TensorFlow's optimiser joins them, oneDNN's kernel is slower, and keeps a float32 mask."""
+    layers = [kr.BatchNormalization(), keras.layers.ReLU()]
+    for layer in layers:
+        layer.build((None, 4, 4, 24))
+
+    @tf.function
+    def step(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            outputs = layers[1](layers[0](x, training=True))
+        return tape.gradient(outputs, x)
+
+    context.enable_run_metadata()
+    try:
+        step(tf.random.stateless_normal((2, 4, 4, 24), seed=(0, 1)))
+        graphs = context.export_run_metadata().partition_graphs
+    finally:
+        context.disable_run_metadata()
+    kinds = Counter(node.op for graph in graphs for node in graph.node)
+    assert sum(count for kind, count in kinds.items() if kind.endswith("FusedBatchNormV3")) == 1, kinds
