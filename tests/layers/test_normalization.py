@@ -218,7 +218,6 @@ def test_the_moments_of_a_share_are_right_where_the_mean_is_far(jit_compile):
     np.testing.assert_allclose(squares, 512 * exact.var((0, 1, 2)), rtol=1e-2)
 
 
-
 def test_norm_and_relu_stay_apart_where_16_does_not_divide_the_channels():
     """Where TensorFlow's optimiser joins them, oneDNN's kernel is slower, and keeps a float32 mask."""
     layers = [kr.BatchNormalization(), keras.layers.ReLU()]
