@@ -5,7 +5,7 @@
 Each is loaded by TensorFlow's session loader, as TensorFlow Serving does, and answers by turns in one process. A figure
 is the median over the rounds of the ratio of the two median requests. Keras' export is in float32. Beside it stand CPU
 seconds of export and load, the size on the disk relative to the weights, and the number of operations of a request.
-The form "constants" has all weights as constants, where an export keeps more than 32 MB of them as variables.
+The form "constants" has all weights as constants, where an export of more than 32 MB keeps the large ones as variables.
 """
 
 from __future__ import annotations

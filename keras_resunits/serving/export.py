@@ -90,9 +90,9 @@ def export_saved_model(
     empty answer.
 
     The graph is made for answering: batch norms, gates and scalings are folded into the weights, which changes the
-    answers by no more than float32 rounding does. Each weight is written once: as a constant, or as a variable where
-    all take more than 32 MB. Preprocessing and head are part of the SavedModel, and loading it requires neither this
-    package nor Keras.
+    answers by no more than float32 rounding does. Each weight is written once: as a constant, or as a variable where it
+    takes more than 16 KB and all take more than 32 MB. Preprocessing and head are part of the SavedModel, and loading
+    it requires neither this package nor Keras.
 
     The version is one above the highest that exists, so nothing is ever overwritten. The directory is written under
     another name and renamed when complete, so that a server that polls the folder never loads an incomplete version.

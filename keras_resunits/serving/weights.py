@@ -12,6 +12,9 @@ import tensorflow as tf
 LARGEST_CONSTANTS = 32 * 2**20
 """The most bytes of weights that become constants. TensorFlow copies constants several times at the first request."""
 
+SMALL = 2**14
+"""Arrays of up to so many bytes are constants in any case: a variable has about ten operations of its own."""
+
 _POOL = "keras_resunits/weights"
 
 
@@ -42,7 +45,7 @@ def place(weights: Mapping[str, np.ndarray]) -> dict[str, tf.Tensor]:
         for name, array in weights.items():
             key = (array.shape, array.dtype.name, hashlib.sha256(array.tobytes()).digest())
             if key not in held:
-                pool.append(_placed(name, key, array, constant))
+                pool.append(_placed(name, key, array, constant or array.nbytes <= SMALL))
                 held[key] = pool[-1].tensor
             tensors[name] = held[key]
     return tensors

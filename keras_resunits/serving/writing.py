@@ -8,6 +8,7 @@ from pathlib import Path
 
 import tensorflow as tf
 from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef, TensorInfo
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from keras_resunits.serving import weights
 
@@ -59,8 +60,7 @@ def write_saved_model(path: Path, signatures: Mapping[str, Signature]) -> None:
     """Write a SavedModel that requires nothing but TensorFlow.
 
     The graph holds no function calls and, up to 32 MB of weights, no variables: a server loads it about as fast as it
-    reads it. Equal models give equal files, but for the
-    numbers in the names of functions.
+    reads it. Equal models give equal files, but for the numbers in the names of functions.
 
     Args:
         path: The directory, which must not exist.
@@ -75,6 +75,16 @@ def write_saved_model(path: Path, signatures: Mapping[str, Signature]) -> None:
             builder = tf.compat.v1.saved_model.Builder(str(path))
             builder.add_meta_graph_and_variables(session, ["serve"], definitions, strip_default_attrs=True)
             builder.save()
+    _drop_shapes(path / tf.saved_model.SAVED_MODEL_FILENAME_PB)
+
+
+def _drop_shapes(file: Path) -> None:
+    """Rewrite a SavedModel without the shapes that TensorFlow notes at every node, and that no loader reads."""
+    saved = SavedModel.FromString(file.read_bytes())
+    for graph in saved.meta_graphs:
+        for node in graph.graph_def.node:
+            node.attr.pop("_output_shapes", None)
+    file.write_bytes(saved.SerializeToString(deterministic=True))
 
 
 def _definitions(name: str, signature: Signature) -> dict[str, SignatureDef]:

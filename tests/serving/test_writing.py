@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from keras_resunits.serving import weights
 from keras_resunits.serving.graph import inference_graph
@@ -45,6 +46,7 @@ def size(path) -> int:
 @pytest.mark.parametrize("largest", [weights.LARGEST_CONSTANTS, 0], ids=["constants", "variables"])
 def test_signatures_share_their_weights_and_answer_in_both_loaders(served, largest, tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "LARGEST_CONSTANTS", largest)
+    monkeypatch.setattr(weights, "SMALL", min(weights.SMALL, largest))
     model, core = served
     path = write(core, tmp_path / "model")
     assert size(path) <= 1.1 * sum(array.nbytes for array in core.weights.values())
@@ -63,6 +65,7 @@ def test_signatures_share_their_weights_and_answer_in_both_loaders(served, large
 @pytest.mark.parametrize("largest", [weights.LARGEST_CONSTANTS, 0], ids=["constants", "variables"])
 def test_equal_models_give_equal_files(served, largest, tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "LARGEST_CONSTANTS", largest)
+    monkeypatch.setattr(weights, "SMALL", min(weights.SMALL, largest))
     first, second = (write(served[1], tmp_path / name) for name in ("first", "second"))
     files = sorted(file.relative_to(first) for file in first.rglob("*") if file.is_file())
     assert files == sorted(file.relative_to(second) for file in second.rglob("*") if file.is_file())
@@ -82,6 +85,7 @@ class Counted(tf.compat.v1.Session):
 
 def test_all_variables_get_their_values_in_one_run(served, monkeypatch):
     monkeypatch.setattr(weights, "LARGEST_CONSTANTS", 0)
+    monkeypatch.setattr(weights, "SMALL", 0)
     _, core = served
     with tf.Graph().as_default() as graph, Counted() as session:
         placed = weights.place(core.weights)
@@ -91,3 +95,17 @@ def test_all_variables_get_their_values_in_one_run(served, monkeypatch):
     assert found.keys() == core.weights.keys()
     for name, array in core.weights.items():
         np.testing.assert_array_equal(found[name], array)
+
+
+def test_small_arrays_are_constants_where_large_ones_are_variables(monkeypatch):
+    """A variable has about ten operations of its own, and a thousand layers have two thousand arrays."""
+    monkeypatch.setattr(weights, "LARGEST_CONSTANTS", 0)
+    large, small = np.zeros(weights.SMALL // 4 + 1, "float32"), np.ones(weights.SMALL // 4, "float32")
+    with tf.Graph().as_default():
+        placed = weights.place({"large": large, "small": small})
+    assert {name: tensor.op.type for name, tensor in placed.items()} == {"large": "Identity", "small": "Const"}
+
+
+def test_nodes_state_no_shapes(served, tmp_path):
+    saved = SavedModel.FromString((write(served[1], tmp_path / "model") / "saved_model.pb").read_bytes())
+    assert not [node.name for node in saved.meta_graphs[0].graph_def.node if "_output_shapes" in node.attr]
