@@ -104,7 +104,7 @@ class Fitted:
             from keras_resunits.analysis.figures import Shown
         return curves_figure({self.folder.name: self._run.history}, self._run.watched, Shown)
 
-    def evaluate(self, data: str | None = None, **options: Any) -> dict[str, Any]:
+    def evaluate(self, data: str | Path | None = None, **options: Any) -> dict[str, Any]:
         """Evaluate the run, by default on its own test images, and write figures to `evaluation/` in its folder.
 
         Args:
@@ -113,7 +113,12 @@ class Fitted:
 
         Returns:
             The values of `evaluation.json`.
+
+        Raises:
+            BadInput: for arrays, or images that are not the run's.
         """
+        if data is not None and not isinstance(data, (str, os.PathLike)):
+            raise BadInput(f"data must be a path or a name; got {type(data).__name__}. Save arrays in an .npz file.")
         output = Path(options.pop("output", self.folder / "evaluation"))
         given = [str(self.folder), *([str(data)] if data else []), *_flags({"output": output, **options})]
         with _guarded():

@@ -274,7 +274,8 @@ def finish(config, run, data, session, results: dict[str, float], wanted: bool, 
         noted = {"run": run.name, "state": state, "step": session.position.step, **options}
         noted |= stated(config, data.digest, results, data.watched)
         names = list(data.class_names or ())
-        network = Network(f"run {run.name}", trainer.model, trainer.preprocessing, names, noted, view_of(config))
+        head, title = config.serving.head, f"run {run.name}"
+        network = Network(title, trainer.model, trainer.preprocessing, names, noted, view_of(config), head)
         keep(network, run.model)
         if wanted and not version:
             exported = export_checked(run, data, network, config.serving)

@@ -97,6 +97,7 @@ def save_classifier(
     preprocessing: keras.layers.Layer | None = None,
     view: str = "stretch",
     facts: Mapping[str, Any] | None = None,
+    head: str | None = None,
 ) -> None:
     """Save a network as a `.keras` file that takes pixels and states its classes.
 
@@ -110,6 +111,7 @@ def save_classifier(
             saved network. Defaults to none.
         view: What the network sees of pictures of another size. Defaults to all of them.
         facts: More to state, as JSON values. Defaults to nothing.
+        head: What the outputs are, where the network does not show it, such as "sigmoid_logits". Defaults to nothing.
 
     Raises:
         ValueError: if the names are not one for each class.
@@ -130,7 +132,7 @@ def save_classifier(
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = False  # between replicas in training, which not every backend has
     whole.save(path)
-    _state(Path(path), {"class_names": names, "view": view, **(facts or {})})
+    _state(Path(path), {"class_names": names, "view": view, **({"head": head} if head else {}), **(facts or {})})
 
 
 @checked(path=require_path)
@@ -172,13 +174,16 @@ def load(path: str | os.PathLike) -> PixelClassifier:
     except Exception as error:  # whatever the file's content makes Keras raise
         raise ValueError(f"`path` must be a .keras file that Keras reads. Received: '{file}': {error}") from error
     shape = getattr(model, "input_shape", None)
-    if not isinstance(shape, tuple) or len(shape) != 4 or len(model.output_shape) != 2:
+    outputs = getattr(model, "outputs", ())  # of two, the shapes are two as well
+    if not isinstance(shape, tuple) or len(shape) != 4 or len(outputs) != 1 or len(outputs[0].shape) != 2:
         raise ValueError(
             f"`path` must hold a model from [batch, height, width, channels] to [batch, classes]. Received: {shape} to "
             f"{getattr(model, 'output_shape', None)} ('{file}')."
         )
+    head = head_of(model, _noise(shape), declared_by(file))
+    stated.pop("head", None)
     names, view = stated.pop("class_names", None), stated.pop("view", "stretch")
-    return PixelClassifier(model, names, normalizing(model), shape[1:], view, head_of(model, _noise(shape)), stated)
+    return PixelClassifier(model, names, normalizing(model), shape[1:], view, head, stated)
 
 
 def stated_by(path: str | os.PathLike) -> dict[str, Any]:
@@ -192,6 +197,25 @@ def stated_by(path: str | os.PathLike) -> dict[str, Any]:
             return dict(json.loads(archive.read(METADATA)).get("classifier", {}))
     except (OSError, BadZipFile, KeyError, ValueError, AttributeError, TypeError) as error:
         raise ValueError(f"`path` must be a .keras file. Received: '{os.fspath(path)}': {error}.") from error
+
+
+def declared_by(path: str | os.PathLike) -> str | None:
+    """Return what a `.keras` file states that the model's outputs are; `None` if it states nothing.
+
+    It is the stated head, or "sigmoid_logits" if the model was compiled with a binary loss of logits.
+
+    Raises:
+        ValueError: if it is no `.keras` file.
+    """
+    if head := stated_by(path).get("head"):
+        return head
+    try:
+        with ZipFile(path) as archive:
+            loss = json.loads(archive.read("config.json"))["compile_config"]["loss"]
+            binary = loss["class_name"].startswith("Binary") and loss["config"]["from_logits"]
+    except (KeyError, TypeError, AttributeError, ValueError):  # not compiled, or with another loss
+        return None
+    return "sigmoid_logits" if binary else None
 
 
 def _state(path: Path, stated: Mapping[str, Any]) -> None:

@@ -100,6 +100,36 @@ def test_one_output_is_two_classes(tmp_path):
     assert kr.load(tmp_path / "two.keras").predict(pixels((0, *SHAPE))).shape == (0, 2)
 
 
+def test_a_stated_head_and_a_binary_loss_of_logits_are_obeyed(tmp_path):
+    """A linear layer does not show that its outputs are logits of independent classes."""
+    model, path, images = made(), tmp_path / "net.keras", pixels((3, *SHAPE))
+    save_classifier(model, path, NAMES)
+    assert kr.load(path).head == "logits"
+    save_classifier(model, path, NAMES, head="sigmoid_logits")
+    found = kr.load(path)
+    logits = np.asarray(model(images.astype("float32"), training=False), np.float64)
+    assert (found.head, found.facts) == ("sigmoid_logits", {})
+    np.testing.assert_allclose(found.predict(images), 1 / (1 + np.exp(-logits)), atol=1e-6)
+    model.compile(loss=keras.losses.BinaryCrossentropy(from_logits=True))
+    model.save(path)
+    assert kr.load(path).head == "sigmoid_logits"
+    for loss in (keras.losses.CategoricalCrossentropy(from_logits=True), "sparse_categorical_crossentropy"):
+        model.compile(loss=loss)
+        model.save(path)
+        assert kr.load(path).head == "logits"
+    save_classifier(model, path, NAMES, head="softmax")
+    with pytest.raises(ValueError, match="`head` contradicts model"):
+        kr.load(path)
+
+
+def test_a_model_with_two_outputs_is_refused(tmp_path):
+    images = keras.Input(SHAPE)
+    pooled = keras.layers.GlobalAveragePooling2D()(images)
+    keras.Model(images, [keras.layers.Dense(3)(pooled), keras.layers.Dense(3)(pooled)]).save(tmp_path / "net.keras")
+    with pytest.raises(ValueError, match=r"`path` must hold a model from .* to \[batch, classes\]"):
+        kr.load(tmp_path / "net.keras")
+
+
 @pytest.mark.parametrize(
     "spoil", [lambda x: x[0], lambda x: x[:, :7], lambda x: x[..., :1], lambda x: x / 255, lambda x: x.astype(int)]
 )

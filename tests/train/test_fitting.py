@@ -135,6 +135,11 @@ def test_what_is_neither_a_name_nor_a_pair_is_refused(arrays, tmp_path):
         assert len(str(error.value)) < 400
 
 
+def test_arrays_to_evaluate_are_refused(run, arrays):
+    with pytest.raises(BadInput, match=r"^data must be a path or a name; got tuple\. Save arrays in an \.npz file\."):
+        run.evaluate(arrays[1])
+
+
 def test_integers_that_are_objects_are_labels(arrays, tmp_path):
     """As pandas keeps them in a column of several types."""
     (images, labels), _ = arrays

@@ -190,11 +190,11 @@ def asked(network: Network) -> Classifier:
     """The classifier of a network.
 
     Raises:
-        BadInput: if it does not show what it returns.
+        BadInput: if it does not show what it returns, or contradicts what is stated of it.
     """
     model, preprocessing = network.model, network.preprocessing or (lambda pixels: pixels)
     try:
-        head = head_of(model, lambda: preprocessing(_noise(model.input_shape)))
+        head = head_of(model, lambda: preprocessing(_noise(model.input_shape)), network.head)
     except ValueError as error:
         raise BadInput(f"{network.title}: {error}") from error
 

@@ -99,7 +99,7 @@ def export(
         metadata=network.facts,
         check=checked,
         top_k=serving.top_k,
-        head=serving.head,
+        head=serving.head or network.head,
         serving_precision=serving.serving_precision or "float32",
         formats=names,
         images=images,
@@ -120,7 +120,7 @@ def measured(version: Path, network: Network, data: ImageData | EncodedData, ser
         return {}
     names, batches = list(data.class_names or ()), test_batches(data, AT_ONCE)
     accuracies = {
-        name: judge(replace(form, class_names=None), batches, names).accuracy
+        name: judge(replace(form, class_names=network.class_names), batches, names).accuracy
         for name, form in {"float32": asked(network), **forms}.items()
     }
     most, own = serving.tolerated, accuracies["float32"]

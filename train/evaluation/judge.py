@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -21,13 +22,16 @@ LISTED = 20  # classes; the scores of more are not printed
 def judge(classifier, batches, data_names: list[str]):
     """Compare the classifier's answers with the labels; classes are matched by name where it has all names.
 
+    Of names that have nothing in common, the first is compared with the first, and so on, and that is printed.
+
     Args:
         classifier: The classifier to evaluate.
         batches: Batches from `data.batches.test_batches`; images of weight 0 only pad the last batch.
         data_names: The class names, in the order of the data's labels.
 
     Raises:
-        BadInput: if the data has more classes than the classifier, or shares some names but not all.
+        BadInput: if the data has more classes than the classifier, shares some names but not all, or has names of its
+            own for fewer classes.
         NumericError: if an answer is NaN or infinite.
     """
     answered = []
@@ -45,8 +49,35 @@ def judge(classifier, batches, data_names: list[str]):
         raise BadInput(f"the data has {len(strange)} classes that {classifier.title} lacks: {', '.join(strange[:5])}.")
     elif len(data_names) > classes:
         raise BadInput(f"the data has {len(data_names)} classes, but {classifier.title} has {classes}.")
+    elif _own(names) and _own(data_names):
+        _tell_order(classifier.title, names, data_names)
     names = names or [*data_names, *map(str, range(len(data_names), classes))]
     return Judgement(probabilities, labels, names)
+
+
+def _own(names: Sequence[str] | None) -> bool:
+    """Whether classes have names that are not their numbers.
+
+    >>> _own(["cat", "dog"]), _own(["0", "1"]), _own(None)
+    (True, False, False)
+    """
+    return bool(names) and list(names or ()) != [str(number) for number in range(len(names or ()))]
+
+
+def _tell_order(title: str, names: Sequence[str], data_names: Sequence[str]) -> None:
+    """Print that classes with other names are compared in their order.
+
+    Raises:
+        BadInput: if the data has fewer of them, whose places nothing states.
+    """
+    if len(data_names) < len(names):
+        raise BadInput(
+            f"the data has {len(data_names)} of {len(names)} classes under other names ({', '.join(data_names[:5])}) "
+            f"than {title} ({', '.join(names[:5])}): pass --class_names with the names of the model."
+        )
+    pairs = ", ".join(f"{data} = {own}" for data, own in zip(data_names[:5], names, strict=False))
+    more = ", ..." * (len(names) > 5)
+    print(f"classes: the data has other names than the model; compared in their order: {pairs}{more}", file=sys.stderr)
 
 
 @contextmanager

@@ -23,23 +23,26 @@ def keep(network: Network, path: Path) -> None:
     Raises:
         StorageError: if it cannot be written.
     """
-    if _state(path) == network.facts["state"]:
+    if _kept(path) == (network.facts["state"], network.head):
         return
     layer = None if normalizing(network.model) else network.preprocessing  # its own layer takes pixels
 
     def save(unfinished: Path) -> None:
-        save_classifier(network.model, unfinished, network.class_names or None, layer, network.view, network.facts)
+        save_classifier(
+            network.model, unfinished, network.class_names or None, layer, network.view, network.facts, network.head
+        )
 
     with stored(f"{path}; the run is saved: free space, and pass --resume"), whole(path) as unfinished:
         _without_strategy(lambda: save(unfinished))
 
 
-def _state(path: Path) -> str | None:
-    """The hash of the state in a file; `None` if it is missing or damaged."""
+def _kept(path: Path) -> tuple[str | None, str | None] | None:
+    """The hash of the state in a file, and the head that it states; `None` if it is missing or damaged."""
     try:
-        return stated_by(path).get("state")
+        told = stated_by(path)
     except ValueError:
         return None
+    return told.get("state"), told.get("head")
 
 
 def _without_strategy(work: Callable[[], None]) -> None:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from keras_resunits.converters.statistics import Statistics, normalizing
-from keras_resunits.serving.classifiers import stated_by
+from keras_resunits.serving.classifiers import declared_by, stated_by
 
 from ..data.datasets import EncodedData, ImageData, load
 from ..process.backend import tf
@@ -36,6 +36,7 @@ class Network:
         class_names: The names, in the order of its outputs; `None` if unknown.
         facts: What an export states of it, by name.
         view: What it sees of image files of another size, as `export_saved_model` takes it.
+        head: What its outputs are, where that is stated, as `export_saved_model` takes it.
     """
 
     title: str
@@ -44,6 +45,7 @@ class Network:
     class_names: list[str] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     view: str = "stretch"
+    head: str | None = None
 
 
 def view_of(config: Config) -> str:
@@ -98,13 +100,17 @@ def keras_network(
     """
     model = keras_file(path)
     known, own = stated_by(path), normalizing(model)
-    names, view = known.get("class_names"), known.get("view", "stretch")
+    told: dict[str, Any] = {
+        "class_names": known.get("class_names"),
+        "view": known.get("view", "stretch"),
+        "head": declared_by(path),
+    }
     if statistics and (own or normalize != "auto"):
         other = f"its layer '{own.name}' normalises" if own else f"--normalize={normalize} is given"
         raise BadInput(f"--mean and --std are for a .keras file that expects normalised pixels, but {other} ({path}).")
     if normalize == "none" or (normalize == "auto" and own):
         title = f"{path}, raw pixels" + (f", normalised by its layer {_in_words(own)}" if own else "")
-        return Network(title, model, class_names=names, view=view)
+        return Network(title, model, **told)
     if statistics:
         used = statistics
     elif data:
@@ -121,7 +127,7 @@ def keras_network(
         raise BadInput(str(error)) from error
     layer.build((None, *shape))  # not in a traced step: its constants live outside
     whose = "the given" if statistics else "the training images'"
-    return Network(f"{path}, pixels normalised by {whose} {used}", model, layer, names, view=view)
+    return Network(f"{path}, pixels normalised by {whose} {used}", model, layer, **told)
 
 
 def _in_words(layer: keras.layers.Layer) -> str:
@@ -177,7 +183,7 @@ def checkpoint_network(run: Run, path: Path) -> Network:
     title = f"checkpoint {path}" + (", averaged weights" if average else "")
     normalized = _normalization(told["mean"], told["variance"], shape)
     facts = {"step": step_of(path), **stated(config, told.get("data"), results_at(path), run.watched)}
-    return Network(title, model, normalized, names, facts, view_of(config))
+    return Network(title, model, normalized, names, facts, view_of(config), config.serving.head)
 
 
 def _told_by_data(config: Config) -> dict[str, Any]:

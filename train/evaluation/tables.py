@@ -51,7 +51,8 @@ def class_scores(judgement: Judgement) -> list[ClassScore]:
         judgement.labels, judgement.answers, labels=range(len(judgement.class_names)), zero_division=np.nan
     )
     columns = (each.tolist() for each in found)
-    return [ClassScore(name, *row) for name, *row in zip(judgement.class_names, *columns, strict=True)]
+    rows = zip(judgement.class_names, *columns, strict=True)
+    return [ClassScore(name, *scores, int(support)) for name, *scores, support in rows]  # a float if no answer is right
 
 
 def write_classes(scores: Iterable[ClassScore], path: Path) -> None:

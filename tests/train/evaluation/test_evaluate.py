@@ -200,6 +200,16 @@ def test_classes_are_matched_by_name_where_names_agree(evaluate, data, model, tm
     assert_judged(tmp_path / "out", expected(model, data))
 
 
+def test_other_names_are_compared_in_their_order_and_that_is_printed(evaluate, data, model, tmp_path):
+    export_saved_model(model, tmp_path / "served", NAMES)
+    output = f"--output={tmp_path / 'out'}"
+    assert "classes:" not in evaluate(tmp_path / "served", data, output).err  # numbers are no names
+    outcome = evaluate(tmp_path / "served", data, output, "--class_names=a,b,c,d,e,f,g")
+    assert outcome.code == 0, outcome.err
+    assert_judged(tmp_path / "out", expected(model, data))
+    assert "classes: the data has other names than the model; compared in their order: a = kind 0, b = k" in outcome.err
+
+
 def test_images_of_no_split_are_judged_as_a_whole(evaluate, files, tmp_path):
     """A folder of classes alone, or a table of labels, in another order of classes than the network's."""
     model, path = PreActResNet(8, SHAPE, 2), tmp_path / "net.keras"
@@ -279,6 +289,7 @@ def mistaken(model, tmp_path_factory):
     export_saved_model(model, folder / "served", list("abcdefg"))
     (folder / "broken.keras").write_bytes(b"no model")
     Files.npz(folder / "set.npz", **Files.arrays(train=28, test=21, classes=7))
+    Files.npz(folder / "three.npz", **Files.arrays(classes=3))
     Files.npz(folder / "large.npz", **Files.arrays(shape=(9, 9, 3)))
     for name, file in (("broken", "saved_model.pb"), ("garbled", "config.json"), ("empty", "config.json")):
         (folder / name).mkdir()
@@ -307,6 +318,10 @@ def mistaken(model, tmp_path_factory):
         (
             ("{tmp}/served", "{tmp}/set.npz", "--class_names=a,b,c,d,x,y,z"),
             r"the data has 3 classes that .*served/1 lacks: x, y, z\.$",
+        ),
+        (
+            ("{tmp}/served", "{tmp}/three.npz", "--class_names=x,y,z"),
+            r"the data has 3 of 7 classes under other names \(x, y, z\) than .*served/1 \(a, b, c, d, e\): pass --class_n",
         ),
         (("{tmp}/net.keras", "{tmp}/large.npz"), r"expects images of 8x8x1, but .*large\.npz has 9x9x3; --image_size"),
         (("{tmp}/net.keras", "digits", "--image_size=9"), r"--image_size has no effect on the digits"),

@@ -45,6 +45,11 @@ def test_the_scores_of_classes_are_counted_by_hand(judged, tmp_path):
     assert in_lines(class_scores(judged))[3].split() == ["eel", "-", "0.0%", "0.0%", "1"]
 
 
+def test_the_support_is_an_integer_where_no_answer_is_right():
+    found = class_scores(Judgement(np.eye(2)[[1, 0, 0]], np.array([0, 1, 1]), ["cat", "dog"]))
+    assert [str(row.support) for row in found] == ["1", "2"]
+
+
 def test_each_image_has_a_row_with_its_file_or_number(judged, tmp_path):
     write_images(judged, tmp_path / "images.csv", lambda number: f"{number}.png" if number else None)
     header, *found = rows(tmp_path / "images.csv")
