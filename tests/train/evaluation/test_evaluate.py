@@ -24,6 +24,7 @@ from tests.train.conftest import Files, Outcome
 from train.data.batches import test_batches
 from train.data.datasets import ImageData, load
 from train.evaluate import entry, parse
+from train.evaluation.classifiers import open_classifier
 from train.evaluation.judge import picked
 from train.evaluation.judgement import SIDE, Judgement, draw_confusion, draw_mistakes
 from train.process.errors import BadInput
@@ -265,6 +266,21 @@ def test_a_run_is_judged_by_its_export_or_its_newer_checkpoint(evaluate, run, tm
     assert outcome.out.startswith(f"SavedModel {tmp_path}/saved_models/mine/1 on 21 test images")
 
 
+def test_a_stated_head_is_that_of_checkpoint_file_and_export(data, command, tmp_path):
+    """A linear layer does not show that its outputs are logits of independent classes."""
+    line = f"--dataset={data} --depth=8 --epochs=1 --batch_size=7 --output={tmp_path} --run=mine --head=sigmoid_logits"
+    outcome = command(*line.split())
+    assert outcome.code == 0, outcome.err
+    run, images = tmp_path / "runs" / "mine", dict(np.load(data))["x_test"].reshape(-1, *SHAPE)
+    exported = open_classifier(str(run), None, "auto")
+    shutil.rmtree(tmp_path / "saved_models")
+    checkpoint, file = open_classifier(str(run), None, "auto"), open_classifier(str(run / "model.keras"), None, "auto")
+    wanted = load_classifier(run).predict(images)
+    assert wanted.sum(1).max() > 1.5 and len({exported.title, checkpoint.title, file.title}) == 3
+    for classifier in (exported, checkpoint, file):
+        np.testing.assert_allclose(classifier.probabilities(images), wanted, atol=1e-5)
+
+
 @pytest.mark.slow
 def test_a_damaged_checkpoint_is_skipped_and_one_of_another_network_is_named(evaluate, run, tmp_path):
     (newest,) = (run / "checkpoints").iterdir()
@@ -321,7 +337,7 @@ def mistaken(model, tmp_path_factory):
         ),
         (
             ("{tmp}/served", "{tmp}/three.npz", "--class_names=x,y,z"),
-            r"the data has 3 of 7 classes under other names \(x, y, z\) than .*served/1 \(a, b, c, d, e\): pass --class_n",
+            r"the data has 3 of 7 classes under other names \(x, y, z\) than .*served/1 \(a, b, c, d, e\): pass",
         ),
         (("{tmp}/net.keras", "{tmp}/large.npz"), r"expects images of 8x8x1, but .*large\.npz has 9x9x3; --image_size"),
         (("{tmp}/net.keras", "digits", "--image_size=9"), r"--image_size has no effect on the digits"),

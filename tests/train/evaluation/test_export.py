@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from keras_resunits import PreActResNet
 from keras_resunits.converters.statistics import STATISTICS, normalized
+from keras_resunits.serving.classifiers import save_classifier
 from tests.support.configs import changed
 from tests.support.serving import answers_tf2, pixels
 from tests.train.conftest import Files, Outcome
@@ -215,6 +216,20 @@ def test_a_run_in_bfloat16_is_measured_and_refused_if_it_loses_more_than_allowed
     assert [path.name for path in version.parent.iterdir()] == ["1"]
     outcome = export(*asked, "--accuracy_tolerance=1")
     assert outcome.code == 0, outcome.err
+
+
+def test_classes_in_another_order_than_the_data_s_are_measured_by_name(export, tmp_path):
+    images = keras.Input((8, 8, 1))
+    scaled = keras.layers.Conv2D(4, 1, kernel_initializer="ones")(keras.layers.Rescaling(1 / 128, -1)(images))
+    dense = keras.layers.Dense(2)
+    model = keras.Model(images, dense(keras.layers.GlobalAveragePooling2D()(scaled)))
+    dense.set_weights([np.full((4, 2), [1.0, -1.0]), np.zeros(2)])  # bright, dark
+    save_classifier(model, tmp_path / "net.keras", ["1", "0"])
+    data = Files.npz(tmp_path / "set.npz")  # 0 is dark
+    asked = (f"--dataset={data}", "--serving_precision=bfloat16", "--batch_sizes=1", f"--output={tmp_path / 'served'}")
+    outcome = export(tmp_path / "net.keras", *asked)
+    assert outcome.code == 0, outcome.err
+    assert "accuracy      float32 100.00%, bfloat16 100.00% (8 test images)" in outcome.out
 
 
 def by_brightness(network) -> Classifier:
