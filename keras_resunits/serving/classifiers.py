@@ -174,7 +174,7 @@ def load(path: str | os.PathLike) -> PixelClassifier:
     except Exception as error:  # whatever the file's content makes Keras raise
         raise ValueError(f"`path` must be a .keras file that Keras reads. Received: '{file}': {error}") from error
     shape = getattr(model, "input_shape", None)
-    outputs = getattr(model, "outputs", ())  # of two, the shapes are two as well
+    outputs = list(getattr(model, "outputs", []))  # of two, the shapes are two as well
     if not isinstance(shape, tuple) or len(shape) != 4 or len(outputs) != 1 or len(outputs[0].shape) != 2:
         raise ValueError(
             f"`path` must hold a model from [batch, height, width, channels] to [batch, classes]. Received: {shape} to "

@@ -52,7 +52,8 @@ def class_scores(judgement: Judgement) -> list[ClassScore]:
     )
     columns = (each.tolist() for each in found)
     rows = zip(judgement.class_names, *columns, strict=True)
-    return [ClassScore(name, *scores, int(support)) for name, *scores, support in rows]  # a float if no answer is right
+    # support is a float if no answer is right
+    return [ClassScore(name, precision, recall, f1, int(support)) for name, precision, recall, f1, support in rows]
 
 
 def write_classes(scores: Iterable[ClassScore], path: Path) -> None:
