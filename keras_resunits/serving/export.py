@@ -230,11 +230,13 @@ def _formats(model, preprocessing, head: str, formats: Sequence[str], images) ->
 def _write(classifier, model, sizes, metadata: Mapping[str, Any], path: Path, precision: str, formats) -> None:
     from keras_resunits.serving.kit.warmup import replay, write_warmup
     from keras_resunits.serving.kit.writing import write_documents
+    from keras_resunits.serving.merging import mergeable
     from keras_resunits.serving.precision import in_bfloat16
     from keras_resunits.serving.writing import write_saved_model
 
     core = classifier.cores.outputs
-    served = classifier if precision == "float32" else replace(classifier, cores=classifier.cores.each(in_bfloat16))
+    cores = classifier.cores if precision == "float32" else classifier.cores.each(in_bfloat16)
+    served = replace(classifier, cores=cores.each(mergeable))
     signatures, omitted = served.signatures()
     write_saved_model(path, signatures)
     names = [*signatures, *(other for each in signatures.values() for other in each.others)]

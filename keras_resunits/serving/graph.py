@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_resunits.serving.chains import unchain
 from keras_resunits.serving.folding import Folding
 from keras_resunits.serving.nodes import written
 from keras_resunits.serving.rules import RULES
@@ -91,7 +90,6 @@ def folded(found: Traced) -> InferenceGraph:
     """Fold a traced graph, whose only input is `INPUT`."""
     folding = Folding(found, RULES)
     outputs = folding.outputs()
-    unchain(outputs)
     definition, weights, names = written(outputs)
     definition.library.CopyFrom(found.library)
     results = tf.nest.pack_sequence_as(found.outputs, names)

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from keras_resunits.serving import weights
 from keras_resunits.serving.graph import InferenceGraph, inference_graph
+from keras_resunits.serving.merging import mergeable
 from tests.catalog import KERAS_LAYOUTS, NETWORKS, REPRESENTATIVE, Case, over
 
 FLOOR = 5e-7
@@ -37,13 +38,14 @@ def exactly(case: Case, model: keras.Model, images: np.ndarray) -> np.ndarray:
     return np.asarray(exact(images.astype("float64"), training=False))
 
 
-def answers(graph: InferenceGraph, images: np.ndarray) -> np.ndarray:
-    """Run a folded graph in a session."""
+def answers(graph: InferenceGraph, images: np.ndarray) -> tuple[np.ndarray, set[str]]:
+    """Run a folded graph in a session; return its answers, and the kinds of operations that TensorFlow ran."""
     with tf.Graph().as_default() as here, tf.compat.v1.Session() as session:
         x = tf.compat.v1.placeholder(tf.float32, (None, *images.shape[1:]))
         y = graph(x)
         weights.load(here, session)
-        return session.run(y, {x: images})
+        options, found = tf.compat.v1.RunOptions(output_partition_graphs=True), tf.compat.v1.RunMetadata()
+        return session.run(y, {x: images}, options, found), {n.op for part in found.partition_graphs for n in part.node}
 
 
 def folded(model: keras.Model, shape) -> InferenceGraph:
@@ -57,9 +59,21 @@ def test_a_folded_network_is_as_exact_as_the_network(case):
     (images,) = case.arrays()
     own = np.asarray(model(images, training=False))
     graph = folded(model, case.shape[1:])
-    found = answers(graph, images)
+    found, _ = answers(graph, images)
     wanted = exactly(case, model, images)
     size = abs(wanted).max()
     assert abs(found - wanted).max() <= 2 * abs(own - wanted).max() + FLOOR * size
     norms = sum(isinstance(layer, keras.layers.BatchNormalization) for layer in model._flatten_layers())
     assert graph.norms_folded + graph.norms_kept == norms
+
+
+@over(NETWORKS, KERAS_LAYOUTS, quick=REPRESENTATIVE)
+def test_tensorflow_merges_the_biases_and_sums_of_a_served_network(case):
+    model = case.model()
+    train(model)
+    (images,) = case.arrays()
+    graph = folded(model, case.shape[1:])
+    found, kinds = answers(mergeable(graph), images)
+    assert not kinds & {"BiasAdd", "AddN", "_MklNativeConv2DWithBias"}  # what it leaves when its remapper fails
+    wanted, _ = answers(graph, images)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5 * abs(wanted).max())

@@ -292,22 +292,6 @@ def test_a_grouped_convolution_is_read_as_it_is():
     agree(graph, model)
 
 
-@pytest.mark.parametrize(("units", "chained"), [([1, 1, 1], 0), ([2, 2, 2], 3)])
-def test_tensorflow_merges_every_bias_with_its_convolution(units, chained):
-    """Also where sums end in each other, of which its remapper makes nothing; there they are differences."""
-    model = kr.PreActResNet(units, input_shape=IMAGES, classes=5)
-    randomize(model)
-    graph = of_model(model)
-    assert operations(graph)["Sub"] == chained
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        x = tf.compat.v1.placeholder(tf.float32, (None, *IMAGES))
-        options, found = tf.compat.v1.RunOptions(output_partition_graphs=True), tf.compat.v1.RunMetadata()
-        session.run(graph(x), {x: images()}, options, found)
-    kinds = {node.op for part in found.partition_graphs for node in part.node}
-    assert "BiasAdd" not in kinds and any("FusedConv2D" in kind for kind in kinds)
-    agree(graph, model)
-
-
 @pytest.mark.parametrize("channels", [3, 300], ids=["few", "many"])
 def test_a_tensor_that_the_function_found_outside_is_a_constant(channels):
     outside, x = tf.random.normal([channels]), images((4, 4, channels))
