@@ -17,7 +17,10 @@ from keras_resunits.serving.views import stretch
 MOST_PIXELS = 2**25
 """The most pixels of an image, 100 MB when decoded. A header that claims more is refused before it is decoded."""
 
-OK, TOO_LARGE, NO_IMAGE, CORRUPT, NOT_FINITE = range(5)
+LARGEST = 1e9
+"""The largest value of a tensor. Sums of larger ones can overflow, and a merged ReLU makes 0 of NaN."""
+
+OK, TOO_LARGE, NO_IMAGE, CORRUPT, NO_VALUE = range(5)
 """What `status` may be."""
 
 ERRORS = (
@@ -25,7 +28,7 @@ ERRORS = (
     f"the image is too large: it has more than {MOST_PIXELS} pixels",
     "not an image: expected JPEG, PNG, GIF, or BMP without compression and palette",
     "the image is corrupt or truncated",
-    "a value is NaN or infinite",
+    "a value is NaN, infinite, or beyond 1e9",
 )
 """What `error` says of each status."""
 

@@ -81,7 +81,7 @@ def export_saved_model(
     and the status of a row is
 
     - `status`: int32 `[batch]`, 0 if it is answered, 1 if the image is too large, 2 if it is no image, 3 if it is
-      corrupt, 4 if a value is NaN or infinite;
+      corrupt, 4 if a value is NaN, infinite, or beyond 1e9;
     - `error`: strings `[batch]`, the same in words.
 
     A row that is not answered has zeros, and empty classes; others are answered as without it. Files are resized to the

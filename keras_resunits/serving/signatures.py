@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from keras_resunits.serving.cores import Cores
-from keras_resunits.serving.decoding import ERRORS, NOT_FINITE, OK, contents_of, images_of
+from keras_resunits.serving.decoding import ERRORS, LARGEST, NO_VALUE, OK, contents_of, images_of
 from keras_resunits.serving.graph import InferenceGraph
 from keras_resunits.serving.heads import probabilities
 from keras_resunits.serving.views import VIEWS
@@ -75,11 +75,11 @@ class Classifier:
         """Answer preprocessed float32 tensors of the model's size, with a status for each."""
         tensors = tf.ensure_shape(tensors, self.shape)
         axes = range(1, len(self.shape))
-        finite = tf.reduce_all(tf.math.is_finite(tensors), axes)
-        kept = tf.where(tf.reshape(finite, [-1] + [1] * len(axes)), tensors, 0)
+        good = tf.reduce_all(tf.abs(tensors) <= LARGEST, axes)
+        kept = tf.where(tf.reshape(good, [-1] + [1] * len(axes)), tensors, 0)
         found = self._probabilities(self.cores.of_tensors, kept)
-        finite &= tf.reduce_all(tf.math.is_finite(found), 1)
-        return self._marked(found, tf.where(finite, OK, NOT_FINITE))
+        good &= tf.reduce_all(tf.math.is_finite(found), 1)
+        return self._marked(found, tf.where(good, OK, NO_VALUE))
 
     def _apart(self) -> dict[str, list[str]]:
         """Return the outputs for uint8 images that another signature answers, by its name."""

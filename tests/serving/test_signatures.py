@@ -117,14 +117,14 @@ def test_tensors_are_answered_as_the_pixels_before_preprocessing(classifier, exp
     assert found["status"].tolist() == [0] * 5
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
-def test_a_tensor_that_is_not_finite_or_overflows_is_marked_and_spares_its_neighbours(value, exported):
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38, -2e9])
+def test_a_tensor_that_is_not_finite_or_too_large_is_marked_and_spares_its_neighbours(value, exported):
     tensors = np.random.default_rng(0).normal(size=(3, *SHAPE)).astype("float32")
     alone = asked_tf1(exported, "serve_tensors", tensors)
     tensors[1, 2:4] = value
     found = asked_tf1(exported, "serve_tensors", tensors)
     assert found["status"].tolist() == [0, 4, 0]
-    assert found["error"].tolist() == [b"", b"a value is NaN or infinite", b""]
+    assert found["error"].tolist() == [b"", b"a value is NaN, infinite, or beyond 1e9", b""]
     assert not found["probabilities"][1].any() and not any(found["classes"][1])
     np.testing.assert_array_equal(found["probabilities"][[0, 2]], alone["probabilities"][[0, 2]])
 
@@ -205,3 +205,15 @@ def test_the_network_is_written_once_for_each_input(classifier, exported):
     assert sum(node.op == "Conv2D" for node in nodes(exported)) == 3 * convolutions  # images, files, tensors
     default, features = (definitions(exported)[name].inputs["images"].name for name in ("serving_default", "features"))
     assert default == features
+
+
+def test_values_that_would_overflow_are_marked_in_networks_whose_relus_are_merged(tmp_path):
+    """oneDNN's merged ReLU makes 0 of NaN, and of a sum that overflows a likely answer."""
+    model = kr.ResNet([1, 1, 1], input_shape=SHAPE, classes=3)
+    randomize(model)
+    directory = kr.export_saved_model(model, tmp_path / "served", ["a", "b", "c"])
+    tensors = np.random.default_rng(0).normal(size=(3, *SHAPE)).astype("float32")
+    tensors[1] = np.where(tensors[1] > 0, 3e38, -3e38)
+    assert asked_tf1(directory, "serve_tensors", tensors)["status"].tolist() == [0, 4, 0]
+    tensors[1] = np.where(tensors[1] > 0, 9e8, -9e8)
+    assert asked_tf1(directory, "serve_tensors", tensors)["status"].tolist() == [0, 0, 0]
