@@ -192,8 +192,9 @@ def made(run: Run, name: str, data: DataSet) -> Pretrained:
         data_licence=data.licence,
         sha256="",
     )
-    if network.model.name != name.partition(":")[0]:
-        raise BadInput(f"NAME must be {network.model.name}:<weights> for {run.folder}; got {name}.")
+    expected = kr.create(family, input_shape=shape, classes=len(names), **arguments).name
+    if name.partition(":")[0] != expected:
+        raise BadInput(f"NAME must be {expected}:<weights> for {run.folder}; got {name}.")
     test = load(config.source, seed=config.recipe.seed).test
     write(normalized(network.model, statistics), names, row.file)
     loaded = kr.create(family, weights=row.file, input_shape=shape, classes=len(names), **arguments)

@@ -31,7 +31,8 @@ def by_name(family: str, bound: inspect.BoundArguments, weights: Any) -> Weights
     )
     if row is None:
         theirs = ", ".join(f"{row.family}({_written(row.arguments)})" for row in rows)
-        given = {name: value for name, value in choices.items() if name in bound.arguments or name == "depth"}
+        stated = {"depth", *bound.arguments, *(name for row in rows if row.family == family for name in row.arguments)}
+        given = {name: value for name, value in choices.items() if name in stated}
         raise ValueError(f"weights='{weights}' are those of {theirs}. Received: {family}({_written(given)}).")
     _require_shape(row, bound.arguments.get("input_shape"))
     return Weights(lambda model: _load(model, row), {"input_shape": row.input_shape, "classes": len(row.class_names)})

@@ -34,7 +34,9 @@ def run(graph):
         answers = session.run(y, {x: IMAGES_GIVEN}, options, found)
     nodes = [node for part in found.partition_graphs for node in part.node]
     parts = [[name.decode() for name in node.attr["fused_ops"].list.s] for node in nodes]
-    return answers, Counter("+".join([node.op.split("Native")[-1], *each]) for node, each in zip(nodes, parts, strict=True))
+    return answers, Counter(
+        "+".join([node.op.split("Native")[-1], *each]) for node, each in zip(nodes, parts, strict=True)
+    )
 
 
 @pytest.mark.parametrize("block", ["basic", "bottleneck"])

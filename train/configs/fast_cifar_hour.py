@@ -1,10 +1,10 @@
 """WRN-16-4 on CIFAR-10 in an hour on two cores: the recipe of `fast_cifar` with a wider network.
 
 Command: python -m train --config=fast_cifar_hour
-Time: 60 minutes on 2 cores of an AMD EPYC with bfloat16, from the speed of its steps.
-Result: not measured yet.
+Time: 61 minutes on one of 2 cores of an AMD EPYC with bfloat16, beside other work.
+Result: 88.2 % on the CIFAR-10 (JPEG copy), 88.8 % with mirrored test images (one run).
 
-Widening the network pays once the time is enough for a dozen epochs. See docs/results/fast.md.
+Ten times the parameters and half the epochs give 2 points more than `fast_cifar`. See docs/results/fast.md.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -78,11 +79,14 @@ def serving_kit(path: str | os.PathLike) -> Path:
 def _label(name: str) -> str:
     """A model's name as Kubernetes allows it: lower case, a letter first, at most 63 signs with `-models`.
 
-    >>> _label("My_digits.v2"), _label("2024")
-    ('my-digits-v2', 'model-2024')
+    A changed name ends in digits of its hash, so that no two models have the same.
+
+    >>> _label("digits"), _label("My_digits.v2"), _label("2024")
+    ('digits', 'my-digits-v2-7f33', 'model-2024-6557')
     """
-    label = re.sub(r"[^a-z0-9]+", "-", name.lower())[:50].strip("-")
-    return label if label[0].isalpha() else f"model-{label}"
+    label = re.sub(r"[^a-z0-9]+", "-", name.lower())[:44].strip("-")
+    label = label if label[0].isalpha() else f"model-{label}"
+    return label if label == name else f"{label}-{hashlib.sha256(name.encode()).hexdigest()[:4]}"
 
 
 def _write(path: Path, template: str, values: dict[str, str]) -> None:
