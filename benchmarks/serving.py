@@ -5,8 +5,8 @@
 Each is loaded by TensorFlow's session loader, as TensorFlow Serving does, and answers by turns in one process. A figure
 is the median over the rounds of the ratio of the two median requests. Keras' export is in float32. Beside it stand CPU
 seconds of export and load, the size on the disk relative to the weights, and the number of operations of a request.
-Traced requests tell
-the share of convolutions, of which no graph can spare any. The form "constants" has all weights as constants, where an export of more than 32 MB keeps the large ones as variables.
+Traced requests tell the share of convolutions, which no graph can spare. The form "constants" has all weights as
+constants, where an export of more than 32 MB keeps the large ones as variables.
 """
 
 from __future__ import annotations
@@ -112,13 +112,10 @@ def compare(network: Network, rounds: int, requests: int, forms: Sequence[str]) 
             stock, *own = np.median(turns, 1).T  # of each round
             print(f"  batch {batch}: stock {1000 * np.median(stock):.1f} ms")
             for form, seconds in zip(mine, own, strict=True):
-                ratios = stock / seconds
-                middle, low, high = np.median(ratios), ratios.min(), ratios.max()
-                took = 1000 * np.median(seconds)
-                share = np.median([mine[form].convolved(images) for _ in range(rounds)])
-                print(
-                    f"    ours, {form}: {took:.1f} ms, {middle:.2f}x ({low:.2f} to {high:.2f}), {share:.0%} convolutions"
-                )
+                ratios, took = stock / seconds, 1000 * np.median(seconds)
+                ratio = f"{np.median(ratios):.2f}x ({ratios.min():.2f} to {ratios.max():.2f})"
+                convolved = np.median([mine[form].convolved(images) for _ in range(rounds)])
+                print(f"    ours, {form}: {took:.1f} ms, {ratio}, {convolved:.0%} convolutions")
 
 
 def _images(count: int, shape: tuple[int, ...]) -> np.ndarray:

@@ -242,6 +242,19 @@ def test_the_guards_benchmark_compares_the_session_with_the_bare_step(tmp_path):
     assert [line.partition(" take")[0] for line in said.splitlines()[-2:]] == ["guarded steps", "a save"]
 
 
+@pytest.mark.slow
+def test_the_benchmark_of_answers_tells_the_ratio_and_what_convolutions_take(capsys):
+    from benchmarks import serving
+    from benchmarks.training_step.stock_keras import preact_bottleneck
+
+    small = serving.Network(lambda: kr.PreActResNet(20, block="bottleneck"), lambda: preact_bottleneck(20), (2,))
+    serving.compare(small, rounds=1, requests=1, forms=["float32"])
+    said = capsys.readouterr().out
+    assert re.search(
+        r"batch 2: stock [\d.]+ ms\n    ours, float32: [\d.]+ ms, [\d.]+x \(.*\), \d+% convolutions\n", said
+    )
+
+
 @pytest.mark.peers
 @pytest.mark.parametrize(
     ("family", "depth"), [("preact_bottleneck", 20), ("preact_basic", 20), ("wide", 16), ("dense", 22)]

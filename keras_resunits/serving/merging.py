@@ -12,7 +12,7 @@ ACTIVATIONS = {"Elu", "LeakyRelu", "Relu", "Relu6"}
 """What TensorFlow merges with a convolution, its bias and a sum."""
 
 PADS = {"Pad", "PadV2"}
-"""oneDNN's pass takes a padded stream for the padding of the convolution that it is added to, and the kernel crashes."""
+"""Sums of what they return stay apart: oneDNN's pass would take it for the padding of the convolution, and crash."""
 
 
 def mergeable(graph: InferenceGraph) -> InferenceGraph:

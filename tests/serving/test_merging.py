@@ -51,7 +51,7 @@ def test_sums_of_pre_activated_units_are_a_part_of_their_convolutions(block):
 
 
 def test_sums_of_post_activated_units_are_a_part_of_their_convolutions():
-    answers, kinds = run(mergeable(graph_of(kr.ResNet([2, 2, 2], IMAGES, 5, block="bottleneck"))))
+    _, kinds = run(mergeable(graph_of(kr.ResNet([2, 2, 2], IMAGES, 5, block="bottleneck"))))
     assert kinds["FusedConv2D+BiasAdd+Add+Relu"] == 6 and not kinds["Relu"]
 
 
