@@ -8,7 +8,7 @@ import logging
 import os
 import re
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,7 +30,7 @@ from .run.history import curves_figure, read_history
 from .settings.flags import command as asked_for
 from .settings.flags import defined
 from .settings.names import near
-from .settings.references import OBJECTS, place_of
+from .settings.references import OBJECTS, given, place_of
 
 Pair = tuple[Any, Any]
 # of several processes, which no notebook starts, or of several runs
@@ -165,8 +165,8 @@ def fit(
         run: The run's name; by default the data set, family and depth.
         resume: Whether to resume the run from its last checkpoint.
         export: As `--export`: `True`, "best" or "last".
-        **options: Other options of `python -m train` by name: `model`, `depth`, `epochs`, `flip`, `config`, ... An
-            object of one's own is in a file: `shortcut="units.py:halved"`.
+        **options: Other options of `python -m train` by name: `model`, `depth`, `epochs`, `flip`, `config`, ...
+            `callbacks` takes Keras callbacks. Other objects of one's own are in a file: `shortcut="units.py:halved"`.
 
     Returns:
         The run: `.history`, `.plot()`, `.model`, `.classifier`, `.predict()`, `.predict_files()`,
@@ -188,7 +188,8 @@ def fit(
     """
     _require_known(options)
     require_tensorflow_backend()
-    with flagsaver.flagsaver(), _guarded():
+    with flagsaver.flagsaver(), _guarded(), given() as kept:
+        options["callbacks"] = _callbacks(options.get("callbacks"), kept)
         _require_data(dataset)
         if _is_pair(dataset) or test is not None or _is_pair(validation):
             dataset, validation = _kept(Path(output).expanduser(), dataset, test, validation), _share(validation)
@@ -209,6 +210,20 @@ def _require_known(options: Mapping[str, Any]) -> None:
     for name in options:
         if name not in known:
             raise TypeError(f"fit() has no option {name!r}.{near(name, known)}")
+
+
+def _callbacks(values: Any, kept: Callable[[Any], str]) -> list[str] | str | None:
+    """Callbacks as text: the place of what can be imported, and what `kept` returns for others."""
+    if values is None or isinstance(values, str):
+        return values
+
+    def text(value: Any) -> str:
+        try:
+            return _text("callbacks", value)
+        except BadInput:
+            return kept(value)
+
+    return [text(each) for each in (values if isinstance(values, (list, tuple)) else [values])]
 
 
 def _flags(options: Mapping[str, Any]) -> list[str]:

@@ -300,6 +300,60 @@ def test_fit_takes_what_can_be_found_again_and_refuses_the_rest(files, tmp_path)
     assert np.isfinite(run.history["loss"][0])
 
 
+@pytest.mark.slow
+def test_fit_takes_callbacks_of_the_session(command, files, tmp_path):
+    """As a notebook defines them; they are passed again to resume, and nothing else requires them."""
+
+    class Told(keras.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            self.heard = []
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.heard.append(logs["val_loss"])
+
+    arrays = files.arrays()
+    train, test = ((arrays[f"x_{split}"], arrays[f"y_{split}"]) for split in ("train", "test"))
+    told = [Told(), Told()]
+    options = {"test": test, "output": tmp_path, "run": "told", "depth": 8, "ema": 0.9}
+    callbacks = [*told, keras.callbacks.TerminateOnNaN(), "keras:TerminateOnNaN"]
+    run = fit(train, epochs=1, callbacks=callbacks, **options)
+    assert [each.heard for each in told] == [run.history["val_loss"]] * 2
+    names = ["<session>:Told", "<session>:Told_2", "<session>:TerminateOnNaN", "keras:TerminateOnNaN"]
+    assert read(run.folder / "config.json").recipe.callbacks == names
+    again = fit(train, epochs=2, callbacks=callbacks, resume=True, **options)
+    assert [len(each.heard) for each in told] == [2, 2] and again.history["epoch"] == [1, 2]
+    missing = r"^callbacks=<session>:Told: only the Python session that began .* Pass it again: fit\(\.\.\., callbacks="
+    with pytest.raises(BadInput, match=missing):
+        fit(train, epochs=3, resume=True, **options)
+    lines = command("--run=told", f"--output={tmp_path}", "--resume", "--epochs=3")
+    assert lines.code == 2 and "--callbacks=<session>:Told: only the Python session" in lines.err
+    assert len(lines.said) == 1
+    alone = fit(train, epochs=1, callbacks=Told(), **options | {"run": "alone"})
+    assert again.export().name == "1" and alone.evaluate()["images"] == len(test[0])
+    with pytest.raises(BadInput, match=r"^callbacks must be Keras callbacks; got 3\."):
+        fit(train, callbacks=3, **options | {"run": "three"})
+
+
+@pytest.mark.slow
+def test_objects_that_fit_refuses_are_told_another_way(files, tmp_path):
+    arrays = files.arrays()
+    train = arrays["x_train"], arrays["y_train"]
+    for options, way in (
+        (
+            {"augment": [keras.layers.RandomRotation(0.1)]},
+            r"as text: augment='keras:RandomRotation\(\.\.\.\)'\. Or put it",
+        ),
+        ({"optimizer": keras.optimizers.AdamW(0.01)}, r"as text: optimizer='keras:AdamW\(\.\.\.\)'\. Or put it"),
+        (
+            {"tail": lambda slot: []},
+            r"resumed\. Put it into a file \(in a notebook, by %%writefile FILE\.py\), and pass tail=",
+        ),
+    ):
+        with pytest.raises(BadInput, match=way):
+            fit(train, validation=0.2, output=tmp_path, **options)
+
+
 def test_a_file_of_objects_is_read_once_until_it_changes(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text("class Mine: pass\n")

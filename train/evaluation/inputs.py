@@ -18,7 +18,17 @@ from ..data.datasets.folder import pixels
 from ..data.datasets.images import way_out
 from ..data.datasets.layouts import names_an_image, tell_other_formats
 from ..data.datasets.npz import IMAGES
-from ..data.datasets.tables import Table, key_of, listed, naming, read_table, require_header, walked
+from ..data.datasets.tables import (
+    Table,
+    by_number,
+    key_of,
+    listed,
+    naming,
+    numbered,
+    read_table,
+    require_header,
+    walked,
+)
 from ..process.backend import tf
 from ..process.errors import BadInput, first_line
 
@@ -179,9 +189,12 @@ def matched(
     """
     if column is not None and column not in table.header:
         raise BadInput(f"{argument}={column}: {table.path} has no such column; it has {', '.join(table.header)}.")
-    cells = {name: table.keys(name) for name in ([column] if column else table.header)}
-    hits = {name: [len(key.keys() & set(cells[name])) for key in inputs.keys] for name in cells}
-    most = {name: max(counts) for name, counts in hits.items()}
+    exact = {name: table.keys(name) for name in ([column] if column else table.header)}
+    loose = {name: list(map(by_number, keys)) for name, keys in exact.items()}
+    ways = [(exact, inputs.keys), (loose, [numbered(key) for key in inputs.keys])]
+    hits = [{name: [len(key.keys() & set(cells[name])) for key in keys] for name in cells} for cells, keys in ways]
+    chosen = 0 if any(map(any, hits[0].values())) else 1
+    most = {name: max(counts) for name, counts in hits[chosen].items()}
     if not any(most.values()):
         first = ", ".join(f"{each}={cell}" for each, cell in zip(table.header, table.rows[0], strict=True))
         raise BadInput(
@@ -189,7 +202,10 @@ def matched(
             f"first image: {inputs.names[0]})."
         )
     name = naming(table, most, argument.removeprefix("--"))
-    key = inputs.keys[hits[name].index(most[name])]
+    if max(hits[1][name]) > most[name]:  # some names alone have no zeros
+        chosen = 1
+    cells, keys = ways[chosen]
+    key = keys[hits[chosen][name].index(max(hits[chosen][name]))]
     shown, where = table.column(name), f"column {name!r} of {table.path}"
     require_header(table, name, key)
     _refuse_repeated(cells[name], where)
@@ -199,7 +215,12 @@ def matched(
         if len(key[cell]) > 1:
             several = [inputs.names[number] for number in key[cell]]
             raise BadInput(f"{text!r} in {where} may be any of {len(several)} images: {listed(several)}.")
-    return name, [key[cell][0] for cell in cells[name]]
+    numbers = [key[cell][0] for cell in cells[name]]
+    if chosen:
+        row = next(row for row, cell in enumerate(cells[name]) if cell not in inputs.keys[0])
+        named = f"{shown[row]} is {inputs.names[numbers[row]]}"
+        print(f"{where} has numbers without zeros before them: {named}.", file=sys.stderr)
+    return name, numbers
 
 
 def _refuse_repeated(cells: Sequence[str], where: str) -> None:

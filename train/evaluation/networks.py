@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from ..process.errors import BadInput, first_line
 from ..run.checkpoints import about, best_checkpoint, newest_checkpoint, results_at, step_of
 from ..run.folder import Run
 from ..settings.config import Config, read
+from ..settings.references import realized
 from ..step.average import Average
 from ..step.initial import keras_file
 from ..step.network import network
@@ -168,10 +169,10 @@ def checkpoint_network(run: Run, path: Path) -> Network:
     told = about(path) or _told_by_data(config)
     shape, names = tuple(told["image_shape"]), list(told["class_names"])
     initial = run.initial_file(config.network.initial_model, config.initial_known)
-    made = config.realized(run.code_files(config.code, {}))
-    model = network(made.network, shape, len(names), initial, class_names=names)
-    ema = config.recipe.ema
-    average = Average(model, optimizer(made.recipe, 1, model), ema) if ema else None
+    files = run.code_files(config.code, {})
+    model = network(realized(config.network, files), shape, len(names), initial, class_names=names)
+    ema, trained = config.recipe.ema, replace(config.recipe, callbacks=None, loss=None)  # which training alone has
+    average = Average(model, optimizer(realized(trained, files), 1, model), ema) if ema else None
     parts = {"model": model, **({"average": average} if average else {})}
     try:
         state = tf.train.Checkpoint(**parts).read(str(path / "state"))

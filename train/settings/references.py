@@ -2,7 +2,7 @@
 
 A run's configuration holds text. Where an option takes an object, such as a shortcut of the user's own, it holds the
 object's place. The run keeps a copy of each file, and the configuration its SHA-256. A module must be importable
-whenever the run is read; neither a copy nor a digest of it is kept.
+whenever the run is read; neither a copy nor a digest of it is kept. `<session>:NAME` is an object that `fit` was given.
 
 `FILE.py:config().shortcut` is the value of `shortcut` in what the file's `config()` returns: an experiment's object.
 `keras:RandomZoom(0.2)` is what the call returns. `keras:AdamW` is short for `keras.optimizers:AdamW`, or for the
@@ -16,9 +16,11 @@ import functools
 import importlib
 import importlib.util
 import inspect
+import itertools
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 from types import ModuleType
@@ -32,6 +34,8 @@ from .options import REFERENCE, Section, is_reference
 from .sections import SECTIONS
 
 S = TypeVar("S", bound=Section)
+SESSION = "<session>"
+"""In the place of a file or module: an object of this Python session, which `given` keeps."""
 OBJECTS = tuple(each.name for record in SECTIONS.values() for each in fields(record) if each.metadata["bounds"].objects)
 """The options that take objects."""
 NAMESPACES = {
@@ -139,6 +143,13 @@ def find(reference: str, option: str, files: Mapping[str, Path]) -> Any:
     parts = REFERENCE.fullmatch(reference)
     assert parts is not None  # as the caller knows
     place, where = parts["place"], f"--{option}={reference}"
+    if place == SESSION:
+        if parts["name"] not in _given:
+            raise BadInput(
+                f"{where}: only the Python session that began the run had this object. Pass it again: "
+                f"fit(..., {option}=[...], resume=True)."
+            )
+        return _given[parts["name"]]
     if place in files:
         found: Any = module_of(files[place], where)
     else:
@@ -237,6 +248,34 @@ def _module(path: Path, content: str) -> ModuleType:
     return module
 
 
+_given: dict[str, Any] = {}
+
+
+@contextmanager
+def given() -> Iterator[Callable[[Any], str]]:
+    """Keep objects of this session that `find` returns meanwhile.
+
+    Returns:
+        A function from an object to the reference to it.
+
+    >>> with given() as kept:
+    ...     found = [kept(3), kept(4)]
+    ...     found, find(found[1], "callbacks", {})
+    (['<session>:int', '<session>:int_2'], 4)
+    """
+
+    def kept(value: Any) -> str:
+        plain = re.sub(r"\W", "_", getattr(value, "__name__", type(value).__name__))
+        name = next(each for each in (plain, *(f"{plain}_{i}" for i in itertools.count(2))) if each not in _given)
+        _given[name] = value
+        return f"{SESSION}:{name}"
+
+    try:
+        yield kept
+    finally:
+        _given.clear()
+
+
 def place_of(value: Any, option: str) -> str:
     """The reference to a function or class that can be imported.
 
@@ -258,8 +297,13 @@ def place_of(value: Any, option: str) -> str:
     for part in str(name).split("."):
         found = getattr(found, part, None)
     if found is not value or module == "__main__":
+        kind = type(value)
+        in_text = (
+            f"'keras:{kind.__name__}(...)'" if kind.__module__.startswith("keras.") and option in NAMESPACES else ""
+        )
         raise BadInput(
-            f"{option}={name or repr(value)}: only this session has it, so the run could not be resumed. Put it into a "
-            f"file, and pass {option}='FILE.py:NAME'."
+            f"{option}={name or repr(value)}: only this session has it, so the run could not be resumed. "
+            + (f"Write it as text: {option}={in_text}. Or put " if in_text else "Put ")
+            + f"it into a file (in a notebook, by %%writefile FILE.py), and pass {option}='FILE.py:NAME'."
         )
     return f"{module}:{name}"

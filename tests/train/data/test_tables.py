@@ -110,6 +110,49 @@ def test_the_numbers_of_rows_and_labels_are_not_taken_for_ids(numbered):
     assert stems(found(numbered)) == [[0, 1, 4], [2, 3, 5]]  # both name the same
 
 
+@pytest.fixture
+def padded(tmp_path):
+    """Images `0000.png` to `0011.png` in `a/`; names of numbers, of which two or four digits are significant."""
+    for number in range(12):
+        Files.image(tmp_path / "a" / f"{number:04d}.png", np.full((8, 8), number, np.uint8))
+    return tmp_path
+
+
+def test_integers_name_files_with_zeros_before_numbers(padded, capsys):
+    """As pandas writes ids: 7 for `0007.png`."""
+    write(padded, [(i, ("cat", "dog")[i % 2]) for i in range(12)], ("id", "label"))
+    assert stems(found(padded)) == [[0, 2, 4, 6, 8, 10], [1, 3, 5, 7, 9, 11]]
+    load(Source(dataset=str(padded), labels="train.csv", validation=0.3))
+    assert "images in column 'id' (0 is 0000.png), labels in 'label' (" in capsys.readouterr().out
+    write(padded, [(f"{i:04d}", ("cat", "dog")[i % 2]) for i in range(12)], ("id", "label"))
+    load(Source(dataset=str(padded), labels="train.csv", validation=0.3))
+    assert "images in column 'id', labels in" in capsys.readouterr().out
+
+
+def test_integers_name_files_of_which_some_have_zeros(tmp_path):
+    """`01.png` to `12.png` are 1 to 12, of which three are names as they are."""
+    for number in range(1, 13):
+        Files.image(tmp_path / "a" / f"{number:02d}.png", np.full((8, 8), number, np.uint8))
+    write(tmp_path, [(i, ("cat", "dog")[i % 2]) for i in range(1, 13)], ("id", "label"))
+    assert stems(found(tmp_path)) == [[2, 4, 6, 8, 10, 12], [1, 3, 5, 7, 9, 11]]
+
+
+def test_an_integer_that_fits_two_files_is_refused(padded):
+    Files.image(padded / "a" / "007.png", np.zeros((8, 8), np.uint8))
+    write(padded, [(i, ("cat", "dog")[i % 2]) for i in range(12)], ("id", "label"))
+    with pytest.raises(BadInput, match=r"'7' may be .*/0?007\.png or .*/0?007\.png; expected the names of files"):
+        found(padded)
+    write(padded, [("7", "cat"), ("07", "dog"), ("8", "dog")], ("id", "label"))
+    with pytest.raises(BadInput, match=r"must name each image once; several rows name '7'\."):
+        found(padded)
+
+
+def test_a_row_of_integers_in_the_place_of_the_header_is_refused(padded):
+    write(padded, [(i, ("cat", "dog")[i % 2]) for i in range(1, 12)], ("0", "cat"))
+    with pytest.raises(BadInput, match=r"first row of .* names an image \(0\): expected a header"):
+        found(padded)
+
+
 def test_labels_are_never_joined_to_the_images_of_another_folder(numbered):
     """`test/0.png` is not the image that a table of labels means by 0."""
     write(numbered, NUMBERED, ("id", "label"))
@@ -177,7 +220,7 @@ def test_names_without_partners_may_be_left_out(folder, capsys):
 def test_a_name_that_fits_two_files_is_refused(folder):
     write(folder)
     Files.image(folder / "train" / "img3.bmp", np.zeros((8, 8), np.uint8))
-    with pytest.raises(BadInput, match=r"'img3' may be .*img3\.bmp or .*img3\.png; expected names with a suffix"):
+    with pytest.raises(BadInput, match=r"'img3' may be .*img3\.bmp or .*img3\.png; expected the names of files"):
         found(folder)
     write(folder, [(f"{name}.png", label) for name, label in ROWS])
     with pytest.raises(BadInput, match=r"1 images beside .* have no row in it: .*img3\.bmp"):

@@ -252,6 +252,22 @@ def test_the_numbers_of_rows_are_not_taken_for_ids(predict, net, folder, tmp_pat
     assert predict(net, table, f"--images={folder}", "--column=key").code == 0
 
 
+@pytest.mark.parametrize("least", [1, 8])
+def test_integers_name_pictures_with_zeros_before_numbers(predict, net, files, tmp_path, least):
+    """Of `08.png` to `12.png`, three are named as they are."""
+    for number in range(least, least + 5):
+        files.image(tmp_path / "test" / f"{number:02d}.png", np.full((8, 8, 3), number, np.uint8))
+    (tmp_path / "sample.csv").write_text("id,label\n" + "".join(f"{i},cat\n" for i in range(least, least + 5)))
+    outcome = predict(net, tmp_path / "test", f"--submission={tmp_path / 'sample.csv'}")
+    assert outcome.code == 0, outcome.err
+    assert [row[0] for row in rows(tmp_path / "out.csv")[1:]] == [str(i) for i in range(least, least + 5)]
+    assert f"has numbers without zeros before them: {least} is 0{least}.png." in outcome.err
+    files.image(tmp_path / "test" / f"00{least}.png", np.zeros((8, 8, 3), np.uint8))
+    outcome = predict(net, tmp_path / "sample.csv", f"--images={tmp_path / 'test'}")
+    assert outcome.code == 2 and f"'{least}' in column 'id' of" in outcome.err
+    assert "may be any of 2 images: '00" in outcome.err
+
+
 def test_a_share_is_a_number_from_0_to_1():
     assert [text for text in ("0", "1", "0.5", "1e-3", "-0.1", "1.1", "nan", "yes", "") if _is_share(text)] == [
         "0",

@@ -10,10 +10,10 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 from unicodedata import normalize
 
 from ...process.errors import BadInput
@@ -21,6 +21,7 @@ from ...settings.sections import Source
 from .images import require_file
 from .layouts import SPELLINGS, SUFFIXES, Layout, names_an_image
 
+T = TypeVar("T")
 SEPARATORS = ",;\t|"
 LABELS = ("label", "labels", "class", "class_name", "classname", "target", "category", "y")
 IMAGES = ("id", "image", "image_id", "image_name", "img", "file", "filename", "file_name", "filepath", "path")
@@ -74,12 +75,12 @@ def labelled(source: Source) -> Layout:
     """
     root = Path(source.dataset)
     table = read_table(_path(root, source.labels or ""))
-    index = _Index(root)
-    images, folder = _images(table, index, source.image_column, source.label_column)
-    label = _label(table, images, source.label_column)
-    files = _files(table, images, index.files[folder], folder, source.skip_bad_images)
+    named = _images(table, _Index(root), source.image_column, source.label_column)
+    label = _label(table, named.column, source.label_column)
+    files = _files(table, named, source.skip_bad_images)
     classes, lists = _classes(table, label, files)
-    place = f"{folder} by {table.path}, images in column {images!r}, labels in {label!r}"
+    images = f"images in column {named.column!r}{named.meant(table)}"
+    place = f"{named.folder} by {table.path}, {images}, labels in {label!r}"
     return Layout(classes, {"train": lists}, {"train": place})
 
 
@@ -172,14 +173,70 @@ def key_of(name: str) -> str:
     return str(path.with_suffix("") if path.suffix.lower() in SUFFIXES else path)
 
 
-def _images(table: Table, index: _Index, asked: str | None, label: str | None) -> tuple[str, Path]:
-    """The column that names images, and the folder from which it names them."""
+def by_number(key: str) -> str:
+    """The key of an image without the zeros before a number: a column of integers has lost them.
+
+    >>> by_number("a/0007"), by_number("000"), by_number("img_07")
+    ('a/7', '0', 'img_07')
+    """
+    folder, slash, name = key.rpartition("/")
+    return f"{folder}{slash}{name.lstrip('0') or '0'}" if name.isdecimal() else key
+
+
+def numbered(known: Mapping[str, Sequence[T]]) -> dict[str, list[T]]:
+    """Images by their keys, without the zeros before numbers.
+
+    >>> numbered({"007": [1], "0007": [2], "a": [3]})
+    {'7': [1, 2], 'a': [3]}
+    """
+    found: dict[str, list[T]] = {}
+    for key, each in known.items():
+        found.setdefault(by_number(key), []).extend(each)
+    return found
+
+
+@dataclass(frozen=True)
+class _Named:
+    """How a table names images.
+
+    Args:
+        column: The column of names.
+        folder: The folder from which it names them.
+        keys: The key of each row.
+        files: The files by their keys.
+    """
+
+    column: str
+    folder: Path
+    keys: Sequence[str]
+    files: Mapping[str, Sequence[Path]]
+
+    @property
+    def count(self) -> int:
+        """The number of rows that have a file."""
+        return sum(key in self.files for key in self.keys)
+
+    def meant(self, table: Table) -> str:
+        """An example, in brackets, of a number that stands for a name with zeros; nothing without one."""
+        for cell, key, given in zip(table.column(self.column), self.keys, table.keys(self.column), strict=True):
+            for path in self.files.get(key, ())[:1]:
+                if path.stem.isdecimal() and path.stem != PurePosixPath(given).name:
+                    return f" ({cell} is {path.name})"
+        return ""
+
+
+def _images(table: Table, index: _Index, asked: str | None, label: str | None) -> _Named:
+    """How the table names images: exactly, or by numbers without zeros before them if this names more."""
     columns = [table.require("image_column", asked)] if asked else list(table.header)
     step = max(len(table.rows) // TRIED, 1)
-    tried = {name: set(table.keys(name)[::step]) for name in columns}
-    hits = {name: {place: len(tried[name] & files.keys()) for place, files in index.files.items()} for name in columns}
-    most = {name: max(places.values()) for name, places in hits.items()}
-    if not any(most.values()):
+    by_numbers = {place: numbered(files) for place, files in index.files.items()}
+    for known, key in ((index.files, str), (by_numbers, by_number)):
+        tried = {name: set(map(key, table.keys(name)[::step])) for name in columns}
+        hits = {name: {place: len(tried[name] & files.keys()) for place, files in known.items()} for name in columns}
+        most = {name: max(places.values()) for name, places in hits.items()}
+        if any(most.values()):
+            break
+    else:
         shown = ", ".join(f"{column}={table.rows[0][table.header.index(column)]}" for column in columns[:4])
         raise BadInput(
             f"no column of {table.path} names images in {next(iter(index.files))} (its first row: {shown}). Pass "
@@ -188,8 +245,11 @@ def _images(table: Table, index: _Index, asked: str | None, label: str | None) -
     others = {name: count for name, count in most.items() if name != label}
     column = naming(table, others if any(others.values()) else most, "image_column")
     folder = _folder(table, column, hits[column])
-    require_header(table, column, index.files[folder])
-    return column, folder
+    exact = _Named(column, folder, table.keys(column), index.files[folder])
+    loose = replace(exact, keys=list(map(by_number, exact.keys)), files=by_numbers[folder])
+    named = loose if loose.count > exact.count else exact
+    require_header(table, column, named.files)
+    return named
 
 
 def naming(table: Table, hits: Mapping[str, int], flag: str) -> str:
@@ -266,10 +326,9 @@ def _label(table: Table, images: str, asked: str | None) -> str:
     raise BadInput(f"{table.path} has several columns beside {images!r} ({', '.join(others)}): pass --label_column.")
 
 
-def _files(table: Table, images: str, files: Mapping[str, Sequence[Path]], folder: Path, skip: bool) -> dict[int, Path]:
+def _files(table: Table, named: _Named, skip: bool) -> dict[int, Path]:
     """The file of each row, by its number; those without are left out if `skip`."""
-    cells = table.column(images)
-    keys = table.keys(images)
+    cells, images, keys, files = table.column(named.column), named.column, named.keys, named.files
     if twice := [key for key, count in Counter(keys).items() if count > 1]:
         raise BadInput(
             f"column {images!r} of {table.path} must name each image once; several rows name {listed(twice)}. "
@@ -277,7 +336,7 @@ def _files(table: Table, images: str, files: Mapping[str, Sequence[Path]], folde
         )
     found = {number: _one(table, cells[number], files[key]) for number, key in enumerate(keys) if key in files}
     missing = [cells[number] for number in range(len(cells)) if number not in found]
-    _tell(missing, f"of {len(cells)} names in column {images!r} of {table.path} have no file in {folder}", skip)
+    _tell(missing, f"of {len(cells)} names in column {images!r} of {table.path} have no file in {named.folder}", skip)
     named, places = set(found.values()), {path.parent for path in found.values()}
     # images in other folders, such as test/, need no row
     unnamed = [str(path) for paths in files.values() for path in paths if path not in named and path.parent in places]
@@ -290,7 +349,7 @@ def _one(table: Table, cell: str, paths: Sequence[Path]) -> Path:
     exact = [path for path in paths if path.suffix == PurePosixPath(cell).suffix]
     chosen = exact if len(exact) == 1 else paths
     if len(chosen) > 1:
-        raise BadInput(f"{table.path}: {cell!r} may be {chosen[0]} or {chosen[1]}; expected names with a suffix.")
+        raise BadInput(f"{table.path}: {cell!r} may be {chosen[0]} or {chosen[1]}; expected the names of files.")
     return chosen[0]
 
 
