@@ -337,9 +337,9 @@ def _files(table: Table, named: _Named, skip: bool) -> dict[int, Path]:
     found = {number: _one(table, cells[number], files[key]) for number, key in enumerate(keys) if key in files}
     missing = [cells[number] for number in range(len(cells)) if number not in found]
     _tell(missing, f"of {len(cells)} names in column {images!r} of {table.path} have no file in {named.folder}", skip)
-    named, places = set(found.values()), {path.parent for path in found.values()}
+    chosen, places = set(found.values()), {path.parent for path in found.values()}
     # images in other folders, such as test/, need no row
-    unnamed = [str(path) for paths in files.values() for path in paths if path not in named and path.parent in places]
+    unnamed = [str(path) for paths in files.values() for path in paths if path not in chosen and path.parent in places]
     _tell(unnamed, f"images beside those that {table.path} names have no row in it", skip)
     return found
 
