@@ -248,6 +248,12 @@ def _module(path: Path, content: str) -> ModuleType:
     return module
 
 
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    for number in itertools.count(2):
+        yield f"{name}_{number}"
+
+
 _given: dict[str, Any] = {}
 
 
@@ -266,7 +272,7 @@ def given() -> Iterator[Callable[[Any], str]]:
 
     def kept(value: Any) -> str:
         plain = re.sub(r"\W", "_", getattr(value, "__name__", type(value).__name__))
-        name = next(each for each in (plain, *(f"{plain}_{i}" for i in itertools.count(2))) if each not in _given)
+        name = next(each for each in _numbered(plain) if each not in _given)
         _given[name] = value
         return f"{SESSION}:{name}"
 
